@@ -1,0 +1,191 @@
+// Package fetch is the provider contract and the one HTTP stack that every connector uses.
+//
+// A connector says what to ask and what an answer means. Around it stand, from the outside in: retry, the gate and
+// the rate, the record of the call, the token, the wire. A connector therefore has no retry loop, no sleep, no
+// limiter, no logger and no state between runs.
+package fetch
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"time"
+
+	"syncer/finance"
+)
+
+// Provider is one kind of API as the list in cmd/syncer knows it.
+type Provider struct {
+	Name     string // the folder's name, and the word in configuration
+	Title    string // the name people know
+	Datasets []finance.Dataset
+	// Settings makes a pointer to the provider's own settings, with yaml tags and defaults filled in. Configuration
+	// decodes the connection's settings into it, strictly.
+	Settings func() any
+	// Open turns a connection's configuration into the provider's driver. It makes no call.
+	Open func(Connection) (Driver, error)
+}
+
+// Connection is what configuration says of one account at a provider.
+type Connection struct {
+	Name        string
+	Provider    string
+	Environment string // the provider's word, such as preprod or prod
+	BaseURL     string // overrides the environment's API address
+	AuthURL     string // overrides the environment's authorization server
+	Credentials map[string]Secret
+	Settings    any // what Provider.Settings made, decoded
+}
+
+// Driver is what the stack needs to know of a provider for one connection.
+type Driver struct {
+	Base *url.URL // every request and every next link stays below it
+	// Rate is the provider's published or prudent rate in calls a second, used when configuration names none; 0:
+	// none known.
+	Rate float64
+	// Token says how the token of a key is asked for.
+	Token func(TokenKey) (TokenRequest, error)
+	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
+	// providers put errors into a 200.
+	Classify func(*Request, *Answer) Verdict
+	// Connect makes the connector on top of the stack.
+	Connect func(*Client) Connector
+}
+
+// Connector reads one provider's streams.
+type Connector interface {
+	// PerAccount says whether a dataset has one stream for each account of the consent, rather than one in all.
+	PerAccount(finance.Dataset) bool
+	// Pages reads a stream from its cursor on. The empty cursor is the beginning. A page's Next is where the stream
+	// stands once that page is committed, and reading again from there gives what follows it. The page with Done ends
+	// the pass: its Next is where the next run begins. After an error, which is an *Error, nothing follows.
+	Pages(ctx context.Context, s Stream, from string) iter.Seq2[Page, error]
+	// Probe makes one harmless call, for syncer check.
+	Probe(ctx context.Context) error
+}
+
+// StatusReader is a Connector whose provider tells a consent's status.
+type StatusReader interface {
+	Status(ctx context.Context, scope finance.Scope) (ConsentState, error)
+}
+
+// ConsentState is what a provider says of a consent.
+type ConsentState struct {
+	Status     finance.ConsentStatus
+	ValidUntil time.Time // zero: not told
+}
+
+// FeedReader is a Connector whose provider publishes what happens to consents.
+type FeedReader interface {
+	// Events reads the feed from a position on, oldest first. The empty position is the oldest event kept.
+	Events(ctx context.Context, from string) iter.Seq2[EventPage, error]
+	// FeedRetention is how long the provider keeps events. A reader that was away for longer must ask for every
+	// consent's status, because it can't know what it missed.
+	FeedRetention() time.Duration
+}
+
+// EventPage is one answer of a consent event feed.
+type EventPage struct {
+	Answer *Answer
+	Events []ConsentEvent
+	Next   string // the position after this page
+	Gap    bool   // the position asked for is older than what the provider still has
+}
+
+// ConsentEvent is one thing that happened to a consent.
+type ConsentEvent struct {
+	ID        string
+	ConsentID string // the provider's id of the consent
+	At        time.Time
+	Status    finance.ConsentStatus // what the consent is after the event
+	Scope     string
+	ClientRef string // our own reference, where it was given at registration
+}
+
+// Registrar is a Connector whose provider takes consents that the client itself has collected.
+type Registrar interface {
+	Register(ctx context.Context, r Registration) (Registered, error)
+}
+
+// Registration asks a provider to record a consent collected by the client.
+type Registration struct {
+	NationalID Secret
+	Scope      string
+	Days       int
+	ClientRef  string // unique on our side; the same registration again gives the same consent
+}
+
+// Registered is a consent as the provider has recorded it.
+type Registered struct {
+	ConsentID  string
+	Scope      string
+	ValidUntil time.Time
+}
+
+// Stream is one stream to read, on whose behalf, and how far back.
+type Stream struct {
+	finance.Stream
+	Scope    finance.Scope
+	Since    finance.Date // the oldest day wanted; a first load begins here
+	Until    finance.Date // the newest day wanted; zero: no bound (the normal run). Set by a backfill.
+	Lookback int          // days before the watermark that are read again, because bookings arrive late
+	Today    finance.Date // in the connection's calendar
+	// Kept gives a page as it was last committed, for Walk to compare the bytes. Nil: nothing is known.
+	Kept func(finance.PageKey) (finance.Kept, bool)
+}
+
+// Page is what one answer of a stream holds.
+type Page struct {
+	Answer    *Answer
+	Key       finance.PageKey
+	Records   finance.Records
+	Rejects   []finance.Reject
+	Next      string
+	Done      bool
+	Whole     *finance.Whole // set on the last page of a set that the provider declared whole
+	Partial   string         // what the provider said is missing; empty: nothing
+	Unchanged bool           // the bytes are those of the kept page: Records is empty, and nothing needs writing
+}
+
+// Request is one call that a connector wants made. Path and query are below Driver.Base.
+type Request struct {
+	Method   string // default GET
+	Path     string // escaped, relative to the base, such as "v1/debt/5b1f..."
+	Query    url.Values
+	Header   http.Header
+	Body     []byte
+	Template string // the path without ids, for the record: "/v1/debt/{consent}"
+	Purpose  finance.Purpose
+	Token    TokenKey
+	Bucket   string // a part of the connection that the provider limits by itself; empty: the connection
+	Scope    finance.Scope
+	Opening  bool // the first call of an item; Walk sets it
+	// Once marks the call of a single-use consent: its intent and its answer each get a commit of their own, and a
+	// send that got no answer is never sent again.
+	Once bool
+}
+
+// Answer is a complete answer: the last byte has arrived and the size is within bounds.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte // decompressed
+	Call   finance.Call
+	Hash   finance.Hash // of Body; set on answers of class ok
+}
+
+// Verdict is what a connector says an answer means.
+type Verdict struct {
+	Class       finance.Class
+	Reason      string                // the provider's words, one line, without personal data
+	Correlation string                // the provider's id of the call
+	RetryAfter  time.Duration         // a pause told anywhere but in the Retry-After header
+	Status      finance.ConsentStatus // for ConsentOver: what the consent is now
+}
+
+// TokenKey names a token: what it is for. The zero key is right for a provider with a single kind of token.
+type TokenKey struct {
+	Audience string
+	Scope    string // space separated
+}

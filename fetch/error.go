@@ -1,0 +1,52 @@
+package fetch
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"syncer/finance"
+)
+
+// Error is why a request brought no usable answer. Its text names what was attempted, on what, and the provider's
+// words; never a token, a body or a national id.
+type Error struct {
+	Class       finance.Class
+	Op          string // what was attempted, such as "GET /v1/debt/{consent}"
+	Connection  string
+	Reason      string
+	Correlation string                // the provider's id of the call
+	Call        finance.CallID        // the deciding attempt; zero: nothing was sent
+	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it
+	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
+	Err         error
+}
+
+// Error is one line.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s on %s: %s", e.Op, e.Connection, e.Class)
+	if e.Reason != "" {
+		s += ": " + e.Reason
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	if e.Wait > 0 {
+		s += fmt.Sprintf(" (closed for another %s)", e.Wait.Round(time.Second))
+	}
+	if e.Correlation != "" {
+		s += " (provider's id " + e.Correlation + ")"
+	}
+	return s
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// ClassOf is the class of an error that came out of this package, finance.Interrupted for anything else.
+func ClassOf(err error) finance.Class {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Class
+	}
+	return finance.Interrupted
+}

@@ -1,0 +1,51 @@
+package fetch
+
+import (
+	"context"
+	"time"
+
+	"syncer/finance"
+)
+
+// Ledger is the durable memory that the stack asks before it sends and tells what came back. In the program it is
+// Postgres, shared by every process.
+type Ledger interface {
+	// Admit reserves the next slot of a bucket, unless the gate is closed or the call must not be made. It is asked
+	// before every attempt, and what it reserves is committed before it returns.
+	Admit(ctx context.Context, ask finance.Ask) (finance.Admission, error)
+	// Gate is how long the bucket stays closed from now on; zero or less: it is open. It is asked again after a wait
+	// for a slot, because another process may have met a 429 in between.
+	Gate(ctx context.Context, bucket string) (time.Duration, error)
+	// Pause closes the bucket's gate for every process and records the call that was told, in one commit. A gate is
+	// only ever closed for longer, never for less long.
+	Pause(ctx context.Context, p finance.Pause) error
+	// Record writes down attempts that bring no page: failed ones, token calls, status and feed calls.
+	Record(ctx context.Context, calls ...finance.Call) error
+}
+
+// OnceLedger is the memory for calls that must not be made twice.
+type OnceLedger interface {
+	// Intend writes down that the one call of a single-use consent is about to be sent, or tells what became of an
+	// earlier one. It never says Fresh twice for a consent unless Withdraw was called in between.
+	Intend(ctx context.Context, call finance.Call) (finance.Intent, error)
+	// Answered stores the call with its whole answer in one commit, before anything reads it.
+	Answered(ctx context.Context, call finance.Call, body []byte) error
+	// Withdraw takes the intent back after an answer that shows that the consent was not spent, such as a 429.
+	Withdraw(ctx context.Context, call finance.Call) error
+}
+
+// TokenStore shares access tokens between processes. The token is sealed at rest by the implementation.
+//
+// A key names connection, audience and scope.
+type TokenStore interface {
+	// LoadToken gives the stored token, or ok false.
+	LoadToken(ctx context.Context, key string) (t finance.Token, ok bool, err error)
+	// LockToken asks for the right to refresh the token for at most d. Exactly one asker in all processes holds it.
+	LockToken(ctx context.Context, key string, d time.Duration) (got bool, err error)
+	// SaveToken stores a new token and gives the right to refresh back.
+	SaveToken(ctx context.Context, key string, t finance.Token) error
+	// DropToken forgets the token if it is still the one with this access token, because a provider refused it.
+	DropToken(ctx context.Context, key, accessToken string) error
+	// UnlockToken gives the right to refresh back without a new token.
+	UnlockToken(ctx context.Context, key string) error
+}

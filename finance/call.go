@@ -1,0 +1,109 @@
+package finance
+
+import (
+	"encoding/hex"
+	"time"
+)
+
+// CallID names one HTTP attempt. It is a UUID of version 7 (RFC 9562), so ids sort by the time they were made, and
+// it is the request id that the provider sees.
+type CallID [16]byte
+
+// String is the canonical 36-character form.
+func (id CallID) String() string {
+	var b [36]byte
+	hex.Encode(b[0:8], id[0:4])
+	b[8] = '-'
+	hex.Encode(b[9:13], id[4:6])
+	b[13] = '-'
+	hex.Encode(b[14:18], id[6:8])
+	b[18] = '-'
+	hex.Encode(b[19:23], id[8:10])
+	b[23] = '-'
+	hex.Encode(b[24:36], id[10:16])
+	return string(b[:])
+}
+
+// MarshalText writes the canonical form.
+func (id CallID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// IsZero says that there is no call.
+func (id CallID) IsZero() bool { return id == CallID{} }
+
+// Purpose is what a call is for.
+type Purpose string
+
+// The purposes of calls.
+const (
+	ForData   Purpose = "data"
+	ForToken  Purpose = "token"
+	ForStatus Purpose = "status" // a consent's status
+	ForFeed   Purpose = "feed"   // the consent event feed
+	ForCheck  Purpose = "check"  // syncer check
+)
+
+// Scope says on whose behalf a call is made. The zero Scope is the program's own behalf: no consent, no batch.
+type Scope struct {
+	Run     int64
+	Batch   int64 // 0: outside a batch, no fence applies
+	Fence   int64
+	Dataset Dataset
+	Consent *Consent // nil: no consent is involved
+}
+
+// Call is one HTTP attempt, token calls included.
+type Call struct {
+	ID          CallID
+	Connection  string
+	Bucket      string
+	Purpose     Purpose
+	Scope       Scope
+	Method      string
+	Path        string // template such as /v1/debt/{consent}: no id, no query
+	Attempt     int    // 1 for the first try
+	SentAt      time.Time
+	Waited      time.Duration // at the gate and for the rate, before this attempt
+	Duration    time.Duration // from the send to the last byte
+	Status      int           // 0: no answer
+	Bytes       int64         // decompressed body
+	Correlation string        // the provider's own id of the call, wherever it stood
+	Class       Class
+	Reason      string        // one line for a person; never a body, a token or a national id
+	RetryAfter  time.Duration // announced pause; 0: none
+	Durable     bool          // already committed on its own: the page's commit must not insert it again
+}
+
+// Ask is the question put to the ledger before every send.
+type Ask struct {
+	Connection string
+	Bucket     string
+	PerSecond  float64 // 0: no rate is set for the bucket
+	Opening    bool    // the first call of an item, or a retry of it: spends one read of the consent's daily budget
+	Scope      Scope
+}
+
+// Admission is the ledger's answer. Exactly one of three things holds: Refusal is set and the call must not be made;
+// Gate is positive and the bucket is closed for that long; or the slot is reserved, durably, and the call may be
+// sent after SendIn. All durations count from the moment the answer arrived.
+type Admission struct {
+	Refusal Class  // Refused, Fenced or Fatal; empty: not refused
+	Reason  string // why refused or why the gate is closed
+	Gate    time.Duration
+	SendIn  time.Duration
+}
+
+// Pause is an announcement that closes a bucket's gate for every worker.
+type Pause struct {
+	Bucket string
+	For    time.Duration // from the moment the announcement arrived
+	Reason string        // "retry-after", "rate-limit", "breaker" ...
+	Call   Call          // the call that was told; recorded in the same commit
+}
+
+// Intent is what the ledger knows about the one call of a single-use consent.
+type Intent struct {
+	Fresh    bool   // recorded now: send
+	Answered bool   // an answer is stored: read it instead of sending
+	Call     Call   // of the stored answer
+	Body     []byte // of the stored answer
+}

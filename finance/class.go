@@ -1,0 +1,34 @@
+package finance
+
+// Class is what an answer, or the lack of one, means for the work. The stack around the connectors decides by it
+// alone what happens next; see the outcome table in docs/design.md.
+type Class string
+
+// The classes, from best to worst.
+const (
+	OK          Class = "ok"          // commit
+	Throttled   Class = "throttled"   // close the gate, then wait or park
+	Transient   Class = "transient"   // back off, bounded
+	TokenDenied Class = "token"       // one forced refresh, one retry, then the connection is parked
+	ConsentOver Class = "consent"     // the consent ends; zero further calls for it
+	Rejected    Class = "rejected"    // the item fails with the provider's words
+	Malformed   Class = "malformed"   // quarantine, or the item fails
+	Fatal       Class = "fatal"       // the connection is parked
+	Unanswered  Class = "unanswered"  // a single-use send without an answer: never sent again
+	Refused     Class = "refused"     // not sent: consent over, budget spent, connection parked
+	Fenced      Class = "fenced"      // not sent or not committed: another worker has taken the batch over
+	Interrupted Class = "interrupted" // not decided: the worker is leaving
+)
+
+// Outcome is how one item ended.
+type Outcome string
+
+// The outcomes of an item. Empty is a proven emptiness: the provider answered and had nothing. Partial means that
+// the provider itself said something is missing, or that records had to be quarantined.
+const (
+	Rows    Outcome = "rows"
+	Empty   Outcome = "empty"
+	Partial Outcome = "partial"
+	Excused Outcome = "excused"
+	Failed  Outcome = "failed"
+)

@@ -1,0 +1,39 @@
+package finance
+
+// Stream is what has a cursor: one dataset of one consent, and of one account where the dataset is kept per account.
+type Stream struct {
+	Consent int64
+	Dataset Dataset
+	Account string // empty where the dataset is not kept per account
+}
+
+// Whole says that a page, together with the pages before it in the same pass, holds everything there is of a set. A
+// record of the set which is in the tables and not in the pass has vanished and gets removed_at.
+type Whole struct {
+	Status string // for transactions: only those of this status belong to the set; empty: all of the stream
+}
+
+// Reject is a record that could not be read.
+type Reject struct {
+	Place  int32  // its index in the answer
+	Reason string // one line; never the record itself
+}
+
+// Facts are what a committed page said beside its records. They are kept with the hash of its bytes, so that the
+// same bytes, when they come again, need no decoding.
+type Facts struct {
+	Next    string `json:"next,omitempty"` // the cursor after the page
+	Done    bool   `json:"done,omitempty"` // the pass ended with this page
+	Records int    `json:"records"`
+}
+
+// Kept is a page as it was last committed: the hash of its answer's body, the call whose answer is kept, its facts.
+type Kept struct {
+	Body  Hash
+	Call  CallID
+	Facts Facts
+}
+
+// PageKey names a page of a stream by what was asked for: a hash of the request's path and query and of the version
+// of the decoder that read it.
+type PageKey Hash

@@ -1,0 +1,93 @@
+package finance
+
+import "time"
+
+// Lineage is where in an answer a record stood. The call itself is the page's.
+type Lineage struct {
+	Place int32 // the record's index in its answer, from 0
+}
+
+// Account is a bank account, a card account or a ledger.
+type Account struct {
+	Lineage
+	ID       string // the provider's key, unique within the consent
+	Number   string // the number people know, where the provider gives one
+	Name     string
+	Kind     string // the provider's word for the type of account
+	Currency string
+	Extra    []byte // JSON object of what has no column; nil where nothing is left
+}
+
+// Balance is one figure of an account.
+type Balance struct {
+	Lineage
+	AccountID string
+	Kind      string // booked, available or credit_limit
+	Amount    Amount
+	Currency  string
+}
+
+// Transaction states.
+const (
+	Booked  = "booked"
+	Pending = "pending"
+)
+
+// Transaction is one movement on an account.
+type Transaction struct {
+	Lineage
+	AccountID           string
+	ID                  string // natural key within the account; see the connector for how a missing one is made
+	Status              string // Booked or Pending
+	BookedOn            Date
+	ValueOn             Date
+	Amount              Amount // signed: negative is money out of the account
+	Currency            string
+	Text                string
+	Kind                string // the provider's word for the type
+	Code                string // the provider's code for the type
+	CounterpartyAccount string
+	CounterpartyName    string
+	Reference           string
+	MerchantName        string
+	MerchantCategory    string
+	PurchasedOn         Date
+	OriginalAmount      Amount
+	OriginalCurrency    string
+	ExchangeRate        Amount
+	Extra               []byte
+}
+
+// Debt is one loan, credit line, claim or remark.
+type Debt struct {
+	Lineage
+	ID                 string // natural key within the consent; see the connector for how a missing one is made
+	Creditor           string
+	Kind               string
+	Currency           string
+	Balance            Amount // what is owed in all
+	OriginalBalance    Amount
+	CreditLimit        Amount
+	InterestBearing    Amount
+	NonInterestBearing Amount
+	NominalRate        Amount // per cent a year
+	InstallmentCharges Amount
+	InstallmentPeriod  string
+	TermsLeft          int32     // months; -1: not given
+	CoBorrower         int32     // 0 none, 1 is the co-borrower, 2 has one; -1: not given
+	ReportedAt         time.Time // when the creditor made this version; not part of the content
+	Extra              []byte
+}
+
+// Records is what one page holds. The strings may alias the answer's body.
+type Records struct {
+	Accounts     []Account
+	Balances     []Balance
+	Transactions []Transaction
+	Debts        []Debt
+}
+
+// Len is the number of records of all kinds.
+func (r *Records) Len() int {
+	return len(r.Accounts) + len(r.Balances) + len(r.Transactions) + len(r.Debts)
+}
