@@ -10,7 +10,9 @@ type Stream struct {
 // Whole says that a page, together with the pages before it in the same pass, holds everything there is of a set. A
 // record of the set which is in the tables and not in the pass has vanished and gets removed_at.
 type Whole struct {
-	Status string // for transactions: only those of this status belong to the set; empty: all of the stream
+	Status  string   // for transactions: only those of this status belong to the set; empty: all of the stream
+	Prefix  string   // only records whose id begins so belong to the set; empty: all
+	Earlier []string // the ids of the set's records that stood on earlier pages of the pass
 }
 
 // Reject is a record that could not be read.
