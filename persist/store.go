@@ -1,0 +1,98 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"syncer/finance"
+)
+
+// ErrFenced says that another worker has taken the batch over, or that it is done: nothing was written, and the
+// asker must stop working on it.
+var ErrFenced = errors.New("the batch has been taken over by another worker")
+
+// ErrNotFound says that there is no such run, batch, consent or connection.
+var ErrNotFound = errors.New("not found")
+
+// vault seals what must not be readable in the database and keys what must not be guessable there.
+type vault interface {
+	// Seal encrypts plain; aad must be given again to Unseal, so that a value can't be moved to another row.
+	Seal(plain, aad []byte) ([]byte, error)
+	Unseal(sealed, aad []byte) ([]byte, error)
+	// SubjectHMAC is the keyed HMAC of a national identity number.
+	SubjectHMAC(nationalID string) []byte
+}
+
+// Worker is the process that a Store writes for.
+type Worker struct {
+	ID      [16]byte // a new UUID for every start of the process
+	Host    string
+	PID     int
+	Version string
+}
+
+// Store is every statement and every transaction that is not the writing of pages. It is safe for concurrent use.
+type Store struct {
+	pool   *pgxpool.Pool
+	vault  vault
+	worker Worker
+	asks   *combiner[finance.Ask, finance.Admission]
+	gates  *combiner[string, time.Duration]
+}
+
+// NewStore makes a Store over a migrated database.
+func NewStore(pool *pgxpool.Pool, vault vault, worker Worker) *Store {
+	s := &Store{pool: pool, vault: vault, worker: worker}
+	s.asks = newCombiner(s.admit)
+	s.gates = newCombiner(s.gateTimes)
+	return s
+}
+
+// Worker is the process that the Store writes for.
+func (s *Store) Worker() Worker { return s.worker }
+
+// inTx runs f in one READ COMMITTED transaction. what names the attempt in errors.
+func (s *Store) inTx(ctx context.Context, what string, f func(pgx.Tx) error) error {
+	if err := pgx.BeginFunc(ctx, s.pool, f); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// sendBatch sends the statements of b in one round trip; they commit together or not at all.
+func (s *Store) sendBatch(ctx context.Context, what string, b *pgx.Batch) error {
+	if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func placeholders(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+	}
+	return b.String()
+}
+
+// micros is d for make_interval-like arithmetic in SQL: whole microseconds, rounded up, because rounding down would
+// open a gate early.
+func micros(d time.Duration) int64 {
+	us := d.Microseconds()
+	if d > time.Duration(us)*time.Microsecond {
+		us++
+	}
+	return us
+}
+
+func fromMicros(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
