@@ -154,6 +154,7 @@ type Request struct {
 	Path     string // escaped, relative to the base, such as "v1/debt/5b1f..."
 	Query    url.Values
 	Header   http.Header
+	IDHeader string // the header that carries our id of the call, such as X-Trace-ID; empty: X-Request-Id
 	Body     []byte
 	Template string // the path without ids, for the record: "/v1/debt/{consent}"
 	Purpose  finance.Purpose

@@ -1,0 +1,80 @@
+package fetch
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Options is everything a Client is made of. Zero values of numbers and durations mean the default named beside them.
+type Options struct {
+	Connection Connection
+	Driver     Driver
+
+	Rate        float64       // calls a second to each bucket; 0: the driver's, and if that is 0 too, no limit
+	Concurrency int           // calls of this process on the wire at a time; default 4
+	Timeout     time.Duration // of one attempt, from the dial to the last byte, without any waiting; default 60 s
+	Retry       Retry
+	MaxWait     time.Duration // a gate closed for longer is not waited out: Do gives Throttled; default 15 min
+	MaxBody     int64         // bytes of a decompressed answer; default 32 MiB
+	MaxPages    int           // pages of one Walk; default 100,000
+
+	AllowPrivate bool           // plain http, and private, loopback and link-local addresses: for the sandbox
+	RootCAs      *x509.CertPool // nil: the system's
+	// Dial replaces the network, for tests with a clock of their own. It gets no check of addresses.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Ledger Ledger
+	Once   OnceLedger // needed for requests with Once
+	Tokens TokenStore // nil: tokens are kept in this process only
+	Log    zerolog.Logger
+}
+
+// Retry bounds what is spent on transient failures of one request.
+type Retry struct {
+	Attempts int           // in all, the first included; default 5
+	Base     time.Duration // the first back-off is between 0 and this, and doubles; default 500 ms
+	Cap      time.Duration // no back-off is longer; default 30 s
+	Budget   time.Duration // attempts and back-offs together, without waits at the gate; default 3 min
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// settle fills in the defaults and refuses what can't work.
+func (o *Options) settle() error {
+	orDefault(&o.Rate, o.Driver.Rate)
+	orDefault(&o.Concurrency, 4)
+	orDefault(&o.Timeout, 60*time.Second)
+	orDefault(&o.Retry.Attempts, 5)
+	orDefault(&o.Retry.Base, 500*time.Millisecond)
+	orDefault(&o.Retry.Cap, 30*time.Second)
+	orDefault(&o.Retry.Budget, 3*time.Minute)
+	orDefault(&o.MaxWait, 15*time.Minute)
+	orDefault(&o.MaxBody, 32<<20)
+	orDefault(&o.MaxPages, 100_000)
+	switch base := o.Driver.Base; {
+	case o.Connection.Name == "":
+		return errors.New("the connection has no name")
+	case base == nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "":
+		return fmt.Errorf("connection %s: the API's address must be an absolute URL without user, query and fragment", o.Connection.Name)
+	case base.Scheme != "https" && (base.Scheme != "http" || !o.AllowPrivate):
+		return fmt.Errorf("connection %s: the API's address must be https", o.Connection.Name)
+	case o.Driver.Classify == nil || o.Driver.Connect == nil:
+		return fmt.Errorf("connection %s: provider %s can't classify or connect", o.Connection.Name, o.Connection.Provider)
+	case o.Ledger == nil:
+		return fmt.Errorf("connection %s: a client needs a ledger", o.Connection.Name)
+	case o.Rate < 0 || o.Concurrency < 0 || o.MaxBody < 0 || o.Retry.Attempts < 0:
+		return fmt.Errorf("connection %s: rate, concurrency, size and attempts can't be negative", o.Connection.Name)
+	}
+	return nil
+}
