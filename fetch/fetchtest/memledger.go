@@ -1,0 +1,190 @@
+package fetchtest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"syncer/finance"
+)
+
+// Ledger is a ledger, a once ledger and a token store in memory. It keeps the promises of those interfaces for the
+// clients of one test, and every call it was told of.
+type Ledger struct {
+	mu      sync.Mutex
+	next    map[string]time.Time // the bucket's next free slot
+	until   map[string]time.Time // the bucket's gate
+	refuse  func(finance.Ask) (finance.Class, string)
+	asks    []finance.Ask
+	calls   []finance.Call
+	pauses  []finance.Pause
+	intents map[int64]finance.Intent
+	tokens  map[string]finance.Token
+	locks   map[string]time.Time
+}
+
+// NewLedger makes an empty Ledger.
+func NewLedger() *Ledger {
+	return &Ledger{
+		next: map[string]time.Time{}, until: map[string]time.Time{}, intents: map[int64]finance.Intent{},
+		tokens: map[string]finance.Token{}, locks: map[string]time.Time{},
+	}
+}
+
+// Refuse makes Admit ask f first; a class that is not empty refuses the call.
+func (l *Ledger) Refuse(f func(finance.Ask) (finance.Class, string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuse = f
+}
+
+// Asks are the questions put to Admit so far.
+func (l *Ledger) Asks() []finance.Ask {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.asks)
+}
+
+// Calls are the calls recorded so far, those of pauses and stored answers included.
+func (l *Ledger) Calls() []finance.Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.calls)
+}
+
+// Pauses are the announcements so far.
+func (l *Ledger) Pauses() []finance.Pause {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.pauses)
+}
+
+// Admit reserves the bucket's next slot.
+func (l *Ledger) Admit(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asks = append(l.asks, ask)
+	if l.refuse != nil {
+		if class, reason := l.refuse(ask); class != "" {
+			return finance.Admission{Refusal: class, Reason: reason}, ctx.Err()
+		}
+	}
+	now := time.Now()
+	if gate := l.until[ask.Bucket].Sub(now); gate > 0 {
+		return finance.Admission{Gate: gate, Reason: "paused"}, ctx.Err()
+	}
+	if ask.PerSecond == 0 {
+		return finance.Admission{}, ctx.Err()
+	}
+	slot := l.next[ask.Bucket]
+	if slot.Before(now) {
+		slot = now
+	}
+	l.next[ask.Bucket] = slot.Add(time.Duration(float64(time.Second) / ask.PerSecond))
+	return finance.Admission{SendIn: slot.Sub(now)}, ctx.Err()
+}
+
+// Gate is how long the bucket stays closed.
+func (l *Ledger) Gate(ctx context.Context, bucket string) (time.Duration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(0, time.Until(l.until[bucket])), ctx.Err()
+}
+
+// Pause closes the bucket's gate, only ever for longer.
+func (l *Ledger) Pause(ctx context.Context, p finance.Pause) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := time.Now().Add(p.For); t.After(l.until[p.Bucket]) {
+		l.until[p.Bucket] = t
+	}
+	l.pauses = append(l.pauses, p)
+	if !p.Call.ID.IsZero() {
+		l.calls = append(l.calls, p.Call)
+	}
+	return ctx.Err()
+}
+
+// Record keeps calls.
+func (l *Ledger) Record(ctx context.Context, calls ...finance.Call) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, calls...)
+	return ctx.Err()
+}
+
+// Intend says Fresh once for a consent, and what became of the call afterwards.
+func (l *Ledger) Intend(ctx context.Context, call finance.Call) (finance.Intent, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if in, ok := l.intents[call.Scope.Consent.ID]; ok {
+		in.Body = slices.Clone(in.Body)
+		return in, ctx.Err()
+	}
+	l.intents[call.Scope.Consent.ID] = finance.Intent{Call: call}
+	return finance.Intent{Fresh: true, Call: call}, ctx.Err()
+}
+
+// Answered stores an answer.
+func (l *Ledger) Answered(ctx context.Context, call finance.Call, body []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.intents[call.Scope.Consent.ID] = finance.Intent{Answered: true, Call: call, Body: slices.Clone(body)}
+	l.calls = append(l.calls, call)
+	return ctx.Err()
+}
+
+// Withdraw forgets the intent.
+func (l *Ledger) Withdraw(ctx context.Context, call finance.Call) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.intents, call.Scope.Consent.ID)
+	return ctx.Err()
+}
+
+// LoadToken gives the stored token.
+func (l *Ledger) LoadToken(ctx context.Context, key string) (finance.Token, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, ok := l.tokens[key]
+	return t, ok, ctx.Err()
+}
+
+// LockToken gives the right to refresh to one asker at a time.
+func (l *Ledger) LockToken(ctx context.Context, key string, d time.Duration) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().Before(l.locks[key]) {
+		return false, ctx.Err()
+	}
+	l.locks[key] = time.Now().Add(d)
+	return true, ctx.Err()
+}
+
+// SaveToken stores a token and gives the right to refresh back.
+func (l *Ledger) SaveToken(ctx context.Context, key string, t finance.Token) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tokens[key] = t
+	delete(l.locks, key)
+	return ctx.Err()
+}
+
+// DropToken forgets the token if it is still that one.
+func (l *Ledger) DropToken(ctx context.Context, key, accessToken string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tokens[key].AccessToken == accessToken {
+		delete(l.tokens, key)
+	}
+	return ctx.Err()
+}
+
+// UnlockToken gives the right to refresh back.
+func (l *Ledger) UnlockToken(ctx context.Context, key string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.locks, key)
+	return ctx.Err()
+}
