@@ -5,6 +5,7 @@ type Stream struct {
 	Consent int64
 	Dataset Dataset
 	Account string // empty where the dataset is not kept per account
+	Span    string // a backfill's window, which has a cursor of its own; empty: the normal stream
 }
 
 // Whole says that a page, together with the pages before it in the same pass, holds everything there is of a set. A

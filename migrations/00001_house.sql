@@ -235,13 +235,14 @@ CREATE TABLE cursors (
     consent_id bigint      NOT NULL,
     dataset    text        NOT NULL,
     account_id text        NOT NULL DEFAULT '',
+    span       text        NOT NULL DEFAULT '',  -- a backfill's window; empty: the normal stream
     position   text        NOT NULL,
     mid_pass   boolean     NOT NULL,             -- false: the last pass ended here
     version    bigint      NOT NULL DEFAULT 1,
     run_id     bigint,
     call_id    uuid,
     moved_at   timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (consent_id, dataset, account_id)
+    PRIMARY KEY (consent_id, dataset, account_id, span)
 ) WITH (fillfactor = 80);
 
 -- pages: each page of a stream as it was last committed, so that the same bytes need no decoding.
@@ -249,11 +250,12 @@ CREATE TABLE pages (
     consent_id bigint NOT NULL,
     dataset    text   NOT NULL,
     account_id text   NOT NULL DEFAULT '',
+    span       text   NOT NULL DEFAULT '',
     page_key   bytea  NOT NULL,
     body_hash  bytea  NOT NULL,
     call_id    uuid   NOT NULL,
     facts      jsonb  NOT NULL,
-    PRIMARY KEY (consent_id, dataset, account_id, page_key)
+    PRIMARY KEY (consent_id, dataset, account_id, span, page_key)
 );
 
 -- quarantine: records that could not be read; the bytes are in the call's answer at that place.
