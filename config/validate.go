@@ -1,3 +1,222 @@
 package config
 
-func (c *Config) validate() Problems { return nil }
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// namePattern is what connections and jobs may be called: names go into tables, log lines, metrics and commands.
+const namePattern = `^[a-z0-9][a-z0-9_-]{0,62}$`
+
+var nameRE = regexp.MustCompile(namePattern)
+
+// Bounds whose other side is certainly a slip of the pen.
+const (
+	maxRate        = 10_000 // calls a second
+	maxConcurrency = 1_000
+	maxAttempts    = 100
+	maxBatches     = 256
+	maxBatchSize   = 100_000
+	minBody        = 1 << 10
+	maxBody        = 1 << 30
+)
+
+// checker collects what is wrong below one path. Values that could not even be read were reported before and
+// still hold their defaults, so nothing is reported twice.
+type checker struct {
+	src      *source
+	path     string
+	problems *Problems
+}
+
+func (k checker) under(keys ...string) checker {
+	k.path = join(append([]string{k.path}, keys...)...)
+	return k
+}
+
+func (k checker) fail(key, format string, args ...any) {
+	*k.problems = append(*k.problems, k.src.problem(join(k.path, key), format, args...))
+}
+
+// want reports key unless ok.
+func (k checker) want(ok bool, key, format string, args ...any) {
+	if !ok {
+		k.fail(key, format, args...)
+	}
+}
+
+func (k checker) within(n, low, high int, key string) {
+	k.want(low <= n && n <= high, key, "want %d to %d, got %d", low, high, n)
+}
+
+func (k checker) atLeast(d Duration, least time.Duration, key string) {
+	k.want(d.Std() >= least, key, "want at least %s, got %s", Duration(least), d)
+}
+
+func (k checker) oneOf(value string, allowed []string, key string) {
+	k.want(slices.Contains(allowed, value), key, "want one of %s, got %q%s", strings.Join(allowed, ", "), value, didYouMean(value, allowed))
+}
+
+func (k checker) name(name string) {
+	k.want(nameRE.MatchString(name), "", "%q is not a name: use at most 63 of a-z, 0-9, - and _, beginning with a letter or digit", name)
+}
+
+// validate reports everything that the types alone can't forbid.
+func (c *Config) validate() Problems {
+	var problems Problems
+	k := checker{src: c.src, problems: &problems}
+	k.want(c.Keys.File != "", "keys.file", "want the path of the key file that `syncer init` made")
+	k.under("log").oneOf(c.Log.Level, LogLevels(), "level")
+	k.under("server").listen(c.Server.Listen)
+	k.under("worker").worker(c.Worker)
+	for _, name := range slices.Sorted(maps.Keys(c.Connections)) {
+		k.under("connections", name).connection(name, c.Connections[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Jobs)) {
+		k.under("jobs", name).job(name, c.Jobs[name], slices.Sorted(maps.Keys(c.Connections)))
+	}
+	return problems
+}
+
+func (k checker) listen(address string) {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	k.want(err == nil, "listen", "want host:port, such as 127.0.0.1:8080, got %q", address)
+}
+
+func (k checker) worker(w Worker) {
+	k.want(w.ID == "" || len(w.ID) <= 200 && isPrintable(w.ID), "id", "want at most 200 printable characters")
+	k.atLeast(w.Lease, time.Second, "lease")
+	k.want(w.Heartbeat > 0 && w.Heartbeat < w.Lease/2, "heartbeat",
+		"want more than 0 and less than half of lease (%s), got %s: one lost heartbeat must not cost the batch", w.Lease, w.Heartbeat)
+	k.atLeast(w.Sweep, 100*time.Millisecond, "sweep")
+	k.within(w.Batches, 1, maxBatches, "batches")
+	k.atLeast(w.Drain, time.Second, "drain")
+}
+
+func isPrintable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
+}
+
+func (k checker) connection(name string, c Connection) {
+	k.name(name)
+	k.want(c.Provider != "", "provider", "want the name of a provider, such as norskgjeld or sbanken")
+	k.want(c.Environment == "" || nameRE.MatchString(c.Environment), "environment", "%q is not an environment's name, such as preprod", c.Environment)
+	k.address(c.BaseURL, c.AllowPrivate, "base_url")
+	k.address(c.AuthURL, c.AllowPrivate, "auth_url")
+	for _, key := range slices.Sorted(maps.Keys(c.Credentials)) {
+		k.under("credentials", key).name(key)
+	}
+	k.under("rate").rate(c.Rate)
+	k.within(c.Concurrency, 1, maxConcurrency, "concurrency")
+	k.atLeast(c.Timeout, 100*time.Millisecond, "timeout")
+	k.under("retry").retry(c.Retry)
+	k.want(minBody <= c.MaxBody && c.MaxBody <= maxBody, "max_body", "want %s to %s, got %s", Size(minBody), Size(maxBody), c.MaxBody)
+}
+
+// address checks a URL that credentials are sent to.
+func (k checker) address(text string, allowPrivate bool, key string) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
+		k.fail(key, "want a URL such as https://api.example.com/v1") // not quoted: it may hold a password
+		return
+	}
+	loopback, private := reach(u.Hostname())
+	k.want(u.User == nil, key, "no user or password in a URL: credentials have a key of their own")
+	k.want(u.Scheme == "https" || u.Scheme == "http" && loopback, key, "want https:// (http:// only on loopback), got %s://", u.Scheme)
+	k.want(u.RawQuery == "" && u.Fragment == "" && !u.ForceQuery, key, "no ? or # in a base address")
+	k.want(allowPrivate || !private, key, "%s is on loopback or a private network: such addresses are only called with allow_private: true", u.Hostname())
+}
+
+// reach says whether a host is plainly this machine, and whether it is plainly not on the internet. What a name
+// leads to is only known when it is dialled, and checked there.
+func reach(host string) (loopback, private bool) {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true, true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false, false
+	}
+	ip = ip.Unmap()
+	return ip.IsLoopback(), ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()
+}
+
+func (k checker) rate(r Rate) {
+	said := 0
+	for _, is := range []bool{r.PerSecond != 0, r.PerMinute != 0, r.Unlimited} {
+		if is {
+			said++
+		}
+	}
+	k.want(said <= 1, "", "want only one of per_second, per_minute and unlimited")
+	k.positiveRate(r.PerSecond, maxRate, "per_second")
+	k.positiveRate(r.PerMinute, 60*maxRate, "per_minute")
+}
+
+// positiveRate reports a rate that was given and is no sensible number of calls. An explicit 0 would mean "never",
+// and silently mean "the provider's default".
+func (k checker) positiveRate(r, most float64, key string) {
+	if _, given := k.src.at[join(k.path, key)]; given {
+		k.want(r > 0 && r <= most, key, "want more than 0 and at most %g calls, got %g (to stop a job, remove its schedule; for no limit write unlimited: true)", most, r)
+	}
+}
+
+func (k checker) retry(r Retry) {
+	k.within(r.Attempts, 1, maxAttempts, "attempts")
+	k.atLeast(r.Base, time.Millisecond, "base")
+	k.want(r.Cap >= r.Base, "cap", "want at least base (%s), got %s", r.Base, r.Cap)
+	k.atLeast(r.Budget, time.Second, "budget")
+}
+
+func (k checker) job(name string, j Job, connections []string) {
+	k.name(name)
+	switch {
+	case j.Connection == "":
+		k.fail("connection", "want the name of a connection")
+	case !slices.Contains(connections, j.Connection):
+		k.fail("connection", "no connection %q%s", j.Connection, didYouMean(j.Connection, connections))
+	}
+	k.datasets(j.Datasets)
+	k.schedule(j)
+	k.oneOf(j.CatchUp, CatchUps(), "catch_up")
+	k.within(j.BatchSize, 1, maxBatchSize, "batch_size")
+	k.want(j.History > 0, "history", "want more than 0")
+	k.want(j.Lookback <= j.History, "lookback", "want at most history (%s), got %s", j.History, j.Lookback)
+}
+
+func (k checker) datasets(datasets []string) {
+	k.want(len(datasets) > 0, "datasets", "want at least one of %s", strings.Join(Datasets(), ", "))
+	for i, d := range datasets {
+		at := fmt.Sprintf("datasets.%d", i)
+		k.oneOf(d, Datasets(), at)
+		k.want(!slices.Contains(datasets[:i], d), at, "%q is already in the list", d)
+	}
+}
+
+func (k checker) schedule(j Job) {
+	if j.Schedule != "" {
+		if _, err := ParseSchedule(j.Schedule); err != nil {
+			k.fail("schedule", "%s", err)
+		}
+		k.want(j.TimeZone != "", "time_zone", "a schedule needs a time zone, such as Europe/Oslo")
+	}
+	if j.TimeZone != "" {
+		if _, err := loadZone(j.TimeZone); err != nil {
+			k.fail("time_zone", "%s", err)
+		}
+	}
+}
