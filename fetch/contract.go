@@ -146,6 +146,7 @@ type Page struct {
 	Whole     *finance.Whole // set on the last page of a set that the provider declared whole
 	Partial   string         // what the provider said is missing; empty: nothing
 	Unchanged bool           // the bytes are those of the kept page: Records is empty, and nothing needs writing
+	Kept      finance.Kept   // the kept page, when Unchanged
 }
 
 // Request is one call that a connector wants made. Path and query are below Driver.Base.
