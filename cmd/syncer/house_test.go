@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"strings"
+	"testing"
+)
+
+// mayImport is the table of rooms from docs/design.md. A room may always import itself and, in tests, anything that
+// its tests need; a room that is missing here fails the test, so that a new one gets a line.
+var mayImport = map[string][]string{
+	"cmd/syncer":          {"*"},
+	"config":              {},
+	"finance":             {},
+	"migrations":          {},
+	"sandbox":             {},
+	"sandbox/<provider>":  {"sandbox"},
+	"fetch":               {"finance"},
+	"fetch/<provider>":    {"fetch", "finance"},
+	"fetch/fetchtest":     {"fetch", "finance"},
+	"persist":             {"migrations", "finance"},
+	"persist/embedded":    {},
+	"persist/persisttest": {"persist", "persist/embedded", "migrations", "finance"},
+	"jobs":                {"fetch", "persist", "finance"},
+	"ops":                 {"jobs", "persist", "finance"},
+	"export":              {"jobs", "persist", "finance"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	GoFiles    []string
+}
+
+// room is the name under which a package stands in mayImport.
+func room(pkg string) string {
+	pkg = strings.TrimPrefix(pkg, "syncer/")
+	if _, ok := mayImport[pkg]; ok {
+		return pkg
+	}
+	return path.Dir(pkg) + "/<provider>"
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	for _, p := range list(t) {
+		from := room(p.ImportPath)
+		allowed, ok := mayImport[from]
+		if !ok {
+			t.Errorf("%s is a room that the table of rooms does not know", p.ImportPath)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if !strings.HasPrefix(imp, "syncer/") {
+				continue
+			}
+			to := strings.TrimPrefix(imp, "syncer/")
+			if !contains(allowed, to) {
+				t.Errorf("%s must not import %s", p.ImportPath, to)
+			}
+		}
+	}
+}
+
+// A provider is known by name only in its own two folders and in the lists of cmd/syncer.
+func TestAProviderTouchesOnlyItsFoldersAndTheLists(t *testing.T) {
+	for _, p := range list(t) {
+		if room(p.ImportPath) == "cmd/syncer" {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if r := room(imp); strings.HasSuffix(r, "/<provider>") && strings.HasPrefix(imp, "syncer/") {
+				t.Errorf("%s imports the provider's folder %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func contains(allowed []string, to string) bool {
+	for _, a := range allowed {
+		if a == "*" || a == to {
+			return true
+		}
+	}
+	return false
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,GoFiles", "syncer/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list named only %d packages: the test would prove nothing", len(all))
+	}
+	return all
+}
