@@ -1,0 +1,29 @@
+//go:build !linux && !darwin && !freebsd
+
+package embedded
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+)
+
+// Start answers [ErrUnsupported].
+func Start(context.Context, Options) (*Server, error) { return nil, ErrUnsupported }
+
+// Find answers [ErrNotRunning].
+func Find(context.Context, string) (*Server, error) { return nil, ErrNotRunning }
+
+// Stop answers [ErrNotRunning].
+func Stop(context.Context, string) error { return ErrNotRunning }
+
+// Remove refuses what syncer did not make and has nothing else to remove.
+func Remove(_ context.Context, dir string) error { return checkDir(dir) }
+
+func stateRoot() (string, error) {
+	if dir := os.Getenv("SYNCER_STATE_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := os.UserConfigDir()
+	return filepath.Join(dir, "syncer"), err
+}

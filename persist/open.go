@@ -1,0 +1,108 @@
+// Package persist holds every SQL statement and every transaction of syncer, its schema's migrations, and the sealing
+// of what must not be readable in the database.
+package persist
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+)
+
+// OpenOptions tune [Open]. The zero value is right for a worker.
+type OpenOptions struct {
+	// MaxConns bounds the pool. 0 means 16.
+	MaxConns int32
+	// ApplicationName is what pg_stat_activity shows. Empty means syncer.
+	ApplicationName string
+	// StatementTimeout ends a statement that takes longer. 0 means 60 s, negative means none.
+	StatementTimeout time.Duration
+	// ConnectTimeout bounds one attempt to connect. 0 means 10 s.
+	ConnectTimeout time.Duration
+}
+
+// Open connects to the database at url (libpq URL or key=value form) and makes sure that it answers and can be written.
+// Timeouts that the URL sets win over ours; TLS is as the URL says. No error contains the password.
+func Open(ctx context.Context, url string, opt OpenOptions) (*pgxpool.Pool, error) {
+	cfg, err := poolConfig(url, opt)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", withHint(err))
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database %s at %s: %w",
+			cfg.ConnConfig.Database, net.JoinHostPort(cfg.ConnConfig.Host, strconv.Itoa(int(cfg.ConnConfig.Port))), withHint(err))
+	}
+	return pool, nil
+}
+
+func poolConfig(url string, opt OpenOptions) (*pgxpool.Config, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// The parser's own words may quote the URL, and with it a password that it could not tell from a host.
+		return nil, errors.New("the database URL can't be read: expected postgres://user:password@host:port/database?sslmode=... " +
+			"with every special character of the password percent-encoded (@ is %40, / is %2F, : is %3A, # is %23)")
+	}
+	cfg.MaxConns = cmp.Or(opt.MaxConns, 16)
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.MaxConnLifetime = time.Hour
+	cfg.MaxConnLifetimeJitter = 10 * time.Minute // or a failover's reconnects come back together every hour
+	conn := cfg.ConnConfig
+	conn.ConnectTimeout = cmp.Or(conn.ConnectTimeout, cmp.Or(opt.ConnectTimeout, 10*time.Second))
+	if conn.ValidateConnect == nil {
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	statement := max(cmp.Or(opt.StatementTimeout, time.Minute), 0)
+	for name, value := range map[string]string{
+		"application_name":  cmp.Or(opt.ApplicationName, "syncer"),
+		"statement_timeout": milliseconds(statement),
+		"lock_timeout":      milliseconds(5 * time.Second),
+		// A worker that hangs between two statements must not hold its rows for ever.
+		"idle_in_transaction_session_timeout": milliseconds(time.Minute),
+		"timezone":                            "UTC",
+	} {
+		if _, set := conn.RuntimeParams[name]; !set {
+			conn.RuntimeParams[name] = value
+		}
+	}
+	return cfg, nil
+}
+
+// withHint adds what to do to the errors of connecting that have one usual cause.
+func withHint(err error) error {
+	var pg *pgconn.PgError
+	var dial *net.OpError
+	hint := ""
+	switch {
+	case errors.As(err, &pg) && (pg.Code == "28P01" || pg.Code == "28000"):
+		hint = "check the user, the password and the server's pg_hba.conf"
+	case errors.As(err, &pg) && pg.Code == "3D000":
+		hint = "create the database or correct its name in database.url"
+	case errors.As(err, &pg) && pg.Code == "53300":
+		hint = "the server has no connection left: lower database.max_conns or raise its max_connections"
+	case errors.As(err, &dial):
+		hint = "check that the server runs there and that host and port in database.url are right"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, hint)
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// zerologToSlog lets a library that logs with slog write into ours.
+func zerologToSlog(log zerolog.Logger) *slog.Logger {
+	return slog.New(zerolog.NewSlogHandler(log.Level(max(log.GetLevel(), zerolog.WarnLevel))))
+}
