@@ -1,0 +1,261 @@
+package fetch
+
+// Object iterates over the members of a JSON object. A member whose value is not read is checked and skipped.
+type Object struct {
+	s     *Scanner
+	depth int
+	base  int    // where this object's marks begin in s.seen
+	bloom uint64 // one bit a key: a clear one proves that a key is new
+	value int    // where the current member's value begins
+	key   string
+	raw   string // the key as it stood, with its quotes
+	open  bool
+	begun bool
+}
+
+// mark is a key that an open object has had.
+type mark struct {
+	hash uint32
+	key  string
+}
+
+// Next moves to the next member and says whether there is one.
+func (o *Object) Next() bool {
+	s := o.s
+	if !o.open || o.begun && !s.settle(o.value, o.depth) {
+		return false
+	}
+	if !s.more('}', !o.begun) {
+		o.open = false
+		s.seen = s.seen[:o.base]
+		return false
+	}
+	o.begun = true
+	if s.text[s.i] != '"' {
+		s.syntax("a key is missing")
+		return false
+	}
+	start := s.i
+	o.key = s.quoted()
+	s.key = o.key
+	o.raw = s.text[start:s.i]
+	if s.err == nil && s.space() != ':' {
+		s.syntax("a colon is missing")
+	}
+	if s.err != nil || !o.unique() {
+		return false
+	}
+	s.i++
+	s.space()
+	o.value = s.i
+	return true
+}
+
+// Key is the current member's name, its escapes resolved.
+func (o *Object) Key() string { return o.key }
+
+// unique says whether the key is the first of its name in the object. Of two equal keys every reader believes a
+// different one, so none can be believed.
+func (o *Object) unique() bool {
+	s := o.s
+	h := hashKey(o.key)
+	mine := s.seen[o.base:]
+	if bit := uint64(1) << (h >> 26); o.bloom&bit == 0 {
+		o.bloom |= bit
+	} else {
+		for i := range mine {
+			if mine[i].hash == h && mine[i].key == o.key {
+				s.Fail("the same key twice")
+				return false
+			}
+		}
+	}
+	if len(mine) == maxMembers {
+		s.Fail("too many members")
+		return false
+	}
+	s.seen = append(s.seen, mark{h, o.key})
+	return true
+}
+
+// hashKey looks at no more than 16 bytes of a key, which tell nearly all names apart; equal hashes are only slow.
+func hashKey(k string) uint32 {
+	h := uint64(len(k))
+	if len(k) < 8 {
+		for i := range len(k) {
+			h = h<<8 ^ uint64(k[i])
+		}
+	} else {
+		h = (h ^ load(k, 0)) * 0x9e3779b97f4a7c15
+		h ^= h>>29 ^ load(k, len(k)-8)
+	}
+	return uint32(h * 0xbf58476d1ce4e5b9 >> 32)
+}
+
+// Array iterates over the elements of a JSON array. An element that is not read is checked and skipped.
+type Array struct {
+	s     *Scanner
+	depth int
+	seen  int
+	value int // where the current element begins
+	place int32
+	open  bool
+}
+
+// Next moves to the next element and says whether there is one.
+func (a *Array) Next() bool {
+	s := a.s
+	if !a.open || a.place >= 0 && !s.settle(a.value, a.depth) {
+		return false
+	}
+	if !s.more(']', a.place < 0) {
+		a.open = false
+		return false
+	}
+	a.place++
+	a.value = s.i
+	return true
+}
+
+// Place is the index of the current element.
+func (a *Array) Place() int32 { return a.place }
+
+// Broken says why the current element could not be read, or gives "". The scanner is then behind the element and goes
+// on as if nothing had happened, so the caller must drop the record and note its place. Where the element is broken
+// in such a way that nobody can tell where it ends, the error stays, and the array has no further element.
+func (a *Array) Broken() string {
+	s := a.s
+	if s.err == nil {
+		return ""
+	}
+	err := s.err
+	s.err, s.i, s.depth, s.seen = nil, a.value, a.depth, s.seen[:a.seen]
+	s.skip(loose)
+	if s.err != nil || err.Offset > s.i {
+		s.err = err
+	}
+	return err.word()
+}
+
+// word is the reason without the offset, which means nothing to who reads it beside a place.
+func (e *ScanError) word() string {
+	if e.Key == "" {
+		return e.Reason
+	}
+	return e.Key + ": " + e.Reason
+}
+
+// settle moves behind the current value if nobody has read it.
+func (s *Scanner) settle(value, depth int) bool {
+	if s.err == nil && s.i == value {
+		s.skip(strict)
+	}
+	if s.err == nil && s.depth != depth {
+		s.syntax("the connector left a value half read")
+	}
+	return s.err == nil
+}
+
+// care is how closely skip looks.
+type care bool
+
+const (
+	strict care = true  // everything that reading the value would refuse is refused
+	loose  care = false // only the structure: strings end, brackets match, commas and colons are there
+)
+
+// depth is how deeply values may nest: a record that is nested too deeply must still be got past.
+func (c care) depth() int {
+	if c == strict {
+		return maxDepth
+	}
+	return 100 * maxDepth
+}
+
+// skip reads any value without giving it.
+func (s *Scanner) skip(how care) {
+	switch c := s.space(); {
+	case s.err != nil:
+	case (c == '{' || c == '[') && s.depth >= how.depth():
+		s.Fail("nested too deeply")
+	case c == '{':
+		s.depth++
+		s.i++
+		s.skipMembers(how)
+	case c == '[':
+		s.depth++
+		s.i++
+		for first := true; s.more(']', first); first = false {
+			s.skip(how)
+		}
+	case c == '"' && how == strict:
+		s.quoted()
+	case c == '"':
+		s.closing()
+	case how == loose:
+		s.scalar()
+	default:
+		s.skipScalar(c)
+	}
+}
+
+func (s *Scanner) skipMembers(how care) {
+	for first := true; s.more('}', first); first = false {
+		if s.text[s.i] != '"' {
+			s.syntax("a key is missing")
+			return
+		}
+		s.skip(how)
+		if s.space() != ':' {
+			s.syntax("a colon is missing")
+			return
+		}
+		s.i++
+		s.skip(how)
+	}
+}
+
+func (s *Scanner) skipScalar(c byte) {
+	switch c {
+	case 't', 'f':
+		s.Bool()
+	case 'n':
+		s.literal("null")
+	default:
+		s.number()
+	}
+}
+
+// scalar moves over a run of characters that could be meant as a number or a word.
+func (s *Scanner) scalar() {
+	start := s.i
+	for s.i < len(s.text) {
+		c := s.text[s.i]
+		if !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '.' || c == '-' || c == '+') {
+			break
+		}
+		s.i++
+	}
+	if s.i == start {
+		s.syntax("not a JSON value")
+	}
+}
+
+// closing moves behind a string without looking into it.
+func (s *Scanner) closing() {
+	for i := s.i + 1; i < len(s.text); i++ {
+		switch c := s.text[i]; {
+		case c == '"':
+			s.i = i + 1
+			return
+		case c == '\\':
+			i++
+		case c < 0x20:
+			s.i = i
+			s.syntax("a control character in a string")
+			return
+		}
+	}
+	s.i = len(s.text)
+	s.syntax("the answer ends too early")
+}
