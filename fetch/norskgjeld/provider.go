@@ -1,0 +1,112 @@
+// Package norskgjeld reads the registry of unsecured debt of Norsk Gjeldsinformasjon: the debt of a person by
+// consent, a consent's status, the feed of what happens to consents, and the registration of consents that we have
+// collected ourselves.
+//
+// What it relies on is published at github.com/norsk-gjeldsinformasjon/api-docs. Three services want three tokens,
+// one audience each; a stale token is answered with 403 and not with 401; a consent is by default good for one answer
+// only, so the call for it is never repeated (fetch.Request.Once); and a creditor that is too slow is a null in an
+// otherwise good answer, after which nothing may be taken for vanished.
+package norskgjeld
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// Settings are the connection's own settings.
+type Settings struct {
+	// DebtScope is what the token for debt is asked for, space separated.
+	DebtScope string `yaml:"debt_scope" doc:"scopes of the debt token, space separated"`
+	// FeedLimit is the number of events asked for at a time.
+	FeedLimit int `yaml:"feed_limit" doc:"events of the consent feed asked for at a time"`
+}
+
+type environment struct{ api, auth string }
+
+var environments = map[string]environment{
+	"preprod": {"https://api-preprod.norskgjeld.no", "https://access-preprod.norskgjeld.no"},
+	"prod":    {"https://api.norskgjeld.no", "https://access.norskgjeld.no"},
+}
+
+// The services, which are also the ends of the audiences that their tokens are for.
+const (
+	debtService      = "/v1/debt"
+	feedService      = "/feed/v1/consent"
+	agreementService = "/v1/consent/agreement"
+)
+
+// Provider is the entry for the program's list of providers.
+func Provider() fetch.Provider {
+	return fetch.Provider{
+		Name:     "norskgjeld",
+		Title:    "Norsk Gjeldsinformasjon",
+		Datasets: []finance.Dataset{finance.Debts},
+		Settings: func() any {
+			return &Settings{DebtScope: "debt.unsecured.presentation debt.unsecured.processing", FeedLimit: 500}
+		},
+		Open: open,
+	}
+}
+
+func open(c fetch.Connection) (fetch.Driver, error) {
+	env, ok := environments[c.Environment]
+	if !ok {
+		return fetch.Driver{}, fmt.Errorf("connection %s: environment %q is not known: write preprod or prod", c.Name, c.Environment)
+	}
+	settings, ok := c.Settings.(*Settings)
+	if !ok || settings.FeedLimit < 1 || settings.FeedLimit > 10_000 || strings.TrimSpace(settings.DebtScope) == "" {
+		return fetch.Driver{}, fmt.Errorf("connection %s: settings: want a debt_scope and a feed_limit from 1 to 10000", c.Name)
+	}
+	id, secret := c.Credentials["client_id"], c.Credentials["client_secret"]
+	if id.IsZero() || secret.IsZero() {
+		return fetch.Driver{}, fmt.Errorf("connection %s: credentials: client_id and client_secret are needed", c.Name)
+	}
+	api, auth := env.api, env.auth
+	if c.BaseURL != "" {
+		api = c.BaseURL
+	}
+	if c.AuthURL != "" {
+		auth = c.AuthURL
+	}
+	base, err := url.Parse(api)
+	if err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: base_url is not a URL", c.Name)
+	}
+	tokenURL := strings.TrimSuffix(auth, "/") + "/oauth2/token"
+	return fetch.Driver{
+		Base: base,
+		Token: func(k fetch.TokenKey) (fetch.TokenRequest, error) {
+			return fetch.TokenRequest{
+				URL: tokenURL, Style: fetch.BasicRaw, ID: id.Reveal(), Secret: secret,
+				// The audience names the environment, not the address that is called.
+				Params: map[string][]string{"audience": {k.Audience}},
+				Scopes: strings.Fields(k.Scope),
+			}, nil
+		},
+		Classify: classify,
+		Connect: func(client *fetch.Client) fetch.Connector {
+			return &connector{client: client, settings: *settings, audience: env.api, now: time.Now}
+		},
+	}, nil
+}
+
+type connector struct {
+	client   *fetch.Client
+	settings Settings
+	audience string // the origin that audiences begin with
+	now      func() time.Time
+}
+
+// PerAccount is false: a person's debt is one stream.
+func (*connector) PerAccount(finance.Dataset) bool { return false }
+
+// request is the part of a request that all of a service's calls share. Our id of the call travels in X-Trace-ID,
+// which the registry's errors echo.
+func (c *connector) request(service, scope string) fetch.Request {
+	return fetch.Request{Token: fetch.TokenKey{Audience: c.audience + service, Scope: scope}, IDHeader: "X-Trace-ID"}
+}
