@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,7 +62,7 @@ func Parse(data []byte, filename string, env Env) (*Config, error) {
 	}
 	c.anchor(filepath.Dir(filename))
 	b.override(c, env)
-	b.problems = append(b.problems, c.validate()...)
+	c.validate(&b.problems)
 	if err := b.problems.err(); err != nil {
 		return nil, err
 	}
@@ -79,6 +80,7 @@ func parse(data []byte, filename string) (body ast.Node, err error) {
 	if len(data) > maxFile {
 		return nil, Problems{{File: filename, Message: fmt.Sprintf("larger than %d bytes: is it the right file?", maxFile)}}
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))                        // editors on Windows put one there
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // we report duplicates ourselves, all of them
 	if err != nil {
 		return nil, Problems{syntaxProblem(err, filename)}

@@ -29,11 +29,11 @@ const (
 	maxBody        = 1 << 30
 )
 
-// checker collects what is wrong below one path. Values that could not even be read were reported before and
-// still hold their defaults, so nothing is reported twice.
+// checker collects what is wrong below one path.
 type checker struct {
 	src      *source
 	path     string
+	unread   map[string]bool // values that could not even be read: reported before, they hold their defaults now
 	problems *Problems
 }
 
@@ -43,7 +43,9 @@ func (k checker) under(keys ...string) checker {
 }
 
 func (k checker) fail(key, format string, args ...any) {
-	*k.problems = append(*k.problems, k.src.problem(join(k.path, key), format, args...))
+	if path := join(k.path, key); !k.unread[path] {
+		*k.problems = append(*k.problems, k.src.problem(path, format, args...))
+	}
 }
 
 // want reports key unless ok.
@@ -69,10 +71,12 @@ func (k checker) name(name string) {
 	k.want(nameRE.MatchString(name), "", "%q is not a name: use at most 63 of a-z, 0-9, - and _, beginning with a letter or digit", name)
 }
 
-// validate reports everything that the types alone can't forbid.
-func (c *Config) validate() Problems {
-	var problems Problems
-	k := checker{src: c.src, problems: &problems}
+// validate adds to problems everything that the types alone can't forbid.
+func (c *Config) validate(problems *Problems) {
+	k := checker{src: c.src, problems: problems, unread: map[string]bool{}}
+	for _, p := range *problems {
+		k.unread[p.Path] = true
+	}
 	k.want(c.Keys.File != "", "keys.file", "want the path of the key file that `syncer init` made")
 	k.under("log").oneOf(c.Log.Level, LogLevels(), "level")
 	k.under("server").listen(c.Server.Listen)
@@ -83,7 +87,6 @@ func (c *Config) validate() Problems {
 	for _, name := range slices.Sorted(maps.Keys(c.Jobs)) {
 		k.under("jobs", name).job(name, c.Jobs[name], slices.Sorted(maps.Keys(c.Connections)))
 	}
-	return problems
 }
 
 func (k checker) listen(address string) {

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var sampleEnv = envOf(map[string]string{"NG_CLIENT_ID": "a", "NG_CLIENT_SECRET": "b", "SBANKEN_CLIENT_ID": "c", "SBANKEN_CLIENT_SECRET": "d"})
+
+func TestSample(t *testing.T) {
+	for _, c := range []struct {
+		providers         []string
+		connections, jobs []string
+	}{
+		{nil, []string{"ng-preprod", "sbanken"}, []string{"nightly-accounts", "nightly-debt"}},
+		{[]string{""}, []string{"ng-preprod", "sbanken"}, []string{"nightly-accounts", "nightly-debt"}},
+		{[]string{"norskgjeld"}, []string{"ng-preprod"}, []string{"nightly-debt"}},
+		{[]string{"sbanken"}, []string{"sbanken"}, []string{"nightly-accounts"}},
+		{[]string{"other"}, nil, nil},
+	} {
+		text := Sample(c.providers...)
+		conf, err := Parse(text, "syncer.yaml", noEnv)
+		if err != nil {
+			t.Errorf("%v: %v", c.providers, err)
+			continue
+		}
+		if err := conf.CheckSecrets(sampleEnv); err != nil {
+			t.Errorf("%v: %v", c.providers, err)
+		}
+		if diff := cmp.Diff(c.connections, slices.Sorted(maps.Keys(conf.Connections))); diff != "" {
+			t.Errorf("%v, want -, got +:\n%s", c.providers, diff)
+		}
+		if diff := cmp.Diff(c.jobs, slices.Sorted(maps.Keys(conf.Jobs))); diff != "" {
+			t.Errorf("%v, want -, got +:\n%s", c.providers, diff)
+		}
+		if strings.Contains(string(text), "#@") {
+			t.Errorf("%v: a marker was left in", c.providers)
+		}
+	}
+}
+
+// TestSampleNamesDefaults holds the sample to its word that what it shows are the defaults.
+func TestSampleNamesDefaults(t *testing.T) {
+	conf, err := Parse(Sample(), "syncer.yaml", noEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Connections, want.Jobs = map[string]Connection{}, map[string]Job{}
+	for name, got := range conf.Connections {
+		var c Connection
+		c.setDefaults()
+		c.Provider, c.Environment, c.Credentials, c.Rate = got.Provider, got.Environment, got.Credentials, got.Rate
+		want.Connections[name] = c
+	}
+	for name, got := range conf.Jobs {
+		var j Job
+		j.setDefaults()
+		j.Connection, j.Datasets, j.Schedule, j.TimeZone = got.Connection, got.Datasets, got.Schedule, got.TimeZone
+		want.Jobs[name] = j
+	}
+	if diff := cmp.Diff(want, conf, plainly); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+// TestSampleExplainsEveryKey fails when a key is added to the types and forgotten in the sample.
+func TestSampleExplainsEveryKey(t *testing.T) {
+	var walk func(path string, typ reflect.Type)
+	walk = func(path string, typ reflect.Type) {
+		if isScalar(typ) || typ == reflect.TypeFor[Settings]() {
+			return
+		}
+		switch typ.Kind() {
+		case reflect.Map:
+			walk(path, typ.Elem())
+		case reflect.Struct:
+			for key, i := range fieldsOf(typ) {
+				if !strings.Contains(sampleFile, key+":") {
+					t.Errorf("the sample doesn't show %s", join(path, key))
+				}
+				walk(join(path, key), typ.Field(i).Type)
+			}
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+}

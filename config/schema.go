@@ -1,0 +1,234 @@
+package config
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/invopop/jsonschema"
+)
+
+// typesSource is the file that declares the types of the config. Its doc comments are the descriptions in the
+// schema, so that there is one text for the reader of the code and for the reader of the file.
+//
+//go:embed config.go
+var typesSource []byte
+
+const (
+	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d|w))+)$`
+	sizePattern     = `^[0-9]+ ?(B|KiB|MiB|GiB)?$`
+	secretPattern   = `^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$`
+	databasePattern = `^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|postgres(ql)?://.*)$`
+)
+
+// Schema returns the JSON schema (draft 2020-12) of a config file, for editors. providers are the known providers
+// by name, each with a pointer to its settings struct (the defaults filled in), or nil if it has none; without
+// any, every provider and every setting is allowed. Fields of settings are described by jsonschema tags.
+func Schema(providers map[string]any) ([]byte, error) {
+	comments, err := typeComments()
+	if err != nil {
+		return nil, err
+	}
+	r := &jsonschema.Reflector{
+		Anonymous:                  true,
+		ExpandedStruct:             true,
+		RequiredFromJSONSchemaTags: true,
+		FieldNameTag:               "yaml",
+		Mapper:                     mapType,
+		LookupComment:              func(t reflect.Type, field string) string { return comments[join(t.Name(), field)] },
+	}
+	root := r.Reflect(Config{})
+	root.Title = "syncer configuration"
+	defs := root.Definitions
+	constrain(root, defs)
+	setDefault(root, defs, reflect.ValueOf(*Default()))
+	setDefault(defs["Connection"], defs, withDefaults[Connection]())
+	setDefault(defs["Job"], defs, withDefaults[Job]())
+	describeSettings(defs["Connection"], providers)
+	allowEmpty(root)
+	out, err := json.MarshalIndent(root, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("config schema: %w", err)
+	}
+	return append(out, '\n'), nil
+}
+
+// mapType gives the types that are one text in the file their own schema; nil leaves a type to the reflector.
+func mapType(t reflect.Type) *jsonschema.Schema {
+	text := func(pattern string) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Pattern: pattern} }
+	either := func(s ...*jsonschema.Schema) *jsonschema.Schema { return &jsonschema.Schema{AnyOf: s} }
+	switch t {
+	case reflect.TypeFor[Duration](), stdDuration:
+		return either(text(durationPattern), &jsonschema.Schema{Const: 0})
+	case reflect.TypeFor[Size]():
+		return either(text(sizePattern), &jsonschema.Schema{Type: "integer", Minimum: "0"})
+	case reflect.TypeFor[Secret]():
+		return text(secretPattern)
+	case reflect.TypeFor[DatabaseURL]():
+		return text(databasePattern)
+	case reflect.TypeFor[Settings]():
+		return &jsonschema.Schema{Type: "object"}
+	}
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textUnmarshaler) {
+		return &jsonschema.Schema{Type: "string"}
+	}
+	return nil
+}
+
+// constrain adds what validate demands and the types don't say. What only makes sense across keys stays with
+// validate: an editor is told enough, not everything.
+func constrain(root *jsonschema.Schema, defs jsonschema.Definitions) {
+	property := func(s *jsonschema.Schema, key string) *jsonschema.Schema {
+		p, _ := s.Properties.Get(key)
+		return p
+	}
+	names := &jsonschema.Schema{Pattern: namePattern}
+	property(root, "connections").PropertyNames = names
+	property(root, "jobs").PropertyNames = names
+	property(defs["Log"], "level").Enum = anys(LogLevels())
+
+	connection, job := defs["Connection"], defs["Job"]
+	connection.Required = []string{"provider"}
+	property(connection, "credentials").PropertyNames = names
+	job.Required = []string{"connection", "datasets"}
+	job.DependentRequired = map[string][]string{"schedule": {"time_zone"}}
+	datasets := property(job, "datasets")
+	datasets.Items.Enum, datasets.UniqueItems, datasets.MinItems = anys(Datasets()), true, new(uint64(1))
+	property(job, "catch_up").Enum = anys(CatchUps())
+
+	rate := defs["Rate"]
+	rate.MaxProperties = new(uint64(1))
+	property(rate, "per_second").ExclusiveMinimum = "0"
+	property(rate, "per_minute").ExclusiveMinimum = "0"
+	for key, s := range map[string]*jsonschema.Schema{
+		"batches": defs["Worker"], "concurrency": connection, "attempts": defs["Retry"], "batch_size": job,
+	} {
+		property(s, key).Minimum = "1"
+	}
+}
+
+func anys[T any](values []T) []any {
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = v
+	}
+	return out
+}
+
+func withDefaults[T any, P interface {
+	*T
+	defaulter
+}]() reflect.Value {
+	v := P(new(T))
+	v.setDefaults()
+	return reflect.ValueOf(*v)
+}
+
+// setDefault writes the scalar defaults that v holds into the schema s of its type, and into those of the structs in it.
+func setDefault(s *jsonschema.Schema, defs jsonschema.Definitions, v reflect.Value) {
+	for key, i := range fieldsOf(v.Type()) {
+		p, ok := s.Properties.Get(key)
+		f := v.Field(i)
+		switch {
+		case !ok || f.IsZero():
+		case isScalar(f.Type()):
+			p.Default = f.Interface()
+			if d, ok := p.Default.(time.Duration); ok {
+				p.Default = Duration(d) // as text
+			}
+		case f.Kind() == reflect.Struct:
+			inner := p
+			if ref := defs[strings.TrimPrefix(p.Ref, "#/$defs/")]; ref != nil {
+				inner = ref
+			}
+			if inner.Properties != nil {
+				setDefault(inner, defs, f)
+			}
+		}
+	}
+}
+
+// allowEmpty lets a section stand there with nothing below it but comments, which YAML reads as null.
+func allowEmpty(root *jsonschema.Schema) {
+	for pair := root.Properties.Oldest(); pair != nil; pair = pair.Next() {
+		section := *pair.Value
+		description := section.Description
+		section.Description = ""
+		pair.Value = &jsonschema.Schema{Description: description, AnyOf: []*jsonschema.Schema{&section, {Type: "null"}}}
+	}
+}
+
+// describeSettings makes the schema of a connection's settings depend on its provider.
+func describeSettings(connection *jsonschema.Schema, providers map[string]any) {
+	if len(providers) == 0 {
+		return
+	}
+	names := slices.Sorted(maps.Keys(providers))
+	provider, _ := connection.Properties.Get("provider")
+	provider.Enum = anys(names)
+	for _, name := range names {
+		when := &jsonschema.Schema{Properties: jsonschema.NewProperties(), Required: []string{"provider"}}
+		when.Properties.Set("provider", &jsonschema.Schema{Const: name})
+		then := &jsonschema.Schema{Properties: jsonschema.NewProperties()}
+		then.Properties.Set("settings", settingsSchema(providers[name]))
+		connection.AllOf = append(connection.AllOf, &jsonschema.Schema{If: when, Then: then})
+	}
+}
+
+func settingsSchema(settings any) *jsonschema.Schema {
+	v := reflect.Indirect(reflect.ValueOf(settings))
+	if !v.IsValid() || v.Kind() != reflect.Struct {
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema}
+	}
+	r := &jsonschema.Reflector{
+		Anonymous:                  true,
+		DoNotReference:             true,
+		RequiredFromJSONSchemaTags: true,
+		FieldNameTag:               "yaml",
+		KeyNamer:                   strings.ToLower, // as keyOf names a field without a tag
+		Mapper:                     mapType,
+	}
+	s := r.ReflectFromType(v.Type())
+	s.Version = ""
+	setDefault(s, nil, v)
+	return s
+}
+
+// typeComments returns the doc comments of the structs in config.go and of their fields, by Type.Field, each on one line.
+func typeComments() (map[string]string, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "config.go", typesSource, parser.ParseComments)
+	if err != nil {
+		return nil, fmt.Errorf("config schema: %w", err)
+	}
+	comments := map[string]string{}
+	for _, decl := range file.Decls {
+		gen, ok := decl.(*ast.GenDecl)
+		if !ok || gen.Tok != token.TYPE {
+			continue
+		}
+		for _, spec := range gen.Specs {
+			typ := spec.(*ast.TypeSpec)
+			comments[typ.Name.Name] = oneLine(gen.Doc)
+			fields, ok := typ.Type.(*ast.StructType)
+			if !ok {
+				continue
+			}
+			for _, f := range fields.Fields.List {
+				for _, name := range f.Names {
+					comments[join(typ.Name.Name, name.Name)] = oneLine(f.Doc)
+				}
+			}
+		}
+	}
+	return comments, nil
+}
+
+func oneLine(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }
