@@ -137,7 +137,7 @@ func (m *migrator) up(ctx context.Context) error {
 	}
 	applied, err := m.goose.Up(ctx)
 	if err != nil {
-		return fmt.Errorf("migrate the schema from version %d to %d: %w", have, want, err)
+		return fmt.Errorf("migrate the schema from version %d to %d: %s%w", have, want, failedFile(err), err)
 	}
 	steps, err := m.river(ctx)
 	if err != nil {
@@ -149,6 +149,15 @@ func (m *migrator) up(ctx context.Context) error {
 		m.log.Info().Int64("from", have).Int64("to", want).Int("river_steps", steps).Msg("migrated the database")
 	}
 	return nil
+}
+
+// failedFile names the file that goose's error gives a number only.
+func failedFile(err error) string {
+	var partial *goose.PartialError
+	if !errors.As(err, &partial) || partial.Failed == nil || partial.Failed.Source == nil {
+		return ""
+	}
+	return partial.Failed.Source.Path + ": "
 }
 
 // river brings River's own tables up to date and returns how many steps that took.

@@ -7,18 +7,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Find returns the server that runs in dir, whoever started it, after it has answered. It is [ErrNotRunning] if none
-// does. A server that is still coming up counts as not running: [Start] waits for it.
+// does. A server that is on its way up or down counts as not running: [Start] waits for it.
 func Find(ctx context.Context, dir string) (*Server, error) {
 	dir, err := absolute(dir)
 	if err != nil {
@@ -38,9 +41,8 @@ func Find(ctx context.Context, dir string) (*Server, error) {
 	}
 	s := &Server{dir: dir, url: c.url(pm.port, c.Database), pid: pm.pid}
 	if err := s.answers(ctx); err != nil {
-		// A postmaster that was killed leaves its file, and for a moment its children.
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, fmt.Errorf("%w in %s: its port refuses", ErrNotRunning, dir)
+		if inBetween(err) {
+			return nil, fmt.Errorf("%w in %s: it starts, recovers or ends at this moment: %w", ErrNotRunning, dir, err)
 		}
 		return nil, fmt.Errorf("the embedded Postgres in %s (process %d) runs but does not answer: %w", dir, pm.pid, err)
 	}
@@ -54,6 +56,41 @@ func (s *Server) answers(ctx context.Context) error {
 		return err
 	}
 	return conn.Close(ctx)
+}
+
+// inBetween recognises a server that is on its way up or down. One that was killed leaves its postmaster.pid, and for a
+// moment its children.
+func inBetween(err error) bool {
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P0") // operator intervention: shutting down, starting up, recovering
+	}
+	for _, gone := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
+}
+
+// removeStale deletes the postmaster.pid of a server that is gone; the caller holds running.lock. Postgres would do so by
+// itself, unless the number in it belongs to a living process: a stranger, or the dead server whose parent, a long
+// running command of ours, has not buried it yet. Where something listens on the port it names, the file stays and
+// Postgres judges: somebody may have started this cluster by hand.
+func removeStale(ctx context.Context, dir string) error {
+	pm, err := readPostmaster(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		conn, dialErr := new(net.Dialer).DialContext(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(pm.port)))
+		if dialErr == nil {
+			return conn.Close()
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, dataName, "postmaster.pid")); err != nil {
+		return fmt.Errorf("remove the postmaster.pid of a server that is gone: %w", err)
+	}
+	return nil
 }
 
 // Stop ends the server in dir in good order (Postgres' "fast" shutdown) and waits until all of it is gone. It is

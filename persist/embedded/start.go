@@ -37,14 +37,16 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	defer lock.Close()
-	if s, err := Find(ctx, dir); err == nil || !errors.Is(err, ErrNotRunning) {
-		return s, err // somebody else started it while we waited for the lock
-	}
 	return startLocked(ctx, opt, who)
 }
 
-// startLocked starts the server; the caller holds starting.lock.
+// startLocked starts the server, or finds the one that somebody started while we waited; the caller holds starting.lock.
 func startLocked(ctx context.Context, opt Options, who account) (*Server, error) {
+	alive, s, err := findOrRest(ctx, opt.Dir)
+	if s != nil || err != nil {
+		return s, err
+	}
+	defer alive.Close() // the server inherits a copy, and the lock with it
 	major, err := clusterMajor(opt.Dir)
 	if err != nil {
 		return nil, err
@@ -53,30 +55,46 @@ func startLocked(ctx context.Context, opt Options, who account) (*Server, error)
 	if err != nil {
 		return nil, err
 	}
-	// A crashed postmaster may leave children that still end, and a killed starter may leave an initdb that still
-	// works. They hold this lock; once it is free the directory is at rest.
-	alive, err := lockFile(ctx, filepath.Join(opt.Dir, runningName))
-	if err != nil {
-		return nil, fmt.Errorf("wait for the remains of an earlier server: %w", err)
-	}
-	defer alive.Close() // the server inherits a copy, and the lock with it
 	if major == 0 {
 		say(opt, "Making a new database with PostgreSQL %d in %s", bin.major, opt.Dir)
 		if err := initdb(ctx, opt, who, bin, alive); err != nil {
 			return nil, err
 		}
 	}
+	if err := removeStale(ctx, opt.Dir); err != nil {
+		return nil, err
+	}
 	process, err := launchOnFreePort(ctx, opt, who, bin, alive)
 	if err != nil {
 		return nil, err
 	}
-	s, err := Find(ctx, opt.Dir)
-	if err != nil {
+	if s, err = Find(ctx, opt.Dir); err != nil {
 		return nil, err
 	}
 	s.started, s.process = true, process
 	say(opt, "Started PostgreSQL %d in %s; it runs until it is stopped", bin.major, opt.Dir)
 	return s, nil
+}
+
+// findOrRest waits until a server answers, or until the directory is at rest, and then holds running.lock. A crashed
+// postmaster leaves children that still end, and a killed starter may leave an initdb that still works: they hold the
+// lock. So does a server that recovers from the crash of one of its processes, and it will answer.
+func findOrRest(ctx context.Context, dir string) (*os.File, *Server, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		s, findErr := Find(ctx, dir)
+		if findErr == nil || !errors.Is(findErr, ErrNotRunning) {
+			return nil, s, findErr
+		}
+		alive, err := tryLock(filepath.Join(dir, runningName), syscall.LOCK_EX)
+		if alive != nil || err != nil {
+			return alive, nil, err
+		}
+		if err := pause(ctx); err != nil {
+			return nil, nil, fmt.Errorf("wait for an earlier server to end or to answer: %w: %w", err, findErr)
+		}
+	}
 }
 
 // prepare makes the directory, takes starting.lock and writes the marker.

@@ -1,0 +1,181 @@
+package persist_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"syncer/persist"
+	"syncer/persist/persisttest"
+)
+
+// files makes migrations 1..n of the statements.
+func files(up ...string) fstest.MapFS {
+	fsys := fstest.MapFS{}
+	for i, sql := range up {
+		fsys[fmt.Sprintf("%05d_step.sql", i+1)] = &fstest.MapFile{Data: []byte(sql)}
+	}
+	return fsys
+}
+
+func query[T any](t *testing.T, pool *pgxpool.Pool, sql string, args ...any) T {
+	t.Helper()
+	var v T
+	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return v
+}
+
+func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
+	db := persisttest.Empty(t)
+	var group errgroup.Group
+	for range 4 {
+		pool, err := persist.Open(t.Context(), db.URL, persist.OpenOptions{MaxConns: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		group.Go(func() error { return persist.Migrate(t.Context(), pool, zerolog.Nop()) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	have, want, err := persist.SchemaVersion(t.Context(), db.Pool)
+	if err != nil || have != want || want == 0 {
+		t.Errorf("schema has %d, wants %d, %v", have, want, err)
+	}
+	if n := query[int](t, db.Pool, "SELECT count(*) - count(DISTINCT version_id) FROM goose_db_version"); n != 0 {
+		t.Errorf("%d migrations were applied twice", n)
+	}
+	river, err := persist.RiverVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := query[int](t, db.Pool, "SELECT max(version) FROM river.river_migration"); n != river {
+		t.Errorf("River's tables have version %d, want %d", n, river)
+	}
+}
+
+func TestMigrateAgainChangesNothing(t *testing.T) {
+	pool := persisttest.New(t)
+	var log bytes.Buffer
+	if err := persist.Migrate(t.Context(), pool, zerolog.New(&log)); err != nil {
+		t.Fatal(err)
+	}
+	if log.Len() != 0 {
+		t.Errorf("the second migration did something: %s", log.String())
+	}
+}
+
+func TestSchemaVersionOfAnEmptyDatabaseCreatesNothing(t *testing.T) {
+	db := persisttest.Empty(t)
+	have, want, err := persist.SchemaVersion(t.Context(), db.Pool)
+	if err != nil || have != 0 || want == 0 {
+		t.Errorf("SchemaVersion = %d, %d, %v", have, want, err)
+	}
+	if n := query[int](t, db.Pool, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"); n != 0 {
+		t.Errorf("asking for the version made %d tables", n)
+	}
+}
+
+func TestMigrateRefusesANewerSchema(t *testing.T) {
+	pool := persisttest.New(t)
+	if _, err := pool.Exec(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (4711, true)"); err != nil {
+		t.Fatal(err)
+	}
+	have, want, err := persist.SchemaVersion(t.Context(), pool)
+	if err != nil || have != 4711 {
+		t.Fatalf("SchemaVersion = %d, %d, %v", have, want, err)
+	}
+	err = persist.Migrate(t.Context(), pool, zerolog.Nop())
+	if !errors.Is(err, persist.ErrSchemaTooNew) || !strings.Contains(err.Error(), fmt.Sprintf("version 4711, this binary knows %d", want)) {
+		t.Errorf("Migrate = %v", err)
+	}
+}
+
+func TestAFailedMigrationCanBeRepeated(t *testing.T) {
+	db := persisttest.Empty(t)
+	good := "-- +goose Up\nCREATE TABLE a (i int);"
+	err := persist.MigrateFiles(t.Context(), db.Pool, files(good, "-- +goose Up\nCREATE TABLE b (i int); SELECT 1/0;"), zerolog.Nop())
+	if err == nil || !strings.Contains(err.Error(), "00002_step.sql") {
+		t.Fatalf("the error must name the file: %v", err)
+	}
+	if got := query[string](t, db.Pool, "SELECT concat_ws(' ', to_regclass('a'), to_regclass('b'))"); got != "a" {
+		t.Errorf("after the failure the tables are %q, want a: the failed file must leave nothing", got)
+	}
+	if err := persist.MigrateFiles(t.Context(), db.Pool, files(good, "-- +goose Up\nCREATE TABLE b (i int);"), zerolog.Nop()); err != nil {
+		t.Errorf("the repaired migration: %v", err)
+	}
+}
+
+// A starter that waited inside one pg_advisory_lock statement would hold a snapshot that CREATE INDEX CONCURRENTLY waits
+// for, while it waits for the index: Postgres calls that a deadlock.
+func TestWaitersDoNotBlockAConcurrentIndex(t *testing.T) {
+	db := persisttest.Empty(t)
+	fsys := files("-- +goose Up\nCREATE TABLE a AS SELECT generate_series(1, 10000) AS i;",
+		"-- +goose NO TRANSACTION\n-- +goose Up\nSELECT pg_sleep(0.2);\nCREATE INDEX CONCURRENTLY a_i ON a (i);")
+	var group errgroup.Group
+	for range 3 {
+		group.Go(func() error { return persist.MigrateFiles(t.Context(), db.Pool, fsys, zerolog.Nop()) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMigrateRefreshesThePool(t *testing.T) {
+	db := persisttest.Empty(t)
+	first := "-- +goose Up\nCREATE TABLE a (v int);"
+	if err := persist.MigrateFiles(t.Context(), db.Pool, files(first), zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	copyRow := func(v any) error {
+		_, err := db.Pool.CopyFrom(t.Context(), pgx.Identifier{"a"}, []string{"v"}, pgx.CopyFromRows([][]any{{v}}))
+		return err
+	}
+	if err := copyRow(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := persist.MigrateFiles(t.Context(), db.Pool, files(first, "-- +goose Up\nALTER TABLE a ALTER v TYPE text;"), zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyRow("text"); err != nil {
+		t.Errorf("the pool remembers the column's old type: %v", err)
+	}
+}
+
+func TestMigrateStopsWaitingWhenToldTo(t *testing.T) {
+	db := persisttest.Empty(t)
+	holder, err := db.Pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Release()
+	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_lock($1)", persist.MigrationLock); err != nil {
+		t.Fatal(err)
+	}
+	shutdown := errors.New("shutdown")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, shutdown)
+	defer cancel()
+	fsys := files("-- +goose Up\nCREATE TABLE a (i int);")
+	if err := persist.MigrateFiles(ctx, db.Pool, fsys, zerolog.Nop()); !errors.Is(err, shutdown) {
+		t.Errorf("Migrate while another process migrates = %v, want the reason of the shutdown", err)
+	}
+	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_unlock($1)", persist.MigrationLock); err != nil {
+		t.Fatal(err)
+	}
+	if err := persist.MigrateFiles(t.Context(), db.Pool, fsys, zerolog.Nop()); err != nil {
+		t.Errorf("Migrate after the other process is done: %v", err)
+	}
+}
