@@ -1,16 +1,31 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
+	"maps"
+	"net/http"
 	"net/url"
+	"strings"
+	"sync"
 
 	"syncer/finance"
 )
 
-// Client is the way to one connection's provider. It is safe for concurrent use.
+// Client is the way to one connection's provider: it retries, waits at the gate, keeps the rate, records, proves who
+// we are, and sends. It is safe for concurrent use, and one Client per connection and process is the way to use it:
+// two would each meet a 429 of their own before the ledger tells them.
 type Client struct {
 	opt       Options
 	connector Connector
+	data      *http.Client
+	single    *http.Client // for single-use consents
+	tokens    *tokens
+	wire      chan struct{} // one element for each call on the wire
+	secrets   []string      // what must not come back out of an answer
+
+	mu      sync.Mutex
+	buckets map[string]*bucket
 }
 
 // NewClient makes a connection's client and the connector on top of it. It makes no call.
@@ -18,7 +33,17 @@ func NewClient(o Options) (*Client, error) {
 	if err := o.settle(); err != nil {
 		return nil, err
 	}
-	c := &Client{opt: o}
+	c := &Client{
+		opt:     o,
+		data:    newHTTPClient(newTransport(&o, true)),
+		single:  newHTTPClient(newTransport(&o, false)),
+		wire:    make(chan struct{}, o.Concurrency),
+		buckets: map[string]*bucket{},
+	}
+	for _, s := range o.Connection.Credentials {
+		c.secrets = append(c.secrets, s.Reveal())
+	}
+	c.tokens = &tokens{c: c, kept: map[TokenKey]*keptToken{}}
 	c.connector = o.Driver.Connect(c)
 	return c, nil
 }
@@ -27,14 +52,94 @@ func NewClient(o Options) (*Client, error) {
 func (c *Client) Connector() Connector { return c.connector }
 
 // CloseIdle closes connections that are not in use.
-func (c *Client) CloseIdle() {}
-
-// Do makes the call that r describes and gives its complete answer of class ok. Its error is always an *Error.
-func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
-	return nil, &Error{Class: finance.Interrupted, Op: r.Template, Connection: c.opt.Connection.Name}
+func (c *Client) CloseIdle() {
+	c.data.CloseIdleConnections()
+	c.single.CloseIdleConnections()
 }
 
-// Resolve checks a next link.
-func (c *Client) Resolve(link string) (path string, query url.Values, err error) {
-	return "", nil, nil
+// Do makes the call that r describes, as often as it takes within the bounds of Options, and gives its complete
+// answer of class ok. The call of a data answer travels in Answer.Call, to be committed with the page, unless it is
+// Durable; all others have been told to the ledger. The error is always an *Error.
+func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
+	t := c.task(r)
+	if t.once && (c.opt.Once == nil || r.Scope.Consent == nil) {
+		return nil, t.fail(finance.Fatal, "a single-use call needs a consent and a ledger for it")
+	}
+	u, err := below(c.opt.Driver.Base, strings.TrimSuffix(c.opt.Driver.Base.Scheme+"://"+c.opt.Driver.Base.Host+
+		root(c.opt.Driver.Base)+"/"+strings.TrimPrefix(r.Path, "/"), "/"))
+	if err != nil || u.RawQuery != "" {
+		return nil, t.fail(finance.Fatal, "the path does not stay below the API's address")
+	}
+	u.RawQuery = r.Query.Encode()
+	t.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) { return newRequest(ctx, &r, u, id) }
+	answer, failed := t.run(ctx)
+	if failed != nil {
+		return nil, failed
+	}
+	return answer, nil
+}
+
+// task turns a connector's request into what the stack works on.
+func (c *Client) task(r Request) *task {
+	orDefault(&r.Method, http.MethodGet)
+	orDefault(&r.Purpose, finance.ForData)
+	name := c.opt.Connection.Name
+	if r.Bucket != "" {
+		name += "/" + r.Bucket
+	}
+	t := &task{
+		c: c, bucket: c.bucket(name), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
+		opening: r.Opening, once: r.Once, client: c.data, wire: c.wire, retry: c.opt.Retry, maxWait: c.opt.MaxWait,
+		classify: func(a *Answer) Verdict { return c.opt.Driver.Classify(&r, a) },
+	}
+	if r.Once {
+		t.client = c.single
+	}
+	if c.opt.Driver.Token != nil {
+		t.key = &r.Token
+	}
+	return t
+}
+
+func newRequest(ctx context.Context, r *Request, u *url.URL, id finance.CallID) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method(r), u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.Body) > 0 {
+		req.Body, req.ContentLength = http.NoBody, int64(len(r.Body))
+		req.Body = readOnce{bytes.NewReader(r.Body)}
+	}
+	maps.Copy(req.Header, r.Header.Clone())
+	header := r.IDHeader
+	orDefault(&header, "X-Request-Id")
+	req.Header.Set(header, id.String())
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", "application/json")
+	}
+	return req, nil
+}
+
+func method(r *Request) string {
+	if r.Method == "" {
+		return http.MethodGet
+	}
+	return r.Method
+}
+
+// readOnce is a body without GetBody, which net/http can't send a second time.
+type readOnce struct{ *bytes.Reader }
+
+func (readOnce) Close() error { return nil }
+
+// bucket is what this process knows of a bucket.
+func (c *Client) bucket(name string) *bucket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.buckets[name]
+	if b == nil {
+		b = newBucket(name, c.opt.Rate)
+		c.buckets[name] = b
+	}
+	return b
 }

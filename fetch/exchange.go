@@ -1,0 +1,220 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"syncer/finance"
+)
+
+// exchange asks the provider for a token. The exchange itself is that of x/oauth2; its HTTP client is the lower half
+// of our stack, so that a token call is admitted, paced, recorded and told to wait like any other.
+func (s *tokens) exchange(ctx context.Context, key TokenKey, run int64) (finance.Token, *Error) {
+	ask, err := s.c.opt.Driver.Token(key)
+	if err != nil {
+		e := s.fail(finance.Fatal, "the connection has no way to ask for this token")
+		e.Err = err
+		return finance.Token{}, e
+	}
+	if ask.URL == "" { // the provider takes no token
+		return finance.Token{Expiry: time.Now().Add(longest), RefreshAt: time.Now().Add(longest), AccessToken: noToken}, nil
+	}
+	u, err := url.Parse(ask.URL)
+	if err != nil || u.User != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !s.c.opt.AllowPrivate) {
+		return finance.Token{}, s.fail(finance.Fatal, "the token endpoint must be an https address without a user")
+	}
+	trip := &tokenTrip{s: s, ask: ask, run: run, path: u.Path}
+	config := clientcredentials.Config{
+		TokenURL: ask.URL, Scopes: ask.Scopes, EndpointParams: url.Values(ask.Params), AuthStyle: oauth2.AuthStyleInParams,
+	}
+	switch ask.Style { // never AuthStyleAutoDetect: it sends every failed call twice
+	case BasicEscaped:
+		config.AuthStyle, config.ClientID, config.ClientSecret = oauth2.AuthStyleInHeader, ask.ID, ask.Secret.Reveal()
+	case InParams:
+		config.ClientID, config.ClientSecret = ask.ID, ask.Secret.Reveal()
+	}
+	got, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, newHTTPClient(trip)))
+	if trip.failed != nil {
+		return finance.Token{}, trip.failed
+	}
+	if err != nil { // its text is not shown: a RetrieveError carries the body
+		return finance.Token{}, s.fail(finance.Fatal, "the token endpoint's answer holds no token")
+	}
+	token := finance.Token{AccessToken: got.AccessToken, Type: got.TokenType}
+	return lifespan(token, trip.asked, trip.lifetime), nil
+}
+
+// noToken stands for "send no token". It is never sent.
+const noToken = "\x00none"
+
+// tokenTrip is the RoundTripper under x/oauth2. It makes one token call through the stack, and gives x/oauth2 an
+// answer that it can read: as JSON, and with an expires_in that is a whole number.
+type tokenTrip struct {
+	s        *tokens
+	ask      TokenRequest
+	run      int64
+	path     string
+	asked    time.Time
+	lifetime time.Duration
+	failed   *Error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	form, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	c := t.s.c
+	task := &task{
+		c: c, bucket: c.bucket(c.opt.Connection.Name + "/token"), purpose: finance.ForToken,
+		scope: finance.Scope{Run: t.run}, method: r.Method, path: t.path, client: c.data,
+		retry: c.opt.Retry, maxWait: min(c.opt.MaxWait, refreshLimit/3), classify: tokenVerdict,
+		build: func(ctx context.Context, id finance.CallID) (*http.Request, error) {
+			t.asked = time.Now() // the life of a token is counted from before it was asked for
+			return t.request(ctx, r, form, id)
+		},
+	}
+	task.retry.Attempts, task.retry.Budget = min(task.retry.Attempts, 3), min(task.retry.Budget, refreshLimit/3)
+	answer, failed := task.run(r.Context())
+	if failed == nil {
+		answer.Body, t.lifetime, failed = t.tidy(answer)
+	}
+	if failed != nil {
+		t.failed = failed
+		return nil, errors.New("no token")
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader(answer.Body)), Request: r,
+	}, nil
+}
+
+func (t *tokenTrip) request(ctx context.Context, r *http.Request, form []byte, id finance.CallID) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Body, req.ContentLength = readOnce{bytes.NewReader(form)}, int64(len(form))
+	req.Header = r.Header.Clone()
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("X-Request-Id", id.String())
+	if t.ask.Style == BasicRaw {
+		pair := t.ask.ID + ":" + t.ask.Secret.Reveal()
+		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+	}
+	for name, value := range t.ask.Header {
+		req.Header.Set(name, value.Reveal())
+	}
+	return req, nil
+}
+
+// tokenAnswer is what is read of a token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
+type tokenAnswer struct {
+	AccessToken string          `json:"access_token"`
+	TokenType   string          `json:"token_type,omitempty"`
+	ExpiresIn   json.RawMessage `json:"expires_in,omitempty"`
+	Error       string          `json:"error,omitempty"`
+}
+
+// tokenVerdict classifies a token endpoint's answer. Wrong credentials are fatal for the connection; what might pass
+// is tried again. The error's description is not repeated: some servers put what we sent into it.
+func tokenVerdict(a *Answer) Verdict {
+	var t tokenAnswer
+	parsed := json.Unmarshal(a.Body, &t) == nil
+	switch t.Error {
+	case "":
+	case "temporarily_unavailable", "server_error", "slow_down":
+		return Verdict{Class: finance.Transient, Reason: "the token endpoint says " + t.Error}
+	case "invalid_client", "unauthorized_client":
+		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.Error}
+	default:
+		return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.Error}
+	}
+	switch class := ClassOfStatus(a.Status); {
+	case class == finance.TokenDenied:
+		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint answers with status 401"}
+	case class == finance.Rejected:
+		return Verdict{Class: finance.Fatal, Reason: "the token endpoint answers with status " + strconv.Itoa(a.Status)}
+	case class != finance.OK:
+		return Verdict{Class: class}
+	case !parsed:
+		return Verdict{Class: finance.Transient, Reason: "the token endpoint's answer is not JSON"}
+	case !sendable(t.AccessToken):
+		return Verdict{Class: finance.Fatal, Reason: "the token endpoint's answer holds no token that can be sent"}
+	case t.TokenType != "" && !strings.EqualFold(t.TokenType, "bearer"):
+		return Verdict{Class: finance.Fatal, Reason: "the token is not a bearer token"}
+	}
+	return Verdict{Class: finance.OK}
+}
+
+// sendable says whether a token fits into a header.
+func sendable(token string) bool {
+	for i := range len(token) {
+		if token[i] <= ' ' || token[i] >= 0x7f {
+			return false
+		}
+	}
+	return token != ""
+}
+
+// tidy reads the lifetime and leaves x/oauth2 an answer without one.
+func (t *tokenTrip) tidy(a *Answer) ([]byte, time.Duration, *Error) {
+	var token tokenAnswer
+	if err := json.Unmarshal(a.Body, &token); err != nil {
+		return nil, 0, t.s.fail(finance.Fatal, "the token endpoint's answer is not JSON")
+	}
+	lifetime, err := parseLifetime(token.ExpiresIn)
+	if err != nil {
+		e := t.s.fail(finance.Fatal, err.Error())
+		e.Call, e.Correlation = a.Call.ID, a.Call.Correlation
+		return nil, 0, e
+	}
+	token.ExpiresIn = nil
+	body, err := json.Marshal(token)
+	if err != nil {
+		return nil, 0, t.s.fail(finance.Fatal, "the token endpoint's answer can't be read")
+	}
+	return body, lifetime, nil
+}
+
+const (
+	assumedLifetime = 5 * time.Minute
+	longestLifetime = 24 * time.Hour
+)
+
+// parseLifetime reads expires_in as it is met: a number or the text of one, whole or not. Missing, null, zero and
+// empty say nothing, so that five minutes are assumed; x/oauth2 would use such a token for ever. A negative or
+// unreadable one is an error, and nothing is believed beyond a day.
+func parseLifetime(raw json.RawMessage) (time.Duration, error) {
+	text := strings.TrimSpace(strings.Trim(strings.TrimSpace(string(raw)), `"`))
+	if text == "" || text == "null" {
+		return assumedLifetime, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && seconds > 0:
+		return longestLifetime, nil
+	case err != nil || seconds != seconds:
+		return 0, errors.New("the token's expires_in is not a number")
+	case seconds < 0:
+		return 0, errors.New("the token's expires_in is negative")
+	case seconds == 0:
+		return assumedLifetime, nil
+	case seconds >= longestLifetime.Seconds():
+		return longestLifetime, nil
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}

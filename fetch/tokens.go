@@ -1,0 +1,218 @@
+package fetch
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"syncer/finance"
+)
+
+const (
+	refreshLimit = 90 * time.Second       // what one refresh may take in all; also how long its lock lasts
+	pollEvery    = 200 * time.Millisecond // looking for the token that another process fetches
+	failedFor    = time.Second            // the first failure is remembered for this long, doubling
+	failedMost   = 30 * time.Second
+)
+
+// tokens keeps the access tokens of one connection: one refresh at a time in this process and, through the store, in
+// all of them; replaced ahead of their end; and a failure is remembered for a moment, so that 64 callers without a
+// token don't make 64 token calls in a row.
+type tokens struct {
+	c       *Client
+	flights singleflight.Group
+
+	mu   sync.Mutex
+	kept map[TokenKey]*keptToken
+}
+
+type keptToken struct {
+	token    finance.Token
+	failed   *Error // why the last refresh failed; nil after a success
+	until    time.Time
+	failures int
+}
+
+// usable says whether a token may still be sent. A token that lives for less than a second or two has no second to
+// spare, but is good until it should be replaced.
+func usable(t finance.Token, now time.Time) bool {
+	return t.AccessToken != "" && (now.Before(t.RefreshAt) || now.Add(time.Second).Before(t.Expiry))
+}
+
+// fresh says that a token need not be replaced yet.
+func fresh(t finance.Token, now time.Time) bool {
+	return t.AccessToken != "" && now.Before(t.RefreshAt)
+}
+
+// get gives a token that is valid now. A token near its end is given out while it is replaced in the background; the
+// caller may leave while somebody else fetches.
+func (s *tokens) get(ctx context.Context, key TokenKey, run int64) (finance.Token, *Error) {
+	now := time.Now()
+	token, failed := s.look(key, now)
+	if fresh(token, now) || failed != nil && usable(token, now) {
+		return token, nil
+	}
+	if failed != nil {
+		return finance.Token{}, failed
+	}
+	flight := s.flights.DoChan(key.Audience+"\n"+key.Scope, func() (any, error) {
+		return s.refresh(ctx, key, run), nil
+	})
+	if usable(token, now) {
+		return token, nil
+	}
+	select {
+	case <-ctx.Done():
+		e := s.fail(finance.Interrupted, "the caller has left while a token was fetched")
+		e.Err = ctx.Err()
+		return finance.Token{}, e
+	case r := <-flight:
+		k := r.Val.(keptToken)
+		return k.token, k.failed
+	}
+}
+
+// look gives what is kept: a token, good or not, and the failure that is still remembered.
+func (s *tokens) look(key TokenKey, now time.Time) (finance.Token, *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kept[key]
+	switch {
+	case k == nil:
+		return finance.Token{}, nil
+	case k.failed != nil && now.Before(k.until):
+		return k.token, k.failed.again(k.until.Sub(now))
+	}
+	return k.token, nil
+}
+
+// again is a copy for one more caller, who may wait for less long than the first one.
+func (e *Error) again(left time.Duration) *Error {
+	c := *e
+	if c.Wait > 0 {
+		c.Wait = left
+	}
+	return &c
+}
+
+// refresh runs once at a time for a key. It outlives the caller that began it, since others wait for it too.
+func (s *tokens) refresh(ctx context.Context, key TokenKey, run int64) keptToken {
+	now := time.Now()
+	token, failed := s.look(key, now)
+	if failed != nil || fresh(token, now) { // a flight that ended between our look and this one
+		return keptToken{token: token, failed: failed}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshLimit)
+	defer cancel()
+	token, failed = s.renew(ctx, key, run)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kept[key]
+	if k == nil {
+		k = &keptToken{}
+		s.kept[key] = k
+	}
+	if failed == nil {
+		*k = keptToken{token: token}
+		return *k
+	}
+	k.failed = failed
+	k.until = time.Now().Add(max(failed.Wait, min(failedFor<<min(k.failures, 10), failedMost)))
+	k.failures++
+	return keptToken{failed: failed}
+}
+
+// renew gets a new token: from the store if another process has one, from the provider if nobody else is at it.
+func (s *tokens) renew(ctx context.Context, key TokenKey, run int64) (finance.Token, *Error) {
+	store := s.c.opt.Tokens
+	if store == nil {
+		return s.exchange(ctx, key, run)
+	}
+	name := s.c.opt.Connection.Name + "\n" + key.Audience + "\n" + key.Scope
+	for {
+		token, ok, err := store.LoadToken(ctx, name)
+		if err != nil {
+			return finance.Token{}, s.storeFailed("load", err)
+		}
+		if ok && fresh(token, time.Now()) {
+			return token, nil
+		}
+		mine, err := store.LockToken(ctx, name, refreshLimit)
+		if err != nil {
+			return finance.Token{}, s.storeFailed("lock", err)
+		}
+		if mine {
+			return s.renewLocked(ctx, store, name, key, run)
+		}
+		if _, err := wait(ctx, pollEvery+rand.N(pollEvery/4), nil); err != nil {
+			return finance.Token{}, s.fail(finance.Transient, "another process has been fetching the token for too long")
+		}
+	}
+}
+
+// renewLocked holds the right to refresh. It looks into the store again, because the winner before it may have saved
+// its token between our look and our lock.
+func (s *tokens) renewLocked(ctx context.Context, store TokenStore, name string, key TokenKey, run int64) (finance.Token, *Error) {
+	token, ok, err := store.LoadToken(ctx, name)
+	if err == nil && ok && fresh(token, time.Now()) {
+		return token, s.unlock(ctx, store, name)
+	}
+	token, failed := s.exchange(ctx, key, run)
+	if failed != nil {
+		_ = s.unlock(ctx, store, name) // the exchange's failure is the one to tell; the lock ends by itself
+		return finance.Token{}, failed
+	}
+	if err := store.SaveToken(ctx, name, token); err != nil {
+		return finance.Token{}, s.storeFailed("save", err)
+	}
+	return token, nil
+}
+
+func (s *tokens) unlock(ctx context.Context, store TokenStore, name string) *Error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
+	defer cancel()
+	if err := store.UnlockToken(ctx, name); err != nil {
+		return s.storeFailed("unlock", err)
+	}
+	return nil
+}
+
+// drop forgets exactly the token that was refused. Of many callers that were refused with it, the first drops it and
+// the others find its successor.
+func (s *tokens) drop(ctx context.Context, key TokenKey, accessToken string) error {
+	s.mu.Lock()
+	if k := s.kept[key]; k != nil && k.token.AccessToken == accessToken {
+		k.token = finance.Token{}
+	}
+	s.mu.Unlock()
+	if s.c.opt.Tokens == nil {
+		return nil
+	}
+	return s.c.opt.Tokens.DropToken(ctx, s.c.opt.Connection.Name+"\n"+key.Audience+"\n"+key.Scope, accessToken)
+}
+
+func (s *tokens) fail(class finance.Class, reason string) *Error {
+	return &Error{Class: class, Op: "get a token", Connection: s.c.opt.Connection.Name, Reason: reason}
+}
+
+func (s *tokens) storeFailed(what string, err error) *Error {
+	e := s.fail(finance.Interrupted, "the token store could not "+what+" the token")
+	e.Err = err
+	return e
+}
+
+// lifespan turns a lifetime into the moments of a token that was asked for at the given moment. It is replaced 60
+// seconds or a tenth of its life early, whichever is more, but never more than a fifth early, or a short token would
+// be replaced before every call; and a little later by chance, so that processes don't all refresh at once.
+func lifespan(t finance.Token, asked time.Time, lifetime time.Duration) finance.Token {
+	early := min(max(time.Minute, lifetime/10), lifetime/5)
+	t.Expiry = asked.Add(lifetime)
+	t.RefreshAt = t.Expiry.Add(-early + rand.N(early/4+1))
+	t.AccessToken = strings.TrimSpace(t.AccessToken)
+	return t
+}
