@@ -89,6 +89,7 @@ func ask(t *testing.T, s *Server, query string) string {
 
 // One server lives through its life here: made, used, found, stopped, started again with its data, crashed, removed.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	dir := place(t)
 	s := start(t, dir)
 	if !s.Started() {
@@ -98,6 +99,7 @@ func TestLife(t *testing.T) {
 	if got := ask(t, s, "SELECT concat_ws(' ', current_database(), current_user, current_setting('listen_addresses'), current_setting('unix_socket_directories'), current_setting('server_encoding'))"); got != "syncer syncer 127.0.0.1  UTF8" {
 		t.Errorf("settings: %q", got)
 	}
+	checkPasswordIsAsked(t, s)
 
 	again := start(t, dir)
 	if again.Started() || again.PID() != s.PID() || again.URL() != s.URL() {
@@ -140,6 +142,7 @@ func TestLife(t *testing.T) {
 }
 
 func TestStalePostmasterFileIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	dir := place(t)
 	s := start(t, dir)
 	pidFile := filepath.Join(dir, dataName, "postmaster.pid")
@@ -168,6 +171,7 @@ func TestStalePostmasterFileIsNotBelieved(t *testing.T) {
 
 // Ten commands start at once, five of them in processes of their own; there is one server.
 func TestManyStartersOneServer(t *testing.T) {
+	t.Parallel()
 	dir := place(t)
 	var group errgroup.Group
 	started, pids := make(chan bool, 10), make(chan string, 10)
@@ -207,6 +211,7 @@ func TestManyStartersOneServer(t *testing.T) {
 }
 
 func TestServerSurvivesAKilledStarter(t *testing.T) {
+	t.Parallel()
 	dir := place(t)
 	child := runChild(t, exec.Command(os.Args[0]), dir)
 	said := child.said(t)
@@ -264,6 +269,7 @@ func (c child) said(t *testing.T) string {
 
 // As root, the same again as an ordinary user: no user is switched to, no chown is done.
 func TestAsOrdinaryUser(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		if s := start(t, place(t)); ask(t, s, "SELECT 'ordinary'") != "ordinary" {
 			t.Error("no answer")
@@ -306,8 +312,8 @@ func TestAsOrdinaryUser(t *testing.T) {
 	}
 }
 
-func TestPasswordIsAsked(t *testing.T) {
-	s := start(t, place(t))
+func checkPasswordIsAsked(t *testing.T, s *Server) {
+	t.Helper()
 	u, err := url.Parse(s.URL())
 	if err != nil {
 		t.Fatal(err)

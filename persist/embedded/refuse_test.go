@@ -82,23 +82,22 @@ func TestNamedBinariesAreTheOnlyOnes(t *testing.T) {
 	wantError(t, err, "no program initdb")
 }
 
-func TestFailedInitdbIsReportedAndRepeatable(t *testing.T) {
+func TestFailuresShowTheirCause(t *testing.T) {
+	t.Parallel()
 	dir, bin := place(t), fakePostgres(t, "17.0")
 	write(t, filepath.Join(bin, "initdb"), "#!/bin/sh\necho 'no space left' >&2\nexit 3\n", 0o755)
 	_, err := Start(t.Context(), Options{Dir: dir, Binaries: bin})
 	wantError(t, err, "no space left")
-	if s := start(t, dir); !s.Started() {
+
+	s := start(t, dir)
+	if !s.Started() {
 		t.Error("the half-made cluster was taken for a server")
 	}
-}
-
-func TestServerThatEndsAtOnceShowsItsLog(t *testing.T) {
-	dir := place(t)
-	if err := start(t, dir).Stop(t.Context()); err != nil {
+	if err := s.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, dataName, "postgresql.conf"), "no_such_setting = 1\n", 0o644)
-	_, err := Start(t.Context(), Options{Dir: dir})
+	_, err = Start(t.Context(), Options{Dir: dir})
 	wantError(t, err, "no_such_setting")
 }
 
