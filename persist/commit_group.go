@@ -1,0 +1,245 @@
+package persist
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"syncer/finance"
+)
+
+// page is a PageWrite on its way: what was made of it before the transaction, and what the transaction did.
+type page struct {
+	*PageWrite
+	result *Result
+	sealed []byte // the body as it is kept; nil: not kept
+
+	planned Written // what the plan alone decided: repeats and clashes inside the group
+	written Written // of the attempt under way
+	fenced  bool    // in the attempt under way
+}
+
+// group is the pages of one transaction.
+type group struct {
+	pages []*page
+	plan  *plan // of all pages; made anew when some of them turn out to be fenced
+}
+
+func (g *group) fail(err error) {
+	for _, p := range g.pages {
+		p.result.Err = err
+	}
+}
+
+// prepare checks and seals the pages, outside any transaction. A page that can't be written gets its error at once.
+func (w *Writer) prepare(pages []PageWrite, results []Result) *group {
+	g := &group{}
+	broken := map[finance.Stream]bool{}
+	for i := range pages {
+		p := &page{PageWrite: &pages[i], result: &results[i]}
+		if broken[p.Stream] {
+			p.result.Err = errBehind(p.Stream)
+			continue
+		}
+		if err := w.ready(p); err != nil {
+			p.result.Err = fmt.Errorf("commit a page of %s, call %s: %w", streamName(p.Stream), p.Call.ID, err)
+			broken[p.Stream] = true
+			continue
+		}
+		g.pages = append(g.pages, p)
+	}
+	return g
+}
+
+// ready checks what would make the whole transaction fail, and seals the body.
+func (w *Writer) ready(p *page) error {
+	if !storable(p.Position) || !storable(p.Facts.Next) || !storable(p.Stream.Account) || !storable(p.Stream.Span) {
+		return &dataError{fmt.Errorf("the position or the stream's name is not valid UTF-8 without NUL")}
+	}
+	if p.Unchanged {
+		if p.Records.Len() > 0 {
+			return &dataError{fmt.Errorf("an unchanged page can't have records")}
+		}
+		return nil
+	}
+	if p.Whole != nil {
+		switch p.Whole.Status {
+		case "", finance.Booked, finance.Pending:
+		default:
+			return &dataError{fmt.Errorf("a whole set of status %q is not known", p.Whole.Status)}
+		}
+	}
+	if err := p.checkKeys(); err != nil || p.Keep <= 0 {
+		return err
+	}
+	sealed, err := w.archive.SealBody(p.Body, p.Call.ID)
+	if err != nil {
+		return fmt.Errorf("seal the answer: %w", err)
+	}
+	p.sealed = sealed
+	return nil
+}
+
+// checkKeys finds a key that Postgres would refuse. The other texts are checked when they are written, and that is
+// only when they are new.
+func (p *page) checkKeys() error {
+	r := &p.Records
+	return cmp.Or(checkKeys(&accountKind, r.Accounts), checkKeys(&balanceKind, r.Balances),
+		checkKeys(&transactionKind, r.Transactions), checkKeys(&debtKind, r.Debts))
+}
+
+func checkKeys[T any](k *kind[T], records []T) error {
+	for i := range records {
+		if a, b := k.id(&records[i]); !storable(a) || !storable(b) {
+			return &dataError{fmt.Errorf("the record at place %d has a key that is not valid UTF-8 without NUL",
+				k.place(&records[i]))}
+		}
+	}
+	return nil
+}
+
+// storable says whether Postgres takes s as a text: 22021 is what it says of a NUL or of invalid UTF-8.
+func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// plan puts the records of a group into rounds. Within a round every key occurs once, so a round can be written set by
+// set; the rounds, one after the other, have the effect of writing page after page.
+type plan struct {
+	pages        [][]*page // of each round, those that declare a set whole
+	accounts     rows[finance.Account]
+	balances     rows[finance.Balance]
+	transactions rows[finance.Transaction]
+	debts        rows[finance.Debt]
+}
+
+// planPages makes the plan of pages, in their order. A page goes to a later round than another if it says something
+// else of the same record, or if it follows a whole set of its stream.
+func planPages(pages []*page) *plan {
+	pl := &plan{
+		accounts:     newRows(&accountKind),
+		balances:     newRows(&balanceKind),
+		transactions: newRows(&transactionKind),
+		debts:        newRows(&debtKind),
+	}
+	var h finance.Hasher
+	next := map[finance.Stream]int{}
+	for _, p := range pages {
+		p.planned = Written{}
+		r := &p.Records
+		accounts := entriesOf(&accountKind, p, r.Accounts, &h)
+		balances := entriesOf(&balanceKind, p, r.Balances, &h)
+		transactions := entriesOf(&transactionKind, p, r.Transactions, &h)
+		debts := entriesOf(&debtKind, p, r.Debts, &h)
+
+		round := next[p.Stream]
+		round = pl.accounts.earliest(accounts, round)
+		round = pl.balances.earliest(balances, round)
+		round = pl.transactions.earliest(transactions, round)
+		round = pl.debts.earliest(debts, round)
+
+		pl.accounts.add(accounts, round)
+		pl.balances.add(balances, round)
+		pl.transactions.add(transactions, round)
+		pl.debts.add(debts, round)
+
+		next[p.Stream] = round
+		for len(pl.pages) <= round {
+			pl.pages = append(pl.pages, nil)
+		}
+		if p.Whole != nil && !p.Unchanged {
+			pl.pages[round] = append(pl.pages[round], p)
+			next[p.Stream] = round + 1
+		}
+	}
+	return pl
+}
+
+// rowKey is a record's key; b is empty where the key has one column beside the consent.
+type rowKey struct {
+	consent int64
+	a, b    string
+}
+
+// entry is one record to be written.
+type entry[T any] struct {
+	key  rowKey
+	hash finance.Hash
+	page *page
+	rec  *T
+}
+
+func entriesOf[T any](k *kind[T], p *page, records []T, h *finance.Hasher) []entry[T] {
+	if len(records) == 0 {
+		return nil
+	}
+	es := make([]entry[T], len(records))
+	for i := range records {
+		rec := &records[i]
+		a, b := k.id(rec)
+		es[i] = entry[T]{rowKey{p.Stream.Consent, a, b}, k.hash(h, rec), p, rec}
+	}
+	return es
+}
+
+// rows are the records of one kind, round by round.
+type rows[T any] struct {
+	kind   *kind[T]
+	rounds [][]entry[T]
+	last   map[rowKey]seen
+}
+
+// seen is where a key was last put.
+type seen struct {
+	hash         finance.Hash
+	page         *page
+	round, index int
+}
+
+func newRows[T any](k *kind[T]) rows[T] { return rows[T]{kind: k, last: map[rowKey]seen{}} }
+
+// earliest is the first round, from the given one on, into which all of es can go.
+func (r *rows[T]) earliest(es []entry[T], round int) int {
+	if len(r.last) == 0 {
+		return round
+	}
+	for i := range es {
+		s, ok := r.last[es[i].key]
+		switch {
+		case !ok || s.round < round:
+		case s.hash == es[i].hash:
+			round = s.round
+		default:
+			round = s.round + 1
+		}
+	}
+	return round
+}
+
+// add puts the records of one page into a round. The last of several with one key wins; one that an earlier page of
+// the round already brings is left out.
+func (r *rows[T]) add(es []entry[T], round int) {
+	if len(es) == 0 {
+		return
+	}
+	for len(r.rounds) <= round {
+		r.rounds = append(r.rounds, nil)
+	}
+	list := slices.Grow(r.rounds[round], len(es))
+	for _, e := range es {
+		s, ok := r.last[e.key]
+		switch {
+		case ok && s.page == e.page && s.hash != e.hash && s.round == round:
+			e.page.planned.Clashes++
+			list[s.index] = e
+			s.hash = e.hash
+			r.last[e.key] = s
+		case ok && s.round == round:
+			e.page.planned.Unchanged++
+		default:
+			r.last[e.key] = seen{e.hash, e.page, round, len(list)}
+			list = append(list, e)
+		}
+	}
+	r.rounds[round] = list
+}

@@ -1,0 +1,266 @@
+package persist
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
+)
+
+// streamMoves are the cursors of a transaction, one column a slice, sorted by key. Of several pages of a stream only
+// the last one moves the cursor.
+type streamMoves struct {
+	consent                []int64
+	dataset, account, span []string
+	position               []string
+	midPass                []bool
+	run                    []*int64
+	call                   [][16]byte
+}
+
+func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
+
+const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id)
+SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[])
+ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET position = excluded.position,
+mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id, call_id = excluded.call_id, moved_at = now()`
+
+// lockCursors takes the locks that moveCursors takes, in the same order, and gives each stream's last call.
+const lockCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass)
+SELECT u.*, '', false FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[]) AS u
+ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET version = c.version RETURNING call_id`
+
+func (a *attempt) moveCursors(ctx context.Context) error {
+	last := map[finance.Stream]*page{}
+	for _, p := range a.live {
+		last[p.Stream] = p
+	}
+	pages := slices.SortedFunc(maps.Values(last), func(x, y *page) int { return compareStreams(x.Stream, y.Stream) })
+	m := &a.streams
+	for _, p := range pages {
+		m.consent = append(m.consent, p.Stream.Consent)
+		m.dataset = append(m.dataset, string(p.Stream.Dataset))
+		m.account = append(m.account, p.Stream.Account)
+		m.span = append(m.span, p.Stream.Span)
+		m.position = append(m.position, p.Position)
+		m.midPass = append(m.midPass, p.MidPass)
+		m.run = append(m.run, orNil(p.Scope.Run))
+		m.call = append(m.call, p.Call.ID)
+	}
+	if _, err := a.tx.Exec(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call)...); err != nil {
+		return fmt.Errorf("move the cursors: %w", describe(err))
+	}
+	return nil
+}
+
+func compareStreams(x, y finance.Stream) int {
+	return cmp.Or(cmp.Compare(x.Consent, y.Consent), cmp.Compare(x.Dataset, y.Dataset),
+		cmp.Compare(x.Account, y.Account), cmp.Compare(x.Span, y.Span))
+}
+
+func orNil(n int64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// copyRows copies a few rows of the ledger. Unlike the records' own COPY it goes by pgx, which suits one row a page.
+func (a *attempt) copyRows(ctx context.Context, table string, columns []string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if _, err := a.tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromRows(rows)); err != nil {
+		return fmt.Errorf("write %s: %w", table, describe(err))
+	}
+	return nil
+}
+
+func (a *attempt) copyCalls(ctx context.Context) error {
+	var rows [][]any
+	for _, p := range a.live {
+		if !p.Call.Durable {
+			rows = append(rows, callRow(p.Call, p.KeptCall))
+		}
+	}
+	return a.copyRows(ctx, "calls", callColumns, rows)
+}
+
+var answerColumns = []string{"call_id", "consent_id", "body_hash", "bytes", "body", "keep_until"}
+
+func (a *attempt) copyAnswers(ctx context.Context) error {
+	var rows [][]any
+	now := time.Now()
+	for _, p := range a.live {
+		if p.sealed == nil {
+			continue
+		}
+		row := []any{[16]byte(p.Call.ID), p.Stream.Consent, p.Hash[:], int32(len(p.Body)), p.sealed, now.Add(p.Keep)}
+		if !p.Call.Durable {
+			rows = append(rows, row)
+			continue
+		}
+		// The answer of a single-use consent can be read again from the inbox, in another run.
+		_, err := a.tx.Exec(ctx, "INSERT INTO answers ("+strings.Join(answerColumns, ", ")+
+			") VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (call_id) DO NOTHING", row...)
+		if err != nil {
+			return fmt.Errorf("keep an answer: %w", describe(err))
+		}
+	}
+	return a.copyRows(ctx, "answers", answerColumns, rows)
+}
+
+var rejectColumns = []string{"consent_id", "dataset", "account_id", "batch_id", "call_id", "place", "reason"}
+
+func (a *attempt) copyRejects(ctx context.Context) error {
+	var rows [][]any
+	for _, p := range a.live {
+		for _, r := range p.Rejects {
+			rows = append(rows, []any{p.Stream.Consent, string(p.Stream.Dataset), p.Stream.Account,
+				orNil(p.Scope.Batch), [16]byte(p.Call.ID), r.Place, clean(r.Reason)})
+		}
+	}
+	return a.copyRows(ctx, "quarantine", rejectColumns, rows)
+}
+
+const rememberPages = `INSERT INTO pages AS p (consent_id, dataset, account_id, span, page_key, body_hash, call_id, facts)
+SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::uuid[], $8::jsonb[])
+ON CONFLICT (consent_id, dataset, account_id, span, page_key)
+DO UPDATE SET body_hash = excluded.body_hash, call_id = excluded.call_id, facts = excluded.facts`
+
+const forgetPages = `DELETE FROM pages p USING unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::bytea[])
+AS u(consent_id, dataset, account_id, span, page_key) WHERE p.consent_id = u.consent_id AND p.dataset = u.dataset
+AND p.account_id = u.account_id AND p.span = u.span AND p.page_key = u.page_key`
+
+type pageName struct {
+	stream finance.Stream
+	key    finance.PageKey
+}
+
+// rememberPages keeps the hashes of pages that may be skipped next time, and forgets the others: an older hash of
+// such a page would vouch for rows that have changed since.
+func (a *attempt) rememberPages(ctx context.Context) error {
+	last := map[pageName]*page{}
+	for _, p := range a.live {
+		if !p.Unchanged {
+			last[pageName{p.Stream, p.Key}] = p
+		}
+	}
+	var keep, forget pageKeys
+	var hashes, facts [][]byte
+	var calls [][16]byte
+	for _, p := range a.live {
+		if last[pageName{p.Stream, p.Key}] != p {
+			continue
+		}
+		if !p.Remember {
+			forget.add(p)
+			continue
+		}
+		f, err := json.Marshal(p.Facts)
+		if err != nil {
+			return fmt.Errorf("%w: remember a page: %w", errInternal, err)
+		}
+		keep.add(p)
+		hashes, facts, calls = append(hashes, p.Hash[:]), append(facts, f), append(calls, p.Call.ID)
+	}
+	if len(keep.key) > 0 {
+		if _, err := a.tx.Exec(ctx, rememberPages, append(keep.args(), hashes, calls, facts)...); err != nil {
+			return fmt.Errorf("remember the pages: %w", describe(err))
+		}
+	}
+	if len(forget.key) > 0 {
+		if _, err := a.tx.Exec(ctx, forgetPages, forget.args()...); err != nil {
+			return fmt.Errorf("forget pages: %w", describe(err))
+		}
+	}
+	return nil
+}
+
+// pageKeys are keys of pages, one column a slice.
+type pageKeys struct {
+	consent                []int64
+	dataset, account, span []string
+	key                    [][]byte
+}
+
+func (k *pageKeys) add(p *page) {
+	k.consent = append(k.consent, p.Stream.Consent)
+	k.dataset = append(k.dataset, string(p.Stream.Dataset))
+	k.account = append(k.account, p.Stream.Account)
+	k.span = append(k.span, p.Stream.Span)
+	k.key = append(k.key, p.Key[:])
+}
+
+func (k *pageKeys) args() []any { return []any{k.consent, k.dataset, k.account, k.span, k.key} }
+
+const countItems = `UPDATE items i SET pages = i.pages + u.pages, records = i.records + u.records,
+inserted = i.inserted + u.inserted, updated = i.updated + u.updated, removed = i.removed + u.removed,
+quarantined = i.quarantined + u.quarantined,
+partial = CASE WHEN u.partial = '' OR strpos(i.partial, u.partial) > 0 THEN i.partial ELSE concat_ws('; ', i.partial, u.partial) END
+FROM unnest($1::int8[], $2::int8[], $3::text[], $4::int4[], $5::int4[], $6::int4[], $7::int4[], $8::int4[], $9::int4[], $10::text[])
+AS u(batch_id, consent_id, dataset, pages, records, inserted, updated, removed, quarantined, partial)
+WHERE i.batch_id = u.batch_id AND i.consent_id = u.consent_id AND i.dataset = u.dataset`
+
+// itemCounts are what a transaction adds to one item.
+type itemCounts struct {
+	pages, records, quarantined int32
+	written                     Written
+	partial                     []string
+}
+
+func (a *attempt) countItems(ctx context.Context) error {
+	items := map[item]*itemCounts{}
+	for _, p := range a.live {
+		if p.Scope.Batch == 0 {
+			continue
+		}
+		k := item{p.Scope.Batch, p.Stream.Consent, p.Stream.Dataset}
+		if items[k] == nil {
+			items[k] = &itemCounts{}
+		}
+		items[k].add(p)
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	keys := slices.SortedFunc(maps.Keys(items), func(x, y item) int {
+		return cmp.Or(cmp.Compare(x.batch, y.batch), cmp.Compare(x.consent, y.consent), cmp.Compare(x.dataset, y.dataset))
+	})
+	var batches, consents []int64
+	var datasets, partials []string
+	var counts [6][]int32
+	for _, k := range keys {
+		c := items[k]
+		batches, consents, datasets = append(batches, k.batch), append(consents, k.consent), append(datasets, string(k.dataset))
+		for i, n := range []int32{c.pages, c.records, int32(c.written.Inserted), int32(c.written.Updated),
+			int32(c.written.Removed), c.quarantined} {
+			counts[i] = append(counts[i], n)
+		}
+		partials = append(partials, strings.Join(c.partial, "; "))
+	}
+	_, err := a.tx.Exec(ctx, countItems, batches, consents, datasets, counts[0], counts[1], counts[2], counts[3],
+		counts[4], counts[5], partials)
+	if err != nil {
+		return fmt.Errorf("count into the items: %w", describe(err))
+	}
+	return nil
+}
+
+func (c *itemCounts) add(p *page) {
+	c.pages++
+	c.records += int32(p.records())
+	c.quarantined += int32(len(p.Rejects))
+	c.written.add(p.written)
+	if s := clean(p.Partial); s != "" && !slices.Contains(c.partial, s) {
+		c.partial = append(c.partial, s)
+	}
+}

@@ -1,0 +1,125 @@
+package persist
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"syncer/finance"
+)
+
+// kind is how one kind of record stands in its table. Every key begins with consent_id.
+type kind[T any] struct {
+	table   string
+	key     []string // the key's columns after consent_id: one or two
+	content []string // the columns an answer fills, in the order in which encode writes them
+	id      func(*T) (a, b string)
+	place   func(*T) int32
+	hash    func(*finance.Hasher, *T) finance.Hash
+	encode  func(*encoder, *T)
+}
+
+// recordTable says whether a table is one of the records'.
+func recordTable(name string) bool {
+	switch name {
+	case accountKind.table, balanceKind.table, transactionKind.table, debtKind.table:
+		return true
+	}
+	return false
+}
+
+// copied are the columns of COPY. The others have defaults; a row that had versions before brings its first_seen_at.
+func (k *kind[T]) copied(again bool) []string {
+	c := append([]string{"consent_id"}, k.key...)
+	c = append(c, k.content...)
+	c = append(c, "content_hash", "call_id", "place")
+	if again {
+		c = append(c, "first_seen_at")
+	}
+	return c
+}
+
+// all are all columns that a table and its history share.
+func (k *kind[T]) all() string {
+	return strings.Join(append(k.copied(true), "changed_at", "changed_xid", "removed_at"), ", ")
+}
+
+func (k *kind[T]) copySQL(again bool) string {
+	return "COPY " + k.table + " (" + strings.Join(k.copied(again), ", ") + ") FROM STDIN BINARY"
+}
+
+// match is the condition that row t has the key of row u.
+func (k *kind[T]) match() string {
+	s := "t.consent_id = u.consent_id"
+	for _, c := range k.key {
+		s += " AND t." + c + " = u." + c
+	}
+	return s
+}
+
+// keys is a FROM item u of keys with one more column, numbered by n: parameters $1 and up.
+func (k *kind[T]) keys(column, typ string) string {
+	arrays, names := "$1::int8[]", "consent_id"
+	for i, c := range k.key {
+		arrays += fmt.Sprintf(", $%d::text[]", i+2)
+		names += ", " + c
+	}
+	return fmt.Sprintf("unnest(%s, $%d::%s[]) WITH ORDINALITY AS u(%s, %s, n)", arrays, len(k.key)+2, typ, names, column)
+}
+
+// probeSQL finds which of the given (key, hash) differ from the table, and whether the key is there at all. The
+// LATERAL with its LIMIT keeps the planner from joining the whole table. What it finds equal costs no lock and no
+// WAL.
+func (k *kind[T]) probeSQL() string {
+	return "SELECT u.n, t.content_hash IS NOT NULL FROM " + k.keys("hash", "bytea") +
+		" LEFT JOIN LATERAL (SELECT t.content_hash, t.removed_at FROM " + k.table + " t WHERE " + k.match() +
+		" LIMIT 1) t ON true WHERE t.content_hash IS DISTINCT FROM u.hash OR t.removed_at IS NOT NULL"
+}
+
+// retireSQL moves the versions with the given keys to the history, each replaced by a call, and gives back when they
+// were first seen. Their successors come by COPY, as new rows do: so there is one way into a table.
+func (k *kind[T]) retireSQL() string {
+	return "WITH old AS (DELETE FROM " + k.table + " t USING " + k.keys("by_call", "uuid") + " WHERE " + k.match() +
+		" RETURNING t.*, u.by_call, u.n), kept AS (INSERT INTO " + k.table + "_history (" + k.all() +
+		", replaced_by) SELECT " + k.all() + ", by_call FROM old) SELECT n, first_seen_at FROM old"
+}
+
+// removeSQL gives removed_at to the rows of a set that are not among the kept ones. $1 is the consent, $2 the call
+// that no longer had them; scope narrows the set; kept selects the keys that are still there.
+//
+// The tombstone names that call, with place -1: it is not in its answer.
+func (k *kind[T]) removeSQL(scope, kept string) string {
+	keys, same := strings.Join(k.key, ", "), "t.consent_id = $1"
+	for _, c := range k.key {
+		same += " AND t." + c + " = gone." + c
+	}
+	return "WITH gone AS (SELECT " + keys + " FROM " + k.table + " WHERE consent_id = $1 AND removed_at IS NULL AND " +
+		scope + " EXCEPT " + kept + "), kept AS (INSERT INTO " + k.table + "_history (" + k.all() +
+		", replaced_by) SELECT " + qualify("t", k.all()) + ", $2::uuid FROM gone JOIN " + k.table + " t ON " + same +
+		") UPDATE " + k.table + " t SET removed_at = now(), changed_at = now(), changed_xid = pg_current_xact_id()," +
+		" call_id = $2::uuid, place = -1 FROM gone WHERE " + same + " AND t.removed_at IS NULL"
+}
+
+func qualify(table, columns string) string {
+	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
+}
+
+// rowError is a data error with the place of the record in its answer.
+func (e *entry[T]) rowError(k *kind[T], err error) error {
+	return &dataError{fmt.Errorf("commit %s of %s: the record at place %d of call %s can't be stored: %w", k.table,
+		streamName(e.page.Stream), k.place(e.rec), e.page.Call.ID, err)}
+}
+
+// copyLine is the number of the row at which a COPY into table failed, from the context that Postgres gives.
+func copyLine(where, table string) (int, bool) {
+	_, rest, ok := strings.Cut(where, "COPY "+table+", line ")
+	if !ok {
+		return 0, false
+	}
+	end := 0
+	for end < len(rest) && rest[end] >= '0' && rest[end] <= '9' {
+		end++
+	}
+	n, err := strconv.Atoi(rest[:end])
+	return n, err == nil
+}

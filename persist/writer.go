@@ -1,0 +1,217 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"syncer/finance"
+)
+
+// PageWrite is one page to be committed. The strings and slices are read until its commit has ended.
+type PageWrite struct {
+	Scope     finance.Scope // Batch and Fence are checked; Batch 0: outside a batch, no fence and no item
+	Stream    finance.Stream
+	Key       finance.PageKey
+	Call      finance.Call // inserted unless Call.Durable
+	Body      []byte
+	Hash      finance.Hash   // of Body
+	Unchanged bool           // the bytes are those of the kept page: nothing but the call and the cursor is written
+	KeptCall  finance.CallID // the call whose answer has these bytes, when Unchanged
+	Records   finance.Records
+	Rejects   []finance.Reject
+	Position  string // where the stream stands once the page is committed
+	MidPass   bool   // the pass goes on from Position
+	Facts     finance.Facts
+	Remember  bool // keep Hash and Facts, so that the same bytes may be skipped next time
+	Whole     *finance.Whole
+	Partial   string        // what the provider said is missing
+	Keep      time.Duration // how long the answer is kept; 0: not at all
+	Virgin    bool          // a hint: the stream has never been committed, so all its keys are expected to be new
+}
+
+// Written is what one page did to the record tables. Inserted + Updated + Unchanged + Clashes are the records of the
+// page; Removed are rows that were not in it.
+type Written struct {
+	Inserted  int
+	Updated   int // a new version of a row, or a row that came back after it was removed
+	Removed   int
+	Unchanged int
+	Clashes   int // records that a later one of the same page, with the same key and other content, has replaced
+}
+
+func (w *Written) add(o Written) {
+	w.Inserted += o.Inserted
+	w.Updated += o.Updated
+	w.Removed += o.Removed
+	w.Unchanged += o.Unchanged
+	w.Clashes += o.Clashes
+}
+
+// Result is how one page ended. With Err nothing of the page was written, unless Err is an ErrUncertain.
+type Result struct {
+	Written Written
+	Err     error
+}
+
+// ErrUncertain says that the connection was lost during COMMIT and the database could not be asked since. The page
+// is in the tables whole or not at all; the stream's cursor tells which.
+var ErrUncertain = errors.New("whether the page was committed is not known")
+
+// Archive compresses and seals an answer's body for keeping.
+type Archive interface {
+	// SealBody seals body so that it can be opened only as the answer of that call.
+	SealBody(body []byte, id finance.CallID) ([]byte, error)
+}
+
+// WriterOptions adjusts a Writer. The zero value is right for production.
+type WriterOptions struct {
+	// Patience is how long a commit keeps trying to reach a database that does not answer. 0: 45 s, enough for a
+	// restart or a failover.
+	Patience time.Duration
+	// Step is called at the named steps of every commit, for tests that stop or kill there. See attempt.
+	Step func(name string)
+}
+
+// Writer commits pages. It is safe for concurrent use; two commits that share a stream wait for each other.
+type Writer struct {
+	pool     *pgxpool.Pool
+	archive  Archive
+	patience time.Duration
+	step     func(string)
+}
+
+// NewWriter makes a Writer over a migrated database.
+func NewWriter(pool *pgxpool.Pool, archive Archive, o WriterOptions) *Writer {
+	w := &Writer{pool: pool, archive: archive, patience: o.Patience, step: o.Step}
+	if w.patience == 0 {
+		w.patience = 45 * time.Second
+	}
+	if w.step == nil {
+		w.step = func(string) {}
+	}
+	return w
+}
+
+// Commit writes the pages, in their order, in one transaction. Each page has its own result: a page whose batch has
+// been taken over gets ErrFenced, one that Postgres can't store an error that names the record's place. Such pages
+// do not hold the others up, but the pages behind a failed one of the same stream fail with it, because the cursor
+// must not pass what is missing.
+func (w *Writer) Commit(ctx context.Context, pages []PageWrite) []Result {
+	results := make([]Result, len(pages))
+	g := w.prepare(pages, results)
+	err := w.commitGroup(ctx, g)
+	if err != nil && classify(err) == data && len(g.pages) > 1 {
+		w.commitSingly(ctx, g)
+		return results
+	}
+	if err != nil {
+		g.fail(err)
+	}
+	return results
+}
+
+// commitSingly finds the page that Postgres refuses by giving each a transaction of its own.
+func (w *Writer) commitSingly(ctx context.Context, g *group) {
+	broken := map[finance.Stream]bool{}
+	for _, p := range g.pages {
+		if broken[p.Stream] {
+			p.result.Err = errBehind(p.Stream)
+			continue
+		}
+		one := &group{pages: []*page{p}}
+		if err := w.commitGroup(ctx, one); err != nil {
+			one.fail(err)
+		}
+		broken[p.Stream] = p.result.Err != nil
+	}
+}
+
+func errBehind(s finance.Stream) error {
+	return fmt.Errorf("commit a page of %s: not written, because an earlier page of the stream failed", streamName(s))
+}
+
+func streamName(s finance.Stream) string {
+	return fmt.Sprintf("consent %d %s %q", s.Consent, s.Dataset, s.Account)
+}
+
+// conflictTries bounds the attempts that lost against another transaction.
+const conflictTries = 5
+
+// commitGroup repeats the transaction until it is decided: committed, refused by the data, or out of patience.
+func (w *Writer) commitGroup(ctx context.Context, g *group) error {
+	if len(g.pages) == 0 {
+		return nil
+	}
+	g.plan = planPages(g.pages)
+	deadline := time.Now().Add(w.patience)
+	probe, conflicts := false, 0
+	for try := 0; ; try++ {
+		a := &attempt{Writer: w, group: g, probe: probe}
+		err := a.run(ctx)
+		if err == nil {
+			return a.report()
+		}
+		switch kind := classify(err); {
+		case ctx.Err() != nil && !a.committing:
+			return fmt.Errorf("commit %d pages: %w", len(g.pages), context.Cause(ctx))
+		case a.committing && kind == lost:
+			if done, err := w.settleLost(ctx, a, deadline); err != nil {
+				return err
+			} else if done {
+				return a.report()
+			}
+		case kind == duplicate && !probe: // a stream was not as virgin as hoped: once more, asking first
+			probe = true
+			continue
+		case kind == conflict || kind == duplicate:
+			if conflicts++; conflicts >= conflictTries {
+				return fmt.Errorf("commit %d pages: gave up after %d attempts that lost against other transactions: %w",
+					len(g.pages), conflicts, err)
+			}
+		case kind == lost:
+			if time.Now().After(deadline) {
+				return fmt.Errorf("commit %d pages: the database could not be reached for %v: %w",
+					len(g.pages), w.patience, err)
+			}
+		default:
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return fmt.Errorf("commit %d pages: %w", len(g.pages), err)
+		}
+	}
+}
+
+// settleLost asks until the database answers what became of a COMMIT whose answer was lost.
+func (w *Writer) settleLost(ctx context.Context, a *attempt, deadline time.Time) (bool, error) {
+	for try := 0; ; try++ {
+		done, err := a.landed(ctx)
+		if err == nil {
+			return done, nil
+		}
+		if kind := classify(err); ctx.Err() != nil || time.Now().After(deadline) || kind == other || kind == data {
+			return false, fmt.Errorf("commit %d pages: %w: %w", len(a.group.pages), ErrUncertain, err)
+		}
+		if err := pause(ctx, try); err != nil {
+			return false, fmt.Errorf("commit %d pages: %w: %w", len(a.group.pages), ErrUncertain, err)
+		}
+	}
+}
+
+// pause waits before another attempt: full jitter under 50 ms doubled for every try, at most 2 s.
+func pause(ctx context.Context, try int) error {
+	limit := min(50*time.Millisecond<<min(try, 6), 2*time.Second)
+	t := time.NewTimer(rand.N(limit) + time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,196 @@
+package persist
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"syncer/finance"
+)
+
+// groupRows is how many records one transaction takes at most. Larger groups gain nothing more; smaller ones pay for
+// more commits.
+const groupRows = 5000
+
+// groupPages bounds the pages of a transaction when they hold few records, or none.
+const groupPages = 500
+
+// Committer commits pages that are ready together in one transaction. It never waits for company: while one group
+// is being written, the pages that arrive form the next.
+//
+// The pages of one consent keep their order and are never in two transactions at a time, so that no two writers of
+// a process meet at one item's counters. Of several pages of a stream handed in side by side, those behind a failed
+// one fail too, because the cursor must not pass what is missing.
+type Committer struct {
+	writer *Writer
+
+	mu    sync.Mutex
+	queue []*submitted
+	busy  map[int64]bool // the consents in a transaction right now
+	ended error          // why no page is taken any more
+
+	wake    chan struct{} // holds a token for each writer that should look
+	writers sync.WaitGroup
+}
+
+// submitted is one page in the queue or in a transaction.
+type submitted struct {
+	page   PageWrite
+	result Result
+	done   chan struct{}
+}
+
+// StartCommitter starts the given number of writers (0: two, which is what a pair of cores can feed). They end with
+// ctx, rolling back what is not committed; Wait waits for that.
+func StartCommitter(ctx context.Context, w *Writer, writers int) *Committer {
+	if writers <= 0 {
+		writers = 2
+	}
+	c := &Committer{writer: w, busy: map[int64]bool{}, wake: make(chan struct{}, writers)}
+	for range writers {
+		c.writers.Go(func() { c.work(ctx) })
+	}
+	return c
+}
+
+// Wait returns when all writers have ended.
+func (c *Committer) Wait() { c.writers.Wait() }
+
+// Submit returns when the page is committed or has failed. When ctx ends first, a page that is still waiting is
+// taken back; one that is being written is waited for, because the caller must know its fate.
+func (c *Committer) Submit(ctx context.Context, p PageWrite) (Written, error) {
+	s := &submitted{page: p, done: make(chan struct{})}
+	if err := c.put(s); err != nil {
+		return Written{}, err
+	}
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		if c.takeBack(s) {
+			return Written{}, fmt.Errorf("commit a page of %s: %w", streamName(p.Stream), context.Cause(ctx))
+		}
+		<-s.done
+	}
+	return s.result.Written, s.result.Err
+}
+
+func (c *Committer) put(s *submitted) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
+	}
+	c.queue = append(c.queue, s)
+	c.signal()
+	return nil
+}
+
+// signal wakes one writer, if one sleeps.
+func (c *Committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeBack removes a page from the queue, unless a writer has it.
+func (c *Committer) takeBack(s *submitted) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, q := range c.queue {
+		if q == s {
+			c.queue = slices.Delete(c.queue, i, i+1)
+			return true
+		}
+	}
+	return false
+}
+
+// work is one writer.
+func (c *Committer) work(ctx context.Context) {
+	for {
+		group := c.take()
+		if len(group) == 0 {
+			select {
+			case <-c.wake:
+				continue
+			case <-ctx.Done():
+				c.end(context.Cause(ctx))
+				return
+			}
+		}
+		pages := make([]PageWrite, len(group))
+		for i, s := range group {
+			pages[i] = s.page
+		}
+		c.settle(group, c.writer.Commit(ctx, pages))
+	}
+}
+
+// take removes from the queue what the next transaction writes, in order.
+func (c *Committer) take() []*submitted {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var group []*submitted
+	rows, mine, left := 0, map[int64]bool{}, c.queue[:0]
+	for i, s := range c.queue {
+		consent, n := s.page.Stream.Consent, s.page.Records.Len()
+		if len(group) == groupPages || len(group) > 0 && rows+n > groupRows {
+			left = append(left, c.queue[i:]...)
+			c.signal() // there is work for another writer
+			break
+		}
+		if c.busy[consent] && !mine[consent] {
+			left = append(left, s)
+			continue
+		}
+		c.busy[consent], mine[consent] = true, true
+		rows += n
+		group = append(group, s)
+	}
+	clear(c.queue[len(left):])
+	c.queue = left
+	return group
+}
+
+// settle hands out the results and fails the waiting pages behind a failed one.
+func (c *Committer) settle(group []*submitted, results []Result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	failed := map[finance.Stream]bool{}
+	for i, s := range group {
+		delete(c.busy, s.page.Stream.Consent)
+		s.result = results[i]
+		if s.result.Err != nil {
+			failed[s.page.Stream] = true
+		}
+		close(s.done)
+	}
+	left := c.queue[:0]
+	for _, s := range c.queue {
+		if failed[s.page.Stream] {
+			s.result.Err = errBehind(s.page.Stream)
+			close(s.done)
+			continue
+		}
+		left = append(left, s)
+	}
+	clear(c.queue[len(left):])
+	c.queue = left
+	if len(left) > 0 {
+		c.signal() // pages of a consent that was busy until now
+	}
+}
+
+// end refuses what still waits and what comes later.
+func (c *Committer) end(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = fmt.Errorf("the committer has ended: %w", cause)
+	for _, s := range c.queue {
+		s.result.Err = c.ended
+		close(s.done)
+	}
+	c.queue = nil
+}
