@@ -1,0 +1,192 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+	"syncer/persist"
+)
+
+// tally is what an item has brought so far, in this and in earlier claims of its batch.
+type tally struct {
+	records     int
+	quarantined int
+	partial     string
+}
+
+// workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
+func (w *batchWork) workItem(ctx context.Context, item *persist.Item) (persist.Decision, error) {
+	if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
+		return persist.Decision{}, err
+	}
+	sum := tally{item.Records, item.Quarantined, item.Partial}
+	var last finance.CallID
+	err := w.eachStream(ctx, item, func(s finance.Stream) error {
+		call, err := w.readStream(ctx, item, s, &sum)
+		if !call.IsZero() {
+			last = call
+		}
+		return err
+	})
+	if err != nil {
+		return w.outcomeOf(ctx, item, err)
+	}
+	if item.Consent.SingleUse {
+		// The page is committed, so its stored answer is needed no more and the consent is spent.
+		if err := w.Store.SettleInbox(ctx, item.Consent.ID); err != nil {
+			return persist.Decision{}, err
+		}
+	}
+	return sum.decide(last), nil
+}
+
+// eachStream calls f for every stream of the item. A dataset kept per account is read account by account; the list
+// of accounts is read first, unless an item of this batch has just done so.
+func (w *batchWork) eachStream(ctx context.Context, item *persist.Item, f func(finance.Stream) error) error {
+	stream := finance.Stream{Consent: item.Consent.ID, Dataset: item.Dataset, Span: w.span()}
+	if !w.conn.Connector.PerAccount(item.Dataset) {
+		return f(stream)
+	}
+	if !w.hasDataset(finance.Accounts) {
+		if err := f(finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts, Span: w.span()}); err != nil {
+			return err
+		}
+	}
+	accounts, err := w.Pages.Accounts(ctx, item.Consent.ID)
+	if err != nil {
+		return err
+	}
+	for _, account := range accounts {
+		stream.Account = account
+		if err := f(stream); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *batchWork) hasDataset(d finance.Dataset) bool {
+	for _, has := range w.batch.Datasets {
+		if has == d {
+			return true
+		}
+	}
+	return false
+}
+
+// span names the window of a backfill, whose streams have cursors of their own.
+func (w *batchWork) span() string {
+	if w.batch.WindowFrom.IsZero() {
+		return ""
+	}
+	return w.batch.WindowFrom.String() + ".." + w.batch.WindowTo.String()
+}
+
+// readStream reads one stream to the end of its pass and commits page by page. It gives the last call.
+func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s finance.Stream, sum *tally) (last finance.CallID, err error) {
+	cursor, err := w.Pages.Standing(ctx, s)
+	if err != nil {
+		return last, err
+	}
+	if cursor.Found && !cursor.MidPass && cursor.Run == w.batch.Run {
+		return last, nil // an earlier claim of this batch has read it whole
+	}
+	var kept map[finance.PageKey]finance.Kept
+	if cursor.Found {
+		if kept, err = w.Pages.Kept(ctx, s); err != nil {
+			return last, err
+		}
+	}
+	request := w.stream(item, s, kept)
+	for page, err := range w.conn.Connector.Pages(ctx, request, cursor.Position) {
+		if err != nil {
+			return last, err
+		}
+		w.Step("s8.decoded")
+		if err := w.commit(ctx, item, s, page, !cursor.Found); err != nil {
+			return last, err
+		}
+		last = page.Answer.Call.ID
+		if s.Dataset == item.Dataset {
+			sum.add(page)
+		}
+		if w.leaving() && !page.Done {
+			return last, errLeft
+		}
+	}
+	return last, nil
+}
+
+// stream is the question put to the connector.
+func (w *batchWork) stream(item *persist.Item, s finance.Stream, kept map[finance.PageKey]finance.Kept) fetch.Stream {
+	today := finance.DateOf(time.Now().In(w.job.Zone))
+	since := today.AddDays(-w.job.History)
+	if !w.batch.WindowFrom.IsZero() {
+		since = w.batch.WindowFrom
+	}
+	return fetch.Stream{
+		Stream: s,
+		Scope: finance.Scope{Run: w.batch.Run, Batch: w.batch.ID, Fence: w.batch.Fence, Dataset: item.Dataset,
+			Consent: &item.Consent},
+		Since: since, Until: w.batch.WindowTo, Lookback: w.job.Lookback, Today: today,
+		Kept: func(key finance.PageKey) (finance.Kept, bool) {
+			k, ok := kept[key]
+			return k, ok
+		},
+	}
+}
+
+// commit hands one page to the writer and waits until it is durable.
+func (w *batchWork) commit(ctx context.Context, item *persist.Item, s finance.Stream, page fetch.Page, virgin bool) error {
+	write := persist.PageWrite{
+		Scope: finance.Scope{Run: w.batch.Run, Batch: w.batch.ID, Fence: w.batch.Fence, Dataset: item.Dataset,
+			Consent: &item.Consent},
+		Stream: s, Key: page.Key, Call: page.Answer.Call, Body: page.Answer.Body, Hash: page.Answer.Hash,
+		Unchanged: page.Unchanged, KeptCall: page.Kept.Call,
+		Records: page.Records, Rejects: page.Rejects,
+		Position: page.Next, MidPass: !page.Done,
+		Facts:    finance.Facts{Next: page.Next, Done: page.Done, Records: page.Count()},
+		Remember: page.Plain(),
+		Whole:    page.Whole, Partial: page.Partial, Keep: w.conn.Keep, Virgin: virgin,
+	}
+	_, err := w.Committer.Submit(ctx, write)
+	return err
+}
+
+func (t *tally) add(page fetch.Page) {
+	t.records += page.Count()
+	t.quarantined += len(page.Rejects)
+	if page.Partial != "" {
+		t.partial = page.Partial
+	}
+}
+
+// decide is the outcome of an item whose streams were all read to their ends.
+func (t *tally) decide(last finance.CallID) persist.Decision {
+	d := persist.Decision{Call: last}
+	switch {
+	case t.partial != "":
+		d.Outcome, d.Reason = finance.Partial, t.partial
+	case t.quarantined > 0:
+		d.Outcome, d.Class = finance.Partial, finance.Malformed
+		d.Reason = fmt.Sprintf("%d records could not be read and are in quarantine", t.quarantined)
+	case t.records > 0:
+		d.Outcome = finance.Rows
+	default:
+		d.Outcome = finance.Empty
+	}
+	return d
+}
+
+// outcomeOf turns an error of the work into a decision, or into what stops the batch.
+func (w *batchWork) outcomeOf(ctx context.Context, item *persist.Item, err error) (persist.Decision, error) {
+	var failure *fetch.Error
+	if !errors.As(err, &failure) {
+		return persist.Decision{}, err
+	}
+	return w.act(ctx, item, failure)
+}

@@ -1,0 +1,35 @@
+// Package jobs is the schedule, the planning of runs, the working of batches, the outcome table and the re-runs. It
+// is the only room that sees both the providers and the tables.
+//
+// The database is the truth of everything that must survive: which ticks have fired, which batch belongs to whom,
+// where every stream stands. River only rings the bell for a batch; a bell that is lost is rung again by the sweep.
+package jobs
+
+import (
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// Job is one configured job.
+type Job struct {
+	Name       string
+	Connection string
+	Datasets   []finance.Dataset
+	Schedule   *Schedule // nil: fired by hand only
+	Zone       *time.Location
+	CatchUp    CatchUp
+	BatchSize  int // consents a batch
+	Lookback   int // days before the watermark that are read again
+	History    int // days that a first load goes back
+}
+
+// Connection is a configured connection with its connector, ready to be worked.
+type Connection struct {
+	Name        string
+	Provider    string
+	Connector   fetch.Connector
+	Concurrency int           // consents of a batch that are worked side by side
+	Keep        time.Duration // how long answers are kept; 0: not at all
+}

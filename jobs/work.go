@@ -1,0 +1,189 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"syncer/finance"
+	"syncer/persist"
+)
+
+// batchWork is one claimed batch in the hands of this process.
+type batchWork struct {
+	*Engine
+	batch persist.Claimed
+	job   Job
+	conn  *Connection
+	log   zerolog.Logger
+
+	mu   sync.Mutex
+	park *parked // why no further item is begun; nil: go on
+}
+
+// parked says that a batch can't go on before a time.
+type parked struct {
+	wait   time.Duration
+	reason string
+}
+
+// errLeft ends an item whose worker has been asked to leave; the item stays undecided.
+var errLeft = errors.New("the worker is leaving")
+
+// errParked ends an item that met a closed gate; the item stays undecided.
+var errParked = errors.New("the batch is parked")
+
+// work answers a doorbell: it claims the batch, works its items and gives it back in one of four ways: done, parked,
+// released, or lost to another worker. It returns no error to River, because everything that must be known stands in
+// our tables and the sweep rings again.
+func (e *Engine) work(ctx context.Context, batch int64) error {
+	if e.leaving() {
+		return nil
+	}
+	claimed, ok, err := e.Store.Claim(ctx, batch)
+	if err != nil {
+		e.Log.Warn().Err(err).Int64("batch", batch).Msg("claim failed; the sweep rings again")
+		return nil
+	}
+	if !ok {
+		return nil
+	}
+	e.Step("s0.claimed")
+	log := e.Log.With().Int64("run", claimed.Run).Int64("batch", claimed.ID).Int64("fence", claimed.Fence).
+		Str("job", claimed.Job).Str("connection", claimed.Connection).Logger()
+	w := &batchWork{Engine: e, batch: claimed, log: log}
+	if claimed.Poisoned {
+		log.Error().Int("lost", claimed.Lost).Msg("batch has killed its workers: its open items have failed")
+	} else {
+		w.giveBack(ctx, w.workItems(ctx))
+	}
+	if err := e.settle(context.WithoutCancel(ctx), claimed.Run); err != nil {
+		log.Warn().Err(err).Msg("settling the run failed; the sweep tries again")
+	}
+	return nil
+}
+
+// workItems works every undecided item. Consents are worked side by side; the datasets of one consent in order.
+func (w *batchWork) workItems(ctx context.Context) error {
+	var err error
+	if w.job, err = w.Job(w.batch.Job); err != nil {
+		return err
+	}
+	w.conn = w.connections[w.batch.Connection]
+	if w.conn == nil {
+		return errors.New("the connection " + w.batch.Connection + " is not configured in this process")
+	}
+	items, err := w.Store.Items(ctx, w.batch.ID)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(w.conn.Concurrency)
+	for _, ofConsent := range byConsent(items) {
+		if w.stopped() || ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error { return w.workConsent(ctx, ofConsent) })
+	}
+	return group.Wait()
+}
+
+// byConsent cuts the items, which are in working order, into those of one consent each.
+func byConsent(items []persist.Item) [][]persist.Item {
+	var cut [][]persist.Item
+	for start := 0; start < len(items); {
+		end := start + 1
+		for end < len(items) && items[end].Consent.ID == items[start].Consent.ID {
+			end++
+		}
+		cut = append(cut, items[start:end])
+		start = end
+	}
+	return cut
+}
+
+func (w *batchWork) workConsent(ctx context.Context, items []persist.Item) error {
+	for i := range items {
+		if items[i].Outcome != "" {
+			continue
+		}
+		if w.stopped() {
+			return nil
+		}
+		decision, err := w.workItem(ctx, &items[i])
+		if errors.Is(err, errLeft) || errors.Is(err, errParked) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.decide(ctx, &items[i], decision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *batchWork) decide(ctx context.Context, item *persist.Item, d persist.Decision) error {
+	w.Step("s12.decide")
+	if err := w.Store.DecideItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset, d); err != nil {
+		return err
+	}
+	event := w.log.Debug()
+	if d.Outcome == finance.Failed || d.Outcome == finance.Partial || d.Outcome == finance.Excused {
+		event = w.log.Warn()
+	}
+	event.Int64("consent", item.Consent.ID).Str("dataset", string(item.Dataset)).Str("outcome", string(d.Outcome)).
+		Str("class", string(d.Class)).Str("reason", d.Reason).Str("correlation_id", d.Correlation).
+		Stringer("request_id", d.Call).Msg("item decided")
+	return nil
+}
+
+// stopped says that no further item may be begun.
+func (w *batchWork) stopped() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.park != nil || w.leaving()
+}
+
+// parkFor notes that a gate stays closed. The batch wakes when the first of its closed buckets opens.
+func (w *batchWork) parkFor(wait time.Duration, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.park == nil || wait < w.park.wait {
+		w.park = &parked{wait, reason}
+	}
+}
+
+// giveBack ends this worker's hold on the batch. Its last statement is deliberate: it must be tried even when the
+// work was cut off, because a batch that is not given back waits for its lease to end.
+func (w *batchWork) giveBack(ctx context.Context, err error) {
+	ctx = context.WithoutCancel(ctx)
+	var back error
+	switch {
+	case errors.Is(err, persist.ErrFenced):
+		w.log.Warn().Msg("fenced off: another worker has taken the batch over; nothing was written")
+		return
+	case err == nil && w.park != nil:
+		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")
+		back = w.Store.Park(ctx, w.batch.ID, w.batch.Fence, w.park.wait, w.park.reason)
+	case err == nil && !w.leaving():
+		w.Step("s14.finish")
+		back = w.Store.Finish(ctx, w.batch.ID, w.batch.Fence)
+	case err == nil || errors.Is(err, context.Canceled):
+		back = w.Store.Release(ctx, w.batch.ID, w.batch.Fence)
+	default:
+		w.log.Error().Err(err).Msg("batch interrupted; it is tried again in a while")
+		back = w.Store.Park(ctx, w.batch.ID, w.batch.Fence, retryBatch, "interrupted: "+err.Error())
+	}
+	if back != nil && !errors.Is(back, persist.ErrFenced) {
+		w.log.Warn().Err(back).Msg("giving the batch back failed; it is free when the lease ends")
+	}
+}
+
+// retryBatch is how long a batch rests after an error of our own, such as an unreachable database.
+const retryBatch = 5 * time.Second
