@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -14,17 +15,37 @@ type Extra struct {
 	arena   []byte // the results of a page, one after the other
 }
 
-type member struct{ key, raw, value string }
+// member is one of them. Its name is prefix and key; raw is the key as it stood, quotes and escapes included.
+type member struct{ prefix, key, raw, value string }
+
+func (m *member) compare(o *member) int {
+	return cmp.Or(strings.Compare(m.prefix, o.prefix), strings.Compare(m.key, o.key))
+}
 
 // Extra reads the current member's value and keeps it for x, unless it is null. What a provider added yesterday is
 // then in the tables although nobody has given it a column yet.
-func (o *Object) Extra(x *Extra) {
+func (o *Object) Extra(x *Extra) { o.ExtraUnder(x, "") }
+
+// ExtraUnder is Extra for the members of a nested object: the prefix, which needs no escapes, goes before the name.
+func (o *Object) ExtraUnder(x *Extra, prefix string) {
 	if o.s.Null() {
 		return
 	}
 	if value := o.s.Raw(); o.s.err == nil {
-		x.members = append(x.members, member{o.key, o.raw, value})
+		x.members = append(x.members, member{prefix, o.key, o.raw, value})
 	}
+}
+
+// Add keeps a text under a name that needs no escapes, unless it is empty.
+func (x *Extra) Add(name, text string) {
+	if text == "" {
+		return
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return // can't be: every string has a JSON form
+	}
+	x.members = append(x.members, member{"", name, `"` + name + `"`, string(quoted)})
 }
 
 // Reset forgets what was collected, after a record that is dropped.
@@ -36,15 +57,16 @@ func (x *Extra) JSON() []byte {
 	if len(x.members) == 0 {
 		return nil
 	}
-	slices.SortFunc(x.members, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	slices.SortFunc(x.members, func(a, b member) int { return a.compare(&b) })
 	start := len(x.arena)
 	for i, m := range x.members {
 		sep := byte(',')
 		if i == 0 {
 			sep = '{'
 		}
-		x.arena = append(x.arena, sep)
-		x.arena = append(x.arena, m.raw...)
+		x.arena = append(x.arena, sep, '"')
+		x.arena = append(x.arena, m.prefix...)
+		x.arena = append(x.arena, m.raw[1:]...)
 		x.arena = append(x.arena, ':')
 		x.arena = appendCompact(x.arena, m.value)
 	}

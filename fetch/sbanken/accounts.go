@@ -1,0 +1,152 @@
+package sbanken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+const accountsVersion = "sbanken-accounts-1"
+
+// Probe asks for the accounts of nobody in particular. An application of one customer gets them; one of many is told
+// to name a customer, which shows just as well that address, credentials and grant are good.
+func (c *connector) Probe(ctx context.Context) error {
+	r := c.request(finance.Scope{}, finance.ForCheck)
+	r.Path, r.Template = "Accounts", "/Accounts"
+	_, err := c.client.Do(ctx, r)
+	if e, ok := errors.AsType[*fetch.Error](err); ok && e.Class == finance.Rejected && strings.Contains(strings.ToLower(e.Reason), "customer") {
+		return nil
+	}
+	return err
+}
+
+// Pages reads the accounts with their balances, or the transactions of one account.
+func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
+	switch s.Dataset {
+	case finance.Accounts:
+		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.accounts(s, from) })
+	case finance.Transactions:
+		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.transactions(s, from) })
+	}
+	return func(yield func(fetch.Page, error) bool) {
+		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "sbanken has no such dataset"})
+	}
+}
+
+func (c *connector) accounts(s fetch.Stream, from string) (fetch.Step, error) {
+	if from != "" {
+		return fetch.Step{}, errors.New("a cursor is set, but accounts have none: clear it")
+	}
+	r := c.request(s.Scope, finance.ForData)
+	r.Path, r.Template = "Accounts", "/Accounts"
+	var subject finance.Subject
+	if s.Scope.Consent != nil {
+		subject = s.Scope.Consent.Subject
+	}
+	version := fmt.Sprintf("%s shared=%t", accountsVersion, c.settings.IncludeShared)
+	return fetch.Step{Request: r, Version: version, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+		return decodeAccounts(a.Body, subject, c.settings.IncludeShared)
+	}}, nil
+}
+
+type accountDecoder struct {
+	s       *fetch.Scanner
+	extra   fetch.Extra
+	subject finance.Subject
+	shared  bool // keep the accounts of others
+	page    fetch.Page
+	own     int // accounts of the subject, or of an owner who is not told
+	others  int
+}
+
+// decodeAccounts reads the list of accounts. An account that another person owns is not stored unless the settings
+// say so; a list of which nothing belongs to the consent's subject is somebody else's list and refused as a whole.
+func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Page, error) {
+	d := accountDecoder{s: fetch.Scan(body), subject: subject, shared: shared}
+	l, err := readList(d.s, d.list)
+	if err != nil {
+		return fetch.Page{}, err
+	}
+	if d.others > 0 && d.own == 0 {
+		return fetch.Page{}, errors.New("wrong subject: none of the accounts belongs to the customer of the consent")
+	}
+	d.page.Done = true
+	if l.available > int64(l.items) {
+		d.page.Partial = fmt.Sprintf("%d of %d accounts are missing from the answer", l.available-int64(l.items), l.available)
+	}
+	if d.page.Partial == "" && len(d.page.Rejects) == 0 {
+		d.page.Whole = &finance.Whole{}
+	}
+	return d.page, nil
+}
+
+func (d *accountDecoder) list() (items int) {
+	for a := d.s.Array(); a.Next(); items++ {
+		account, figures, owner := d.account()
+		if d.s.Err() == nil && account.ID == "" {
+			d.s.Fail("an account without an id")
+		}
+		if why := a.Broken(); why != "" {
+			d.extra.Reset()
+			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+			continue
+		}
+		account.Extra = d.extra.JSON()
+		if owner != "" && !d.subject.Is(owner) {
+			d.others++
+			if !d.shared {
+				continue
+			}
+		} else {
+			d.own++
+		}
+		account.Place = a.Place()
+		d.page.Records.Accounts = append(d.page.Records.Accounts, account)
+		for i, kind := range balanceKinds {
+			if figures[i].Valid {
+				d.page.Records.Balances = append(d.page.Records.Balances, finance.Balance{
+					Lineage: account.Lineage, AccountID: account.ID, Kind: kind, Amount: figures[i], Currency: "NOK",
+				})
+			}
+		}
+	}
+	return items
+}
+
+var balanceKinds = [3]string{"booked", "available", "credit_limit"}
+
+// account reads one account. The bank states no currency: all its accounts are in kroner. The owner's national
+// identity number is for comparing only.
+func (d *accountDecoder) account() (a finance.Account, figures [3]finance.Amount, owner string) {
+	a.Currency = "NOK"
+	for o := d.s.Object(); o.Next(); {
+		switch o.Key() {
+		case "accountId":
+			a.ID = d.s.Text()
+		case "accountNumber":
+			a.Number = d.s.Word()
+		case "name":
+			a.Name = d.s.Text()
+		case "accountType":
+			a.Kind = d.s.Text()
+		case "ownerCustomerId":
+			owner = d.s.Word()
+		case "customerId": // another name of the owner's number in some versions
+			d.s.Raw()
+		case "balance":
+			figures[0] = d.s.Amount()
+		case "available":
+			figures[1] = d.s.Amount()
+		case "creditLimit":
+			figures[2] = d.s.Amount()
+		default:
+			o.Extra(&d.extra)
+		}
+	}
+	return a, figures, owner
+}

@@ -1,0 +1,107 @@
+package sbanken
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// classify says what an answer means. Generation 1 puts errors into a 200 as well.
+func classify(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
+	v := fetch.Verdict{Class: fetch.ByStatus(a)}
+	if v.Class == finance.OK && !bytes.Contains(a.Body, []byte(`"isError"`)) {
+		return v
+	}
+	p := readProblem(a.Body)
+	switch {
+	case v.Class == finance.OK && !p.isError:
+		return v
+	case v.Class == finance.OK:
+		v.Class = p.class()
+	}
+	v.Correlation, v.Reason = p.trace, p.words()
+	if a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") == "" {
+		v.RetryAfter = untilReset(a.Header)
+	}
+	return v
+}
+
+// untilReset is the pause that the quota's own headers tell, for a 429 without Retry-After; 20 seconds, as other
+// clients of the API wait, where they tell nothing.
+func untilReset(h http.Header) time.Duration {
+	const usual = 20 * time.Second
+	reset, err := time.Parse(time.RFC3339, h.Get("X-Rate-Limit-Reset"))
+	if err != nil {
+		return usual
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	if pause := reset.Sub(now); pause > 0 {
+		return pause
+	}
+	return usual
+}
+
+// problem is an error in any of the API's forms: the envelope of generation 1, and RFC 7807 documents whose keys begin
+// with small or with capital letters.
+type problem struct {
+	isError                            bool
+	kind, code, message, detail, trace string
+}
+
+func readProblem(body []byte) (p problem) {
+	s := fetch.Scan(body)
+	for o := s.Object(); o.Next(); {
+		switch strings.ToLower(o.Key()) {
+		case "iserror":
+			p.isError = s.Bool()
+		case "errortype":
+			p.kind = s.Word()
+		case "errorcode":
+			p.code = s.Word()
+		case "errormessage", "title":
+			p.message = s.Text()
+		case "detail":
+			p.detail = s.Text()
+		case "traceid":
+			p.trace = s.Text()
+		case "extensions":
+			for in := s.Object(); in.Next(); {
+				if strings.EqualFold(in.Key(), "traceId") {
+					p.trace = s.Text()
+				}
+			}
+		}
+	}
+	if s.End() != nil { // text/plain, or cut: what was read before the end still helps
+		if t := bytes.TrimSpace(body); p.message == "" && len(t) > 0 && len(t) < 200 && t[0] != '{' && t[0] != '<' {
+			p.message = string(t)
+		}
+	}
+	return p
+}
+
+func (p problem) words() string {
+	var parts []string
+	for _, part := range []string{p.kind, p.code, p.message, p.detail} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// class is what an error in a 200 means, by its type: a word, or in older versions its place in the list of words.
+func (p problem) class() finance.Class {
+	switch p.kind {
+	case "System", "0", "ServiceUnavailable", "3":
+		return finance.Transient
+	}
+	return finance.Rejected
+}
