@@ -1,12 +1,18 @@
 package sandbox
 
-import "time"
+import (
+	"math/big"
+	"time"
+)
 
 // People is how many different national ids NationalID makes for one seed;
 // index and index+People are the same person.
 const People = nationalDays * 50
 
-const nationalDays = 25567 // 1930-01-01 to 1999-12-31
+const (
+	nationalDays = 25567     // 1930-01-01 to 1999-12-31
+	spread       = 1_000_003 // a prime that doesn't divide People
+)
 
 // NationalID returns the synthetic Norwegian national identity number of
 // person index: 11 digits with valid mod-11 control digits and 80 added to the
@@ -15,7 +21,7 @@ const nationalDays = 25567 // 1930-01-01 to 1999-12-31
 func NationalID(seed uint64, index int) string {
 	// An affine permutation spreads neighbours over all birthdays. Every slot
 	// owns ten individual numbers, of which at least one has control digits.
-	slot := (uint64(index)*1_000_003 + Mix(seed, 'n')%People) % People
+	slot := (uint64(index)*spread + Mix(seed, 'n')%People) % People
 	day, group := slot/50, slot%50
 	birth := time.Date(1930, 1, 1+int(day), 0, 0, 0, 0, time.UTC)
 	first := int(Mix(seed, slot) % 10)
@@ -25,6 +31,29 @@ func NationalID(seed uint64, index int) string {
 		}
 	}
 	panic("sandbox: ten individual numbers without valid control digits")
+}
+
+// NationalIDIndex is the inverse of NationalID: the person below People whose
+// number it is; false for a number that this seed never made.
+func NationalIDIndex(seed uint64, id string) (int, bool) {
+	if !ValidNationalID(id) {
+		return 0, false
+	}
+	birth, err := time.Parse("020106", id[:2]+string(id[2]-8)+id[3:6])
+	if err != nil {
+		return 0, false
+	}
+	// A birth year of two digits: everybody here was born in the last century.
+	birth = time.Date(1900+birth.Year()%100, birth.Month(), birth.Day(), 0, 0, 0, 0, time.UTC)
+	day := int64(birth.Sub(time.Date(1930, 1, 1, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour))
+	group := int64(id[6]-'0')*10 + int64(id[7]-'0')
+	if day < 0 || day >= nationalDays || group >= 50 {
+		return 0, false
+	}
+	slot := big.NewInt(day*50 + group - int64(Mix(seed, 'n')%People))
+	slot.Mul(slot, new(big.Int).ModInverse(big.NewInt(spread), big.NewInt(People)))
+	index := int(slot.Mod(slot, big.NewInt(People)).Int64())
+	return index, NationalID(seed, index) == id
 }
 
 // nationalID composes DDMMYYIIIKK; about one candidate in six has no valid

@@ -84,10 +84,12 @@ type Options struct {
 	// Twins makes about one booked transaction in fifty the exact twin of its
 	// neighbour, both real.
 	Twins bool
-	// LateBooked back-dates about one booked transaction in fifty: its
-	// accountingDate is days before that of its neighbours in the list's order
-	// of arrival, and so it appears behind rows read long before.
+	// LateBooked gives a reservation that becomes booked the accountingDate of
+	// the day it was made, so that it appears behind rows read days before.
 	LateBooked bool
+	// ArchiveLag keeps rows booked less than so many days ago out of the
+	// archive; /Transactions shows them with source AccountStatement.
+	ArchiveLag int
 	// Drift puts a new transaction at the head of an account after every so many
 	// list pages of it were answered, which moves the whole list while a caller
 	// pages through it; 0: never.
