@@ -40,7 +40,7 @@ func serverAccount() (account, error) {
 		}
 		return account{name: name, uid: uint32(uid), gid: uint32(gid), switched: true}, nil
 	}
-	return account{}, errors.New("Postgres does not run as root, and there is neither a user postgres nor a user nobody to run it as: " +
+	return account{}, errors.New("as root Postgres does not run, and there is neither a user postgres nor a user nobody to run it as: " +
 		"create one, start syncer as an ordinary user, or set database.url")
 }
 
