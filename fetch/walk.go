@@ -90,7 +90,9 @@ func (w *walk) read(st *Step, answer *Answer, n int) (Page, error) {
 	key := pageKey(&st.Request, st.Version)
 	if kept, ok := w.kept(st, key, n); ok && kept.Body == answer.Hash {
 		w.skipped = true
-		return Page{Answer: answer, Key: key, Unchanged: true, Next: kept.Facts.Next, Done: kept.Facts.Done}, nil
+		return Page{
+			Answer: answer, Key: key, Unchanged: true, Kept: kept, Next: kept.Facts.Next, Done: kept.Facts.Done,
+		}, nil
 	}
 	page, err := w.decode(st, answer)
 	if err != nil {

@@ -1,0 +1,300 @@
+package fetch_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"syncer/fetch"
+	"syncer/fetch/fetchtest"
+	"syncer/finance"
+)
+
+// issuer answers /token with tok-1, tok-2 and so on, each good for ttl, and every other path with 200 for a token
+// that is still good and 401 for any other.
+type issuer struct {
+	mu     sync.Mutex
+	ttl    time.Duration
+	issued int
+	good   map[string]time.Time
+	denied int
+}
+
+func (s *issuer) handle(_ int, w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.URL.Path == "/token" {
+		s.issued++
+		token := fmt.Sprintf("tok-%d", s.issued)
+		s.good[token] = time.Now().Add(s.ttl)
+		w.Header().Set("Content-Type", "text/plain")
+		fmt.Fprintf(w, `{"access_token":%q,"token_type":"bearer","expires_in":"%.1f"}`, token, s.ttl.Seconds())
+		return
+	}
+	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !time.Now().Before(s.good[token]) {
+		s.denied++
+		w.WriteHeader(401)
+	}
+}
+
+func (s *issuer) revoke() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.good = map[string]time.Time{}
+}
+
+func newIssuer(ttl time.Duration) *issuer { return &issuer{ttl: ttl, good: map[string]time.Time{}} }
+
+// tokened is a client whose provider issues tokens, inside a bubble.
+func tokened(t *testing.T, s *issuer, l *fetchtest.Ledger) (*provider, fetch.Options, func()) {
+	p := &provider{handler: s.handle}
+	o, stop := piped(t, p, l)
+	withToken(&o)
+	return p, o, stop
+}
+
+func TestManyCallersAcrossAnExpiryAskForOneToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := newIssuer(10*time.Minute), fetchtest.NewLedger()
+		p, o, stop := tokened(t, s, l)
+		defer stop()
+		one, two := client(t, o), client(t, o) // two processes
+		all := func() {
+			var wg sync.WaitGroup
+			for i := range 64 {
+				wg.Go(func() {
+					if _, err := []*fetch.Client{one, two}[i%2].Do(t.Context(), get("x")); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			synctest.Wait()
+		}
+		all()
+		<-time.After(8 * time.Minute)
+		all()
+		if n := p.count("/token"); n != 1 {
+			t.Errorf("%d token calls before the first token needed to be replaced", n)
+		}
+		<-time.After(2 * time.Minute) // it has ended
+		all()
+		if n := p.count("/token"); n != 2 || s.denied != 0 {
+			t.Errorf("%d token calls for two tokens, %d data calls denied", n, s.denied)
+		}
+		for _, c := range l.Calls() {
+			if c.Purpose != finance.ForToken || c.Bucket != "bank/token" || c.Path != "/token" || c.Class != finance.OK {
+				t.Errorf("recorded: %+v", c)
+			}
+		}
+	})
+}
+
+func TestATokenIsReplacedAheadOfItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newIssuer(20 * time.Second)
+		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		defer stop()
+		c := client(t, o)
+		for range 120 { // two minutes
+			if _, err := c.Do(t.Context(), get("x")); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Second)
+		}
+		synctest.Wait()
+		if n := p.count("/token"); n < 6 || n > 8 || s.denied != 0 {
+			t.Errorf("%d tokens of 20 s in two minutes, %d calls denied", n, s.denied)
+		}
+	})
+}
+
+// A wait at the gate may outlast the token (airbyte#13660 was that bug).
+func TestATokenThatEndsDuringAWaitIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newIssuer(60 * time.Second)
+		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		defer stop()
+		told := false
+		p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/token" && !told {
+				told = true
+				w.Header().Set("Retry-After", "90")
+				w.WriteHeader(429)
+				return
+			}
+			s.handle(n, w, r)
+		}
+		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		if s.denied != 0 || p.count("/token") != 2 {
+			t.Errorf("%d calls denied, %d token calls", s.denied, p.count("/token"))
+		}
+	})
+}
+
+func TestARevokedTokenIsReplacedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := newIssuer(time.Hour), fetchtest.NewLedger()
+		p, o, stop := tokened(t, s, l)
+		defer stop()
+		c := client(t, o)
+		if _, err := c.Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		s.revoke()
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				if _, err := c.Do(t.Context(), get("x")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := p.count("/token"); n != 2 {
+			t.Errorf("%d token calls, want 2", n)
+		}
+		p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				s.handle(n, w, r)
+			} else {
+				w.WriteHeader(401)
+			}
+		}
+		before := len(p.journal())
+		_, err := c.Do(t.Context(), get("x"))
+		wantClass(t, err, finance.TokenDenied)
+		if n := len(p.journal()) - before; n != 3 {
+			t.Errorf("%d calls; want the refused one, one refresh, one retry", n)
+		}
+	})
+}
+
+func TestFailingTokenEndpointIsNotHammered(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer func(http.ResponseWriter)
+		want   finance.Class
+		most   int
+	}{
+		{"invalid_client", answer(401, `{"error":"invalid_client","error_description":"hunter2-hunter2 is wrong"}`), finance.Fatal, 1},
+		{"a secret echoed", answer(400, `hunter2-hunter2 is wrong`), finance.Fatal, 1},
+		{"invalid_scope", answer(400, `{"error":"invalid_scope"}`), finance.Fatal, 1},
+		{"an error in a 200", answer(200, `{"error":"unauthorized_client"}`), finance.Fatal, 1},
+		{"a token for two lines", answer(200, `{"access_token":"a\r\nb"}`), finance.Fatal, 1},
+		{"down", answer(500, ``), finance.Transient, 3},
+		{"html", answer(200, `<html>`), finance.Transient, 3},
+		{"long pause", answer(429, ``, "Retry-After", "7200"), finance.Throttled, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, o, stop := tokened(t, newIssuer(time.Hour), fetchtest.NewLedger())
+				defer stop()
+				var log bytes.Buffer
+				o.Log = zerolog.New(zerolog.SyncWriter(&log))
+				p.handler = answers(tt.answer)
+				c := client(t, o)
+				var wg sync.WaitGroup
+				for range 64 {
+					wg.Go(func() {
+						_, err := c.Do(t.Context(), get("x"))
+						e := wantClass(t, err, tt.want)
+						if strings.Contains(e.Error(), "hunter2") || tt.want == finance.Throttled && e.Wait < 7199*time.Second {
+							t.Errorf("error: %v", e)
+						}
+					})
+				}
+				wg.Wait()
+				if n := p.count("/token"); n > tt.most || n != len(p.journal()) {
+					t.Errorf("64 callers made %d token calls, %d calls in all", n, len(p.journal()))
+				}
+				if strings.Contains(log.String(), "hunter2") {
+					t.Error("the log shows the secret")
+				}
+			})
+		})
+	}
+}
+
+func TestACallerMayLeaveWhileAnotherFetchesTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newIssuer(time.Hour)
+		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		defer stop()
+		p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				<-time.After(20 * time.Second)
+			}
+			s.handle(n, w, r)
+		}
+		c := client(t, o)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := c.Do(t.Context(), get("x")); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := c.Do(ctx, get("x"))
+		wantClass(t, err, finance.Interrupted)
+		if time.Since(began) > time.Second {
+			t.Errorf("it could leave only after %s", time.Since(began))
+		}
+		wg.Wait()
+	})
+}
+
+func TestTokenStyles(t *testing.T) {
+	const id, secret = "my id:ø", "p+%&ss word!"
+	tests := []struct {
+		style      fetch.TokenStyle
+		user, pass string // of the Authorization header
+		form       string
+	}{
+		{fetch.BasicEscaped, "my+id%3A%C3%B8", "p%2B%25%26ss+word%21", "audience=api&grant_type=client_credentials&scope=a+b"},
+		{fetch.BasicRaw, "my id", "ø:p+%&ss word!", "audience=api&grant_type=client_credentials&scope=a+b"},
+		{fetch.InParams, "", "", "audience=api&client_id=my+id%3A%C3%B8&client_secret=p%2B%25%26ss+word%21&grant_type=client_credentials&scope=a+b"},
+		{fetch.InHeaders, "", "", "audience=api&grant_type=client_credentials&scope=a+b"},
+	}
+	for _, tt := range tests {
+		var form, user, pass, key string
+		p := &provider{handler: func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				_ = r.ParseForm()
+				form, key = r.PostForm.Encode(), r.Header.Get("Ocp-Apim-Subscription-Key")
+				user, pass, _ = r.BasicAuth()
+				fmt.Fprint(w, `{"access_token":"t"}`)
+			}
+		}}
+		o := options(t, served(t, p), fetchtest.NewLedger())
+		o.Driver.Token = func(fetch.TokenKey) (fetch.TokenRequest, error) {
+			return fetch.TokenRequest{
+				URL: o.Driver.Base.String() + "/token", Style: tt.style, ID: id, Secret: fetch.NewSecret(secret),
+				Params: url.Values{"audience": {"api"}}, Scopes: []string{"a", "b"},
+				Header: map[string]fetch.Secret{"Ocp-Apim-Subscription-Key": fetch.NewSecret("sub")},
+			}, nil
+		}
+		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		if form != tt.form || user != tt.user || pass != tt.pass || key != "sub" {
+			t.Errorf("style %d: form %s, user %q, password %q, key %q", tt.style, form, user, pass, key)
+		}
+	}
+}
