@@ -180,8 +180,8 @@ func (b *binder) entries(n ast.Node, path string) []entry {
 	return own
 }
 
-// merged returns the keys that a merge key brings in: those of an alias to a mapping, or of several. Merges
-// inside of merged mappings are not followed.
+// merged returns the keys that a merge key brings in: those of an alias to a mapping, or of several. A merge
+// inside of a merged mapping is refused.
 func (b *binder) merged(n ast.Node, path string) []entry {
 	n, ok := b.resolve(n, path)
 	if !ok {
@@ -203,8 +203,11 @@ func (b *binder) merged(n ast.Node, path string) []entry {
 			continue
 		}
 		for _, value := range m.Values {
-			if key, ok := scalarText(value.Key); ok && !value.Key.IsMergeKey() {
-				all = append(all, entry{key, value.Key.GetToken(), value.Value})
+			tk := value.Key.GetToken()
+			if value.Key.IsMergeKey() {
+				b.failAt(tk, path, "<< inside of what << brings in is not followed: name both there, <<: [*a, *b]")
+			} else if key, ok := scalarText(value.Key); ok {
+				all = append(all, entry{key, tk, value.Value})
 			}
 		}
 	}

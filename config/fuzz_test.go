@@ -6,6 +6,7 @@ import (
 )
 
 // FuzzParse shows that no file makes Parse panic, that what it accepts is complete, and that it says where a problem is.
+// The seeds are long, so run it with -fuzzminimizetime=10x, or it spends its time on making them shorter.
 func FuzzParse(f *testing.F) {
 	for _, doc := range []string{whole, sampleFile, "", "a: &a [*a]", "log: &a *a", "<<: *x", "? {}\n: 1", "jobs: {a: {schedule: 'TZ=0'}}",
 		"- &x\n", "a: !!binary |\n  x", "%YAML 1.2\n---\n", "connections: {a: {settings: [1, {b: c}]}}", "\x00", "{", "a: |", "&", "*", "!"} {

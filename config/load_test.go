@@ -147,18 +147,19 @@ s.yaml:20:17: jobs.nightly.batch_size: want a whole number, got "1.5"`
 
 func TestNotYAML(t *testing.T) {
 	for doc, want := range map[string]string{
-		"a: [b\n":                         "s.yaml:1:",
-		"a: b: c\n":                       "not valid YAML",
-		"log: {}\n---\nserver: {}":        "more than one YAML document",
-		"- a\n- b\n":                      "want keys and values",
-		"text":                            "want keys and values",
-		"log: *gone":                      "s.yaml:1:6: log: alias to an anchor that isn't in this file",
-		"log: &a *a":                      "not valid YAML",
-		"? [a, b]\n: c":                   "not valid YAML",
-		"log: {<<: 3}":                    "<< wants an alias",
-		strings.Repeat("#", 2<<20):        "is it the right file?",
-		"a: &x {b: *x}\nlog: {level: *x}": "want one value",
-		"connections: {a: {<<: *x}}":      "alias to an anchor",
+		"a: [b\n":                  "s.yaml:1:",
+		"a: b: c\n":                "not valid YAML",
+		"log: {}\n---\nserver: {}": "more than one YAML document",
+		"- a\n- b\n":               "want keys and values",
+		"text":                     "want keys and values",
+		"log: *gone":               "s.yaml:1:6: log: alias to an anchor that isn't in this file",
+		"log: &a *a":               "not valid YAML",
+		"? [a, b]\n: c":            "not valid YAML",
+		"log: {<<: 3}":             "<< wants an alias",
+		strings.Repeat("#", 2<<20): "is it the right file?",
+		"connections: {a: &a {provider: x}, b: &b {<<: *a}, c: {<<: *b}}": "<< inside of what << brings in",
+		"a: &x {b: *x}\nlog: {level: *x}":                                 "want one value",
+		"connections: {a: {<<: *x}}":                                      "alias to an anchor",
 	} {
 		_, err := Parse([]byte(doc), "s.yaml", noEnv)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -179,6 +180,8 @@ func TestAliasesAndMergeKeys(t *testing.T) {
   c:
     provider: y
     retry: *retry
+  d:
+    <<: [*common, {timeout: 9s, retry: {attempts: 5}}]
 `
 	c, err := Parse([]byte(doc), "s.yaml", noEnv)
 	if err != nil {
@@ -187,6 +190,9 @@ func TestAliasesAndMergeKeys(t *testing.T) {
 	b := c.Connections["b"]
 	if b.Provider != "x" || b.Credentials["id"].Ref() != "env:B" || b.Retry.Attempts != 2 || c.Connections["c"].Retry.Attempts != 2 {
 		t.Errorf("got %+v", c.Connections)
+	}
+	if d := c.Connections["d"]; d.Retry.Attempts != 2 || d.Timeout.String() != "9s" || d.Provider != "x" {
+		t.Errorf("of two merged mappings the first one wins, got %+v", d)
 	}
 	if c.Connections["a"].Credentials["id"].Ref() != "env:A" {
 		t.Error("merging changed what was merged")
