@@ -1,0 +1,193 @@
+package fetch_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"syncer/fetch"
+	"syncer/fetch/fetchtest"
+	"syncer/finance"
+)
+
+func single() fetch.Request {
+	return fetch.Request{
+		Path: "debt/abc", Template: "/debt/{consent}", Once: true, Opening: true,
+		Scope: finance.Scope{Consent: &finance.Consent{ID: 7, SingleUse: true}},
+	}
+}
+
+func hangUp(_ int, w http.ResponseWriter, _ *http.Request) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_ = conn.Close()
+	}
+}
+
+// What becomes of a single-use call, and what a second Do, in a process started again, makes of it.
+func TestOnce(t *testing.T) {
+	tests := []struct {
+		name     string
+		handler  func(int, http.ResponseWriter, *http.Request)
+		want     finance.Class
+		arrivals int
+		again    finance.Class
+		more     int // arrivals of the second Do
+	}{
+		{"answered", answers(answer(200, `{"a":1}`)), finance.OK, 1, finance.OK, 0},
+		{"proven empty", answers(answer(204, ``)), finance.OK, 1, finance.OK, 0},
+		{"answered with a slow-down", answers(answer(200, `{}`, "Retry-After", "1")), finance.OK, 1, finance.OK, 0},
+		{"hung up on", hangUp, finance.Unanswered, 1, finance.Unanswered, 0},
+		{"a gateway's 502", answers(answer(502, ``)), finance.Unanswered, 1, finance.Unanswered, 0},
+		{"cut off", answers(answer(200, `{`, "Content-Length", "10")), finance.Unanswered, 1, finance.Unanswered, 0},
+		{"told to wait", answers(answer(429, ``, "Retry-After", "5"), answer(200, ``)), finance.OK, 2, finance.OK, 0},
+		{"503 with a time", answers(answer(503, ``, "Retry-After", "5"), answer(200, ``)), finance.OK, 2, finance.OK, 0},
+		{"told to wait long", answers(answer(429, ``, "Retry-After", "7200"), answer(200, ``)), finance.Throttled, 1, finance.Throttled, 0},
+		{"not found", answers(answer(404, ``)), finance.Rejected, 1, finance.Rejected, 1},
+		{"redirected", answers(answer(302, ``)), finance.Fatal, 1, finance.Fatal, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, l := &provider{handler: tt.handler}, fetchtest.NewLedger()
+				o, stop := piped(t, p, l)
+				defer stop()
+				check := func(want finance.Class, arrivals int) {
+					t.Helper()
+					a, err := client(t, o).Do(t.Context(), single())
+					if want != finance.OK {
+						wantClass(t, err, want)
+					} else if err != nil {
+						t.Fatal(err)
+					} else if !a.Call.Durable {
+						t.Error("the answer's call is not durable")
+					}
+					if n := len(p.journal()); n != arrivals {
+						t.Errorf("%d calls arrived, want %d", n, arrivals)
+					}
+				}
+				check(tt.want, tt.arrivals)
+				check(tt.again, tt.arrivals+tt.more)
+			})
+		})
+	}
+}
+
+func TestOnceTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{handler: func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
+		o, stop := piped(t, p, fetchtest.NewLedger())
+		defer stop()
+		_, err := client(t, o).Do(t.Context(), single())
+		wantClass(t, err, finance.Unanswered)
+		if n := len(p.journal()); n != 1 {
+			t.Errorf("%d calls arrived", n)
+		}
+	})
+}
+
+// A worker that is asked to leave while the answer is on its way takes it along.
+func TestOnceOutlivesItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			<-time.After(10 * time.Second)
+			_, _ = w.Write([]byte(`{"a":1}`))
+		}}
+		l := fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a, err := client(t, o).Do(ctx, single())
+		if err != nil || string(a.Body) != `{"a":1}` {
+			t.Fatalf("%v, %v", a, err)
+		}
+	})
+}
+
+// Nothing was sent, so nothing is spent.
+func TestOnceDialFailureIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		dial, failures := o.Dial, 2
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if failures--; failures >= 0 {
+				return nil, errors.New("connection refused")
+			}
+			return dial(ctx, network, address)
+		}
+		if _, err := client(t, o).Do(t.Context(), single()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(p.journal()); n != 1 || len(l.Calls()) != 3 {
+			t.Errorf("%d arrived, %d recorded", n, len(l.Calls()))
+		}
+	})
+}
+
+func TestOnceRefusedOrParkedIsNotSpent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		l.Refuse(func(finance.Ask) (finance.Class, string) { return finance.Refused, "not today" })
+		_, err := client(t, o).Do(t.Context(), single())
+		wantClass(t, err, finance.Refused)
+		l.Refuse(nil)
+		if err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = client(t, o).Do(ctx, single())
+		wantClass(t, err, finance.Interrupted)
+		if _, err := client(t, o).Do(t.Context(), single()); err != nil { // waits the minute out
+			t.Fatal(err)
+		}
+	})
+}
+
+// The answer exists nowhere else, so a ledger that stumbles is asked again.
+func TestOnceStoresThroughAStumble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{handler: answers(answer(200, `{}`))}
+		l := &stumbling{Ledger: fetchtest.NewLedger(), failures: 3}
+		o, stop := piped(t, p, l.Ledger)
+		defer stop()
+		o.Once = l
+		read := false
+		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict {
+			read = true
+			if l.failures > 0 {
+				t.Error("the answer was read before it was stored")
+			}
+			return fetch.Verdict{}
+		}
+		if _, err := client(t, o).Do(t.Context(), single()); err != nil || !read {
+			t.Fatal(err)
+		}
+		l.failures = 100
+		r := single()
+		r.Scope.Consent.ID = 8
+		_, err := client(t, o).Do(t.Context(), r)
+		wantClass(t, err, finance.Interrupted)
+	})
+}
+
+type stumbling struct {
+	*fetchtest.Ledger
+	failures int
+}
+
+func (s *stumbling) Answered(ctx context.Context, call finance.Call, body []byte) error {
+	if s.failures > 0 {
+		s.failures--
+		return errors.New("the database is away")
+	}
+	return s.Ledger.Answered(ctx, call, body)
+}
