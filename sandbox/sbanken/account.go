@@ -106,6 +106,7 @@ func (l *ledger) read(q query) listing {
 	later := l.laterRows(q)
 	out := listing{available: to - from + len(later)}
 	end := min(q.index+q.length, out.available)
+	out.rows = make([]row, 0, max(0, end-q.index))
 	passed := 0 // later rows before the position
 	for position := 0; position < end; position++ {
 		if passed < len(later) && l.rank(later[passed], from)+passed == position {
@@ -159,11 +160,12 @@ func (l *ledger) laterRows(q query) []row {
 
 // sums are the øre that later rows and reservations add to the balance.
 func (l *ledger) sums() (bookedOre, reservedOre int64) {
+	creditCard := isCreditCard(l.account)
 	for _, r := range l.rows {
-		bookedOre += r.ore()
+		bookedOre += r.ore(creditCard)
 	}
 	for _, r := range l.reservations {
-		reservedOre += r.ore()
+		reservedOre += r.ore(creditCard)
 	}
 	return bookedOre, reservedOre
 }

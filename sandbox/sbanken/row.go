@@ -2,7 +2,6 @@ package sbanken
 
 import (
 	"strconv"
-	"time"
 
 	"syncer/sandbox"
 )
@@ -63,13 +62,14 @@ func (r row) sort(creditCard bool) sort {
 	return sorts[r.content%uint64(len(sorts))]
 }
 
-// ore is the signed amount. A booked reservation may cost more than reserved.
-func (r row) ore() int64 {
+// ore is the signed amount; everything on a credit card is a purchase. A booked
+// reservation may cost more than was reserved.
+func (r row) ore(creditCard bool) int64 {
 	amount := int64(1000 + r.content>>16%150_000)
 	if r.kind == booked && r.content>>40%3 == 0 {
 		amount += 500
 	}
-	if r.kind == plain && !sorts[r.content%uint64(len(sorts))].out {
+	if !r.sort(creditCard).out {
 		return amount * 20
 	}
 	return -amount
@@ -106,7 +106,7 @@ func (p pen) row(b []byte, r row) []byte {
 	if !p.archive {
 		b = p.otherAccount(b, r, s)
 	}
-	b = p.amount(append(b, `,"amount":`...), r.ore())
+	b = p.amount(append(b, `,"amount":`...), r.ore(p.creditCard))
 	b = append(b, `,"text":"`...)
 	b = p.text(b, r, s, m.name)
 	if r.kind == reserved {
@@ -164,7 +164,7 @@ func (p pen) text(b []byte, r row, s sort, merchant string) []byte {
 		b = append(b, ' ')
 		b = dayTime(p.purchaseDay(r)).AppendFormat(b, "02.01")
 		b = append(b, " NOK "...)
-		b = appendDecimal(b, -r.ore(), 2)
+		b = appendDecimal(b, -r.ore(p.creditCard), 2)
 		b = append(b, ' ')
 		b = append(b, merchant...)
 		return append(b, " Kurs: 1.0000"...)
@@ -212,7 +212,7 @@ func (p pen) cardDetails(b []byte, r row, value int) []byte {
 	b = append(b, `,"cardDetailsSpecified":true,"cardDetails":{"cardNumber":"*`...)
 	b = appendPadded(b, int(p.card()), 4)
 	b = append(b, `","currencyAmount":`...)
-	b = p.amount(b, -r.ore())
+	b = p.amount(b, -r.ore(p.creditCard))
 	b = append(b, `,"currencyRate":1.00000,"merchantCategoryCode":"`...)
 	b = append(b, m.code...)
 	b = append(b, `","merchantCategoryDescription":"`...)
@@ -257,14 +257,18 @@ func appendDecimal(b []byte, ore int64, decimals int) []byte {
 // appendDay writes a naive local midnight in quotes, after a prefix.
 func appendDay(b []byte, prefix string, day int) []byte {
 	b = append(b, prefix...)
-	b = dayTime(day).AppendFormat(b, time.DateOnly)
+	y, m, d := dayTime(day).Date()
+	b = appendPadded(b, y, 4)
+	b = append(b, '-', byte('0'+m/10), byte('0'+m%10), '-', byte('0'+d/10), byte('0'+d%10))
 	return append(b, `T00:00:00"`...)
 }
 
 func appendPadded(b []byte, n, width int) []byte {
-	digits := strconv.Itoa(n)
-	for range width - len(digits) {
+	for m := n; m >= 10; m /= 10 {
+		width--
+	}
+	for ; width > 1; width-- {
 		b = append(b, '0')
 	}
-	return append(b, digits...)
+	return strconv.AppendInt(b, int64(n), 10)
 }

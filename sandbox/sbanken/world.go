@@ -78,9 +78,11 @@ func (w *world) account(n int) AccountInfo {
 	return AccountInfo{
 		AccountID:     strings.ToUpper(strings.ReplaceAll(w.ids.At(n), "-", "")),
 		AccountNumber: fmt.Sprintf("9710%07d", sandbox.Mix(w.o.Seed, 'b', uint64(n))%10_000_000),
-		Name:          kind.name, Type: kind.text, CreditCard: n%maxAccounts == 1,
+		Name:          kind.name, Type: kind.text, CreditCard: isCreditCard(n),
 	}
 }
+
+func isCreditCard(account int) bool { return account%maxAccounts == 1 }
 
 // findAccount returns the number of the account with an id, in any case.
 func (w *world) findAccount(id string) (int, bool) {
