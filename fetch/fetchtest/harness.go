@@ -1,0 +1,179 @@
+package fetchtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// Harness is one provider with a server that behaves like it. The callbacks spoil what the server answers until the
+// function they give is called; each strikes data calls only.
+type Harness struct {
+	Provider   fetch.Provider
+	Connection fetch.Connection // addresses, credentials and settings; nil settings are the provider's defaults
+	Consent    finance.Consent  // of a subject that the server knows; not single-use
+	Streams    []fetch.Stream   // what is read; Run fills in consent and scope
+
+	// Pause answers one data call with 429 and a Retry-After of one second, after so many good ones.
+	Pause func(after int) (undo func())
+	// Spoil makes exactly one record of the first answer of the stream unreadable, and nothing else of it.
+	Spoil func(fetch.Stream) (undo func())
+	// Impostor makes the server answer with another person's data. Nil: answers name no subject.
+	Impostor func() (undo func())
+	// Impersonal says that a stream's answers name no subject, so that an impostor can't be told there.
+	Impersonal func(fetch.Stream) bool
+	// Arrivals are the paths, without queries, of all calls that the server has seen.
+	Arrivals func() []string
+	// Secrets must stand in no error, log line, path or record: the client's secret, tokens, identity numbers.
+	Secrets func() []string
+}
+
+// bench is one client of the harness and what it left behind.
+type bench struct {
+	h      *Harness
+	ledger *Ledger
+	client *fetch.Client
+	log    *lockedBuffer
+}
+
+// lockedBuffer is a log of several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write appends.
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String is everything written.
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (h *Harness) bench(t *testing.T) *bench {
+	t.Helper()
+	if h.Connection.Settings == nil {
+		h.Connection.Settings = h.Provider.Settings()
+	}
+	driver, err := h.Provider.Open(h.Connection)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	b := &bench{h: h, ledger: NewLedger(), log: &lockedBuffer{}}
+	b.client, err = fetch.NewClient(fetch.Options{
+		Connection: h.Connection, Driver: driver, Rate: 10_000, AllowPrivate: true,
+		Retry:  fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: time.Millisecond, Budget: 30 * time.Second},
+		Ledger: b.ledger, Once: b.ledger, Tokens: b.ledger, Log: zerolog.New(b.log),
+	})
+	if err != nil {
+		t.Fatalf("client: %v", err)
+	}
+	t.Cleanup(b.client.CloseIdle)
+	return b
+}
+
+// streams are the harness's streams on behalf of its consent.
+func (h *Harness) streams() []fetch.Stream {
+	out := slices.Clone(h.Streams)
+	for i := range out {
+		out[i].Consent = h.Consent.ID
+		out[i].Scope = finance.Scope{Dataset: out[i].Dataset, Consent: &h.Consent}
+	}
+	return out
+}
+
+// read reads a stream to its end.
+func (b *bench) read(ctx context.Context, s fetch.Stream, from string) (pages []fetch.Page, err error) {
+	for page, err := range b.client.Connector().Pages(ctx, s, from) {
+		if err != nil {
+			return pages, err
+		}
+		pages = append(pages, page)
+	}
+	return pages, nil
+}
+
+func (b *bench) mustRead(t *testing.T, s fetch.Stream, from string) []fetch.Page {
+	t.Helper()
+	pages, err := b.read(t.Context(), s, from)
+	if err != nil {
+		t.Fatalf("%s: %v", s.Dataset, err)
+	}
+	if len(pages) == 0 || !pages[len(pages)-1].Done {
+		t.Fatalf("%s: the pass has %d pages and no end", s.Dataset, len(pages))
+	}
+	return pages
+}
+
+// table is a record table as the pages would leave it: the latest of each key, minus what a whole set no longer has.
+type table map[string]string
+
+// apply does with a page what a store does.
+func (tb table) apply(p *fetch.Page) {
+	now := map[string]bool{}
+	for key, line := range lines(&p.Records) {
+		tb[key] = line
+		now[key] = true
+	}
+	if p.Whole == nil {
+		return
+	}
+	for _, id := range p.Whole.Earlier {
+		now["transaction "+id] = true
+		now["account "+id] = true
+		now["debt "+id] = true
+	}
+	for key, line := range tb {
+		_, id, _ := strings.Cut(key, " ")
+		if now[key] || !strings.HasPrefix(id, p.Whole.Prefix) || p.Whole.Status != "" && !strings.HasPrefix(line, p.Whole.Status+" ") {
+			continue
+		}
+		delete(tb, key)
+	}
+}
+
+func tableOf(pages ...fetch.Page) table {
+	tb := table{}
+	for i := range pages {
+		tb.apply(&pages[i])
+	}
+	return tb
+}
+
+// lines are a page's records as text by their keys. A transaction's begins with its status.
+func lines(r *finance.Records) map[string]string {
+	var h finance.Hasher
+	out := map[string]string{}
+	for i := range r.Accounts {
+		out["account "+r.Accounts[i].ID] = fmt.Sprintf("%x %s", h.Account(&r.Accounts[i]), r.Accounts[i].Extra)
+	}
+	for i := range r.Balances {
+		b := &r.Balances[i]
+		out["balance "+b.AccountID+"/"+b.Kind] = fmt.Sprintf("%x %s", h.Balance(b), b.Amount)
+	}
+	for i := range r.Transactions {
+		x := &r.Transactions[i]
+		out["transaction "+x.ID] = fmt.Sprintf("%s %x %s %s %q %s", x.Status, h.Transaction(x), x.BookedOn, x.Amount, x.Text, x.Extra)
+	}
+	for i := range r.Debts {
+		d := &r.Debts[i]
+		out["debt "+d.ID] = fmt.Sprintf("%x %s %s %s", h.Debt(d), d.Creditor, d.Balance, d.Extra)
+	}
+	return out
+}
