@@ -52,6 +52,7 @@ CREATE TABLE consent_events (
     call_id    uuid
 );
 CREATE INDEX consent_events_consent ON consent_events (consent_id, at);
+CREATE INDEX consent_events_answers ON consent_events (at) WHERE source = 'answer';
 
 -- consent_reads: one row for each read of a consent that has a daily budget, written before the send.
 CREATE TABLE consent_reads (
@@ -73,9 +74,9 @@ CREATE TABLE inbox (
     CHECK ((answered_at IS NULL) = (status IS NULL))
 );
 
+-- tokens: access tokens shared by all processes, sealed, and whose turn it is to ask for a new one.
 CREATE TABLE tokens (
     key              text PRIMARY KEY,
-    connection       text NOT NULL,
     sealed           bytea,
     expires_at       timestamptz,
     refreshing_until timestamptz NOT NULL DEFAULT '-infinity',
@@ -134,7 +135,8 @@ CREATE TABLE runs (
     datasets      text[]      NOT NULL,
     window_from   date,
     window_to     date,
-    skipped       integer     NOT NULL DEFAULT 0,  -- active consents that planning left out (window not open, ended)
+    expected      integer     NOT NULL DEFAULT 0,  -- items that planning wrote: what the verdict must account for
+    skipped       integer     NOT NULL DEFAULT 0,  -- consents that planning left out: ended, or their window not open
     verdict       text CHECK (verdict IN ('complete', 'partial', 'failed')),
     created_at    timestamptz NOT NULL DEFAULT now(),
     settled_at    timestamptz,
@@ -169,7 +171,7 @@ CREATE INDEX batches_due ON batches (wake_at) WHERE state <> 'done';
 CREATE TABLE items (
     batch_id       bigint  NOT NULL REFERENCES batches,
     consent_id     bigint  NOT NULL,
-    dataset        text    NOT NULL CHECK (dataset IN ('accounts', 'transactions', 'debt')),
+    dataset        text COLLATE "C" NOT NULL CHECK (dataset IN ('accounts', 'transactions', 'debt')),
     outcome        text CHECK (outcome IN ('rows', 'empty', 'partial', 'excused', 'failed')),
     class          text,
     reason         text,
@@ -212,7 +214,7 @@ CREATE TABLE calls (
     class          text        NOT NULL,
     reason         text,
     retry_after_us bigint,
-    answer_id      uuid                           -- the call whose kept answer has the same bytes as this one's
+    answer_id      uuid                           -- the call whose kept answer holds the records of this one, which had the same bytes
 );
 CREATE INDEX calls_by_time ON calls USING brin (sent_at) WITH (pages_per_range = 16);
 CREATE INDEX calls_by_run ON calls USING brin (run_id) WITH (pages_per_range = 16);
@@ -233,9 +235,9 @@ CREATE INDEX answers_keep_until ON answers USING brin (created_at);
 -- cursors: where a stream stands. Written in the transaction that writes the page's records, never ahead of them.
 CREATE TABLE cursors (
     consent_id bigint      NOT NULL,
-    dataset    text        NOT NULL,
-    account_id text        NOT NULL DEFAULT '',
-    span       text        NOT NULL DEFAULT '',  -- a backfill's window; empty: the normal stream
+    dataset    text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL DEFAULT '',
+    span       text COLLATE "C" NOT NULL DEFAULT '',  -- a backfill's window; empty: the normal stream
     position   text        NOT NULL,
     mid_pass   boolean     NOT NULL,             -- false: the last pass ended here
     version    bigint      NOT NULL DEFAULT 1,
@@ -248,9 +250,9 @@ CREATE TABLE cursors (
 -- pages: each page of a stream as it was last committed, so that the same bytes need no decoding.
 CREATE TABLE pages (
     consent_id bigint NOT NULL,
-    dataset    text   NOT NULL,
-    account_id text   NOT NULL DEFAULT '',
-    span       text   NOT NULL DEFAULT '',
+    dataset    text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL DEFAULT '',
+    span       text COLLATE "C" NOT NULL DEFAULT '',
     page_key   bytea  NOT NULL,
     body_hash  bytea  NOT NULL,
     call_id    uuid   NOT NULL,
@@ -262,8 +264,8 @@ CREATE TABLE pages (
 CREATE TABLE quarantine (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     consent_id bigint      NOT NULL,
-    dataset    text        NOT NULL,
-    account_id text        NOT NULL DEFAULT '',
+    dataset    text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL DEFAULT '',
     batch_id   bigint,
     call_id    uuid        NOT NULL,
     place      integer     NOT NULL,
@@ -275,11 +277,13 @@ CREATE INDEX quarantine_batch ON quarantine (batch_id);
 -- The records. Every key begins with consent_id, so that the tables can be distributed by it as they are.
 -- content_hash: of all columns that an answer fills. call_id and place: the call that last changed the row and where
 -- in its answer the record stood. changed_xid: the transaction that last changed it; rows with changed_xid below
--- pg_snapshot_xmin(pg_current_snapshot()) are final for a reader who goes by it.
+-- pg_snapshot_xmin(pg_current_snapshot()) are final for a reader who goes by it. A row with removed_at names the call
+-- that no longer had it, with place -1. The texts of keys compare bytewise: it is faster, and an upgrade of the
+-- operating system's collations can't break the indexes.
 
 CREATE TABLE accounts (
     consent_id    bigint      NOT NULL,
-    account_id    text        NOT NULL,
+    account_id    text COLLATE "C" NOT NULL,
     number        text,
     name          text,
     kind          text,
@@ -297,8 +301,8 @@ CREATE TABLE accounts (
 
 CREATE TABLE balances (
     consent_id    bigint      NOT NULL,
-    account_id    text        NOT NULL,
-    kind          text        NOT NULL,
+    account_id    text COLLATE "C" NOT NULL,
+    kind          text COLLATE "C" NOT NULL,
     amount        numeric     NOT NULL,
     currency      text        NOT NULL,
     content_hash  bytea       NOT NULL,
@@ -313,8 +317,8 @@ CREATE TABLE balances (
 
 CREATE TABLE transactions (
     consent_id           bigint      NOT NULL,
-    account_id           text        NOT NULL,
-    transaction_id       text        NOT NULL,
+    account_id           text COLLATE "C" NOT NULL,
+    transaction_id       text COLLATE "C" NOT NULL,
     status               text        NOT NULL CHECK (status IN ('booked', 'pending')),
     booked_on            date        NOT NULL,
     value_on             date,
@@ -342,10 +346,13 @@ CREATE TABLE transactions (
     removed_at           timestamptz,
     PRIMARY KEY (consent_id, account_id, transaction_id)
 );
+-- The reservations of an account are compared as a set in every pass, however long its history.
+CREATE INDEX transactions_pending ON transactions (consent_id, account_id)
+    WHERE status = 'pending' AND removed_at IS NULL;
 
 CREATE TABLE debts (
     consent_id           bigint      NOT NULL,
-    debt_id              text        NOT NULL,
+    debt_id              text COLLATE "C" NOT NULL,
     creditor             text        NOT NULL,
     kind                 text        NOT NULL,
     currency             text        NOT NULL,
@@ -385,3 +392,109 @@ CREATE INDEX transactions_history_key ON transactions_history (consent_id, accou
 CREATE TABLE debts_history (LIKE debts,
     replaced_at timestamptz NOT NULL DEFAULT now(), replaced_by uuid);
 CREATE INDEX debts_history_key ON debts_history (consent_id, debt_id);
+
+-- effective_items: how each item of a run stands after all its reruns: the latest attempt that was decided counts.
+CREATE VIEW effective_items AS
+SELECT DISTINCT ON (coalesce(r.of_run, r.id), i.consent_id, i.dataset)
+    coalesce(r.of_run, r.id) AS root_run, r.id AS run_id, i.*
+FROM runs r JOIN batches b ON b.run_id = r.id JOIN items i ON i.batch_id = b.id
+ORDER BY coalesce(r.of_run, r.id), i.consent_id, i.dataset, (i.outcome IS NULL), r.id DESC;
+
+-- utc writes an instant for people, the same wherever the server stands.
+CREATE FUNCTION utc(at timestamptz) RETURNS text LANGUAGE sql STABLE
+    RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+
+-- micros_until is how long it is until at, in microseconds, never negative and never more than a hundred years, so that
+-- 'infinity' can be told as a number.
+CREATE FUNCTION micros_until(at timestamptz, moment timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN at <= moment THEN 0
+        ELSE (extract(epoch FROM least(at, moment + interval '100 years') - moment) * 1000000)::bigint END;
+
+-- admit_calls answers, for each call that somebody is about to make, whether it may be made and when, and reserves its
+-- slot. A refusal says why; a positive gate_us says that the bucket is closed for so long; otherwise the call may be
+-- sent after send_us. interval_us is the time between two slots of the bucket; 0: it has no rate.
+--
+-- Locks are taken in one order, consents by id and then gates by bucket, so that two crowds never deadlock. A gate is
+-- locked once for the crowd and written once, so that no slot is given twice and the row has one new version, not one
+-- for each call. A call without rate and without budget writes nothing. Plans are kept for the life of a connection
+-- and may have been made while the tables were empty: that must not leave a sequential scan in them.
+-- +goose StatementBegin
+CREATE FUNCTION admit_calls(in_connection text[], in_bucket text[], in_interval_us bigint[], in_opening boolean[],
+    in_batch bigint[], in_fence bigint[], in_consent bigint[])
+RETURNS TABLE (place integer, refusal text, reason text, gate_us bigint, send_us bigint)
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    ask    record;
+    gate   gates%ROWTYPE;  -- the one that is locked
+    moment timestamptz;
+    slot   timestamptz;
+    closed timestamptz;
+BEGIN
+    PERFORM FROM consents c WHERE c.reads_per_day IS NOT NULL AND c.id IN
+        (SELECT u.id FROM unnest(in_consent, in_opening) AS u (id, opening) WHERE u.opening)
+    ORDER BY c.id FOR NO KEY UPDATE;
+    FOR ask IN
+        SELECT u.*, b.fence AS has_fence, b.state, n.parked_reason, c.status, c.valid_from, c.valid_until,
+            c.reads_per_day, g.not_before, g.reason AS gate_reason
+        FROM unnest(in_connection, in_bucket, in_interval_us, in_opening, in_batch, in_fence, in_consent)
+            WITH ORDINALITY AS u (connection, bucket, interval_us, opening, batch, fence, consent, place)
+        LEFT JOIN connections n ON n.name = u.connection
+        LEFT JOIN batches b ON b.id = u.batch
+        LEFT JOIN consents c ON c.id = u.consent
+        LEFT JOIN gates g ON g.bucket = u.bucket
+        ORDER BY u.bucket, u.place
+    LOOP
+        place := ask.place; refusal := NULL; reason := NULL; gate_us := 0; send_us := 0;
+        moment := clock_timestamp();
+        IF ask.batch IS NOT NULL AND (ask.has_fence, ask.state) IS DISTINCT FROM (ask.fence, 'working') THEN
+            refusal := 'fenced';
+            reason := 'the batch has been taken over by another worker';
+        ELSIF ask.parked_reason IS NOT NULL THEN
+            refusal := 'fatal';
+            reason := 'connection ' || ask.connection || ' is parked: ' || ask.parked_reason;
+        ELSIF ask.consent IS NOT NULL THEN
+            reason := CASE
+                WHEN ask.status IS NULL THEN 'consent not known'
+                WHEN ask.status <> 'active' THEN 'consent ended: ' || ask.status
+                WHEN ask.valid_until <= moment THEN 'consent ended: expired'
+                WHEN ask.valid_from > moment THEN 'consent not valid yet: from ' || utc(ask.valid_from) END;
+            IF reason IS NULL AND ask.opening AND ask.reads_per_day IS NOT NULL THEN
+                SELECT 'daily reads spent: next at ' || utc(r.at + interval '24 hours') INTO reason
+                FROM consent_reads r WHERE r.consent_id = ask.consent AND r.at > moment - interval '24 hours'
+                ORDER BY r.at DESC OFFSET ask.reads_per_day - 1 LIMIT 1;
+            END IF;
+            IF reason IS NOT NULL THEN refusal := 'refused'; END IF;
+        END IF;
+        IF refusal IS NULL THEN
+            closed := ask.not_before;
+            IF ask.interval_us > 0 THEN
+                IF gate.bucket IS DISTINCT FROM ask.bucket THEN
+                    UPDATE gates g SET next_slot = gate.next_slot, reserved = gate.reserved WHERE g.bucket = gate.bucket;
+                    INSERT INTO gates (bucket, connection) VALUES (ask.bucket, ask.connection) ON CONFLICT DO NOTHING;
+                    SELECT g.* INTO gate FROM gates g WHERE g.bucket = ask.bucket FOR UPDATE;
+                END IF;
+                closed := gate.not_before;
+                ask.gate_reason := gate.reason;
+                moment := clock_timestamp();
+            END IF;
+            IF closed > moment THEN
+                gate_us := micros_until(closed, moment);
+                reason := ask.gate_reason;
+            ELSE
+                slot := moment;
+                IF ask.interval_us > 0 THEN
+                    slot := greatest(moment, gate.next_slot);
+                    gate.next_slot := slot + ask.interval_us * interval '1 microsecond';
+                    gate.reserved := gate.reserved + 1;
+                END IF;
+                send_us := micros_until(slot, moment);
+                IF ask.opening AND ask.reads_per_day IS NOT NULL THEN
+                    INSERT INTO consent_reads (consent_id, at) VALUES (ask.consent, slot);
+                END IF;
+            END IF;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    UPDATE gates g SET next_slot = gate.next_slot, reserved = gate.reserved WHERE g.bucket = gate.bucket;
+END $$;
+-- +goose StatementEnd

@@ -27,7 +27,7 @@ SET LOCAL idle_in_transaction_session_timeout = '30s'`
 //	s13.cursor  the streams' cursors are moved, by key. This is also the lock that makes us the only writer of these
 //	            streams' records, which is why it comes first: inside one transaction nobody can see the order, and
 //	            locking a row before moving it would cost a record of WAL for each stream.
-//	s10.copied  calls, answers, records with their history, removals, quarantine
+//	s10.copied  calls, records with their history, removals, answers, quarantine
 //	s11.pages   the remembered pages
 //	s12.items   the counters of the items, by key
 //	s14.before  all is said, COMMIT is not sent
@@ -174,10 +174,10 @@ func (a *attempt) writeContent(ctx context.Context) error {
 	if err := a.copyCalls(ctx); err != nil {
 		return err
 	}
-	if err := a.copyAnswers(ctx); err != nil {
+	if err := a.writeRecords(ctx); err != nil {
 		return err
 	}
-	if err := a.writeRecords(ctx); err != nil {
+	if err := a.copyAnswers(ctx); err != nil {
 		return err
 	}
 	return a.copyRejects(ctx)
@@ -218,6 +218,13 @@ func (a *attempt) writeRound(ctx context.Context, pl *plan, round int) error {
 		return err
 	}
 	return pl.debts.write(ctx, a, round)
+}
+
+// news says whether the page brought anything that was not there. An answer without news is not kept: no row refers
+// to it. One without records is news, since it proves an emptiness.
+func (p *page) news() bool {
+	w := p.written
+	return w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0 || len(p.Rejects) > 0 || p.Partial != ""
 }
 
 // records is how many records a page holds, also when it was not decoded.

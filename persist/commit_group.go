@@ -14,7 +14,7 @@ import (
 type page struct {
 	*PageWrite
 	result *Result
-	sealed []byte // the body as it is kept; nil: not kept
+	sealed []byte // the body as it is kept, once it was needed
 
 	planned Written // what the plan alone decided: repeats and clashes inside the group
 	written Written // of the attempt under way
@@ -33,8 +33,8 @@ func (g *group) fail(err error) {
 	}
 }
 
-// prepare checks and seals the pages, outside any transaction. A page that can't be written gets its error at once.
-func (w *Writer) prepare(pages []PageWrite, results []Result) *group {
+// prepare checks the pages, outside any transaction. A page that can't be written gets its error at once.
+func prepare(pages []PageWrite, results []Result) *group {
 	g := &group{}
 	broken := map[finance.Stream]bool{}
 	for i := range pages {
@@ -43,7 +43,7 @@ func (w *Writer) prepare(pages []PageWrite, results []Result) *group {
 			p.result.Err = errBehind(p.Stream)
 			continue
 		}
-		if err := w.ready(p); err != nil {
+		if err := p.ready(); err != nil {
 			p.result.Err = fmt.Errorf("commit a page of %s, call %s: %w", streamName(p.Stream), p.Call.ID, err)
 			broken[p.Stream] = true
 			continue
@@ -53,8 +53,8 @@ func (w *Writer) prepare(pages []PageWrite, results []Result) *group {
 	return g
 }
 
-// ready checks what would make the whole transaction fail, and seals the body.
-func (w *Writer) ready(p *page) error {
+// ready checks what would make the whole transaction fail.
+func (p *page) ready() error {
 	if !storable(p.Position) || !storable(p.Facts.Next) || !storable(p.Stream.Account) || !storable(p.Stream.Span) {
 		return &dataError{fmt.Errorf("the position or the stream's name is not valid UTF-8 without NUL")}
 	}
@@ -71,15 +71,7 @@ func (w *Writer) ready(p *page) error {
 			return &dataError{fmt.Errorf("a whole set of status %q is not known", p.Whole.Status)}
 		}
 	}
-	if err := p.checkKeys(); err != nil || p.Keep <= 0 {
-		return err
-	}
-	sealed, err := w.archive.SealBody(p.Body, p.Call.ID)
-	if err != nil {
-		return fmt.Errorf("seal the answer: %w", err)
-	}
-	p.sealed = sealed
-	return nil
+	return p.checkKeys()
 }
 
 // checkKeys finds a key that Postgres would refuse. The other texts are checked when they are written, and that is

@@ -100,8 +100,11 @@ func (a *attempt) copyAnswers(ctx context.Context) error {
 	var rows [][]any
 	now := time.Now()
 	for _, p := range a.live {
-		if p.sealed == nil {
+		if p.Keep <= 0 || p.Unchanged || !p.news() {
 			continue
+		}
+		if err := a.seal(p); err != nil {
+			return err
 		}
 		row := []any{[16]byte(p.Call.ID), p.Stream.Consent, p.Hash[:], int32(len(p.Body)), p.sealed, now.Add(p.Keep)}
 		if !p.Call.Durable {
@@ -118,6 +121,16 @@ func (a *attempt) copyAnswers(ctx context.Context) error {
 	return a.copyRows(ctx, "answers", answerColumns, rows)
 }
 
+// seal seals the body of an answer that is to be kept, once for all attempts.
+func (a *attempt) seal(p *page) (err error) {
+	if p.sealed == nil {
+		if p.sealed, err = a.archive.SealBody(p.Body, p.Call.ID); err != nil {
+			return &dataError{fmt.Errorf("seal the answer of call %s: %w", p.Call.ID, err)}
+		}
+	}
+	return nil
+}
+
 var rejectColumns = []string{"consent_id", "dataset", "account_id", "batch_id", "call_id", "place", "reason"}
 
 func (a *attempt) copyRejects(ctx context.Context) error {
@@ -131,8 +144,15 @@ func (a *attempt) copyRejects(ctx context.Context) error {
 	return a.copyRows(ctx, "quarantine", rejectColumns, rows)
 }
 
+// rememberPages writes nothing for a page without news whose bytes are those remembered, and leaves the call of one
+// without news alone: that call's answer is the one kept.
 const rememberPages = `INSERT INTO pages AS p (consent_id, dataset, account_id, span, page_key, body_hash, call_id, facts)
-SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::uuid[], $8::jsonb[])
+SELECT u.consent_id, u.dataset, u.account_id, u.span, u.page_key, u.body_hash, coalesce(k.call_id, u.call_id), u.facts
+FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::uuid[], $8::jsonb[], $9::bool[])
+AS u(consent_id, dataset, account_id, span, page_key, body_hash, call_id, facts, news)
+LEFT JOIN pages k ON NOT u.news AND k.consent_id = u.consent_id AND k.dataset = u.dataset
+AND k.account_id = u.account_id AND k.span = u.span AND k.page_key = u.page_key
+WHERE k.call_id IS NULL OR k.body_hash <> u.body_hash OR k.facts <> u.facts
 ON CONFLICT (consent_id, dataset, account_id, span, page_key)
 DO UPDATE SET body_hash = excluded.body_hash, call_id = excluded.call_id, facts = excluded.facts`
 
@@ -157,6 +177,7 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 	var keep, forget pageKeys
 	var hashes, facts [][]byte
 	var calls [][16]byte
+	var news []bool
 	for _, p := range a.live {
 		if last[pageName{p.Stream, p.Key}] != p {
 			continue
@@ -171,9 +192,10 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 		}
 		keep.add(p)
 		hashes, facts, calls = append(hashes, p.Hash[:]), append(facts, f), append(calls, p.Call.ID)
+		news = append(news, p.news())
 	}
 	if len(keep.key) > 0 {
-		if _, err := a.tx.Exec(ctx, rememberPages, append(keep.args(), hashes, calls, facts)...); err != nil {
+		if _, err := a.tx.Exec(ctx, rememberPages, append(keep.args(), hashes, calls, facts, news)...); err != nil {
 			return fmt.Errorf("remember the pages: %w", describe(err))
 		}
 	}

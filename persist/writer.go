@@ -30,7 +30,7 @@ type PageWrite struct {
 	Remember  bool // keep Hash and Facts, so that the same bytes may be skipped next time
 	Whole     *finance.Whole
 	Partial   string        // what the provider said is missing
-	Keep      time.Duration // how long the answer is kept; 0: not at all
+	Keep      time.Duration // how long the answer is kept if it brings anything new; 0: not at all
 	Virgin    bool          // a hint: the stream has never been committed, so all its keys are expected to be new
 }
 
@@ -103,7 +103,7 @@ func NewWriter(pool *pgxpool.Pool, archive Archive, o WriterOptions) *Writer {
 // must not pass what is missing.
 func (w *Writer) Commit(ctx context.Context, pages []PageWrite) []Result {
 	results := make([]Result, len(pages))
-	g := w.prepare(pages, results)
+	g := prepare(pages, results)
 	err := w.commitGroup(ctx, g)
 	if err != nil && classify(err) == data && len(g.pages) > 1 {
 		w.commitSingly(ctx, g)

@@ -75,6 +75,13 @@ func (c *Committer) Submit(ctx context.Context, p PageWrite) (Written, error) {
 	return s.result.Written, s.result.Err
 }
 
+// Waiting is how many pages are in the queue, in no transaction yet: a gauge of how far Postgres is behind.
+func (c *Committer) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue)
+}
+
 func (c *Committer) put(s *submitted) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
