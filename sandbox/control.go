@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -49,12 +50,22 @@ func (k *Kit) Control() http.Handler {
 
 func (k *Kit) readJournal(w http.ResponseWriter, r *http.Request) {
 	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64) // absent: all
+	k.settle(r)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	_ = k.Journal.WriteJSON(w, after) // the reader may be gone
 }
 
+// settle gives answers that are just being finished time to get into the
+// journal. One that hangs on purpose must not hold the reader up.
+func (k *Kit) settle(r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 100*time.Millisecond)
+	defer cancel()
+	_ = k.Journal.Settle(ctx)
+}
+
 func (k *Kit) prove(w http.ResponseWriter, r *http.Request) {
 	flight, _ := time.ParseDuration(r.URL.Query().Get("flight")) // absent: strict
+	k.settle(r)
 	totals := make(map[string]int)
 	for t, n := range k.Journal.Totals() {
 		kind := "api"

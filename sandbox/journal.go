@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -18,6 +20,9 @@ type Journal struct {
 	limit   int
 	sink    *json.Encoder
 	sinkErr error
+
+	open  int           // arrivals without an end to their answer
+	quiet chan struct{} // closed when open falls to 0
 
 	entries  []*Entry // the newest limit arrivals, oldest first
 	arrivals uint64
@@ -103,6 +108,9 @@ func (j *Journal) Reset() {
 func (j *Journal) Arrive(call Call, r *http.Request) *Visit {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.open++; j.open == 1 {
+		j.quiet = make(chan struct{})
+	}
 	now := j.now() // under the lock: entries stay in the order of their time
 	j.arrivals++
 	e := &Entry{
@@ -184,6 +192,9 @@ func (v *Visit) Finish(status int) {
 	j := v.journal
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.open--; j.open == 0 {
+		close(j.quiet)
+	}
 	e := v.entry
 	e.Status = status
 	e.Done = j.now().Sub(j.start)
@@ -193,6 +204,24 @@ func (v *Visit) Finish(status int) {
 	j.totals[Total{e.Provider, e.Token, status}]++
 	if j.sink != nil && j.sinkErr == nil {
 		j.sinkErr = j.sink.Encode(e)
+	}
+}
+
+// Settle waits until every answer that was begun has ended in the journal too.
+// A caller has its answer a moment before the journal has its end, so whoever
+// proves something right after a call settles first.
+func (j *Journal) Settle(ctx context.Context) error {
+	j.mu.Lock()
+	open, quiet := j.open, j.quiet
+	j.mu.Unlock()
+	if open == 0 {
+		return nil
+	}
+	select {
+	case <-quiet:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("sandbox: journal with %d open answers: %w", open, ctx.Err())
 	}
 }
 

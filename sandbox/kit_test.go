@@ -65,7 +65,7 @@ func TestQuotaAnswers429AndIsJournaled(t *testing.T) {
 	if r.status != 429 || r.header.Get("Retry-After") == "" {
 		t.Fatalf("second call: %d %v", r.status, r.header)
 	}
-	if w := s.kit.Journal.IdleTime(); len(w) != 1 || w[0].Demanded <= 59*time.Minute {
+	if w := s.journal(t).IdleTime(); len(w) != 1 || w[0].Demanded <= 59*time.Minute {
 		t.Errorf("windows %+v", w)
 	}
 	s.kit.Clock.Advance(time.Hour)
@@ -189,7 +189,7 @@ func TestTokenEndpointFaults(t *testing.T) {
 		t.Fatalf("%d to %q", r.status, r.header.Get("Location"))
 	}
 	call(t, "POST", r.header.Get("Location"), form, "secret")
-	if n := s.kit.Journal.Totals()[sandbox.Total{Provider: "trap", Status: 200}]; n != 1 {
+	if n := s.journal(t).Totals()[sandbox.Total{Provider: "trap", Status: 200}]; n != 1 {
 		t.Errorf("the trap saw %d calls", n)
 	}
 	s.kit.Faults.Remove(id)
@@ -251,7 +251,7 @@ func TestControlSurface(t *testing.T) {
 	}
 	do("GET", "/nobody/x", "", 404)
 	do("DELETE", "/journal", "", 204)
-	if s.kit.Journal.Arrivals() != 0 {
+	if s.journal(t).Arrivals() != 0 {
 		t.Error("the journal was not forgotten, or controls are in it")
 	}
 }

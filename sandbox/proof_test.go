@@ -106,15 +106,15 @@ func TestWindowsOnTheWire(t *testing.T) {
 	s := newStand(t, sandbox.BasicRaw)
 	s.add(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: "status", Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 60}}})
 	s.get(t, "/debt/1")
-	if v := s.kit.Journal.InsideWindows(0); len(v) != 0 {
+	if v := s.journal(t).InsideWindows(0); len(v) != 0 {
 		t.Fatalf("the announcing call itself counts: %+v", v)
 	}
 	s.get(t, "/debt/2")
-	v := s.kit.Journal.InsideWindows(0)
+	v := s.journal(t).InsideWindows(0)
 	if len(v) != 1 || v[0].Arrival.Subject != "2" || v[0].Early > time.Minute || v[0].Early < 50*time.Second {
 		t.Fatalf("got %+v, want the call for 2 found", v)
 	}
-	if n := s.kit.Journal.CountSubject("bank", "2"); n != 1 {
+	if n := s.journal(t).CountSubject("bank", "2"); n != 1 {
 		t.Errorf("subject 2 was asked for %d times", n)
 	}
 }

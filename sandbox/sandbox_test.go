@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ type stand struct {
 	limiter *sandbox.Limiter
 	server  *sandbox.Server
 	base    string
-	worked  int // how often the resource was really served
+	worked  atomic.Int32 // how often the resource was really served
 }
 
 func newStand(t *testing.T, identify sandbox.Identify) *stand {
@@ -36,7 +37,7 @@ func newStand(t *testing.T, identify sandbox.Identify) *stand {
 	mux := http.NewServeMux()
 	mux.Handle("/token", s.tokens)
 	mux.HandleFunc("/debt/", func(w http.ResponseWriter, _ *http.Request) {
-		s.worked++
+		s.worked.Add(1)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, trueBody)
 	})
@@ -59,6 +60,15 @@ func newStand(t *testing.T, identify sandbox.Identify) *stand {
 }
 
 const trueBody = `{"name":"whole answer","n":1}`
+
+// journal is the settled journal.
+func (s *stand) journal(t *testing.T) *sandbox.Journal {
+	t.Helper()
+	if err := s.kit.Journal.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s.kit.Journal
+}
 
 type reply struct {
 	status int
@@ -136,10 +146,10 @@ func TestEveryFaultOnTheWire(t *testing.T) {
 			if err := c.want(s.get(t, "/debt/1")); err != nil {
 				t.Error(err)
 			}
-			if s.worked != c.worked {
-				t.Errorf("the provider did its work %d times, want %d", s.worked, c.worked)
+			if got := int(s.worked.Load()); got != c.worked {
+				t.Errorf("the provider did its work %d times, want %d", got, c.worked)
 			}
-			if e := s.kit.Journal.Entries()[0]; !strings.HasSuffix(e.Fault, string(c.action.Kind)) || e.RequestID != "r-1" {
+			if e := s.journal(t).Entries()[0]; !strings.HasSuffix(e.Fault, string(c.action.Kind)) || e.RequestID != "r-1" {
 				t.Errorf("journal has fault %q of request %q", e.Fault, e.RequestID)
 			}
 			if err := body(trueBody)(s.get(t, "/debt/1")); err != nil {
@@ -320,7 +330,7 @@ func TestRetryAfterForms(t *testing.T) {
 		}
 		s.kit.Faults.Remove(id)
 	}
-	for _, w := range s.kit.Journal.IdleTime() {
+	for _, w := range s.journal(t).IdleTime() {
 		if w.Demanded <= 89*time.Second || w.Demanded > 90*time.Second {
 			t.Errorf("demanded %v, want what is left until a whole second", w.Demanded)
 		}

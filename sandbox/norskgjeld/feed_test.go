@@ -278,7 +278,7 @@ func TestControlsAndJournal(t *testing.T) {
 		t.Errorf("%d lines of consents", lines)
 	}
 	id := norskgjeld.DefaultClient().ID
-	j := g.kit.Journal.Entries()
+	j := g.journal(t)
 	if len(j) != 2 || !j[0].Token || j[0].Bucket != id+"/token" || j[1].Bucket != id || j[1].Subject != c.ID ||
 		j[1].Template != "/v1/debt/{consent}" || j[1].RequestID != "trace-1" || j[1].Status != 200 {
 		t.Errorf("journal %+v", j)

@@ -41,6 +41,14 @@ func open(t *testing.T, o norskgjeld.Options) *registry {
 	return &registry{sim, kit, base}
 }
 
+func (g *registry) journal(t *testing.T) []sandbox.Entry {
+	t.Helper()
+	if err := g.kit.Journal.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return g.kit.Journal.Entries()
+}
+
 type reply struct {
 	status int
 	header http.Header

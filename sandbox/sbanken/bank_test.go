@@ -287,6 +287,9 @@ func TestJournalAndControls(t *testing.T) {
 	c := b.Customer(0)
 	path := sbanken.V2 + "/TRANSACTIONS/archive/" + c.Accounts[0].AccountID
 	b.get(t, 0, path)
+	if err := b.kit.Journal.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	j := b.kit.Journal.Entries()
 	id := sbanken.DefaultClient().ID
 	if len(j) != 2 || j[0].Bucket != id+"/token" || !j[0].Token || j[1].Bucket != id || j[1].Subject != c.CustomerID ||
