@@ -56,10 +56,15 @@ func (w *world) customer(n int) CustomerInfo {
 		FirstName:  firstNames[h%uint64(len(firstNames))],
 		LastName:   lastNames[(h>>8)%uint64(len(lastNames))],
 	}
-	for k := range 1 + int(h>>16%maxAccounts) {
+	for k := range w.accountsOf(n) {
 		c.Accounts = append(c.Accounts, w.account(n*maxAccounts+k))
 	}
 	return c
+}
+
+// accountsOf is how many accounts a customer has, 1 to 3.
+func (w *world) accountsOf(n int) int {
+	return 1 + int(sandbox.Mix(w.o.Seed, 'k', uint64(n))>>16%maxAccounts)
 }
 
 // find returns the number of the customer with a national id.
@@ -94,7 +99,7 @@ func (w *world) findAccount(id string) (int, bool) {
 	if !ok || n/maxAccounts >= w.o.Customers {
 		return 0, false
 	}
-	return n, n%maxAccounts < len(w.customer(n/maxAccounts).Accounts)
+	return n, n%maxAccounts < w.accountsOf(n/maxAccounts)
 }
 
 // The seeded transactions of an account are numbered from the newest, 0, to the
