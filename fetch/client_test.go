@@ -216,3 +216,26 @@ func TestBreakerForgivesOneBadConsent(t *testing.T) {
 		}
 	})
 }
+
+// Five failures in a row within 30 seconds open it, wherever in a minute they fall.
+func TestBreakerWindowSlides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, ""), answer(500, ""))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		o.Retry.Attempts = 1
+		c := client(t, o)
+		if _, err := c.Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(20 * time.Second)
+		for range 5 {
+			_, err := c.Do(t.Context(), get("x"))
+			wantClass(t, err, finance.Transient)
+			<-time.After(4 * time.Second)
+		}
+		if ps := l.Pauses(); len(ps) != 1 {
+			t.Errorf("pauses: %+v", ps)
+		}
+	})
+}

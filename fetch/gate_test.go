@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -13,9 +14,10 @@ import (
 	"syncer/finance"
 )
 
-// pauseOn answers the n-th call with a 429 and every other after a little while.
+// pauseOn answers every call after 5 ms, and the n-th with a 429.
 func pauseOn(n int, retryAfter string) func(int, http.ResponseWriter, *http.Request) {
 	return func(i int, w http.ResponseWriter, _ *http.Request) {
+		<-time.After(5 * time.Millisecond)
 		if i == n {
 			w.Header().Set("Retry-After", retryAfter)
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -41,10 +43,10 @@ func TestNobodyCallsInsideAnAnnouncedPause(t *testing.T) {
 			}
 			wg.Wait()
 			j := p.journal()
-			told := j[19].at
+			told := j[19].at.Add(5 * time.Millisecond)
 			for i, a := range j {
-				// Those on the wire when the announcement was made can't be called back; there are two.
-				if d := a.at.Sub(told); i > 21 && d < 10*time.Second {
+				// What is sent in the very instant of the announcement may have come before it.
+				if d := a.at.Sub(told); d > 0 && d < 10*time.Second {
 					t.Errorf("rate %v: call %d came %s into a pause of 10 s", rate, i+1, d)
 				}
 			}
@@ -146,6 +148,8 @@ func TestGateIsLookedAtAgainAfterTheSlot(t *testing.T) {
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Rate = 0.1
+		r := get("x")
+		r.Opening = true
 		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil { // takes the slot of these ten seconds
 			t.Fatal(err)
 		}
@@ -157,10 +161,19 @@ func TestGateIsLookedAtAgainAfterTheSlot(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
+		if _, err := client(t, o).Do(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 		wg.Wait()
+		opening := 0
+		for _, ask := range l.Asks() {
+			if ask.Opening {
+				opening++
+			}
+		}
+		if opening != 1 {
+			t.Errorf("%d reads of the budget spent on one send: a lost slot must not be paid for again", opening)
+		}
 		if d := p.journal()[1].at.Sub(began); d < 65*time.Second {
 			t.Errorf("sent after %s, into another process's pause", d)
 		}
@@ -176,5 +189,100 @@ func TestACallerMayLeaveAtTheGate(t *testing.T) {
 		defer cancel()
 		_, err := client(t, o).Do(ctx, get("x"))
 		wantClass(t, err, finance.Interrupted)
+	})
+}
+
+// The headers close the gate; nobody waits for the body to know.
+func TestThePauseBeginsWithTheHeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: func(n int, w http.ResponseWriter, _ *http.Request) {
+			if n == 1 {
+				w.Header().Set("Retry-After", "30")
+				w.WriteHeader(429)
+				_ = http.NewResponseController(w).Flush()
+				<-time.After(5 * time.Second)
+			}
+		}}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		c := client(t, o)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range 2 {
+			wg.Go(func() {
+				<-time.After(time.Duration(i) * time.Second)
+				if _, err := c.Do(t.Context(), get("x")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if d := p.journal()[1].at.Sub(began); d < 30*time.Second {
+			t.Errorf("a call was sent %s after the headers of a 429 had arrived", d)
+		}
+	})
+}
+
+// A dial may take long enough for another caller to be told to wait. What has not been written by then is not written.
+func TestACallThatIsStillDiallingStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: pauseOn(1, "30")}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		dial, dials := o.Dial, 0
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials++; dials == 2 {
+				<-time.After(time.Second)
+			}
+			return dial(ctx, network, address)
+		}
+		c := client(t, o)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range 2 {
+			wg.Go(func() {
+				<-time.After(time.Duration(i) * time.Millisecond)
+				if _, err := c.Do(t.Context(), get("x")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n, d := len(p.journal()), p.journal()[1].at.Sub(began); n != 3 || d < 30*time.Second {
+			t.Errorf("%d calls, the second %s after the first", n, d)
+		}
+		if calls := l.Calls(); len(calls) != 1 {
+			t.Errorf("%d calls recorded: what was not sent is no call", len(calls))
+		}
+	})
+}
+
+// slow is a ledger whose first look at the gate takes a second, as in a process that was frozen.
+type slow struct {
+	*fetchtest.Ledger
+	looks int
+}
+
+func (s *slow) Gate(ctx context.Context, bucket string) (time.Duration, error) {
+	if s.looks++; s.looks == 1 {
+		<-time.After(time.Second)
+	}
+	return s.Ledger.Gate(ctx, bucket)
+}
+
+func TestALateCallForfeitsItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		o.Rate, o.Ledger = 10, &slow{Ledger: l}
+		for range 2 { // two processes, so that the second one has to wait for its slot
+			if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(l.Asks()); n != 3 {
+			t.Errorf("%d slots asked for; the second call came a second late for its first one", n)
+		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,4 +191,48 @@ func (s *stumbling) Answered(ctx context.Context, call finance.Call, body []byte
 		return errors.New("the database is away")
 	}
 	return s.Ledger.Answered(ctx, call, body)
+}
+
+// watching counts the intents that are open.
+type watching struct {
+	*fetchtest.Ledger
+	open int
+}
+
+func (w *watching) Intend(ctx context.Context, call finance.Call) (finance.Intent, error) {
+	w.open++
+	return w.Ledger.Intend(ctx, call)
+}
+
+func (w *watching) Withdraw(ctx context.Context, call finance.Call) error {
+	w.open--
+	return w.Ledger.Withdraw(ctx, call)
+}
+
+// A kill during a long wait must not look like a kill after the send, which would cost the consent.
+func TestNoIntentIsOpenWhileItWaitsAtTheGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		w := &watching{Ledger: l}
+		o.Once = w
+		if err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := client(t, o).Do(t.Context(), single()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if w.open != 0 {
+			t.Errorf("%d intents are open while nothing can have been sent", w.open)
+		}
+		wg.Wait()
+		if w.open != 1 {
+			t.Errorf("%d intents after the answer, want 1", w.open)
+		}
+	})
 }

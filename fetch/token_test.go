@@ -144,6 +144,58 @@ func TestATokenThatEndsDuringAWaitIsReplaced(t *testing.T) {
 	})
 }
 
+// So may the wait for a slot.
+func TestATokenThatEndsBeforeItsSlotIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newIssuer(60 * time.Second)
+		_, o, stop := tokened(t, s, fetchtest.NewLedger())
+		defer stop()
+		o.Rate = 0.01
+		c := client(t, o)
+		for range 3 {
+			if _, err := c.Do(t.Context(), get("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.denied != 0 {
+			t.Errorf("%d calls were sent with a token that had ended", s.denied)
+		}
+	})
+}
+
+// Callers that learn late that the old token is refused must not throw the new one away.
+func TestOnlyTheRefusedTokenIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newIssuer(time.Hour)
+		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		defer stop()
+		o.Tokens = nil
+		c := client(t, o)
+		if _, err := c.Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		s.revoke()
+		p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "Bearer tok-1" {
+				<-time.After(time.Duration(n) * time.Second)
+			}
+			s.handle(n, w, r)
+		}
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if _, err := c.Do(t.Context(), get("x")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := p.count("/token"); n != 2 {
+			t.Errorf("%d token calls, want 2", n)
+		}
+	})
+}
+
 func TestARevokedTokenIsReplacedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newIssuer(time.Hour), fetchtest.NewLedger()
