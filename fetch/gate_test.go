@@ -226,7 +226,8 @@ func TestThePauseBeginsWithTheHeaders(t *testing.T) {
 // A dial may take long enough for another caller to be told to wait. What has not been written by then is not written.
 func TestACallThatIsStillDiallingStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: pauseOn(1, "30")}, fetchtest.NewLedger()
+		// The connection is closed, or the second call would get it in the very instant of the announcement.
+		p, l := &provider{handler: answers(answer(429, "", "Retry-After", "30", "Connection", "close"), answer(200, ""))}, fetchtest.NewLedger()
 		o, stop := piped(t, p, l)
 		defer stop()
 		dial, dials := o.Dial, 0
