@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"syncer/config"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	return group("config", "Show the config, and its schema for editors",
+		&cobra.Command{
+			Use: "schema", Short: "Print the JSON schema of the config file", Args: usageArgs(cobra.NoArgs),
+			Example: "  syncer config schema > syncer.schema.json",
+			RunE: func(*cobra.Command, []string) error {
+				settings := map[string]any{}
+				for _, p := range providers() {
+					settings[p.Name] = p.Settings()
+				}
+				schema, err := config.Schema(settings)
+				if err != nil {
+					return err
+				}
+				_, err = a.out.Write(schema)
+				return err
+			},
+		},
+		&cobra.Command{
+			Use: "show", Short: "Print the config with its defaults, the environment applied and no secret", Args: usageArgs(cobra.NoArgs),
+			Example: "  syncer config show\n  SYNCER_WORKER_LEASE=1m syncer config show --json",
+			RunE: func(*cobra.Command, []string) error {
+				cfg, err := a.config()
+				if err != nil {
+					return err
+				}
+				return a.showConfig(cfg)
+			},
+		})
+}
+
+// showConfig prints what holds. Secrets appear as the references they are, which tell where they come from.
+func (a *app) showConfig(cfg *config.Config) error {
+	text, err := yaml.Marshal(cfg)
+	if err != nil {
+		return fmt.Errorf("write the config: %w", err)
+	}
+	var shown map[string]any
+	if err := yaml.Unmarshal(text, &shown); err != nil {
+		return fmt.Errorf("write the config: %w", err)
+	}
+	for name, set := range cfg.Connections {
+		conn, _ := at(shown, "connections", name)
+		if conn == nil {
+			continue
+		}
+		references := map[string]string{}
+		for key, secret := range set.Credentials {
+			references[key] = secret.Ref()
+		}
+		conn["credentials"] = references
+		if settings := settingsOf(set); settings != nil {
+			if err := set.DecodeSettings(settings); err != nil {
+				return err
+			}
+			conn["settings"] = settings
+		}
+	}
+	if database, ok := at(shown, "database"); ok && !cfg.Database.URL.IsZero() {
+		database["url"] = cfg.Database.URL.Ref()
+	}
+	if text, err = yaml.Marshal(shown); err != nil {
+		return fmt.Errorf("write the config: %w", err)
+	}
+	if a.json {
+		if text, err = yaml.YAMLToJSON(text); err != nil {
+			return fmt.Errorf("write the config: %w", err)
+		}
+	}
+	_, err = a.out.Write(text)
+	return err
+}
+
+// at finds a mapping by its keys.
+func at(m map[string]any, keys ...string) (map[string]any, bool) {
+	for _, k := range keys {
+		next, ok := m[k].(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		m = next
+	}
+	return m, true
+}
+
+// settingsOf is a new settings struct of a connection's provider, nil if it has none.
+func settingsOf(set config.Connection) any {
+	for _, p := range providers() {
+		if p.Name == set.Provider {
+			return p.Settings()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"syncer/config"
+	"syncer/persist"
+	"syncer/persist/embedded"
+)
+
+func (a *app) dbCommand() *cobra.Command {
+	d := &dbFlags{}
+	c := group("db", "Start, stop and look at the embedded database",
+		d.command(a, "start", "Start the embedded database and migrate it", a.dbStart),
+		d.command(a, "stop", "Stop the embedded database; the next command that needs it starts it again", a.dbStop),
+		d.command(a, "status", "Say where the database is, whether it runs, and its schema's version", a.dbStatus),
+		d.urlCommand(a),
+		d.command(a, "migrate", "Bring the database to the schema that this binary knows", a.dbMigrate),
+		d.removeCommand(a))
+	c.PersistentFlags().StringVar(&d.dir, "dir", "", "the embedded server's folder (default: the config's, or syncer's own)")
+	return c
+}
+
+// dbFlags are the flags of the db commands.
+type dbFlags struct {
+	dir          string
+	withPassword bool
+	yes          bool
+}
+
+// database is which database a db command means.
+type database struct {
+	cfg *config.Config
+	dir string // of the embedded server; empty: the configured one is meant
+}
+
+// find says which database is meant. The db commands work without a config file.
+func (d *dbFlags) find(a *app) (database, error) {
+	cfg, err := a.configOrDefault()
+	if err != nil {
+		return database{}, err
+	}
+	if d.dir != "" {
+		return database{cfg, d.dir}, nil
+	}
+	if !cfg.Database.URL.IsZero() {
+		return database{cfg: cfg}, nil
+	}
+	dir, err := embeddedDir(cfg)
+	return database{cfg, dir}, err
+}
+
+func (d *dbFlags) command(a *app, use, short string, f func(context.Context, database) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: usageArgs(cobra.NoArgs), Example: "  syncer db " + use,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			db, err := d.find(a)
+			if err != nil {
+				return err
+			}
+			return f(cmd.Context(), db)
+		}}
+}
+
+func (d *dbFlags) urlCommand(a *app) *cobra.Command {
+	c := d.command(a, "url", "Print the database's URL, without its password unless it is asked for", func(ctx context.Context, db database) error {
+		return a.dbURL(ctx, db, d.withPassword)
+	})
+	c.Example = "  syncer db url\n  psql \"$(syncer db url --with-password)\""
+	c.Flags().BoolVar(&d.withPassword, "with-password", false, "print the password too")
+	return c
+}
+
+func (d *dbFlags) removeCommand(a *app) *cobra.Command {
+	c := d.command(a, "remove", "Stop the embedded database and delete it with everything in it", func(ctx context.Context, db database) error {
+		if !d.yes {
+			return usagef("db remove deletes every row in %s: say --yes if that is meant", db.dir)
+		}
+		return a.dbRemove(ctx, db)
+	})
+	c.Example = "  syncer db remove --yes"
+	c.Flags().BoolVar(&d.yes, "yes", false, "it is meant")
+	return c
+}
+
+// isEmbedded refuses to start or stop a server that is not ours.
+func (db database) isEmbedded() error {
+	if db.dir == "" {
+		return errors.New("database.url is set, so there is no embedded database to start, stop or remove: your server is managed by you")
+	}
+	return nil
+}
+
+func (a *app) dbStart(ctx context.Context, db database) error {
+	if err := db.isEmbedded(); err != nil {
+		return err
+	}
+	server, err := embedded.Start(ctx, embedded.Options{Dir: db.dir, Log: a.note})
+	if err != nil {
+		return err
+	}
+	if err := a.migrate(ctx, server.URL()); err != nil {
+		return err
+	}
+	return a.told(map[string]any{"dir": server.Dir(), "pid": server.PID(), "started": server.Started()},
+		"The embedded database in %s is running (process %d).", server.Dir(), server.PID())
+}
+
+func (a *app) dbStop(ctx context.Context, db database) error {
+	if err := db.isEmbedded(); err != nil {
+		return err
+	}
+	err := embedded.Stop(ctx, db.dir)
+	if errors.Is(err, embedded.ErrNotRunning) {
+		return a.told(map[string]any{"dir": db.dir, "stopped": false}, "No embedded database is running in %s.", db.dir)
+	}
+	if err != nil {
+		return err
+	}
+	return a.told(map[string]any{"dir": db.dir, "stopped": true}, "The embedded database in %s is stopped.", db.dir)
+}
+
+func (a *app) dbRemove(ctx context.Context, db database) error {
+	if err := db.isEmbedded(); err != nil {
+		return err
+	}
+	if err := embedded.Remove(ctx, db.dir); err != nil {
+		return err
+	}
+	return a.told(map[string]any{"dir": db.dir, "removed": true}, "The embedded database in %s is gone.", db.dir)
+}
+
+// url is the database's URL if it can be reached without starting anything.
+func (a *app) url(ctx context.Context, db database) (string, error) {
+	if db.dir == "" {
+		return databaseURL(ctx, db.cfg, openOptions{Env: a.env})
+	}
+	server, err := embedded.Find(ctx, db.dir)
+	if errors.Is(err, embedded.ErrNotRunning) {
+		return "", fmt.Errorf("no embedded database is running in %s: `syncer db start` starts it", db.dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	return server.URL(), nil
+}
+
+func (a *app) dbURL(ctx context.Context, db database, withPassword bool) error {
+	text, err := a.url(ctx, db)
+	if err != nil {
+		return err
+	}
+	if !withPassword {
+		if text, err = withoutPassword(text); err != nil {
+			return err
+		}
+	}
+	return a.told(map[string]any{"url": text}, "%s", text)
+}
+
+// withoutPassword takes the password out of a URL. What is not a URL (libpq's key=value form) is not shown at all: a
+// password in it could be overlooked.
+func withoutPassword(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" && u.RawQuery == "" {
+		return "", errors.New("the database's address is not a URL, so its password can't be left out for sure: --with-password prints it as it is")
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	query := u.Query()
+	for _, key := range []string{"password", "sslpassword"} {
+		query.Del(key)
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
+func (a *app) dbStatus(ctx context.Context, db database) error {
+	where := db.dir
+	if where == "" {
+		where = "database.url"
+	}
+	text, err := a.url(ctx, db)
+	if err != nil {
+		return err
+	}
+	pool, err := persist.Open(ctx, text, persist.OpenOptions{})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	have, want, err := persist.SchemaVersion(ctx, pool)
+	if err != nil {
+		return err
+	}
+	return a.told(map[string]any{"where": where, "running": true, "schema": have, "wanted_schema": want},
+		"The database (%s) answers; its schema is %d, and this binary wants %d.", where, have, want)
+}
+
+func (a *app) dbMigrate(ctx context.Context, db database) error {
+	if db.dir != "" {
+		return a.dbStart(ctx, db)
+	}
+	text, err := a.url(ctx, db)
+	if err != nil {
+		return err
+	}
+	if err := a.migrate(ctx, text); err != nil {
+		return err
+	}
+	return a.told(map[string]any{"migrated": true}, "The database has the schema that this binary knows.")
+}
+
+func (a *app) migrate(ctx context.Context, url string) error {
+	pool, err := persist.Open(ctx, url, persist.OpenOptions{})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := persist.Migrate(ctx, pool, a.logger("warn")); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
+}
+
+// told prints what was done, for a person or as a JSON document.
+func (a *app) told(doc map[string]any, format string, args ...any) error {
+	if a.json {
+		return a.document(doc)
+	}
+	a.say(format, args...)
+	return nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+)
+
+// column is how one column of a table is laid out.
+type column struct {
+	name  string
+	right bool // numbers
+	flex  bool // is cut when the row is wider than the screen; --json has it whole
+}
+
+// table is rows under a head, no wider than the screen.
+type table struct {
+	indent  string
+	columns []column
+	rows    [][]string
+}
+
+// newTable takes the columns' names: ">name" is aligned to the right, "~name" is cut when there is no room.
+func newTable(names ...string) *table {
+	t := &table{}
+	for _, n := range names {
+		t.columns = append(t.columns, column{name: strings.TrimLeft(n, ">~"), right: n[0] == '>', flex: n[0] == '~'})
+	}
+	return t
+}
+
+// add takes the cells of one row. An empty cell is shown as a dash, so that a column can be cut out by scripts too.
+func (t *table) add(cells ...any) {
+	row := make([]string, len(t.columns))
+	for i := range row {
+		if row[i] = "-"; i < len(cells) {
+			if s := printable(fmt.Sprint(cells[i])); s != "" {
+				row[i] = s
+			}
+		}
+	}
+	t.rows = append(t.rows, row)
+}
+
+const gap = 2 // spaces between two columns
+
+// write prints the table. Nothing is printed for a table without rows.
+func (t *table) write(w io.Writer) {
+	if len(t.rows) == 0 {
+		return
+	}
+	head := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		head[i] = strings.ToUpper(c.name)
+	}
+	rows := append([][]string{head}, t.rows...)
+	widths := t.widths(rows)
+	tw := tabwriter.NewWriter(w, 0, 0, gap, ' ', 0)
+	for _, row := range rows {
+		for i, c := range t.columns {
+			row[i] = shorten(row[i], widths[i])
+			if c.right {
+				row[i] = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(row[i])) + row[i]
+			}
+		}
+		fmt.Fprintln(tw, t.indent+strings.TrimRight(strings.Join(row, "\t"), " \t"))
+	}
+	_ = tw.Flush()
+}
+
+// widths gives each column what it needs, and takes what is too much from the widest of those that may be cut.
+func (t *table) widths(rows [][]string) []int {
+	widths := make([]int, len(t.columns))
+	total := utf8.RuneCountInString(t.indent) + gap*(len(widths)-1)
+	for i := range widths {
+		for _, row := range rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		total += widths[i]
+	}
+	for ; total > screenWidth; total-- {
+		widest := -1
+		for i, c := range t.columns {
+			if c.flex && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 || widths[widest] <= 4 {
+			break
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+// writeFields prints names and values below each other. One without a value is left out.
+func writeFields(w io.Writer, fields [][2]string) {
+	longest := 0
+	for _, f := range fields {
+		longest = max(longest, utf8.RuneCountInString(f[0]))
+	}
+	for _, f := range fields {
+		name := f[0]
+		for _, l := range wrap(f[1], screenWidth-longest-gap) {
+			fmt.Fprintf(w, "%-*s%s\n", longest+gap, name, l)
+			name = ""
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
+)
+
+// WorkerState is a process that has announced itself.
+type WorkerState struct {
+	ID        [16]byte
+	Host      string
+	PID       int
+	Version   string
+	StartedAt time.Time
+	ExpiresAt time.Time // its batches are its own until then
+	Alive     bool      // by the database's clock
+	Batches   int       // that it holds
+}
+
+// Workers lists the processes whose row is still there, the newest first.
+func (s *Store) Workers(ctx context.Context) ([]WorkerState, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT w.id, w.host, w.pid, w.version, w.started_at, w.expires_at, w.expires_at > now(),
+		       (SELECT count(*) FROM batches b WHERE b.holder = w.id AND b.state = 'working')
+		FROM workers w ORDER BY w.started_at DESC, w.id`)
+	if err != nil {
+		return nil, fmt.Errorf("list the workers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[WorkerState])
+	if err != nil {
+		return nil, fmt.Errorf("list the workers: %w", err)
+	}
+	return list, nil
+}
+
+// Alive says whether this process' own heartbeat is fresh by the database's clock: no other may take its batches.
+func (s *Store) Alive(ctx context.Context) (bool, error) {
+	var alive bool
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM workers WHERE id = $1 AND expires_at > now())`, s.worker.ID).Scan(&alive)
+	if err != nil {
+		return false, fmt.Errorf("look at the own heartbeat: %w", err)
+	}
+	return alive, nil
+}
+
+// CallRecord is a call as the tables have it.
+type CallRecord struct {
+	Call finance.Call // Scope names run, batch and dataset; its Consent is nil
+	// Consent is ours of the consent it was made for; 0: none.
+	Consent int64
+	// Kept says that the sealed answer is there; KeptAs is the call beside which it lies, this one or an earlier one
+	// whose answer had the same bytes.
+	Kept   bool
+	KeptAs finance.CallID
+}
+
+const selectCalls = `
+	SELECT c.id, c.connection, c.bucket, c.purpose, coalesce(c.run_id, 0), coalesce(c.batch_id, 0),
+	       coalesce(c.consent_id, 0), coalesce(c.dataset, ''), c.method, c.path, c.attempt, c.sent_at, c.waited_us,
+	       c.duration_us, coalesce(c.status, 0), c.bytes, coalesce(c.correlation_id, ''), c.class,
+	       coalesce(c.reason, ''), coalesce(c.retry_after_us, 0), coalesce(c.answer_id, c.id),
+	       EXISTS (SELECT FROM answers a WHERE a.call_id = coalesce(c.answer_id, c.id))
+	FROM calls c `
+
+// CallByID finds a call by its id, which is the request id that the provider saw. It is ErrNotFound if there is none.
+func (s *Store) CallByID(ctx context.Context, id finance.CallID) (CallRecord, error) {
+	rows, err := s.pool.Query(ctx, selectCalls+"WHERE c.id = $1", [16]byte(id))
+	if err != nil {
+		return CallRecord{}, fmt.Errorf("find call %s: %w", id, err)
+	}
+	record, err := pgx.CollectExactlyOneRow(rows, scanCall)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return CallRecord{}, fmt.Errorf("find call %s: %w", id, err)
+	}
+	return record, nil
+}
+
+// CallsByCorrelation finds the calls to which the provider gave an id of its own, which may be several: at most a
+// hundred, the newest first. It reads the whole table, because nothing but a person asks this.
+func (s *Store) CallsByCorrelation(ctx context.Context, correlation string) ([]CallRecord, error) {
+	rows, err := s.pool.Query(ctx, selectCalls+"WHERE c.correlation_id = $1 ORDER BY c.sent_at DESC, c.id DESC LIMIT 100", clean(correlation))
+	if err != nil {
+		return nil, fmt.Errorf("find calls by the provider's id: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanCall)
+	if err != nil {
+		return nil, fmt.Errorf("find calls by the provider's id: %w", err)
+	}
+	return list, nil
+}
+
+func scanCall(row pgx.CollectableRow) (CallRecord, error) {
+	var r CallRecord
+	var waited, duration, retryAfter int64
+	c := &r.Call
+	err := row.Scan((*[16]byte)(&c.ID), &c.Connection, &c.Bucket, &c.Purpose, &c.Scope.Run, &c.Scope.Batch, &r.Consent,
+		&c.Scope.Dataset, &c.Method, &c.Path, &c.Attempt, &c.SentAt, &waited, &duration, &c.Status, &c.Bytes,
+		&c.Correlation, &c.Class, &c.Reason, &retryAfter, (*[16]byte)(&r.KeptAs), &r.Kept)
+	c.Waited, c.Duration, c.RetryAfter = fromMicros(waited), fromMicros(duration), fromMicros(retryAfter)
+	return r, err
+}
