@@ -15,7 +15,7 @@ type Extra struct {
 	arena   []byte // the results of a page, one after the other
 }
 
-// member is one of them. Its name is prefix and key; raw is the key as it stood, quotes and escapes included.
+// member is one of them. Its name is prefix and key; raw is the key as it stood, with its escapes.
 type member struct{ prefix, key, raw, value string }
 
 func (m *member) compare(o *member) int {
@@ -31,8 +31,9 @@ func (o *Object) ExtraUnder(x *Extra, prefix string) {
 	if o.s.Null() {
 		return
 	}
+	raw := o.s.text[o.s.from:o.s.to]
 	if value := o.s.Raw(); o.s.err == nil {
-		x.members = append(x.members, member{prefix, o.key, o.raw, value})
+		x.members = append(x.members, member{prefix, o.key, raw, value})
 	}
 }
 
@@ -45,7 +46,7 @@ func (x *Extra) Add(name, text string) {
 	if err != nil {
 		return // can't be: every string has a JSON form
 	}
-	x.members = append(x.members, member{"", name, `"` + name + `"`, string(quoted)})
+	x.members = append(x.members, member{"", name, name, string(quoted)})
 }
 
 // Reset forgets what was collected, after a record that is dropped.
@@ -66,8 +67,8 @@ func (x *Extra) JSON() []byte {
 		}
 		x.arena = append(x.arena, sep, '"')
 		x.arena = append(x.arena, m.prefix...)
-		x.arena = append(x.arena, m.raw[1:]...)
-		x.arena = append(x.arena, ':')
+		x.arena = append(x.arena, m.raw...)
+		x.arena = append(x.arena, '"', ':')
 		x.arena = appendCompact(x.arena, m.value)
 	}
 	x.arena = append(x.arena, '}')

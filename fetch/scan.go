@@ -30,7 +30,8 @@ type Scanner struct {
 	i     int
 	depth int
 	err   *ScanError
-	key   string // the last key read, for errors
+	from  int // where the last key begins, for errors, and where it ends
+	to    int
 	seen  []mark // the keys of the open objects, see Object.unique
 	day   string // the last date read and its text: most neighbours share theirs
 	date  finance.Date
@@ -93,7 +94,7 @@ func (s *Scanner) fail(reason string, syntax bool) {
 	if s.err != nil {
 		return
 	}
-	s.err = &ScanError{Offset: s.i, Key: word(s.key), Reason: reason, Syntax: syntax}
+	s.err = &ScanError{Offset: s.i, Key: word(s.text[s.from:s.to]), Reason: reason, Syntax: syntax}
 }
 
 // word is a key that may stand in an error: letters only, since a hostile one could be a person's number.

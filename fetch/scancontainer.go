@@ -1,5 +1,7 @@
 package fetch
 
+import "strings"
+
 // Object iterates over the members of a JSON object. A member whose value is not read is checked and skipped.
 type Object struct {
 	s     *Scanner
@@ -8,15 +10,24 @@ type Object struct {
 	bloom uint64 // one bit a key: a clear one proves that a key is new
 	value int    // where the current member's value begins
 	key   string
-	raw   string // the key as it stood, with its quotes
 	open  bool
 	begun bool
 }
 
-// mark is a key that an open object has had.
+// mark is a key that an open object has had: where it stands between its quotes. Without pointers in it, the list of
+// marks costs the garbage collector nothing.
 type mark struct {
-	hash uint32
-	key  string
+	hash     uint32
+	from, to int32
+}
+
+// name is the key of a mark.
+func (s *Scanner) name(m mark) string {
+	t := s.text[m.from:m.to]
+	if n := strings.Count(t, `\`); n > 0 {
+		return s.unescape(t, n)
+	}
+	return t
 }
 
 // Next moves to the next member and says whether there is one.
@@ -35,10 +46,9 @@ func (o *Object) Next() bool {
 		s.syntax("a key is missing")
 		return false
 	}
-	start := s.i
+	s.from = s.i + 1
 	o.key = s.quoted()
-	s.key = o.key
-	o.raw = s.text[start:s.i]
+	s.to = max(s.from, s.i-1)
 	if s.err == nil && s.space() != ':' {
 		s.syntax("a colon is missing")
 	}
@@ -64,7 +74,7 @@ func (o *Object) unique() bool {
 		o.bloom |= bit
 	} else {
 		for i := range mine {
-			if mine[i].hash == h && mine[i].key == o.key {
+			if mine[i].hash == h && s.name(mine[i]) == o.key {
 				s.Fail("the same key twice")
 				return false
 			}
@@ -74,7 +84,7 @@ func (o *Object) unique() bool {
 		s.Fail("too many members")
 		return false
 	}
-	s.seen = append(s.seen, mark{h, o.key})
+	s.seen = append(s.seen, mark{h, int32(s.from), int32(s.to)})
 	return true
 }
 
