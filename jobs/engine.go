@@ -86,8 +86,8 @@ func (e *Engine) Job(name string) (Job, error) {
 	return j, nil
 }
 
-// Start announces the process to its siblings and begins to answer doorbells. It returns at once; ctx ends the work
-// abruptly, Stop ends it in order.
+// Start announces the process to its siblings and begins to answer doorbells. It returns at once. The end of ctx does
+// not end the work, because the pages in hand must be brought home: Stop does that.
 func (e *Engine) Start(ctx context.Context) error {
 	for _, c := range e.connections {
 		if err := e.Store.UpsertConnection(ctx, c.Name, c.Provider); err != nil {
@@ -100,7 +100,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.Store.Heartbeat(ctx, e.Lease); err != nil {
 		return err
 	}
-	tasks, cancel := context.WithCancel(ctx)
+	tasks, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e.stopTasks = cancel
 	e.tasks.Go(func() { e.beat(tasks) })
 	e.tasks.Go(func() { e.sweep(tasks) })

@@ -204,3 +204,56 @@ func TestCommitStartsOverWhenItsServerProcessDies(t *testing.T) {
 		})
 	}
 }
+
+// A call that was committed before its page proves nothing about the page; there the cursor tells.
+func TestCommitSettlesALostCommitOfADurableCall(t *testing.T) {
+	db := persisttest.NewDatabase(t)
+	w := newWriter(behind(t, db, &cutter{after: 1}))
+	p := transactionsPage(transactionsStream(7, "acc"), "1", "a", "one")
+	p.Call.Durable = true
+	commitAll(t, w, p)
+	if n := queryInt(t, db.Pool, "SELECT version FROM cursors"); n != 1 {
+		t.Errorf("the page was committed %d times", n)
+	}
+}
+
+// Another transaction takes the same rows in the opposite order and Postgres picks us as the victim: once more.
+func TestCommitStartsOverAfterADeadlock(t *testing.T) {
+	pool := persisttest.New(t)
+	s := transactionsStream(7, "acc")
+	batch := newBatch(t, pool, s)
+	rival, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := func(sql string) error {
+		_, err := rival.Exec(t.Context(), sql)
+		return err
+	}
+	commitAll(t, newWriter(pool), transactionsPage(s, "0", "z", "zero"))
+	tries, rivals := 0, make(chan error, 1)
+	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
+		if name != "s13.cursor" {
+			return
+		}
+		if tries++; tries > 1 {
+			return
+		}
+		if err := lock("SET LOCAL deadlock_timeout = '1min'; SET LOCAL lock_timeout = 0; UPDATE items SET attempts = 1"); err != nil {
+			t.Error(err)
+		}
+		go func() {
+			err := lock("UPDATE cursors SET version = version + 10")
+			rivals <- errors.Join(err, rival.Commit(t.Context()))
+		}()
+	}})
+	p := transactionsPage(s, "1", "a", "one")
+	p.Scope.Batch, p.Scope.Fence = batch, 1
+	commitAll(t, w, p)
+	if err := <-rivals; err != nil || tries != 2 {
+		t.Errorf("%d tries; the rival: %v", tries, err)
+	}
+	if n := queryInt(t, pool, "SELECT version FROM cursors"); n != 12 {
+		t.Errorf("version %d, want 12: the rival's 10 and ours", n)
+	}
+}

@@ -197,8 +197,7 @@ func TestCommitHoldsItsBatchAgainstAClaim(t *testing.T) {
 	s := transactionsStream(1, "acc")
 	batch := newBatch(t, pool, s)
 	claimed := make(chan error, 1)
-	var w *persist.Writer
-	w = persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
+	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
 		if name != "s14.before" {
 			return
 		}

@@ -26,6 +26,9 @@ type vault interface {
 	// Seal encrypts plain; aad must be given again to Unseal, so that a value can't be moved to another row.
 	Seal(plain, aad []byte) ([]byte, error)
 	Unseal(sealed, aad []byte) ([]byte, error)
+	// SealBody compresses and seals an answer, to be opened as the answer of that call only.
+	SealBody(body []byte, call finance.CallID) ([]byte, error)
+	OpenBody(sealed []byte, call finance.CallID) ([]byte, error)
 	// SubjectHMAC is the keyed HMAC of a national identity number.
 	SubjectHMAC(nationalID string) []byte
 }
@@ -74,6 +77,33 @@ func (s *Store) sendBatch(ctx context.Context, what string, b *pgx.Batch) error 
 	return nil
 }
 
+// oneRow collects exactly one row, or fails with ErrNotFound.
+func oneRow[T any](rows pgx.Rows, err error, scan pgx.RowToFunc[T], what string) (T, error) {
+	var v T
+	if err == nil {
+		v, err = pgx.CollectExactlyOneRow(rows, scan)
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return v, fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	if err != nil {
+		return v, fmt.Errorf("%s: %w", what, err)
+	}
+	return v, nil
+}
+
+// allRows collects every row.
+func allRows[T any](rows pgx.Rows, err error, scan pgx.RowToFunc[T], what string) ([]T, error) {
+	var list []T
+	if err == nil {
+		list, err = pgx.CollectRows(rows, scan)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return list, nil
+}
+
 func placeholders(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -96,3 +126,10 @@ func micros(d time.Duration) int64 {
 }
 
 func fromMicros(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
+
+func orZero[T any](v *T) (zero T) {
+	if v == nil {
+		return zero
+	}
+	return *v
+}

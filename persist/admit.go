@@ -1,0 +1,83 @@
+package persist
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
+)
+
+// headroom is the share of a bucket's rate that is used. The slots of a rate r stand 1/(headroom*r) apart, so n+1
+// calls span at least n/(0.985*r): 1.5 % more than the window in which the provider allows n. Calls are not sent at
+// their slot to the microsecond (the answer travels, the goroutine waits for a processor, the request for a
+// connection), and at the exact rate the smallest such shift puts one call too many into some window of the
+// provider's. With the headroom the shift may be 1.5 % of the window: 15 ms of a second, 0.9 s of a minute.
+const headroom = 0.985
+
+// slotInterval is the time between two slots in whole microseconds, rounded up; 0: no rate.
+func slotInterval(perSecond float64) int64 {
+	if perSecond <= 0 {
+		return 0
+	}
+	const year = 365 * 24 * float64(time.Hour/time.Microsecond)
+	return int64(min(math.Ceil(1e6/(perSecond*headroom)), year))
+}
+
+// Admit reserves the next slot of a bucket, unless the gate is closed or the call must not be made: the batch has
+// been taken over, the connection is parked, the consent has ended or its daily reads are spent. What it reserves is
+// committed before it returns. All times are those of the database's clock. Callers that ask at the same time share
+// one round trip.
+func (s *Store) Admit(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
+	a, err := s.asks.ask(ctx, ask)
+	if err != nil {
+		return finance.Admission{}, fmt.Errorf("ask the ledger for a call to %s: %w", ask.Bucket, err)
+	}
+	return a, nil
+}
+
+// admit answers a crowd in one round trip and one transaction.
+func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
+	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us "+
+		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7)", askColumns(asks)...)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([]finance.Admission, len(asks))
+	var place, n int
+	var refusal, reason string
+	var gate, send int64
+	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send}, func() error {
+		answers[place-1] = finance.Admission{Refusal: finance.Class(refusal), Reason: reason,
+			Gate: fromMicros(gate), SendIn: fromMicros(send)}
+		n++
+		return nil
+	})
+	if err == nil && n != len(asks) {
+		err = fmt.Errorf("%d of %d questions were answered", n, len(asks))
+	}
+	return answers, err
+}
+
+func askColumns(asks []finance.Ask) []any {
+	n := len(asks)
+	connections, buckets := make([]string, n), make([]string, n)
+	intervals, opening := make([]int64, n), make([]bool, n)
+	batches, fences, consents := make([]*int64, n), make([]int64, n), make([]*int64, n)
+	for i := range asks {
+		a := &asks[i]
+		connections[i], buckets[i] = a.Connection, a.Bucket
+		intervals[i], opening[i] = slotInterval(a.PerSecond), a.Opening
+		fences[i] = a.Scope.Fence
+		if a.Scope.Batch != 0 {
+			batches[i] = &a.Scope.Batch
+		}
+		if a.Scope.Consent != nil {
+			consents[i] = &a.Scope.Consent.ID
+		}
+	}
+	return []any{connections, buckets, intervals, opening, batches, fences, consents}
+}

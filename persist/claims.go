@@ -1,0 +1,153 @@
+package persist
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
+)
+
+// Heartbeat says that this process lives and keeps its batches for another lease, by the database's clock.
+func (s *Store) Heartbeat(ctx context.Context, lease time.Duration) error {
+	_, err := s.pool.Exec(ctx, `INSERT INTO workers (id, host, pid, version, expires_at)
+		VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 microsecond')
+		ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
+		s.worker.ID, s.worker.Host, int32(s.worker.PID), s.worker.Version, micros(lease))
+	if err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	return nil
+}
+
+// Leave says that this process holds nothing any more, so that what it could not give back is free at once.
+func (s *Store) Leave(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, `DELETE FROM workers WHERE id = $1`, s.worker.ID); err != nil {
+		return fmt.Errorf("take leave: %w", err)
+	}
+	return nil
+}
+
+// free is the condition under which a batch may be claimed: it is due, and nobody alive holds it.
+const free = `b.state <> 'done' AND b.wake_at <= clock_timestamp() AND (b.holder IS NULL OR NOT EXISTS
+	(SELECT 1 FROM workers w WHERE w.id = b.holder AND w.expires_at > clock_timestamp()))`
+
+// Due are batches of the jobs that are free, oldest first.
+func (s *Store) Due(ctx context.Context, jobs []string, limit int) ([]DueBatch, error) {
+	rows, err := s.pool.Query(ctx, `SELECT b.id, b.run_id, r.job, b.fence FROM batches b JOIN runs r ON r.id = b.run_id
+		WHERE r.job = ANY($1) AND `+free+` ORDER BY b.wake_at, b.id LIMIT $2`, jobs, limit)
+	if err != nil {
+		return nil, fmt.Errorf("look for due batches: %w", err)
+	}
+	due, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DueBatch])
+	if err != nil {
+		return nil, fmt.Errorf("look for due batches: %w", err)
+	}
+	return due, nil
+}
+
+// maxLost is how many holders in a row may die on a batch without deciding one item before its items are given up:
+// a batch that kills its workers would otherwise do so for ever.
+const maxLost = 3
+
+const claimBatch = `UPDATE batches b SET fence = b.fence + 1, state = 'working', holder = $2, claims = b.claims + 1,
+	claimed_at = clock_timestamp(), park_reason = '',
+	lost = CASE WHEN b.holder IS NULL THEN 0 WHEN EXISTS (SELECT 1 FROM items i WHERE i.batch_id = b.id
+		AND i.finished_at >= b.claimed_at) THEN 1 ELSE b.lost + 1 END
+FROM runs r WHERE b.id = $1 AND r.id = b.run_id AND ` + free + `
+RETURNING b.run_id, b.seq, r.job, r.connection, r.kind, r.scheduled_for, coalesce(r.of_run, 0), b.fence, r.datasets,
+	r.window_from, r.window_to, b.claims, b.lost`
+
+// Claim takes a batch that is due and has no living holder. ok is false when it is not, or when somebody else was
+// quicker. A batch that has killed its holders in a row is given up: its open items fail and it is done.
+func (s *Store) Claim(ctx context.Context, batch int64) (c Claimed, ok bool, err error) {
+	err = s.inTx(ctx, fmt.Sprintf("claim batch %d", batch), func(tx pgx.Tx) error {
+		var datasets []string
+		var from, to *time.Time
+		c = Claimed{ID: batch}
+		err := tx.QueryRow(ctx, claimBatch, batch, s.worker.ID).Scan(&c.Run, &c.Seq, &c.Job, &c.Connection, &c.Kind,
+			&c.ScheduledFor, &c.OfRun, &c.Fence, &datasets, &from, &to, &c.Claims, &c.Lost)
+		if err == pgx.ErrNoRows {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ok = true
+		c.Datasets, c.WindowFrom, c.WindowTo = toDatasets(datasets), toDate(from), toDate(to)
+		if c.Lost < maxLost {
+			return nil
+		}
+		c.Poisoned = true
+		return giveUp(ctx, tx, c)
+	})
+	return c, ok, err
+}
+
+func giveUp(ctx context.Context, tx pgx.Tx, c Claimed) error {
+	reason := fmt.Sprintf("the batch was given up: %d workers in a row died on it without deciding an item", c.Lost)
+	if _, err := tx.Exec(ctx, `UPDATE items SET outcome = 'failed', class = 'poisoned', reason = $2,
+		finished_at = clock_timestamp() WHERE batch_id = $1 AND outcome IS NULL`, c.ID, reason); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE batches SET state = 'done', holder = NULL, finished_at = clock_timestamp() WHERE id = $1`, c.ID)
+	return err
+}
+
+func toDatasets(names []string) []finance.Dataset {
+	datasets := make([]finance.Dataset, len(names))
+	for i, n := range names {
+		datasets[i] = finance.Dataset(n)
+	}
+	return datasets
+}
+
+func toDate(t *time.Time) finance.Date {
+	if t == nil {
+		return 0
+	}
+	return finance.DateOf(*t)
+}
+
+// mine is the condition under which a holder may still write its batch.
+const mine = `id = $1 AND fence = $2 AND state = 'working'`
+
+// Release gives a batch back so that anybody can take it at once. It fails with ErrFenced when it is another's.
+func (s *Store) Release(ctx context.Context, batch, fence int64) error {
+	return s.giveBack(ctx, "release", batch, fence, `UPDATE batches SET state = 'pending', holder = NULL,
+		wake_at = clock_timestamp() WHERE `+mine)
+}
+
+// Park gives a batch back to be taken again after d. It fails with ErrFenced when it is another's.
+func (s *Store) Park(ctx context.Context, batch, fence int64, d time.Duration, reason string) error {
+	return s.giveBack(ctx, "park", batch, fence, `UPDATE batches SET state = 'parked', holder = NULL,
+		wake_at = clock_timestamp() + $3 * interval '1 microsecond', park_reason = $4 WHERE `+mine, micros(d), clean(reason))
+}
+
+// Finish says that a batch is done. It fails with ErrFenced when it is another's, and with another error when an item
+// is undecided: "done" is written last.
+func (s *Store) Finish(ctx context.Context, batch, fence int64) error {
+	var open int
+	err := s.pool.QueryRow(ctx, `SELECT count(*) FROM items WHERE batch_id = $1 AND outcome IS NULL`, batch).Scan(&open)
+	if err != nil {
+		return fmt.Errorf("finish batch %d: %w", batch, err)
+	}
+	if open > 0 {
+		return fmt.Errorf("finish batch %d: %d of its items are not decided", batch, open)
+	}
+	return s.giveBack(ctx, "finish", batch, fence, `UPDATE batches SET state = 'done', holder = NULL,
+		finished_at = clock_timestamp() WHERE `+mine)
+}
+
+func (s *Store) giveBack(ctx context.Context, what string, batch, fence int64, sql string, args ...any) error {
+	tag, err := s.pool.Exec(ctx, sql, append([]any{batch, fence}, args...)...)
+	if err != nil {
+		return fmt.Errorf("%s batch %d: %w", what, batch, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("%s batch %d with fence %d: %w", what, batch, fence, ErrFenced)
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ConsentImport is a consent as an operator's file has it.
+type ConsentImport struct {
+	ExternalID  string // the provider's id of the consent; refused when it is a national identity number
+	NationalID  string // empty: the subject is not known
+	KeepPlain   bool   // seal the plain number too, because the provider demands it in requests
+	Purpose     string
+	Scopes      []string
+	ValidFrom   time.Time // zero: now
+	ValidUntil  time.Time // zero: open-ended
+	SingleUse   bool
+	ReadsPerDay int // 0: unlimited
+}
+
+// ImportResult counts what an import did.
+type ImportResult struct {
+	Inserted  int
+	Updated   int
+	Unchanged int
+	Revived   int // of the updated: expired or due for re-authorisation before, active now
+}
+
+// ImportConsents writes the consents in one transaction: all or, if one can't be used, none. A consent that is known
+// keeps its id and its end, but for one that had expired or was due for re-authorisation: if its window is open now,
+// it is active again.
+func (s *Store) ImportConsents(ctx context.Context, connection string, list []ConsentImport) (ImportResult, error) {
+	var r ImportResult
+	if err := checkImport(list); err != nil {
+		return r, fmt.Errorf("import consents into %s: %w", connection, err)
+	}
+	err := s.inTx(ctx, "import consents into "+connection, func(tx pgx.Tx) (err error) {
+		if err := longStatement(ctx, tx); err != nil {
+			return err
+		}
+		if _, err = tx.Exec(ctx, makeImported); err != nil {
+			return err
+		}
+		if err = s.copyImported(ctx, tx, list); err != nil {
+			return err
+		}
+		if _, err = tx.Exec(ctx, "ANALYZE imported"); err != nil { // without it the merge is planned for a handful
+			return err
+		}
+		err = tx.QueryRow(ctx, mergeImported, connection).Scan(&r.Inserted, &r.Updated, &r.Revived)
+		r.Unchanged = len(list) - r.Inserted - r.Updated
+		return describe(err)
+	})
+	if err != nil {
+		return ImportResult{}, err
+	}
+	return r, nil
+}
+
+// checkImport refuses what must not reach the table, naming the rows by their place and never by their content.
+func checkImport(list []ConsentImport) error {
+	var bad []error
+	seen := make(map[string]int, len(list))
+	for i, c := range list {
+		reason := ""
+		switch first, twice := seen[c.ExternalID]; {
+		case strings.TrimSpace(c.ExternalID) == "":
+			reason = "the external id is empty"
+		case !storable(c.ExternalID):
+			reason = "the external id is not valid text"
+		case isNationalID(c.ExternalID):
+			reason = "the external id is a national identity number: use the provider's id of the consent"
+		case twice:
+			reason = fmt.Sprintf("the external id is that of row %d", first+1)
+		case c.NationalID != "" && !isDigits(c.NationalID):
+			reason = "the national identity number is not made of digits alone"
+		case !c.ValidUntil.IsZero() && !c.ValidUntil.After(c.ValidFrom):
+			reason = "valid_until is not after valid_from"
+		case c.ReadsPerDay < 0:
+			reason = "reads per day is negative"
+		}
+		seen[c.ExternalID] = i
+		if reason != "" {
+			bad = append(bad, fmt.Errorf("row %d: %s", i+1, reason))
+		}
+		if len(bad) == 10 {
+			return errors.Join(append(bad, errors.New("and perhaps more"))...)
+		}
+	}
+	return errors.Join(bad...)
+}
+
+const makeImported = `CREATE TEMP TABLE imported (external_id text, hmac bytea, sealed bytea, purpose text,
+	scopes text[], valid_from timestamptz, valid_until timestamptz, single_use boolean, reads_per_day integer) ON COMMIT DROP`
+
+func (s *Store) copyImported(ctx context.Context, tx pgx.Tx, list []ConsentImport) error {
+	columns := []string{"external_id", "hmac", "sealed", "purpose", "scopes", "valid_from", "valid_until", "single_use",
+		"reads_per_day"}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"imported"}, columns, pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
+		c := &list[i]
+		mac, sealed, err := s.sealSubject(c)
+		if err != nil {
+			return nil, fmt.Errorf("row %d: %w", i+1, err)
+		}
+		scopes := c.Scopes
+		if scopes == nil {
+			scopes = []string{}
+		}
+		return []any{c.ExternalID, mac, sealed, clean(c.Purpose), scopes, nullTime(c.ValidFrom),
+			nullTime(c.ValidUntil), c.SingleUse, nullInt32(c.ReadsPerDay)}, nil
+	}))
+	return err
+}
+
+func (s *Store) sealSubject(c *ConsentImport) (mac, sealed []byte, err error) {
+	if c.NationalID == "" {
+		return nil, nil, nil
+	}
+	mac = s.vault.SubjectHMAC(c.NationalID)
+	if c.KeepPlain {
+		if sealed, err = s.vault.Seal([]byte(c.NationalID), subjectAAD(mac)); err != nil {
+			return nil, nil, fmt.Errorf("seal the subject: %w", err)
+		}
+	}
+	return mac, sealed, nil
+}
+
+// mergeImported compares all but the sealed number, which differs with every sealing; it is replaced only where the
+// subject is another one, or where it was kept in one form and is wanted in the other. An import that names no subject
+// keeps the one that is known.
+const mergeImported = `WITH known AS (
+	SELECT c.id, c.status, i.*,
+		coalesce(i.hmac, c.subject_hmac) AS new_hmac,
+		CASE WHEN i.hmac IS NULL OR (i.hmac = c.subject_hmac AND i.sealed IS NOT NULL AND c.subject_sealed IS NOT NULL)
+			THEN c.subject_sealed ELSE i.sealed END AS new_sealed,
+		coalesce(i.valid_from, c.valid_from) AS new_from,
+		c.status IN ('expired', 'reauth_required') AND coalesce(i.valid_from, c.valid_from) <= clock_timestamp()
+			AND coalesce(i.valid_until > clock_timestamp(), true) AS revive
+	FROM imported i JOIN consents c ON c.connection = $1 AND c.external_id = i.external_id
+), updated AS (
+	UPDATE consents c SET subject_hmac = k.new_hmac, subject_sealed = k.new_sealed, purpose = k.purpose,
+		scopes = k.scopes, valid_from = k.new_from, valid_until = k.valid_until, single_use = k.single_use,
+		reads_per_day = k.reads_per_day, status = CASE WHEN k.revive THEN 'active' ELSE c.status END,
+		ended_at = CASE WHEN k.revive THEN NULL ELSE c.ended_at END,
+		ended_reason = CASE WHEN k.revive THEN NULL ELSE c.ended_reason END
+	FROM known k WHERE c.id = k.id AND (k.revive OR
+		(c.subject_hmac, c.subject_sealed, c.purpose, c.scopes, c.valid_from, c.valid_until, c.single_use, c.reads_per_day)
+		IS DISTINCT FROM
+		(k.new_hmac, k.new_sealed, k.purpose, k.scopes, k.new_from, k.valid_until, k.single_use, k.reads_per_day))
+	RETURNING c.id, k.revive, k.status AS was
+), inserted AS (
+	INSERT INTO consents (connection, external_id, subject_hmac, subject_sealed, purpose, scopes, valid_from, valid_until,
+		single_use, reads_per_day)
+	SELECT $1, i.external_id, i.hmac, i.sealed, i.purpose, i.scopes, coalesce(i.valid_from, now()), i.valid_until,
+		i.single_use, i.reads_per_day
+	FROM imported i WHERE NOT EXISTS (SELECT FROM consents c WHERE c.connection = $1 AND c.external_id = i.external_id)
+	RETURNING id
+), told AS (
+	INSERT INTO consent_events (consent_id, source, from_status, to_status, reason)
+	SELECT id, 'import', NULL, 'active', '' FROM inserted
+	UNION ALL SELECT id, 'import', was, 'active', 'imported again' FROM updated WHERE revive
+)
+SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM updated), (SELECT count(*) FROM updated WHERE revive)`
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// isNationalID says whether s is a valid Norwegian national identity number, a D or H number or a synthetic one: 11
+// digits whose two check digits hold. The date in it is not asked, as the variants shift it.
+func isNationalID(s string) bool {
+	s = strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) != 11 || !isDigits(s) {
+		return false
+	}
+	first, second := 0, 0
+	for i, w := range [...]int{3, 7, 6, 1, 8, 9, 4, 5, 2, 1} {
+		first += w * int(s[i]-'0')
+	}
+	for i, w := range [...]int{5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1} {
+		second += w * int(s[i]-'0')
+	}
+	return first%11 == 0 && second%11 == 0
+}

@@ -1,0 +1,64 @@
+package persist
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
+)
+
+// longestPause is where the length of a pause ends, so that its end stays a timestamp and the way back a Duration.
+const longestPause = 100 * 365 * 24 * time.Hour
+
+// Gate is how long the bucket stays closed from now on; zero: it is open. Callers that ask at the same time share one
+// round trip.
+func (s *Store) Gate(ctx context.Context, bucket string) (time.Duration, error) {
+	d, err := s.gates.ask(ctx, bucket)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the gate of %s: %w", bucket, err)
+	}
+	return d, nil
+}
+
+func (s *Store) gateTimes(ctx context.Context, buckets []string) ([]time.Duration, error) {
+	rows, err := s.pool.Query(ctx, `SELECT coalesce((SELECT micros_until(g.not_before, clock_timestamp()) FROM gates g
+		WHERE g.bucket = u.bucket), 0) FROM unnest($1::text[]) WITH ORDINALITY AS u (bucket, place) ORDER BY u.place`, buckets)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (time.Duration, error) {
+		var us int64
+		err := row.Scan(&us)
+		return fromMicros(us), err
+	})
+}
+
+// Slots that were given out before the pause are not taken back: their owners ask for the gate before they send. The
+// next slots begin where the pause ends, else all who wait would be sent at that instant.
+const closeGate = `INSERT INTO gates AS g (bucket, connection, not_before, reason, announced_by, next_slot)
+SELECT $1, $2, t.at, $4, $5, t.at FROM (SELECT clock_timestamp() + $3 * interval '1 microsecond' AS at) AS t
+ON CONFLICT (bucket) DO UPDATE SET
+	reason = CASE WHEN excluded.not_before > g.not_before THEN excluded.reason ELSE g.reason END,
+	announced_by = CASE WHEN excluded.not_before > g.not_before THEN excluded.announced_by ELSE g.announced_by END,
+	not_before = greatest(g.not_before, excluded.not_before),
+	next_slot = greatest(g.next_slot, excluded.not_before)`
+
+const insertPause = `INSERT INTO pauses (bucket, call_id, run_id, reason, not_before)
+VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 microsecond')`
+
+// Pause closes the bucket's gate for every process and records the call that was told, in one commit. A gate is only
+// ever closed for longer, never for less long. A pause of more than a hundred years lasts a hundred years.
+func (s *Store) Pause(ctx context.Context, p finance.Pause) error {
+	us := micros(min(p.For, longestPause))
+	reason, call := clean(p.Reason), nullID(p.Call.ID)
+	b := &pgx.Batch{}
+	b.Queue(closeGate, p.Bucket, p.Call.Connection, us, reason, call)
+	b.Queue(insertPause, p.Bucket, call, nullInt(p.Call.Scope.Run), reason, us)
+	if !p.Call.ID.IsZero() && !p.Call.Durable {
+		queueCall(b, p.Call, finance.CallID{})
+	}
+	return s.sendBatch(ctx, "close the gate of "+p.Bucket, b)
+}
