@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,12 +228,16 @@ func TestThePauseBeginsWithTheHeaders(t *testing.T) {
 func TestACallThatIsStillDiallingStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// The connection is closed, or the second call would get it in the very instant of the announcement.
-		p, l := &provider{handler: answers(answer(429, "", "Retry-After", "30", "Connection", "close"), answer(200, ""))}, fetchtest.NewLedger()
+		p, l := &provider{handler: func(n int, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Connection", "close")
+			pauseOn(1, "30")(n, w, r)
+		}}, fetchtest.NewLedger()
 		o, stop := piped(t, p, l)
 		defer stop()
-		dial, dials := o.Dial, 0
+		var dials atomic.Int32
+		dial := o.Dial
 		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			if dials++; dials == 2 {
+			if dials.Add(1) == 2 {
 				<-time.After(time.Second)
 			}
 			return dial(ctx, network, address)
