@@ -46,10 +46,13 @@ func (o *Object) Next() bool {
 		s.syntax("a key is missing")
 		return false
 	}
-	s.from = s.i + 1
+	start := s.i + 1
 	o.key = s.quoted()
-	s.to = max(s.from, s.i-1)
-	if s.err == nil && s.space() != ':' {
+	if s.err != nil {
+		return false
+	}
+	s.from, s.to = start, s.i-1
+	if s.space() != ':' {
 		s.syntax("a colon is missing")
 	}
 	if s.err != nil || !o.unique() {
