@@ -10,44 +10,6 @@ import (
 	"syncer/finance"
 )
 
-const consentColumns = `c.id, c.connection, c.external_id, c.subject_hmac, c.subject_sealed, c.status, c.scopes, c.purpose,
-	c.valid_from, c.valid_until, c.single_use, coalesce(c.reads_per_day, 0)`
-
-// consentScan is a consent as it is stored; open makes the vocabulary's Consent of it.
-type consentScan struct {
-	finance.Consent
-	mac, sealed []byte
-	until       *time.Time
-}
-
-// fields are the scan targets of consentColumns.
-func (c *consentScan) fields() []any {
-	return []any{&c.ID, &c.Connection, &c.ExternalID, &c.mac, &c.sealed, &c.Status, &c.Scopes, &c.Purpose,
-		&c.ValidFrom, &c.until, &c.SingleUse, &c.ReadsPerDay}
-}
-
-// subjectAAD binds a sealed national identity number to its HMAC: moved to another subject's consent it can't be
-// opened.
-func subjectAAD(mac []byte) []byte { return append([]byte("subject:"), mac...) }
-
-// open unseals the subject. A subject that can't be opened is an error: without it the provider would be asked for
-// nobody, or an answer be accepted unchecked.
-func (s *Store) open(c consentScan) (finance.Consent, error) {
-	if c.until != nil {
-		c.ValidUntil = *c.until
-	}
-	var plain string
-	if len(c.sealed) > 0 {
-		opened, err := s.vault.Unseal(c.sealed, subjectAAD(c.mac))
-		if err != nil {
-			return finance.Consent{}, fmt.Errorf("open the subject of consent %d: %w", c.ID, err)
-		}
-		plain = string(opened)
-	}
-	c.Subject = finance.NewSubject(c.mac, plain, s.vault.SubjectHMAC)
-	return c.Consent, nil
-}
-
 // Items are the items of a batch in working order: by consent, and for one consent accounts before transactions.
 func (s *Store) Items(ctx context.Context, batch int64) ([]Item, error) {
 	rows, err := s.pool.Query(ctx, `SELECT `+consentColumns+`, i.dataset, coalesce(i.outcome, ''), coalesce(i.class, ''),
