@@ -143,7 +143,7 @@ func tokenVerdict(a *Answer) Verdict {
 	default:
 		return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.Error}
 	}
-	switch class := ClassOfStatus(a.Status); {
+	switch class := classOfStatus(a.Status); {
 	case class == finance.TokenDenied:
 		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint answers with status 401"}
 	case class == finance.Rejected:

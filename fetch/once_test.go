@@ -43,6 +43,7 @@ func TestOnce(t *testing.T) {
 		{"answered with a slow-down", answers(answer(200, `{}`, "Retry-After", "1")), finance.OK, 1, finance.OK, 0},
 		{"hung up on", hangUp, finance.Unanswered, 1, finance.Unanswered, 0},
 		{"a gateway's 502", answers(answer(502, ``)), finance.Unanswered, 1, finance.Unanswered, 0},
+		{"a 503 without a time", answers(answer(503, ``)), finance.Unanswered, 1, finance.Unanswered, 0},
 		{"cut off", answers(answer(200, `{`, "Content-Length", "10")), finance.Unanswered, 1, finance.Unanswered, 0},
 		{"told to wait", answers(answer(429, ``, "Retry-After", "5"), answer(200, ``)), finance.OK, 2, finance.OK, 0},
 		{"503 with a time", answers(answer(503, ``, "Retry-After", "5"), answer(200, ``)), finance.OK, 2, finance.OK, 0},
@@ -56,6 +57,12 @@ func TestOnce(t *testing.T) {
 				p, l := &provider{handler: tt.handler}, fetchtest.NewLedger()
 				o, stop := piped(t, p, l)
 				defer stop()
+				o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
+					if a.Status == 503 { // some connectors say so of every 503
+						return fetch.Verdict{Class: finance.Throttled}
+					}
+					return fetch.Verdict{}
+				}
 				check := func(want finance.Class, arrivals int) {
 					t.Helper()
 					a, err := client(t, o).Do(t.Context(), single())

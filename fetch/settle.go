@@ -94,16 +94,21 @@ func (t *task) judge(a *Answer) (v Verdict) {
 	}()
 	v = t.classify(a)
 	if v.Class == "" {
-		v.Class = ClassOfStatus(a.Status)
+		v.Class = classOfStatus(a.Status)
 	}
-	retryAfter, _ := announced(a.Header, time.Now())
+	if a.Status >= 500 && (v.Class == finance.Throttled || v.Class == finance.Transient) {
+		// Only a 5xx that names a time was turned away on purpose. Without one it counts for the breaker, and a
+		// single-use call may have been spent.
+		v.Class = finance.Transient
+		if told, _ := announced(a.Header, time.Now()); told > 0 || v.RetryAfter > 0 {
+			v.Class = finance.Throttled
+		}
+	}
 	switch {
 	case a.Status >= 300 && a.Status < 400:
 		v.Class = finance.Fatal
 		orDefault(&v.Reason, fmt.Sprintf("redirected with status %d; redirects are never followed", a.Status))
 	case a.Status == http.StatusTooManyRequests:
-		v.Class = finance.Throttled
-	case a.Status >= 500 && v.Class == finance.Transient && retryAfter > 0:
 		v.Class = finance.Throttled
 	case t.once && v.Class == finance.Transient && isSuccess(a.Status):
 		v.Class = finance.Malformed // it is stored, and would be read in the same way again
@@ -116,9 +121,8 @@ func (t *task) judge(a *Answer) (v Verdict) {
 	return v
 }
 
-// ClassOfStatus is what a status means where a provider's documents say nothing else. A connector's Classify may
-// leave Verdict.Class empty to have it.
-func ClassOfStatus(status int) finance.Class {
+// classOfStatus is what a status alone means: at a token endpoint, and where a Classify leaves Verdict.Class empty.
+func classOfStatus(status int) finance.Class {
 	switch {
 	case isSuccess(status):
 		return finance.OK
