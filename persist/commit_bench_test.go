@@ -64,7 +64,6 @@ func BenchmarkCommit(b *testing.B) {
 				rows += benchCommit(b, w, groups)
 				spent += time.Since(start)
 				wal += lsn(b, pool) - before
-				b.Logf("LSN %X %X", before, lsn(b,pool))
 			}
 			rate := float64(rows) / spent.Seconds()
 			b.ReportMetric(0, "ns/op")
