@@ -66,9 +66,9 @@ func (a *app) init(dir string, only []string) error {
 	if a.json {
 		return a.document(map[string]string{"config": settings, "keys": keys})
 	}
-	a.say("Wrote %s and %s (keep a copy of the keys in a safe place).", settings, keys)
-	a.say("\nNext:\n  edit %s\n  syncer check --config %s", settings, settings)
-	a.say("  syncer consents import FILE.csv --connection NAME --config %s", settings)
+	a.say("Wrote %s and %s.\nKeep a copy of the keys in a safe place.", settings, keys)
+	a.say("\nNext:\n  edit %s\n  export %s=%s", settings, config.EnvPath, settings)
+	a.say("  syncer check\n  syncer consents import FILE.csv --connection NAME")
 	return nil
 }
 

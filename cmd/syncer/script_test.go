@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"syncer/persist/persisttest"
+)
+
+// TestScripts runs the command line as a person or a script would; see testdata/script.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("SYNCER_STATE_DIR", env.WorkDir+"/state")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "fits": fits, "lacks": lacks, "mode": mode,
+			"database": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Setenv("SYNCER_DATABASE_URL", persisttest.URL(t))
+			},
+			"empty-database": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Setenv("SYNCER_DATABASE_URL", persisttest.Empty(t).URL)
+			},
+		},
+	})
+}
+
+// exits runs a command and checks its exit code: exits 2 syncer frobnicate.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v: %v", args[1:], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%v: exit code %d, want %d", args[1:], got, want)
+	}
+}
+
+// fits checks that no line of the last command's stdout is wider than a terminal's 80 columns. Errors are one line each,
+// whatever it takes.
+func fits(ts *testscript.TestScript, neg bool, _ []string) {
+	wide := ""
+	for _, line := range strings.Split(ts.ReadFile("stdout"), "\n") {
+		if utf8.RuneCountInString(line) > screenWidth {
+			wide = line
+		}
+	}
+	if (wide != "") != neg {
+		ts.Fatalf("the widest line that does not fit: %q", wide)
+	}
+}
+
+// lacks checks that a text stands nowhere in what the last command wrote.
+func lacks(ts *testscript.TestScript, neg bool, args []string) {
+	for _, text := range args {
+		if strings.Contains(ts.ReadFile("stdout")+ts.ReadFile("stderr"), text) != neg {
+			ts.Fatalf("%q was written", text)
+		}
+	}
+}
+
+// mode checks a file's permissions: mode 0600 syncer.keys.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); (got == args[0]) == neg {
+		ts.Fatalf("%s has mode %s", args[1], got)
+	}
+}
