@@ -143,7 +143,7 @@ CREATE TABLE runs (
     UNIQUE (job, scheduled_for),
     CHECK ((verdict IS NULL) = (settled_at IS NULL)),
     CHECK ((kind = 'rerun') = (of_run IS NOT NULL)),
-    CHECK ((kind = 'backfill') = (window_from IS NOT NULL))
+    CHECK (kind = 'rerun' OR (kind = 'backfill') = (window_from IS NOT NULL))  -- a rerun keeps its root's window
 );
 CREATE INDEX runs_open ON runs (id) WHERE verdict IS NULL;
 CREATE INDEX runs_of_run ON runs (of_run) WHERE of_run IS NOT NULL;

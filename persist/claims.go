@@ -2,6 +2,7 @@ package persist
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,14 +49,19 @@ func (s *Store) Due(ctx context.Context, jobs []string, limit int) ([]DueBatch, 
 	return due, nil
 }
 
-// maxLost is how many holders in a row may die on a batch without deciding one item before its items are given up:
-// a batch that kills its workers would otherwise do so for ever.
+// maxLost is how many holders in a row may die on a batch without progress before its items are given up: a batch that
+// kills its workers would otherwise do so for ever.
 const maxLost = 3
+
+// progress says that the holder of batch b has decided an item or committed a page since its claim. A worker that is
+// killed in the middle of a long stream has not died of it.
+const progress = `(EXISTS (SELECT FROM items i WHERE i.batch_id = b.id AND i.finished_at >= b.claimed_at)
+	OR EXISTS (SELECT FROM items i JOIN cursors c ON c.consent_id = i.consent_id AND c.dataset = i.dataset
+		AND c.run_id = b.run_id AND c.moved_at >= b.claimed_at WHERE i.batch_id = b.id))`
 
 const claimBatch = `UPDATE batches b SET fence = b.fence + 1, state = 'working', holder = $2, claims = b.claims + 1,
 	claimed_at = clock_timestamp(), park_reason = '',
-	lost = CASE WHEN b.holder IS NULL THEN 0 WHEN EXISTS (SELECT 1 FROM items i WHERE i.batch_id = b.id
-		AND i.finished_at >= b.claimed_at) THEN 1 ELSE b.lost + 1 END
+	lost = CASE WHEN b.holder IS NULL OR ` + progress + ` THEN 0 ELSE b.lost + 1 END
 FROM runs r WHERE b.id = $1 AND r.id = b.run_id AND ` + free + `
 RETURNING b.run_id, b.seq, r.job, r.connection, r.kind, r.scheduled_for, coalesce(r.of_run, 0), b.fence, r.datasets,
 	r.window_from, r.window_to, b.claims, b.lost`
@@ -69,7 +75,7 @@ func (s *Store) Claim(ctx context.Context, batch int64) (c Claimed, ok bool, err
 		c = Claimed{ID: batch}
 		err := tx.QueryRow(ctx, claimBatch, batch, s.worker.ID).Scan(&c.Run, &c.Seq, &c.Job, &c.Connection, &c.Kind,
 			&c.ScheduledFor, &c.OfRun, &c.Fence, &datasets, &from, &to, &c.Claims, &c.Lost)
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
@@ -87,7 +93,7 @@ func (s *Store) Claim(ctx context.Context, batch int64) (c Claimed, ok bool, err
 }
 
 func giveUp(ctx context.Context, tx pgx.Tx, c Claimed) error {
-	reason := fmt.Sprintf("the batch was given up: %d workers in a row died on it without deciding an item", c.Lost)
+	reason := fmt.Sprintf("the batch was given up: %d workers in a row died on it without progress", c.Lost)
 	if _, err := tx.Exec(ctx, `UPDATE items SET outcome = 'failed', class = 'poisoned', reason = $2,
 		finished_at = clock_timestamp() WHERE batch_id = $1 AND outcome IS NULL`, c.ID, reason); err != nil {
 		return err
@@ -126,19 +132,28 @@ func (s *Store) Park(ctx context.Context, batch, fence int64, d time.Duration, r
 		wake_at = clock_timestamp() + $3 * interval '1 microsecond', park_reason = $4 WHERE `+mine, micros(d), clean(reason))
 }
 
-// Finish says that a batch is done. It fails with ErrFenced when it is another's, and with another error when an item
+// ErrUndecided says that a batch can't be done yet, because an item of it is not decided.
+var ErrUndecided = errors.New("an item is not decided")
+
+// Finish says that a batch is done. It fails with ErrFenced when it is another's, and with ErrUndecided when an item
 // is undecided: "done" is written last.
 func (s *Store) Finish(ctx context.Context, batch, fence int64) error {
-	var open int
-	err := s.pool.QueryRow(ctx, `SELECT count(*) FROM items WHERE batch_id = $1 AND outcome IS NULL`, batch).Scan(&open)
-	if err != nil {
-		return fmt.Errorf("finish batch %d: %w", batch, err)
-	}
-	if open > 0 {
-		return fmt.Errorf("finish batch %d: %d of its items are not decided", batch, open)
-	}
-	return s.giveBack(ctx, "finish", batch, fence, `UPDATE batches SET state = 'done', holder = NULL,
-		finished_at = clock_timestamp() WHERE `+mine)
+	return s.inTx(ctx, fmt.Sprintf("finish batch %d with fence %d", batch, fence), func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE batches SET state = 'done', holder = NULL, finished_at = clock_timestamp()
+			WHERE `+mine, batch, fence)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrFenced
+		}
+		if err != nil {
+			return err
+		}
+		var open bool
+		err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM items WHERE batch_id = $1 AND outcome IS NULL)`, batch).Scan(&open)
+		if err == nil && open {
+			err = ErrUndecided
+		}
+		return err
+	})
 }
 
 func (s *Store) giveBack(ctx context.Context, what string, batch, fence int64, sql string, args ...any) error {

@@ -2,6 +2,7 @@ package persist
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,7 @@ func (s *Store) DecideItems(ctx context.Context, batch, fence int64, decided []D
 	err := s.inTx(ctx, fmt.Sprintf("decide %d items of batch %d", len(decided), batch), func(tx pgx.Tx) error {
 		var id int64
 		err := tx.QueryRow(ctx, `SELECT id FROM batches WHERE `+mine+` FOR SHARE`, batch, fence).Scan(&id)
-		if err == pgx.ErrNoRows {
+		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("with fence %d: %w", fence, ErrFenced)
 		}
 		if err != nil {

@@ -25,6 +25,13 @@ const cutRun = `WITH chosen AS (
 INSERT INTO items (batch_id, consent_id, dataset)
 SELECT cut.id, chosen.id, d FROM chosen JOIN cut USING (seq) CROSS JOIN unnest($5::text[]) AS d ORDER BY 1, 2`
 
+// notePlan writes how many items there are, which the verdict must account for, and how many consents were left out. A
+// run without items has nothing to wait for: it is complete.
+const notePlan = `UPDATE runs SET expected = $3::int4, verdict = CASE WHEN $3 = 0 THEN 'complete' END,
+	settled_at = CASE WHEN $3 = 0 THEN clock_timestamp() END,
+	skipped = (SELECT count(*) FROM consents c WHERE c.connection = $2 AND ($4::int8[] IS NULL OR c.id = ANY($4)))
+		- (SELECT count(*) FROM consents c WHERE ` + eligible + `) WHERE id = $1`
+
 // PlanRun makes a run with its batches and items, and rings for the batches, in one transaction. When the job has a
 // run for that nominal time already, it gives that one, and created is false.
 func (s *Store) PlanRun(ctx context.Context, spec RunSpec, enqueue Enqueue) (run Run, created bool, err error) {
@@ -45,12 +52,11 @@ func (s *Store) PlanRun(ctx context.Context, spec RunSpec, enqueue Enqueue) (run
 			return err
 		}
 		created = true
-		if _, err := tx.Exec(ctx, cutRun, id, spec.Connection, spec.BatchSize, consentsOrAll(spec.Consents), spec.Datasets); err != nil {
+		tag, err := tx.Exec(ctx, cutRun, id, spec.Connection, spec.BatchSize, consentsOrAll(spec.Consents), spec.Datasets)
+		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE runs SET skipped = (SELECT count(*) FROM consents c WHERE c.connection = $2) -
-			(SELECT count(*) FROM consents c WHERE c.connection = $2 AND c.status = 'active' AND c.valid_from <= now()
-			AND (c.valid_until IS NULL OR c.valid_until > now())) WHERE id = $1`, id, spec.Connection); err != nil {
+		if _, err := tx.Exec(ctx, notePlan, id, spec.Connection, tag.RowsAffected(), consentsOrAll(spec.Consents)); err != nil {
 			return err
 		}
 		return ringAll(ctx, tx, id, enqueue)
@@ -148,6 +154,9 @@ func (s *Store) PlanRerun(ctx context.Context, spec RerunSpec, enqueue Enqueue) 
 		}
 		if tag.RowsAffected() == 0 {
 			return ErrNothingToRerun
+		}
+		if _, err := tx.Exec(ctx, `UPDATE runs SET expected = $2 WHERE id = $1`, id, tag.RowsAffected()); err != nil {
+			return err
 		}
 		created = true
 		return ringAll(ctx, tx, id, enqueue)

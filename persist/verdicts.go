@@ -12,7 +12,7 @@ import (
 )
 
 const runColumns = `r.id, r.job, r.connection, r.kind, r.scheduled_for, coalesce(r.of_run, 0), r.datasets, r.window_from,
-	r.window_to, (SELECT count(*) FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = r.id), r.skipped,
+	r.window_to, r.expected, r.skipped,
 	coalesce(r.verdict, ''), r.created_at, r.settled_at`
 
 func scanRun(row pgx.CollectableRow) (Run, error) {

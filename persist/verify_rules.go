@@ -21,6 +21,8 @@ func rules() []rule {
 			WHERE b.state = 'done' AND EXISTS (SELECT FROM items i WHERE i.batch_id = b.id AND i.outcome IS NULL)`},
 		{"settled-means-done", "a settled run with an open batch", `SELECT format('run %s', r.id) FROM runs r WHERE r.verdict IS NOT NULL
 			AND EXISTS (SELECT FROM batches b WHERE b.run_id = r.id AND b.state <> 'done')`},
+		{"expected-means-there", "a run with another number of items than were planned", `SELECT format('run %s', r.id) FROM runs r
+			WHERE r.expected <> (SELECT count(*) FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = r.id)`},
 		{"complete-means-proven", "a complete run with an item that is not proven", `SELECT format('run %s', r.id) FROM runs r
 			WHERE r.verdict = 'complete' AND r.of_run IS NULL AND EXISTS (SELECT FROM effective_items e WHERE e.root_run = r.id
 			AND coalesce(e.outcome, '') NOT IN ('rows', 'empty', 'excused'))`},
