@@ -20,6 +20,9 @@ type Provider struct {
 	Name     string // the folder's name, and the word in configuration
 	Title    string // the name people know
 	Datasets []finance.Dataset
+	// SubjectInCalls says that calls carry the subject's plain national identity number, so that an import of consents
+	// has to keep it, sealed.
+	SubjectInCalls bool
 	// Settings makes a pointer to the provider's own settings, with yaml tags and defaults filled in. Configuration
 	// decodes the connection's settings into it, strictly.
 	Settings func() any

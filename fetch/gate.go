@@ -59,11 +59,13 @@ func newBucket(name string, perSecond float64) *bucket {
 
 // late is how far behind its slot a call may still be sent. One that is later forfeits the slot, because a frozen
 // process would otherwise wake up and send all its waiters at once.
+//
+// A second is the most, with or without a rate: what the ledger said of the fence and the consent ages too.
 func (b *bucket) late() time.Duration {
 	if b.rate <= 0 {
-		return longest
+		return time.Second
 	}
-	return max(time.Duration(float64(time.Second)/b.rate)/2, 5*time.Millisecond)
+	return min(time.Second, max(time.Duration(float64(time.Second)/b.rate)/2, 5*time.Millisecond))
 }
 
 // wait waits for d, or until the context ends or the channel is closed. It says whether d has passed.

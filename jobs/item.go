@@ -19,13 +19,18 @@ type tally struct {
 }
 
 // workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
-func (w *batchWork) workItem(ctx context.Context, item *persist.Item) (persist.Decision, error) {
+//
+// siblings are all items of the same consent in this batch.
+func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings []persist.Item) (persist.Decision, error) {
 	if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
 		return persist.Decision{}, err
 	}
 	sum := tally{item.Records, item.Quarantined, item.Partial}
 	var last finance.CallID
-	err := w.eachStream(ctx, item, func(s finance.Stream) error {
+	if d, blocked := w.blocked(item, siblings); blocked {
+		return d, nil
+	}
+	err := w.eachStream(ctx, item, siblings, func(s finance.Stream) error {
 		call, err := w.readStream(ctx, item, s, &sum)
 		if !call.IsZero() {
 			last = call
@@ -44,16 +49,47 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item) (persist.D
 	return sum.decide(last), nil
 }
 
+// blocked says that an item can't be worked because the list of accounts, which names its streams, could not be read
+// in this batch. Without the list nothing is known, so the item is not empty.
+func (w *batchWork) blocked(item *persist.Item, siblings []persist.Item) (persist.Decision, bool) {
+	list := accountsItem(item, siblings)
+	if list == nil || !w.conn.Connector.PerAccount(item.Dataset) {
+		return persist.Decision{}, false
+	}
+	switch list.Outcome {
+	case finance.Failed, finance.Excused:
+		return persist.Decision{Outcome: list.Outcome, Class: list.Class, Reason: "the list of accounts could not be read: " + list.Reason}, true
+	}
+	return persist.Decision{}, false
+}
+
+// accountsItem is the item of the same batch that reads the list of accounts, or nil.
+func accountsItem(item *persist.Item, siblings []persist.Item) *persist.Item {
+	for i := range siblings {
+		if siblings[i].Dataset == finance.Accounts && item.Dataset != finance.Accounts {
+			return &siblings[i]
+		}
+	}
+	return nil
+}
+
 // eachStream calls f for every stream of the item. A dataset kept per account is read account by account; the list
-// of accounts is read first, unless an item of this batch has just done so.
-func (w *batchWork) eachStream(ctx context.Context, item *persist.Item, f func(finance.Stream) error) error {
+// of accounts is read first, unless this batch has an item for that or the list is known from an earlier run.
+func (w *batchWork) eachStream(ctx context.Context, item *persist.Item, siblings []persist.Item, f func(finance.Stream) error) error {
 	stream := finance.Stream{Consent: item.Consent.ID, Dataset: item.Dataset, Span: w.span()}
 	if !w.conn.Connector.PerAccount(item.Dataset) {
 		return f(stream)
 	}
-	if !w.hasDataset(finance.Accounts) {
-		if err := f(finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts, Span: w.span()}); err != nil {
+	if accountsItem(item, siblings) == nil {
+		list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
+		at, err := w.Pages.Standing(ctx, list)
+		if err != nil {
 			return err
+		}
+		if w.batch.Kind != persist.Rerun || !at.Found || at.MidPass {
+			if err := f(list); err != nil {
+				return err
+			}
 		}
 	}
 	accounts, err := w.Pages.Accounts(ctx, item.Consent.ID)
@@ -67,15 +103,6 @@ func (w *batchWork) eachStream(ctx context.Context, item *persist.Item, f func(f
 		}
 	}
 	return nil
-}
-
-func (w *batchWork) hasDataset(d finance.Dataset) bool {
-	for _, has := range w.batch.Datasets {
-		if has == d {
-			return true
-		}
-	}
-	return false
 }
 
 // span names the window of a backfill, whose streams have cursors of their own.

@@ -114,7 +114,7 @@ func (w *batchWork) workConsent(ctx context.Context, items []persist.Item) error
 		if w.stopped() {
 			return nil
 		}
-		decision, err := w.workItem(ctx, &items[i])
+		decision, err := w.workItem(ctx, &items[i], items)
 		if errors.Is(err, errLeft) || errors.Is(err, errParked) {
 			return nil
 		}
@@ -124,6 +124,7 @@ func (w *batchWork) workConsent(ctx context.Context, items []persist.Item) error
 		if err := w.decide(ctx, &items[i], decision); err != nil {
 			return err
 		}
+		items[i].Outcome, items[i].Class, items[i].Reason = decision.Outcome, decision.Class, decision.Reason
 	}
 	return nil
 }
@@ -134,12 +135,21 @@ func (w *batchWork) decide(ctx context.Context, item *persist.Item, d persist.De
 		return err
 	}
 	event := w.log.Debug()
-	if d.Outcome == finance.Failed || d.Outcome == finance.Partial || d.Outcome == finance.Excused {
+	switch d.Outcome {
+	case finance.Failed:
 		event = w.log.Warn()
+	case finance.Partial, finance.Excused:
+		event = w.log.Info()
 	}
 	event.Int64("consent", item.Consent.ID).Str("dataset", string(item.Dataset)).Str("outcome", string(d.Outcome)).
-		Str("class", string(d.Class)).Str("reason", d.Reason).Str("correlation_id", d.Correlation).
-		Stringer("request_id", d.Call).Msg("item decided")
+		Str("class", string(d.Class)).Str("reason", d.Reason)
+	if d.Correlation != "" {
+		event.Str("correlation_id", d.Correlation)
+	}
+	if !d.Call.IsZero() {
+		event.Stringer("request_id", d.Call)
+	}
+	event.Msg("item decided")
 	return nil
 }
 

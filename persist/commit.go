@@ -18,7 +18,7 @@ const beginCommit = `BEGIN;
 SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;
 SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;
 SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s';
-SET LOCAL idle_in_transaction_session_timeout = '30s'`
+SET LOCAL idle_in_transaction_session_timeout = '10s'`
 
 // attempt is one transaction over a group's pages, in this order:
 //

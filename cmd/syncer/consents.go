@@ -54,7 +54,7 @@ func (a *app) listConsents(ctx context.Context, h *house, f persist.ConsentFilte
 	if err != nil {
 		return err
 	}
-	t := newTable(">id", "~connection", "~external id", "status", "valid until")
+	t := newTable(">id", "~connection", "~~external id", "status", "until")
 	for _, c := range list {
 		if a.json {
 			if err := a.line(toConsentJSON(c)); err != nil {
@@ -62,7 +62,11 @@ func (a *app) listConsents(ctx context.Context, h *house, f persist.ConsentFilte
 			}
 			continue
 		}
-		t.add(c.ID, c.Connection, c.ExternalID, c.Status, until(c))
+		until := "open-ended"
+		if !c.ValidUntil.IsZero() {
+			until = c.ValidUntil.UTC().Format(time.DateOnly)
+		}
+		t.add(c.ID, c.Connection, c.ExternalID, c.Status, until)
 	}
 	t.write(a.out)
 	switch {
@@ -72,13 +76,6 @@ func (a *app) listConsents(ctx context.Context, h *house, f persist.ConsentFilte
 		a.hint("More: --after %d", list[len(list)-1].ID)
 	}
 	return nil
-}
-
-func until(c finance.Consent) string {
-	if c.ValidUntil.IsZero() {
-		return "open-ended"
-	}
-	return c.ValidUntil.UTC().Format("2006-01-02 15:04Z")
 }
 
 type consentJSON struct {
@@ -168,7 +165,10 @@ func (a *app) showConsent(ctx context.Context, h *house, c finance.Consent) erro
 		}
 		return a.document(j)
 	}
-	subject, reads, use := "not known", "no bound", "many"
+	subject, reads, use, until := "not known", "no bound", "many", "open-ended"
+	if !c.ValidUntil.IsZero() {
+		until = clock(c.ValidUntil)
+	}
 	if c.Subject.Known() {
 		subject = "known (keyed hash)"
 	}
@@ -181,7 +181,7 @@ func (a *app) showConsent(ctx context.Context, h *house, c finance.Consent) erro
 	writeFields(a.out, [][2]string{
 		{"consent", strconv.FormatInt(c.ID, 10)}, {"connection", c.Connection}, {"external id", c.ExternalID}, {"status", string(c.Status)},
 		{"subject", subject}, {"scopes", strings.Join(c.Scopes, " ")}, {"purpose", c.Purpose}, {"valid from", clock(c.ValidFrom)},
-		{"valid until", until(c)}, {"uses", use}, {"reads a day", reads},
+		{"valid until", until}, {"uses", use}, {"reads a day", reads},
 	})
 	for i, e := range history {
 		if i == 0 {

@@ -23,8 +23,9 @@ func (a *app) consentsImportCommand() *cobra.Command {
 			"Only external_id, the provider's id of the consent, is required. scopes are separated by spaces; a time\n" +
 			"is a day (in UTC; valid_until means its end) or RFC 3339. A line that can't be imported is named with\n" +
 			"the reason; the others are imported together, all or none. A consent that is known already is updated.\n" +
-			"The exit code is 1 if a line was refused. National ids are kept as keyed hashes.",
-		Example: "  syncer consents import consents.csv --connection ng-prod\n  generate | syncer consents import - --connection sbanken --keep-national-ids",
+			"The exit code is 1 if a line was refused. National ids are kept as keyed hashes,\n" +
+			"and sealed beside them only where the provider's calls must carry them.",
+		Example: "  syncer consents import consents.csv --connection ng-prod\n  generate | syncer consents import - --connection sbanken",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if connection == "" {
@@ -34,14 +35,20 @@ func (a *app) consentsImportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for i := range file.good {
-				file.good[i].KeepPlain = keep && file.good[i].NationalID != ""
-			}
-			return a.look(cmd.Context(), func(h *house) error { return a.importConsents(cmd.Context(), h, connection, args[0], file) })
+			return a.look(cmd.Context(), func(h *house) error {
+				provider, err := h.provider(connection)
+				if err != nil {
+					return err
+				}
+				for i := range file.good {
+					file.good[i].KeepPlain = (keep || provider.SubjectInCalls) && file.good[i].NationalID != ""
+				}
+				return a.importConsents(cmd.Context(), h, connection, args[0], file)
+			})
 		},
 	}
 	c.Flags().StringVar(&connection, "connection", "", "the connection that the consents are for")
-	c.Flags().BoolVar(&keep, "keep-national-ids", false, "keep the national ids too, sealed: for a provider whose calls must carry them")
+	c.Flags().BoolVar(&keep, "keep-national-ids", false, "keep the national ids too, sealed, although the provider's calls don't carry them")
 	_ = c.RegisterFlagCompletionFunc("connection", a.connectionNames)
 	return c
 }

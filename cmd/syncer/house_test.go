@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"export":              {"jobs", "persist", "finance"},
 }
 
-type listed struct {
+type listedPackage struct {
 	ImportPath string
 	Imports    []string
 	GoFiles    []string
@@ -88,15 +88,15 @@ func contains(allowed []string, to string) bool {
 	return false
 }
 
-func list(t *testing.T) []listed {
+func list(t *testing.T) []listedPackage {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,GoFiles", "syncer/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	var all []listed
+	var all []listedPackage
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p listed
+		var p listedPackage
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {

@@ -12,7 +12,7 @@ import (
 type column struct {
 	name  string
 	right bool // numbers
-	flex  bool // is cut when the row is wider than the screen; --json has it whole
+	flex  int  // may be cut when the row is wider than the screen, 1 before 2; 0: never. --json has it whole
 }
 
 // table is rows under a head, no wider than the screen.
@@ -22,11 +22,13 @@ type table struct {
 	rows    [][]string
 }
 
-// newTable takes the columns' names: ">name" is aligned to the right, "~name" is cut when there is no room.
+// newTable takes the columns' names: ">name" is aligned to the right, "~name" is cut when there is no room, "~~name"
+// only when that is not enough.
 func newTable(names ...string) *table {
 	t := &table{}
 	for _, n := range names {
-		t.columns = append(t.columns, column{name: strings.TrimLeft(n, ">~"), right: n[0] == '>', flex: n[0] == '~'})
+		name := strings.TrimLeft(n, ">~")
+		t.columns = append(t.columns, column{name: name, right: n[0] == '>', flex: strings.Count(n[:len(n)-len(name)], "~")})
 	}
 	return t
 }
@@ -73,27 +75,32 @@ func (t *table) write(w io.Writer) {
 // widths gives each column what it needs, and takes what is too much from the widest of those that may be cut.
 func (t *table) widths(rows [][]string) []int {
 	widths := make([]int, len(t.columns))
-	total := utf8.RuneCountInString(t.indent) + gap*(len(widths)-1)
+	excess := utf8.RuneCountInString(t.indent) + gap*(len(widths)-1) - screenWidth
 	for i := range widths {
 		for _, row := range rows {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
-		total += widths[i]
+		excess += widths[i]
 	}
-	for ; total > screenWidth; total-- {
+	for flex := 1; flex <= 2 && excess > 0; {
 		widest := -1
 		for i, c := range t.columns {
-			if c.flex && (widest < 0 || widths[i] > widths[widest]) {
+			if c.flex == flex && widths[i] > leastWidth && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
-		if widest < 0 || widths[widest] <= 4 {
-			break
+		if widest < 0 {
+			flex++
+			continue
 		}
 		widths[widest]--
+		excess--
 	}
 	return widths
 }
+
+// leastWidth is what is left of a column that is cut: less would tell nothing.
+const leastWidth = 6
 
 // writeFields prints names and values below each other. One without a value is left out.
 func writeFields(w io.Writer, fields [][2]string) {

@@ -43,8 +43,10 @@ func Provider() fetch.Provider {
 		Name:     "sbanken",
 		Title:    "Sbanken",
 		Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
-		Settings: func() any { return &Settings{APIVersion: 2, CustomerHeader: "auto", PageLength: 1000} },
-		Open:     open,
+		// a client of many customers names one in the header customerId
+		SubjectInCalls: true,
+		Settings:       func() any { return &Settings{APIVersion: 2, CustomerHeader: "auto", PageLength: 1000} },
+		Open:           open,
 	}
 }
 

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/sandbox/norskgjeld"
+	"syncer/sandbox/sbanken"
+)
+
+// The points of a batch's life at which TestResume kills, each again and again: after the claim, before anything is
+// written, at every step of the commit, before and after COMMIT, and where items and batches are decided.
+var killPoints = []string{
+	"s0.claimed", "s8.decoded", "s9.begin", "s13.cursor", "s10.copied", "s11.pages", "s12.items",
+	"s14.before", "s14.after", "s12.decide", "s14.finish",
+}
+
+// stepEnv makes a process of the lab act at a step: "kill s14.before 3" kills it at the third time it gets there.
+const stepEnv = "SYNCER_TEST_STEP"
+
+// small is the world of the resume tests: enough pages that a kill falls between them.
+func small(t testing.TB) *lab {
+	l := newLab(t, labOptions{
+		NG:        norskgjeld.Options{Consents: 60, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
+		Bank:      sbanken.Options{Customers: 12, Transactions: 60, Twins: true},
+		BatchSize: 6,
+	})
+	l.importNG("ng1", 0, 60)
+	l.importBank("bank1", 0, 12)
+	return l
+}
+
+// undisturbed is what the tables hold after both jobs ran in peace.
+func undisturbed(t testing.TB) map[string][]string {
+	l := small(t)
+	for _, job := range []string{"debt1", "money1"} {
+		if out, code := l.syncer("run", job); code != 0 {
+			t.Fatalf("undisturbed run of %s: exit code %d\n%s", job, code, out)
+		}
+	}
+	return content(t, l.db)
+}
+
+// TestResume kills the real program at least fifty times, at the named points of the commit path and at random
+// instants, starts it again each time, and finds the tables equal to those of an undisturbed run.
+func TestResume(t *testing.T) {
+	want := undisturbed(t)
+	if len(want["transactions"]) < 500 || len(want["debts"]) < 50 {
+		t.Fatalf("the undisturbed run brought too little to prove anything: %d transactions, %d debts", len(want["transactions"]), len(want["debts"]))
+	}
+	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
+	for kills := 0; kills < 50; {
+		l := small(t)
+		kills += killOften(t, l, random)
+		if diff := cmp.Diff(want, content(t, l.db)); diff != "" {
+			t.Fatalf("the tables differ from an undisturbed run (-undisturbed +killed):\n%.4000s", diff)
+		}
+		l.verify()
+		t.Logf("%d kills so far, %d arrivals at this sandbox", kills, l.kit.Journal.Arrivals())
+	}
+}
+
+// killOften runs both jobs to their ends, killing the process on the way as often as it lets itself be killed: two
+// times of three at a named point, else at a random instant.
+func killOften(t *testing.T, l *lab, random *rand.Rand) (kills int) {
+	for _, job := range []string{"debt1", "money1"} {
+		for round := range 40 {
+			env := []string{fmt.Sprintf("%s=kill %s %d", stepEnv, killPoints[round%len(killPoints)], 1+round/len(killPoints))}
+			if round%3 == 2 {
+				env = nil
+			}
+			p := l.start(env, "run", job)
+			if env == nil {
+				select {
+				case <-p.ended:
+				case <-time.After(time.Duration(100+random.IntN(900)) * time.Millisecond):
+					_ = p.Process.Kill()
+				}
+			}
+			<-p.ended
+			if p.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+				kills++
+			} else if p.ProcessState.Success() {
+				break // the run is complete: there is nothing left to kill
+			}
+		}
+		if out, code := l.syncer("run", job); code != 0 {
+			t.Fatalf("the last run of %s: exit code %d\n%s", job, code, out)
+		}
+	}
+	return kills
+}
+
+// TestSleeperIsFencedOff stops a worker with SIGSTOP in the middle of its work, lets another take over and finish,
+// and wakes it: it must write nothing.
+func TestSleeperIsFencedOff(t *testing.T) {
+	want := undisturbed(t)
+	for _, point := range []string{"s8.decoded", "s12.decide", "s14.after"} {
+		t.Run(point, func(t *testing.T) {
+			l := small(t)
+			sleeper := l.start([]string{stepEnv + "=stop " + point + " 3"}, "run", "money1")
+			waitForState(t, sleeper, 'T')
+			if out, code := l.syncer("run", "money1"); code != 0 {
+				t.Fatalf("the successor: exit code %d\n%s", code, out)
+			}
+			calls, before := l.number("SELECT count(*) FROM calls"), l.kit.Journal.Arrivals()
+			tables := content(t, l.db)
+			if err := sleeper.Process.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			<-sleeper.ended
+			if diff := cmp.Diff(tables, content(t, l.db)); diff != "" {
+				t.Errorf("the sleeper wrote records:\n%.2000s", diff)
+			}
+			if after := l.number("SELECT count(*) FROM calls"); after != calls {
+				t.Errorf("the sleeper wrote %d calls", after-calls)
+			}
+			if after := l.kit.Journal.Arrivals(); after != before {
+				t.Errorf("the sleeper sent %d calls", after-before)
+			}
+			for _, table := range []string{"accounts", "balances", "transactions"} {
+				if diff := cmp.Diff(want[table], tables[table]); diff != "" {
+					t.Errorf("%s differ from an undisturbed run:\n%.2000s", table, diff)
+				}
+			}
+			l.verify()
+		})
+	}
+}
