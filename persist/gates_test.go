@@ -1,0 +1,115 @@
+package persist_test
+
+import (
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"syncer/finance"
+)
+
+func pauseOf(d time.Duration, reason string) finance.Pause {
+	call := newCall(debtStream(1))
+	call.Class, call.Status, call.RetryAfter = finance.Throttled, 429, d
+	return finance.Pause{Bucket: "bank", For: d, Reason: reason, Call: call}
+}
+
+func gate(t *testing.T, h *house) time.Duration {
+	t.Helper()
+	d, err := h.Gate(t.Context(), "bank")
+	must(t, err)
+	return d
+}
+
+// I4: a gate is only ever closed for longer.
+func TestPauseNeverShortens(t *testing.T) {
+	h := newHouse(t)
+	if d := gate(t, h); d > 0 {
+		t.Fatalf("a gate that was never closed is closed for %v", d)
+	}
+	for _, step := range []struct {
+		pause, atLeast time.Duration
+		reason         string
+	}{
+		{time.Minute, 59 * time.Second, "first"},
+		{time.Second, 59 * time.Second, "first"},
+		{0, 59 * time.Second, "first"},
+		{-time.Hour, 59 * time.Second, "first"},
+		{time.Hour, 59 * time.Minute, "second"},
+		{math.MaxInt64, 99 * 365 * 24 * time.Hour, "third"},
+	} {
+		must(t, h.Pause(t.Context(), pauseOf(step.pause, step.reason)))
+		if d := gate(t, h); d < step.atLeast {
+			t.Errorf("after a pause of %v the gate is closed for %v, want at least %v", step.pause, d, step.atLeast)
+		}
+		if a := admit(t, h.Store, ask(10)); a.Reason != step.reason && step.pause > time.Second {
+			t.Errorf("after a pause of %v the reason is %q, want %q", step.pause, a.Reason, step.reason)
+		}
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM pauses p JOIN calls c ON c.id = p.call_id AND c.class = 'throttled'"); n != 6 {
+		t.Errorf("%d pauses stand with their calls, want 6", n)
+	}
+}
+
+// Those who waited for the gate are spread by the rate from its end on, not sent together at that instant.
+func TestSlotsBeginWhereThePauseEnds(t *testing.T) {
+	h := newHouse(t)
+	admit(t, h.Store, ask(10))
+	must(t, h.Pause(t.Context(), pauseOf(time.Hour, "retry-after")))
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM gates WHERE next_slot = not_before AND not_before > now() + interval '59 minutes'"); n != 1 {
+		t.Error("the next slot does not begin with the end of the pause")
+	}
+	h.exec(t, "UPDATE gates SET not_before = clock_timestamp(), next_slot = clock_timestamp() + interval '1 minute'")
+	if a := admit(t, h.Store, ask(10)); a.Gate != 0 || a.SendIn < 59*time.Second {
+		t.Errorf("an open gate with slots given out until a minute ahead: %+v", a)
+	}
+}
+
+func TestPausesOfManyProcessesKeepTheLongest(t *testing.T) {
+	h := newHouse(t)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		s := h.sibling(t, time.Hour)
+		wg.Go(func() {
+			if err := s.Pause(t.Context(), pauseOf(time.Duration(i)*time.Minute, "retry-after")); err != nil {
+				t.Error(err)
+			}
+			if _, err := s.Admit(t.Context(), ask(100)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if d := gate(t, h); d < 18*time.Minute || d > 19*time.Minute {
+		t.Errorf("the gate is closed for %v, want that of the longest pause", d)
+	}
+}
+
+func TestGateAtInfinity(t *testing.T) {
+	h := newHouse(t)
+	h.exec(t, "INSERT INTO gates (bucket, connection, not_before) VALUES ('bank', 'bank', 'infinity')")
+	if d := gate(t, h); d < 50*365*24*time.Hour {
+		t.Errorf("a gate closed for ever is closed for %v", d)
+	}
+	if a := admit(t, h.Store, ask(1)); a.Gate < 50*365*24*time.Hour {
+		t.Errorf("a gate closed for ever admits: %+v", a)
+	}
+}
+
+func TestRecordTwiceIsOnce(t *testing.T) {
+	h := newHouse(t)
+	a, b := newCall(debtStream(1)), newCall(debtStream(2))
+	b.Reason, b.Correlation, b.Status = "a \x00 and \xff", "c\x00", 0
+	must(t, h.Record(t.Context(), a, b))
+	must(t, h.Record(t.Context(), a))
+	durable := newCall(debtStream(3))
+	durable.Durable = true
+	must(t, h.Record(t.Context(), durable))
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM calls"); n != 2 {
+		t.Errorf("%d calls, want 2", n)
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM calls WHERE status IS NULL AND correlation_id = 'c'"); n != 1 {
+		t.Error("the call without an answer is not as it should be")
+	}
+}

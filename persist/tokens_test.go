@@ -1,0 +1,99 @@
+package persist_test
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/finance"
+	"syncer/persist"
+)
+
+const tokenKey = "bank accounts.read"
+
+func TestTokenIsSharedAndSealed(t *testing.T) {
+	h := newHouse(t)
+	other := h.sibling(t, time.Hour)
+	if _, ok, err := other.LoadToken(t.Context(), tokenKey); ok || err != nil {
+		t.Fatalf("a token that was never saved: ok %v, %v", ok, err)
+	}
+	now := time.Now().UTC().Round(0)
+	want := finance.Token{AccessToken: "canary-token", Type: "Bearer", Expiry: now.Add(time.Hour), RefreshAt: now.Add(50 * time.Minute)}
+	must(t, h.SaveToken(t.Context(), tokenKey, want))
+	got, ok, err := other.LoadToken(t.Context(), tokenKey)
+	must(t, err)
+	if !ok || got.AccessToken != want.AccessToken {
+		t.Errorf("loaded ok %v", ok)
+	}
+	if diff := cmp.Diff([]time.Time{want.Expiry, want.RefreshAt}, []time.Time{got.Expiry, got.RefreshAt}); diff != "" {
+		t.Error(diff)
+	}
+	var sealed []byte
+	must(t, h.pool.QueryRow(t.Context(), "SELECT sealed FROM tokens").Scan(&sealed))
+	if bytes.Contains(sealed, []byte("canary")) {
+		t.Error("the token lies open in the table")
+	}
+	// Moved to another key it can't be opened: it was sealed for its own.
+	h.exec(t, "INSERT INTO tokens (key, sealed) VALUES ('bank payments', $1)", sealed)
+	if _, ok, err := other.LoadToken(t.Context(), "bank payments"); ok || err != nil {
+		t.Errorf("a token moved to another key: ok %v, %v", ok, err)
+	}
+}
+
+func TestDropTokenSparesANewerOne(t *testing.T) {
+	h := newHouse(t)
+	must(t, h.SaveToken(t.Context(), tokenKey, finance.Token{AccessToken: "new"}))
+	for _, step := range []struct {
+		drop string
+		left bool
+	}{{"old", true}, {"new", false}, {"new", false}} {
+		must(t, h.DropToken(t.Context(), tokenKey, step.drop))
+		if _, ok, err := h.LoadToken(t.Context(), tokenKey); ok != step.left || err != nil {
+			t.Errorf("after dropping %q: ok %v, %v", step.drop, ok, err)
+		}
+	}
+}
+
+// I7: one right to refresh in all processes and goroutines, and it comes back in each of the four ways.
+func TestTokenLock(t *testing.T) {
+	h := newHouse(t)
+	stores := []*persist.Store{h.Store, h.sibling(t, time.Hour), h.sibling(t, time.Hour)}
+	contend := func(d time.Duration) (winner int) {
+		t.Helper()
+		var won, who atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() {
+				got, err := stores[i%3].LockToken(t.Context(), tokenKey, d)
+				if err != nil {
+					t.Error(err)
+				}
+				if got {
+					won.Add(1)
+					who.Store(int32(i % 3))
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			t.Fatalf("%d askers hold the right, want 1", won.Load())
+		}
+		return int(who.Load())
+	}
+	winner := contend(time.Hour)
+	must(t, stores[(winner+1)%3].UnlockToken(t.Context(), tokenKey))
+	must(t, stores[(winner+1)%3].SaveToken(t.Context(), tokenKey, finance.Token{AccessToken: "late"}))
+	if got, _ := stores[winner].LockToken(t.Context(), tokenKey, time.Hour); got {
+		t.Fatal("a process gave back a right that was another's")
+	}
+	must(t, stores[winner].UnlockToken(t.Context(), tokenKey))
+	winner = contend(time.Hour)
+	must(t, stores[winner].SaveToken(t.Context(), tokenKey, finance.Token{AccessToken: "a"}))
+	contend(time.Hour)
+	h.exec(t, "UPDATE tokens SET refreshing_until = clock_timestamp()") // the holder died and its time is over
+	contend(time.Hour)
+}
