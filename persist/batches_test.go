@@ -1,0 +1,255 @@
+package persist_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"syncer/finance"
+	"syncer/persist"
+)
+
+// I6: of many claimers one wins, and nobody else while it lives.
+func TestOneClaimerWins(t *testing.T) {
+	h := newHouse(t)
+	h.consents(t, 1)
+	_, batches := h.plan(t, 10)
+	won := make(chan persist.Claimed, 20)
+	var wg sync.WaitGroup
+	for range 20 {
+		s := h.sibling(t, time.Hour)
+		wg.Go(func() {
+			c, ok, err := s.Claim(t.Context(), batches[0])
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				won <- c
+			}
+		})
+	}
+	wg.Wait()
+	close(won)
+	if len(won) != 1 {
+		t.Fatalf("%d claimers won, want 1", len(won))
+	}
+	c := <-won
+	if c.Fence != 1 || c.Claims != 1 || c.Job != "nightly" || c.Connection != "bank" || c.Kind != persist.Manual ||
+		len(c.Datasets) != 1 || c.Datasets[0] != finance.Debts || !c.WindowFrom.IsZero() {
+		t.Errorf("claimed %+v", c)
+	}
+}
+
+// W3: a worker that slept through its lease writes nothing any more, whatever it tries.
+func TestSleeperIsFencedOff(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	id := h.consents(t, 1)[0]
+	_, batches := h.plan(t, 10)
+	b := batches[0]
+	sleeper := h.sibling(t, time.Microsecond)
+	old := claim(t, sleeper, b)
+	fresh := claim(t, h.Store, b)
+	if fresh.Fence != old.Fence+1 || fresh.Claims != 2 {
+		t.Fatalf("taken over as %+v", fresh)
+	}
+	before := queryAll(t, h.pool, "SELECT b::text, i::text FROM batches b, items i")
+	for name, try := range map[string]func() error{
+		"start":   func() error { return sleeper.StartItem(ctx, b, old.Fence, id, finance.Debts) },
+		"decide":  func() error { return sleeper.DecideItem(ctx, b, old.Fence, id, finance.Debts, decision(finance.Rows)) },
+		"park":    func() error { return sleeper.Park(ctx, b, old.Fence, time.Hour, "x") },
+		"release": func() error { return sleeper.Release(ctx, b, old.Fence) },
+		"finish":  func() error { return sleeper.Finish(ctx, b, old.Fence) },
+	} {
+		if err := try(); !errors.Is(err, persist.ErrFenced) {
+			t.Errorf("%s: %v, want ErrFenced", name, err)
+		}
+	}
+	if after := queryAll(t, h.pool, "SELECT b::text, i::text FROM batches b, items i"); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("the sleeper wrote:\n%v\n%v", before, after)
+	}
+}
+
+func TestDueAreFreeBatches(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	h.consents(t, 6)
+	_, batches := h.plan(t, 1)
+	dead := h.sibling(t, time.Microsecond)
+	claim(t, dead, batches[0])              // its holder died: due
+	claim(t, h.Store, batches[1])           // held
+	parked := claim(t, h.Store, batches[2]) // parked for an hour
+	woken := claim(t, h.Store, batches[3])  // parked until now: due
+	h.work(t, batches[4], finance.Rows)     // done
+	must(t, h.Park(ctx, batches[2], parked.Fence, time.Hour, "retry-after"))
+	must(t, h.Park(ctx, batches[3], woken.Fence, 0, "retry-after"))
+	due, err := h.Due(ctx, []string{"nightly"}, 10)
+	must(t, err)
+	got := map[int64]bool{}
+	for _, d := range due {
+		got[d.ID] = true
+	}
+	for i, want := range []bool{true, false, false, true, false, true} {
+		if got[batches[i]] != want {
+			t.Errorf("batch %d: due %v, want %v", i, got[batches[i]], want)
+		}
+	}
+	for i, want := range []bool{true, false, false, true, false, true} {
+		if _, ok, err := h.sibling(t, time.Hour).Claim(ctx, batches[i]); ok != want || err != nil {
+			t.Errorf("batch %d: claimed %v, want %v (%v)", i, ok, want, err)
+		}
+	}
+	if due, _ := h.Due(ctx, []string{"another"}, 10); len(due) != 0 {
+		t.Errorf("batches of a job that was not asked for: %v", due)
+	}
+}
+
+func TestLeavingFreesWhatIsHeld(t *testing.T) {
+	h := newHouse(t)
+	h.consents(t, 1)
+	_, batches := h.plan(t, 1)
+	leaver := h.sibling(t, time.Hour)
+	claim(t, leaver, batches[0])
+	must(t, leaver.Leave(t.Context()))
+	claim(t, h.Store, batches[0])
+}
+
+// O6: a batch that kills its workers is given up; one that only loses them while it gets on is not.
+func TestPoisonedBatch(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	ids := h.consents(t, 8)
+	run, batches := h.plan(t, 8)
+	b := batches[0]
+	die := func() persist.Claimed { return claim(t, h.sibling(t, time.Microsecond), b) }
+	c := die()
+	for want := 1; want <= 2; want++ { // two die without progress
+		if c = die(); c.Lost != want || c.Poisoned {
+			t.Fatalf("%+v, want lost %d", c, want)
+		}
+	}
+	must(t, h.DecideItem(ctx, b, c.Fence, ids[0], finance.Debts, decision(finance.Rows)))
+	if c = die(); c.Lost != 0 {
+		t.Fatalf("an item was decided: %+v", c)
+	}
+	for range 2 {
+		c = die()
+	}
+	h.exec(t, "INSERT INTO cursors (consent_id, dataset, position, mid_pass, run_id) VALUES ($1, 'debt', 'p2', true, $2)", ids[1], run.ID)
+	if c = die(); c.Lost != 0 {
+		t.Fatalf("a page was committed: %+v", c)
+	}
+	for range 2 {
+		c = die()
+	}
+	must(t, h.Release(ctx, b, c.Fence)) // given back in order: whatever it was, it did not kill this one
+	if c = die(); c.Lost != 0 {
+		t.Fatalf("it was released: %+v", c)
+	}
+	for range 3 {
+		c = die()
+	}
+	if !c.Poisoned || c.Lost != 3 {
+		t.Fatalf("after three deaths in a row: %+v", c)
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM items WHERE outcome = 'failed' AND class = 'poisoned' AND reason <> ''"); n != 7 {
+		t.Errorf("%d items failed, want the 7 undecided", n)
+	}
+	if v, settled, err := h.Settle(ctx, run.ID); v != persist.VerdictPartial || !settled || err != nil {
+		t.Errorf("settled %v as %q, %v", settled, v, err)
+	}
+}
+
+func TestItemsInWorkingOrder(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	ids := h.consents(t, 2, func(c *persist.ConsentImport) {
+		c.NationalID, c.KeepPlain, c.Scopes, c.ReadsPerDay, c.SingleUse = "29868099311", true, []string{"a", "b"}, 4, true
+	})
+	_, batches := h.plan(t, 10, finance.Debts, finance.Transactions, finance.Accounts)
+	c := claim(t, h.Store, batches[0])
+	must(t, h.StartItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts))
+	must(t, h.StartItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts))
+	must(t, h.DecideItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts, decision(finance.Failed)))
+	must(t, h.DecideItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts, decision(finance.Rows))) // the first word stands
+	items, err := h.Items(ctx, batches[0])
+	must(t, err)
+	if len(items) != 6 {
+		t.Fatalf("%d items, want 6", len(items))
+	}
+	for i, item := range items {
+		if item.Consent.ID != ids[i/3] || item.Dataset.Rank() != i%3 {
+			t.Errorf("item %d is %s of consent %d", i, item.Dataset, item.Consent.ID)
+		}
+		plain, _ := item.Consent.Subject.Reveal()
+		if plain != "29868099311" || !item.Consent.Subject.Is("29868099311") || item.Consent.Subject.Is("14842249091") {
+			t.Error("the subject is not the one that was imported")
+		}
+		if len(item.Consent.Scopes) != 2 || item.Consent.ReadsPerDay != 4 || !item.Consent.SingleUse || !item.Consent.ValidUntil.IsZero() {
+			t.Errorf("consent %+v", item.Consent)
+		}
+	}
+	if i := items[0]; i.Attempts != 2 || i.Outcome != finance.Failed || i.Class != finance.Rejected || i.Reason == "" ||
+		i.StartedAt.IsZero() || i.FinishedAt.IsZero() {
+		t.Errorf("the decided item is %+v", i)
+	}
+	if i := items[1]; i.Outcome != "" || !i.StartedAt.IsZero() {
+		t.Errorf("the next item is %+v", i)
+	}
+	if err := h.Finish(ctx, batches[0], c.Fence); !errors.Is(err, persist.ErrUndecided) {
+		t.Errorf("finish with open items: %v", err)
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM batches WHERE state = 'done'"); n != 0 {
+		t.Error("a batch with open items is done")
+	}
+}
+
+func TestDecideItemsIsAllOrNothing(t *testing.T) {
+	h := newHouse(t)
+	ids := h.consents(t, 2)
+	_, batches := h.plan(t, 10)
+	c := claim(t, h.Store, batches[0])
+	bad := persist.Decision{Outcome: finance.Failed} // without a reason
+	err := h.DecideItems(t.Context(), batches[0], c.Fence, []persist.Decided{
+		{Consent: ids[0], Dataset: finance.Debts, Decision: decision(finance.Rows)},
+		{Consent: ids[1], Dataset: finance.Debts, Decision: bad}})
+	if err == nil {
+		t.Error("an item failed without a reason")
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM items WHERE outcome IS NOT NULL"); n != 0 {
+		t.Error("half of the decisions were kept")
+	}
+}
+
+func TestWorkersAreSeen(t *testing.T) {
+	h := newHouse(t)
+	h.sibling(t, time.Microsecond)
+	list, err := h.Workers(t.Context())
+	must(t, err)
+	alive := 0
+	for _, w := range list {
+		if w.Alive {
+			alive++
+		}
+	}
+	if len(list) != 2 || alive != 1 {
+		t.Errorf("%d workers, %d alive; want 2 and 1", len(list), alive)
+	}
+}
+
+func TestScheduleNeverGoesBack(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	if _, ok, err := h.Considered(ctx, "nightly"); ok || err != nil {
+		t.Errorf("a job never seen: %v, %v", ok, err)
+	}
+	at := time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC)
+	for _, to := range []time.Time{at, at.Add(-time.Hour), at.Add(-time.Nanosecond)} {
+		must(t, h.AdvanceSchedule(ctx, "nightly", to))
+		if got, ok, err := h.Considered(ctx, "nightly"); !got.Equal(at) || !ok || err != nil {
+			t.Errorf("advanced to %v: considered %v, %v, %v", to, got, ok, err)
+		}
+	}
+}
