@@ -71,7 +71,7 @@ func (c *check) fail(what string, err error) {
 }
 
 // checkName is how wide the names of checks are.
-const checkName = 24
+const checkName = 28
 
 func (c *check) tell(what, state, detail string) {
 	if c.app.json {

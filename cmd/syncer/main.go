@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	_ "time/tzdata" // a container from scratch has no time zones of its own
 )
 
@@ -22,8 +23,13 @@ func program(step func(string)) int {
 	go func() {
 		<-signals
 		leave(errInterrupted)
-		<-signals
-		os.Exit(exitError) // nothing is tidied up: what is committed is safe, and the rest is begun anew
+		first := time.Now()
+		for range signals {
+			// timeout(1) and some supervisors deliver one signal twice, to the process and to its group.
+			if time.Since(first) > 300*time.Millisecond {
+				os.Exit(exitError) // nothing is tidied up: what is committed is safe, and the rest is begun anew
+			}
+		}
 	}()
 	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.LookupEnv)
 	a.step = step

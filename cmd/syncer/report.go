@@ -22,7 +22,7 @@ func writeReport(w io.Writer, p paint, r persist.Report) {
 }
 
 func writeReportHead(w io.Writer, p paint, r persist.Report) {
-	fmt.Fprintf(w, "%s  %s\n", p.bold(fmt.Sprintf("Run %d", r.Run.ID)+" "+printable(r.Run.Job)), p.state(r))
+	fmt.Fprintf(w, "%s  %s\n", p.bold(fmt.Sprintf("Run %d %s", r.Run.ID, shorten(printable(r.Run.Job), 44))), p.state(r))
 	about := []string{string(r.Run.Kind) + " for " + clock(r.Run.ScheduledFor), "over " + r.Run.Connection}
 	if !r.Run.WindowFrom.IsZero() {
 		about = append(about, fmt.Sprintf("days %s to %s", r.Run.WindowFrom, r.Run.WindowTo))
@@ -58,7 +58,7 @@ func runState(r persist.Report) string {
 	switch {
 	case r.Run.Verdict != "":
 		return string(r.Run.Verdict)
-	case r.Running:
+	case r.Batches.Working > 0:
 		return "running"
 	case !r.ParkedUntil.IsZero():
 		return "parked"
@@ -145,7 +145,7 @@ func writeIncomplete(w io.Writer, p paint, r persist.Report) {
 	listed := r.NotComplete[:min(len(r.NotComplete), listedItems)]
 	title := "Not complete: " + count(all, "item")
 	if len(listed) < all {
-		title += fmt.Sprintf(", of which %d are listed (all: syncer runs show %d --json)", len(listed), r.Run.ID)
+		title += fmt.Sprintf(", here %d of them (all: syncer runs show %d --json)", len(listed), r.Run.ID)
 	}
 	fmt.Fprintf(w, "\n%s\n", p.bold(title))
 	for _, item := range listed {

@@ -75,7 +75,7 @@ func serving(ctx, life context.Context, engine *jobs.Engine, listener net.Listen
 		log.Error().Err(failed).Msg("serving ended by itself")
 	}
 	cancel()
-	log.Info().Dur("at_most", engine.Drain).Msg("leaving: the pages in hand are finished first")
+	log.Info().Str("at_most", engine.Drain.String()).Msg("leaving: the pages in hand are finished first")
 	err := engine.Stop(life)
 	within, done := context.WithTimeout(life, 5*time.Second)
 	defer done()

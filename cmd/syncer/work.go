@@ -49,6 +49,6 @@ func (a *app) work(ctx context.Context, only []string) error {
 	}
 	h.opt.Log.Info().Strs("jobs", only).Msg("working")
 	<-ctx.Done()
-	h.opt.Log.Info().Dur("at_most", engine.Drain).Msg("leaving: the pages in hand are finished first")
+	h.opt.Log.Info().Str("at_most", engine.Drain.String()).Msg("leaving: the pages in hand are finished first")
 	return engine.Stop(life)
 }
