@@ -94,11 +94,13 @@ func (s *Store) Unsettled(ctx context.Context) ([]int64, error) {
 	return ids, nil
 }
 
-// verdictOf computes a verdict from the effective outcomes of a root run's items, or from a run's own.
+// verdictOf computes the verdict of run $1 from the effective outcomes of a root run's items, or from a run's own.
 //
+// partial, whatever else: fewer items are there than planning wrote.
 // failed: there were items and every one that is not excused failed. complete: each is rows, empty or excused with a
 // reason. partial: everything between. A run without items is complete: there was nothing to bring.
-const verdictOf = `SELECT CASE WHEN count(*) FILTER (WHERE outcome = 'failed') > 0
+const verdictOf = `SELECT CASE WHEN count(*) < (SELECT expected FROM runs WHERE id = $1) THEN 'partial'
+	WHEN count(*) FILTER (WHERE outcome = 'failed') > 0
 		AND count(*) FILTER (WHERE outcome = 'failed') = count(*) FILTER (WHERE outcome IS DISTINCT FROM 'excused') THEN 'failed'
 	WHEN count(*) FILTER (WHERE outcome IS NULL OR outcome IN ('failed', 'partial')) = 0 THEN 'complete'
 	ELSE 'partial' END FROM `
