@@ -1,0 +1,289 @@
+package persist_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/finance"
+	"syncer/persist"
+)
+
+func TestImportTwiceChangesNothing(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	list := []persist.ConsentImport{
+		{ExternalID: "a", NationalID: "29868099311", KeepPlain: true, ValidFrom: time.Now().Add(-time.Hour)},
+		{ExternalID: "b", NationalID: "14842249091", Scopes: []string{"debt"}, Purpose: "loan", ReadsPerDay: 4, ValidFrom: time.Now().Add(-time.Hour)},
+		{ExternalID: "c", SingleUse: true},
+	}
+	for _, want := range []persist.ImportResult{{Inserted: 3}, {Unchanged: 3}} {
+		got, err := h.ImportConsents(ctx, "bank", list)
+		if err != nil || got != want {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+		}
+	}
+	a, err := h.ConsentByExternal(ctx, "bank", "a")
+	must(t, err)
+	b, err := h.ConsentByExternal(ctx, "bank", "b")
+	must(t, err)
+	if plain, ok := a.Subject.Reveal(); !ok || plain != "29868099311" || !a.Subject.Is(plain) || a.Subject.Is("14842249091") {
+		t.Error("a's subject is not the imported one")
+	}
+	if _, ok := b.Subject.Reveal(); ok || !b.Subject.Is("14842249091") {
+		t.Error("b's plain number was kept although nobody asked, or its subject is another")
+	}
+	list[0].KeepPlain, list[1].KeepPlain, list[1].ReadsPerDay = false, true, 0
+	got, err := h.ImportConsents(ctx, "bank", list)
+	if err != nil || got != (persist.ImportResult{Updated: 2, Unchanged: 1}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	a, _ = h.Consent(ctx, a.ID)
+	b, _ = h.Consent(ctx, b.ID)
+	if _, ok := a.Subject.Reveal(); ok {
+		t.Error("a's plain number was to be forgotten")
+	}
+	if _, ok := b.Subject.Reveal(); !ok || b.ReadsPerDay != 0 {
+		t.Error("b's plain number was to be kept from now on, and its budget lifted")
+	}
+	if _, err := h.ConsentByExternal(ctx, "bank", "z"); !errors.Is(err, persist.ErrNotFound) {
+		t.Errorf("a consent there is not: %v", err)
+	}
+}
+
+// A refused import names rows and never what stands in them, and leaves nothing behind.
+func TestImportRefuses(t *testing.T) {
+	h := newHouse(t)
+	now := time.Now()
+	for _, test := range []struct {
+		name string
+		bad  persist.ConsentImport
+		want string
+	}{
+		{"a national id as the external id", persist.ConsentImport{ExternalID: "29868099311"}, "national identity number"},
+		{"the same, written with a space", persist.ConsentImport{ExternalID: "298680 99311"}, "national identity number"},
+		{"no external id", persist.ConsentImport{ExternalID: " "}, "empty"},
+		{"the same external id", persist.ConsentImport{ExternalID: "fine"}, "that of row 1"},
+		{"not text", persist.ConsentImport{ExternalID: "a\x00"}, "not valid text"},
+		{"a number with a letter", persist.ConsentImport{ExternalID: "x", NationalID: "2986809931l"}, "digits"},
+		{"a window that ends first", persist.ConsentImport{ExternalID: "x", ValidFrom: now, ValidUntil: now}, "valid_until"},
+		{"a negative budget", persist.ConsentImport{ExternalID: "x", ReadsPerDay: -1}, "negative"},
+	} {
+		_, err := h.ImportConsents(t.Context(), "bank", []persist.ConsentImport{{ExternalID: "fine"}, test.bad})
+		if err == nil || !strings.Contains(err.Error(), "row 2: ") || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "2986809931") {
+			t.Errorf("%s: the error gives the number away: %v", test.name, err)
+		}
+	}
+	if _, err := h.ImportConsents(t.Context(), "nowhere", []persist.ConsentImport{{ExternalID: "fine"}}); err == nil {
+		t.Error("consents of a connection there is not were imported")
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM consents"); n != 0 {
+		t.Errorf("%d consents were kept", n)
+	}
+	if _, err := h.ImportConsents(t.Context(), "bank", []persist.ConsentImport{{ExternalID: "12345678901"}}); err != nil {
+		t.Errorf("eleven digits that are no national id: %v", err)
+	}
+}
+
+// An import revives what had run out, and nothing that was revoked or spent.
+func TestImportRevives(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	ends := []finance.ConsentStatus{finance.ConsentExpired, finance.ConsentReauthRequired, finance.ConsentRevoked,
+		finance.ConsentConsumed, finance.ConsentConsumedUnknown}
+	ids := h.consents(t, len(ends)+1)
+	list := make([]persist.ConsentImport, len(ids))
+	for i := range ids {
+		list[i] = persist.ConsentImport{ExternalID: fmt.Sprintf("consent-%d", i), ValidFrom: time.Now().Add(-time.Hour), ValidUntil: time.Now().Add(time.Hour)}
+		if i < len(ends) {
+			_, err := h.EndConsent(ctx, ids[i], ends[i], "over", persist.FromOperator, finance.CallID{})
+			must(t, err)
+		}
+	}
+	got, err := h.ImportConsents(ctx, "bank", list)
+	if err != nil || got != (persist.ImportResult{Updated: 6, Revived: 2}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	want := []finance.ConsentStatus{finance.ConsentActive, finance.ConsentActive, finance.ConsentRevoked, finance.ConsentConsumed,
+		finance.ConsentConsumedUnknown, finance.ConsentActive}
+	for i, id := range ids {
+		if s := status(t, h, id); s != want[i] {
+			t.Errorf("consent %d is %s, want %s", i, s, want[i])
+		}
+	}
+}
+
+func TestImportHundredThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 100,000 consents")
+	}
+	h := newHouse(t)
+	list := make([]persist.ConsentImport, 100_000)
+	for i := range list {
+		list[i] = persist.ConsentImport{ExternalID: fmt.Sprintf("c%d", i), NationalID: fmt.Sprintf("%011d", i), KeepPlain: true,
+			ValidFrom: time.Now().Add(-time.Hour).Truncate(time.Microsecond)}
+	}
+	for _, want := range []persist.ImportResult{{Inserted: len(list)}, {Unchanged: len(list)}} {
+		begin := time.Now()
+		got, err := h.ImportConsents(t.Context(), "bank", list)
+		t.Logf("%+v in %v", got, time.Since(begin))
+		if err != nil || got != want {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+		}
+		if took := time.Since(begin); took > 30*time.Second {
+			t.Errorf("the import took %v, want seconds", took)
+		}
+	}
+}
+
+func TestEndConsentIsTheFirstWord(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	id := h.consents(t, 1)[0]
+	call := newCall(debtStream(id)).ID
+	for i, s := range []finance.ConsentStatus{finance.ConsentRevoked, finance.ConsentExpired, finance.ConsentRevoked} {
+		changed, err := h.EndConsent(ctx, id, s, "the provider says so\x00", persist.FromAnswer, call)
+		if err != nil || changed != (i == 0) {
+			t.Errorf("end %d: changed %v, %v", i, changed, err)
+		}
+	}
+	if _, err := h.EndConsent(ctx, id, finance.ConsentActive, "", persist.FromOperator, call); err == nil {
+		t.Error("a consent was ended as active")
+	}
+	history, err := h.ConsentHistory(ctx, id)
+	must(t, err)
+	for i := range history {
+		history[i].At = time.Time{}
+	}
+	want := []persist.ConsentChange{
+		{Source: persist.FromImport, To: finance.ConsentActive},
+		{Source: persist.FromAnswer, From: finance.ConsentActive, To: finance.ConsentRevoked, Reason: "the provider says so", Call: call},
+	}
+	if diff := cmp.Diff(want, history); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExpireByTheDatabasesClock(t *testing.T) {
+	h := newHouse(t)
+	ids := h.consents(t, 3)
+	h.exec(t, "UPDATE consents SET valid_until = now() WHERE id = $1", ids[0])
+	h.exec(t, "UPDATE consents SET valid_until = now() + interval '1 minute' WHERE id = $1", ids[1])
+	for _, want := range []int{1, 0} {
+		if n, err := h.ExpireConsents(t.Context()); n != want || err != nil {
+			t.Errorf("%d expired, %v; want %d", n, err, want)
+		}
+	}
+	if s := status(t, h, ids[0]); s != finance.ConsentExpired {
+		t.Errorf("it is %s", s)
+	}
+	list, err := h.Consents(t.Context(), persist.ConsentFilter{Connection: "bank", Status: finance.ConsentActive, After: ids[1]})
+	if err != nil || len(list) != 1 || list[0].ID != ids[2] {
+		t.Errorf("%d active ones after the second, %v", len(list), err)
+	}
+}
+
+// The feed's position and what its events did are one commit.
+func TestFeedEvents(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	ids := h.consents(t, 4)
+	_, err := h.EndConsent(ctx, ids[3], finance.ConsentConsumed, "spent", persist.FromAnswer, finance.CallID{})
+	must(t, err)
+	until := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
+	changed, err := h.ApplyConsentEvents(ctx, "bank", "p7", []persist.ConsentEvent{
+		{ExternalID: "consent-0", Status: finance.ConsentRevoked, Reason: "by the subject"},
+		{ExternalID: "consent-0", Status: finance.ConsentRevoked},
+		{ExternalID: "consent-1", Status: finance.ConsentRevoked},
+		{ExternalID: "consent-1", Status: finance.ConsentActive},
+		{ExternalID: "consent-2", Status: finance.ConsentActive, ValidUntil: until},
+		{ExternalID: "consent-3", Status: finance.ConsentActive},
+		{ExternalID: "somebody else's", Status: finance.ConsentRevoked},
+	})
+	if err != nil || changed != 4 {
+		t.Errorf("%d changed, %v; want 4", changed, err)
+	}
+	for i, want := range []finance.ConsentStatus{finance.ConsentRevoked, finance.ConsentActive, finance.ConsentActive, finance.ConsentConsumed} {
+		if s := status(t, h, ids[i]); s != want {
+			t.Errorf("consent %d is %s, want %s", i, s, want)
+		}
+	}
+	if c, _ := h.Consent(ctx, ids[2]); !c.ValidUntil.Equal(until) {
+		t.Errorf("consent 2 is valid until %v", c.ValidUntil)
+	}
+	_, err = h.ApplyConsentEvents(ctx, "bank", "p8", []persist.ConsentEvent{
+		{ExternalID: "consent-2", Status: finance.ConsentRevoked}, {ExternalID: "consent-1", Status: "nonsense"}})
+	if err == nil {
+		t.Error("a status that there is not was stored")
+	}
+	c, err := h.ConnectionByName(ctx, "bank")
+	if err != nil || c.FeedPosition != "p7" || c.FeedReadAt.IsZero() || status(t, h, ids[2]) != finance.ConsentActive {
+		t.Errorf("after a page that failed: %+v, %v", c, err)
+	}
+	if _, err := h.ApplyConsentEvents(ctx, "nowhere", "p", nil); !errors.Is(err, persist.ErrNotFound) {
+		t.Errorf("a connection there is not: %v", err)
+	}
+}
+
+// C3: many refusals at once are counted, undone together, and then no longer counted.
+func TestRecentRefusals(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	ids := h.consents(t, 6)
+	for i, s := range []finance.ConsentStatus{finance.ConsentRevoked, finance.ConsentExpired, finance.ConsentConsumed} {
+		_, err := h.EndConsent(ctx, ids[i], s, "", persist.FromAnswer, finance.CallID{})
+		must(t, err)
+	}
+	_, err := h.EndConsent(ctx, ids[3], finance.ConsentRevoked, "", persist.FromFeed, finance.CallID{})
+	must(t, err)
+	count := func(window time.Duration, wantRefused, wantActive int) {
+		t.Helper()
+		refused, active, err := h.CountRecentRefusals(ctx, "bank", window)
+		if refused != wantRefused || active != wantActive || err != nil {
+			t.Errorf("%d refused, %d active, %v; want %d and %d", refused, active, err, wantRefused, wantActive)
+		}
+	}
+	count(time.Minute, 2, 2)
+	count(0, 0, 2)
+	if n, err := h.RestoreRefused(ctx, "bank", time.Minute, "too many to be true"); n != 2 || err != nil {
+		t.Errorf("%d restored, %v; want 2", n, err)
+	}
+	count(time.Minute, 0, 4)
+	if s := status(t, h, ids[3]); s != finance.ConsentRevoked {
+		t.Errorf("what the feed revoked is %s", s)
+	}
+}
+
+func TestConnectionIsParkedOnce(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	for i, reason := range []string{"wrong secret", "something else"} {
+		first, err := h.ParkConnection(ctx, "bank", finance.Fatal, reason)
+		if err != nil || first != (i == 0) {
+			t.Errorf("first %v, %v", first, err)
+		}
+	}
+	must(t, h.UpsertConnection(ctx, "bank", "vipps"))
+	c, err := h.ConnectionByName(ctx, "bank")
+	if err != nil || !c.Parked || c.ParkedReason != "wrong secret" || c.ParkedClass != "fatal" || c.Provider != "vipps" || c.ParkedAt.IsZero() {
+		t.Errorf("%+v, %v", c, err)
+	}
+	must(t, h.OpenConnection(ctx, "bank"))
+	list, err := h.Connections(ctx)
+	if err != nil || len(list) != 1 || list[0].Parked || list[0].ParkedReason != "" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := h.ParkConnection(ctx, "nowhere", finance.Fatal, "x"); !errors.Is(err, persist.ErrNotFound) {
+		t.Errorf("park nowhere: %v", err)
+	}
+	if err := h.OpenConnection(ctx, "nowhere"); !errors.Is(err, persist.ErrNotFound) {
+		t.Errorf("open nowhere: %v", err)
+	}
+}
