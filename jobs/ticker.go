@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -13,28 +14,32 @@ import (
 // maxCaughtUp bounds the runs that the policy "all" makes after a long absence.
 const maxCaughtUp = 1000
 
-// Tick fires the schedules of all jobs until ctx ends. Every replica ticks; which of them makes the run is decided by
-// the database, and the others find it made.
+// Tick fires the schedules of all jobs until ctx ends; a run whose planning is then in hand is not made. Every replica
+// ticks; which of them makes the run is decided by the database, and the others find it made.
 //
 // Cron is the clock alone. What has fired and what was missed stands in the schedules table, so a tick that nobody
 // was there to fire, or at which the process died, is found at the next start and treated by the job's policy.
-func (e *Engine) Tick(ctx context.Context) error {
+func (e *Engine) Tick(ctx context.Context) {
 	clock := cron.New(cron.WithLogger(cronLog{e}), cron.WithChain(
 		// The order matters: Recover inside Skip lets the next tick run after a panic, the other way round does not.
 		cron.SkipIfStillRunning(cronLog{e}), cron.Recover(cronLog{e})))
 	for _, job := range e.jobs {
-		if job.Schedule == nil {
-			continue
+		if job.Schedule != nil {
+			clock.Schedule(job.Schedule, cron.FuncJob(func() { e.tick(ctx, job) }))
 		}
-		if err := e.catchUp(ctx, job, time.Now()); err != nil {
-			return err
-		}
-		clock.Schedule(job.Schedule, cron.FuncJob(func() { e.tick(ctx, job) }))
 	}
+	// The clock runs before the past is looked at: catching up may take minutes, and a tick that falls into them must
+	// not wait for the next one to be found.
 	clock.Start()
+	var past sync.WaitGroup
+	for _, job := range e.jobs {
+		if job.Schedule != nil {
+			past.Go(func() { e.tick(ctx, job) })
+		}
+	}
 	<-ctx.Done()
-	<-clock.Stop().Done() // a tick in hand plans its run to the end
-	return nil
+	past.Wait()
+	<-clock.Stop().Done()
 }
 
 // tick fires what has become due. A failure is told and retried after tickRetry, until the next tick of the job takes

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -56,7 +57,7 @@ func (a *app) serve(ctx context.Context) error {
 	return serving(ctx, life, engine, listener, ready{ctx, h.Store}, log)
 }
 
-// serving ticks and answers until ctx ends, or until one of them fails: then the process leaves, for its supervisor
+// serving ticks and answers until ctx ends, or until the web server fails: then the process leaves, for its supervisor
 // to start it again. It answers until the work is given back, so that nobody takes a draining process for a dead one.
 func serving(ctx, life context.Context, engine *jobs.Engine, listener net.Listener, probe ready, log zerolog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -64,9 +65,10 @@ func serving(ctx, life context.Context, engine *jobs.Engine, listener net.Listen
 	probe.leaving = ctx
 	web := &http.Server{Handler: healthHandler(probe), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	ended := make(chan error, 2)
+	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(listener) }()
-	go func() { ended <- engine.Tick(ctx) }()
+	var clock sync.WaitGroup
+	clock.Go(func() { engine.Tick(ctx) })
 
 	var failed error
 	select {
@@ -75,6 +77,7 @@ func serving(ctx, life context.Context, engine *jobs.Engine, listener net.Listen
 		log.Error().Err(failed).Msg("serving ended by itself")
 	}
 	cancel()
+	clock.Wait()
 	log.Info().Str("at_most", engine.Drain.String()).Msg("leaving: the pages in hand are finished first")
 	err := engine.Stop(life)
 	within, done := context.WithTimeout(life, 5*time.Second)

@@ -1,0 +1,301 @@
+package jobs_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"syncer/fetch"
+	"syncer/fetch/norskgjeld"
+	"syncer/fetch/sbanken"
+	"syncer/finance"
+	"syncer/jobs"
+	"syncer/persist"
+	"syncer/persist/persisttest"
+	"syncer/sandbox"
+	ngsim "syncer/sandbox/norskgjeld"
+	banksim "syncer/sandbox/sbanken"
+)
+
+// lab is a database, both simulators over HTTP, and any number of engines on them. The sandbox's journal is the
+// witness of what really arrived.
+type lab struct {
+	testing.TB
+	kit    *sandbox.Kit
+	ng     *ngsim.Simulator
+	bank   *banksim.Simulator
+	ngURL  string
+	bkURL  string
+	db     persisttest.Database
+	sealer *persist.Sealer
+	store  *persist.Store // the test's own
+}
+
+// The two connections of a lab, and the job that each has.
+const (
+	ng, bank    = "ng", "bank"
+	debt, money = "debt", "money"
+)
+
+func newLab(t testing.TB, ngo ngsim.Options, bko banksim.Options) *lab {
+	t.Helper()
+	l := &lab{TB: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: 7}), db: persisttest.NewDatabase(t)}
+	server, err := sandbox.Start(l.kit)
+	l.must(err)
+	t.Cleanup(func() { _ = server.Close() })
+	ngo.Kit, bko.Kit = l.kit, l.kit
+	if ngo.Start.IsZero() {
+		ngo.Start = time.Now().Add(-time.Hour)
+	}
+	if bko.Quota == nil {
+		bko.Quota = &sandbox.Quota{}
+	}
+	l.ng, l.bank = ngsim.New(ngo), banksim.New(bko)
+	l.ngURL, err = server.Mount("ng", l.ng.Handler())
+	l.must(err)
+	l.bkURL, err = server.Mount("bank", l.bank.Handler())
+	l.must(err)
+	keys, err := persist.NewKeyset()
+	l.must(err)
+	l.sealer, err = persist.OpenSealer(keys)
+	l.must(err)
+	l.store = l.newStore()
+	l.must(l.store.UpsertConnection(t.Context(), ng, "norskgjeld"))
+	l.must(l.store.UpsertConnection(t.Context(), bank, "sbanken"))
+	return l
+}
+
+func (l *lab) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+func (l *lab) newStore() *persist.Store {
+	return persist.NewStore(l.db.Pool, l.sealer, persist.Worker{ID: uuid.New(), Host: "test"})
+}
+
+// importNG imports the first n seeded consents of the registry.
+func (l *lab) importNG(n int) {
+	l.Helper()
+	var list []persist.ConsentImport
+	for i := range n {
+		c := l.ng.Consent(i)
+		list = append(list, persist.ConsentImport{ExternalID: c.ID, NationalID: c.NationalID, Scopes: []string{c.Scope},
+			ValidUntil: c.ValidUntil, SingleUse: c.SingleUse})
+	}
+	_, err := l.store.ImportConsents(l.Context(), ng, list)
+	l.must(err)
+}
+
+// importBank imports the first n customers of the bank.
+func (l *lab) importBank(n int) {
+	l.Helper()
+	var list []persist.ConsentImport
+	for i := range n {
+		list = append(list, persist.ConsentImport{ExternalID: fmt.Sprintf("agreement-%d", i),
+			NationalID: l.bank.Customer(i).CustomerID, KeepPlain: true})
+	}
+	_, err := l.store.ImportConsents(l.Context(), bank, list)
+	l.must(err)
+}
+
+// node is one process of the house.
+type node struct {
+	*jobs.Engine
+	store *persist.Store
+	stop  func() // as SIGTERM and the end of the process; again: nothing
+}
+
+// nodeOptions are what tests change of a process.
+type nodeOptions struct {
+	secret      string // of the client of the registry; empty: the right one
+	batchSize   int
+	concurrency int
+	maxWait     time.Duration
+	timeout     time.Duration
+	drain       time.Duration
+	idle        bool // plans and answers no bell
+	step        func(string)
+	log         zerolog.Logger
+}
+
+// start brings a process up. It ends with the test, or by stop.
+func (l *lab) start(o nodeOptions) *node {
+	l.Helper()
+	o.settle()
+	store := l.newStore()
+	conns := []*jobs.Connection{l.connection(store, ng, o), l.connection(store, bank, o)}
+	writer := persist.NewWriter(l.db.Pool, l.sealer, persist.WriterOptions{Step: o.step})
+	life, end := context.WithCancel(context.WithoutCancel(l.Context()))
+	committer := persist.StartCommitter(life, writer, 0)
+	options := jobs.Options{
+		Store: store, Pages: writer, Committer: committer, Pool: l.db.Pool, Connections: conns, Log: o.log,
+		Jobs: []jobs.Job{
+			{Name: debt, Connection: ng, Datasets: []finance.Dataset{finance.Debts}, Zone: time.UTC, BatchSize: o.batchSize},
+			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
+				Zone: time.UTC, BatchSize: o.batchSize, History: 400, Lookback: 10},
+		},
+		Batches: 2, Lease: 2 * time.Second, Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
+		Drain: o.drain, Step: o.step,
+	}
+	if !o.idle {
+		options.Serve = []string{debt, money}
+	}
+	engine, err := jobs.New(options)
+	l.must(err)
+	l.must(engine.Start(life))
+	var once sync.Once
+	n := &node{Engine: engine, store: store}
+	n.stop = func() {
+		once.Do(func() {
+			if err := engine.Stop(life); err != nil {
+				l.Errorf("stop: %v", err)
+			}
+			end()
+			committer.Wait()
+		})
+	}
+	l.Cleanup(n.stop)
+	return n
+}
+
+func (o *nodeOptions) settle() {
+	if o.batchSize == 0 {
+		o.batchSize = 5
+	}
+	if o.concurrency == 0 {
+		o.concurrency = 4
+	}
+	if o.maxWait == 0 {
+		o.maxWait = 20 * time.Second
+	}
+	if o.timeout == 0 {
+		o.timeout = 10 * time.Second
+	}
+	if o.drain == 0 {
+		o.drain = 10 * time.Second
+	}
+}
+
+func (l *lab) connection(store *persist.Store, name string, o nodeOptions) *jobs.Connection {
+	l.Helper()
+	provider, c := norskgjeld.Provider(), fetch.Connection{Name: name, Environment: "preprod", BaseURL: l.ngURL, AuthURL: l.ngURL}
+	id, secret := ngsim.DefaultClient().ID, ngsim.DefaultClient().Secret
+	if o.secret != "" {
+		secret = o.secret
+	}
+	if name == bank {
+		provider, c = sbanken.Provider(), fetch.Connection{Name: name, Environment: "prod", BaseURL: l.bkURL, AuthURL: l.bkURL}
+		id, secret = banksim.DefaultClient().ID, banksim.DefaultClient().Secret
+	}
+	c.Provider, c.Settings = provider.Name, provider.Settings()
+	c.Credentials = map[string]fetch.Secret{"client_id": fetch.NewSecret(id), "client_secret": fetch.NewSecret(secret)}
+	driver, err := provider.Open(c)
+	l.must(err)
+	driver.Rate = 0
+	client, err := fetch.NewClient(fetch.Options{
+		Connection: c, Driver: driver, Concurrency: o.concurrency, Timeout: o.timeout, MaxWait: o.maxWait, AllowPrivate: true,
+		Retry:  fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: 10 * time.Second},
+		Ledger: store, Once: store, Tokens: store, Log: zerolog.Nop(),
+	})
+	l.must(err)
+	l.Cleanup(client.CloseIdle)
+	return &jobs.Connection{Name: name, Provider: provider.Name, Connector: client.Connector(),
+		Concurrency: o.concurrency, Keep: time.Hour}
+}
+
+// fire plans a run of a job by hand.
+func (l *lab) fire(n *node, job string) persist.Run {
+	l.Helper()
+	j, err := n.Job(job)
+	l.must(err)
+	run, created, err := n.Fire(l.Context(), j, persist.Manual, time.Now())
+	l.must(err)
+	if !created {
+		l.Fatalf("run %d of %s was there already", run.ID, job)
+	}
+	return run
+}
+
+// settled waits for a run's verdict.
+func (l *lab) settled(n *node, run persist.Run) persist.Report {
+	l.Helper()
+	ctx, cancel := context.WithTimeout(l.Context(), 30*time.Second)
+	defer cancel()
+	report, err := n.Follow(ctx, run.ID, 20*time.Millisecond, func(persist.Report) {})
+	if err != nil {
+		l.Fatalf("run %d has no verdict: %v\n%+v", run.ID, err, report)
+	}
+	return report
+}
+
+// run fires a job and waits for its verdict.
+func (l *lab) run(n *node, job string) persist.Report {
+	l.Helper()
+	return l.settled(n, l.fire(n, job))
+}
+
+// rerun reruns a settled run and waits for the rerun's verdict. It gives the root run's report too.
+func (l *lab) rerun(n *node, run persist.Run, s persist.Selection) (rerun, root persist.Report) {
+	l.Helper()
+	again, created, err := n.Rerun(l.Context(), run, s)
+	l.must(err)
+	if !created {
+		l.Fatalf("a rerun of run %d is going already", run.ID)
+	}
+	rerun = l.settled(n, again)
+	root, err = n.store.RunReport(l.Context(), run.ID)
+	l.must(err)
+	return rerun, root
+}
+
+// fault adds a rule to the sandbox and takes it away by the function given.
+func (l *lab) fault(r sandbox.Rule) (clear func()) {
+	l.Helper()
+	id, err := l.kit.Faults.Add(r)
+	l.must(err)
+	return func() { l.kit.Faults.Remove(id) }
+}
+
+// consent is our consent for the seeded consent i of the registry.
+func (l *lab) consent(i int) finance.Consent {
+	l.Helper()
+	c, err := l.store.ConsentByExternal(l.Context(), ng, l.ng.Consent(i).ID)
+	l.must(err)
+	return c
+}
+
+// calls is how many data calls for the seeded consent i have arrived at the registry.
+func (l *lab) calls(i int) int { return l.kit.Journal.CountSubject(ngsim.Name, l.ng.Consent(i).ID) }
+
+// number runs a query that gives one number.
+func (l *lab) number(sql string, args ...any) int {
+	l.Helper()
+	var n int
+	if err := l.db.Pool.QueryRow(l.Context(), sql, args...).Scan(&n); err != nil {
+		l.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// eventually waits until ok, looking often.
+func (l *lab) eventually(what string, ok func() bool) {
+	l.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(20 * time.Second)
+	for !ok() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			l.Fatalf("it did not come to this: %s", what)
+		}
+	}
+}
