@@ -65,7 +65,7 @@ func (b *bucket) late() time.Duration {
 	if b.rate <= 0 {
 		return time.Second
 	}
-	return min(time.Second, max(time.Duration(float64(time.Second)/b.rate)/2, 5*time.Millisecond))
+	return min(time.Second, max(time.Duration(float64(time.Second)/b.rate)/4, 5*time.Millisecond))
 }
 
 // wait waits for d, or until the context ends or the channel is closed. It says whether d has passed.

@@ -155,12 +155,46 @@ func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *fa
 		return nil, nil
 	}
 	t.paid = true
-	if open, err := wait(ctx, admission.SendIn, moved); err != nil {
+	slot := now.Add(admission.SendIn)
+	looked, failed := t.lookAhead(ctx, slot, now, moved)
+	if failed != nil || looked.IsZero() {
+		return nil, failed
+	}
+	if open, err := wait(ctx, time.Until(slot), moved); err != nil {
 		return nil, &failure{Error: t.interrupted(err), final: true}
 	} else if !open {
 		return nil, nil
 	}
-	return t.clear(ctx, now.Add(admission.SendIn), now)
+	return t.clear(ctx, slot, looked)
+}
+
+// lookAhead asks the ledger for the gate shortly before the slot, where the slot is so far away that what the
+// admission said of the gate is old by then. Asked at the slot itself, every call would be late by the time that the
+// question takes. It gives the time of the last look; none if the gate has closed.
+func (t *task) lookAhead(ctx context.Context, slot, looked time.Time, moved <-chan struct{}) (time.Time, *failure) {
+	if slot.Sub(looked) <= stale {
+		return looked, nil
+	}
+	if open, err := wait(ctx, time.Until(slot)-stale, moved); err != nil {
+		return time.Time{}, &failure{Error: t.interrupted(err), final: true}
+	} else if !open {
+		return time.Time{}, nil
+	}
+	return t.look(ctx)
+}
+
+// look asks the ledger for the gate and gives the time of the answer; none if the gate is closed.
+func (t *task) look(ctx context.Context) (time.Time, *failure) {
+	left, err := t.c.opt.Ledger.Gate(ctx, t.bucket.name)
+	now := time.Now()
+	if err != nil {
+		return now, t.ledgerFailed("tell whether the gate is open", err)
+	}
+	if left > 0 {
+		t.bucket.gate.close(now, left, "closed by another process")
+		return time.Time{}, nil
+	}
+	return now, nil
 }
 
 // clear is the last look before the send: at the ledger's gate if the last look is old, at the token, at the slot
@@ -172,11 +206,9 @@ func (t *task) clear(ctx context.Context, slot, looked time.Time) (leave func(en
 		}
 	}
 	if time.Since(looked) > stale {
-		left, err := t.c.opt.Ledger.Gate(ctx, t.bucket.name)
-		if err != nil {
-			return nil, t.ledgerFailed("tell whether the gate is open", err)
+		if looked, failed := t.look(ctx); failed != nil || looked.IsZero() {
+			return nil, failed
 		}
-		t.bucket.gate.close(time.Now(), left, "closed by another process")
 	}
 	if time.Since(slot) > t.bucket.late() {
 		return nil, nil

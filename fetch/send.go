@@ -15,6 +15,7 @@ import (
 var (
 	errGateMoved = errors.New("the gate was closed before the request was written")
 	errResend    = errors.New("the connection broke before an answer came")
+	errAged      = errors.New("the permission to send had aged before a connection was had; nothing was sent")
 )
 
 // reply is what one send brought.
@@ -38,7 +39,7 @@ func (t *task) send(ctx context.Context, call *finance.Call) reply {
 	defer cancel()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	watch := &watch{gate: t.bucket.gate, abort: abort}
+	watch := &watch{gate: t.bucket.gate, abort: abort, born: time.Now()}
 	req, err := t.build(httptrace.WithClientTrace(ctx, watch.trace()), call.ID)
 	if err != nil {
 		return reply{err: err}
@@ -52,7 +53,7 @@ func (t *task) send(ctx context.Context, call *finance.Call) reply {
 	got := t.exchange(req, call)
 	call.Duration = time.Since(call.SentAt)
 	got.left = watch.left.Load()
-	if cause := context.Cause(ctx); got.err != nil && (errors.Is(cause, errGateMoved) || errors.Is(cause, errResend)) {
+	if cause := context.Cause(ctx); got.err != nil && (errors.Is(cause, errGateMoved) || errors.Is(cause, errResend) || errors.Is(cause, errAged)) {
 		got.err = cause
 	}
 	return got
@@ -94,10 +95,15 @@ func announced(h http.Header, now time.Time) (time.Duration, string) {
 	return 0, ""
 }
 
+// aged is how long a call that was let through may take to have a connection. A process that was frozen in between
+// must ask again: by now its batch may be another's.
+const aged = 5 * time.Second
+
 // watch sees to what net/http does by itself within one send.
 type watch struct {
 	gate  *gate
 	abort context.CancelCauseFunc
+	born  time.Time   // when the call was let through
 	left  atomic.Bool // a connection was had, so bytes may have gone out
 	wrote atomic.Bool
 }
@@ -116,6 +122,9 @@ func (w *watch) trace() *httptrace.ClientTrace {
 				_ = info.Conn.Close()
 			case left > 0:
 				w.abort(errGateMoved)
+				_ = info.Conn.Close()
+			case time.Since(w.born) > aged:
+				w.abort(errAged)
 				_ = info.Conn.Close()
 			default:
 				w.left.Store(true)

@@ -129,6 +129,11 @@ func (t *task) attempt(ctx context.Context) (*Answer, *failure) {
 		left, reason, _ := t.bucket.gate.left()
 		return nil, t.unsent(ctx, call, &failure{Error: t.closed(left, reason)})
 	}
+	if errors.Is(got.err, errAged) { // nothing was sent, so there is no call to record; counted, so that it is bounded
+		t.failures++
+		leave(endSilent)
+		return nil, t.unsent(ctx, call, &failure{Error: t.fail(finance.Transient, errAged.Error())})
+	}
 	t.paid = false
 	return t.settle(ctx, call, got, leave)
 }

@@ -121,7 +121,9 @@ func TestSleeperIsFencedOff(t *testing.T) {
 				t.Errorf("the sleeper wrote %d calls", after-calls)
 			}
 			if after := l.kit.Journal.Arrivals(); after != before {
-				t.Errorf("the sleeper sent %d calls", after-before)
+				for _, e := range l.kit.Journal.Entries()[before:] {
+					t.Errorf("the sleeper sent a call: %+v", e)
+				}
 			}
 			for _, table := range []string{"accounts", "balances", "transactions"} {
 				if diff := cmp.Diff(want[table], tables[table]); diff != "" {
