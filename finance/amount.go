@@ -18,10 +18,23 @@ type Amount struct {
 // Trailing zeros after the point carry no meaning and are dropped: -58.000 and -58 are the same amount.
 func ParseAmount[T string | []byte](s T) (Amount, error) {
 	d, err := decimal.Parse(string(s))
-	if err != nil {
+	if err != nil || significant(s) > 19 { // decimal would round what is too long
 		return Amount{}, fmt.Errorf("%.24q is not an exact amount of at most 19 digits", string(s))
 	}
 	return Amount{Decimal: d.Trim(0), Valid: true}, nil
+}
+
+// significant counts the digits of a number from its first one that is not zero, up to the exponent.
+func significant[T string | []byte](s T) (n int) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == 'e' || c == 'E':
+			return n
+		case c >= '1' && c <= '9' || c == '0' && n > 0:
+			n++
+		}
+	}
+	return n
 }
 
 // MinorUnits is the amount of n minor units, such as øre, with the given number of decimals (2 for NOK).

@@ -84,7 +84,8 @@ type Ask struct {
 
 // Admission is the ledger's answer. Exactly one of three things holds: Refusal is set and the call must not be made;
 // Gate is positive and the bucket is closed for that long; or the slot is reserved, durably, and the call may be
-// sent after SendIn. All durations count from the moment the answer arrived.
+// sent after SendIn. All durations count from the moment the answer arrived; a negative SendIn is a slot that has
+// passed while the answer was on its way.
 type Admission struct {
 	Refusal Class  // Refused, Fenced or Fatal; empty: not refused
 	Reason  string // why refused or why the gate is closed

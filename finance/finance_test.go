@@ -58,7 +58,7 @@ func TestAmountIsExact(t *testing.T) {
 			t.Errorf("ParseAmount(%q) = %s, %v; want %s", c.in, a, err, c.want)
 		}
 	}
-	for _, in := range []string{"", "1e400", "NaN", "12345678901234567890", "1,5", "abc"} {
+	for _, in := range []string{"", "1e400", "NaN", "12345678901234567890", "0.12345678901234567891", "1,5", "abc"} {
 		if a, err := ParseAmount(in); err == nil {
 			t.Errorf("ParseAmount(%q) = %s, want an error", in, a)
 		}
@@ -168,5 +168,16 @@ func TestCallIDIsCanonical(t *testing.T) {
 	id := CallID{0x01, 0x9a, 0xbc, 0xde, 0xf0, 0x12, 0x73, 0x45, 0x86, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x12, 0x34}
 	if got, want := id.String(), "019abcde-f012-7345-8678-9abcdef01234"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestIsNationalID(t *testing.T) {
+	for s, want := range map[string]bool{
+		"14842249091": true, "29868099311": true, // published test persons, months moved by 80
+		"14842249092": false, "1484224909": false, "14842249o91": false, "": false, "00000000000": false,
+	} {
+		if got := IsNationalID(s); got != want {
+			t.Errorf("IsNationalID(%q) = %v", s, got)
+		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
 )
 
 // ConsentImport is a consent as an operator's file has it.
@@ -171,24 +173,7 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isNationalID says whether s is a valid Norwegian national identity number, a D or H number or a synthetic one: 11
-// digits whose two check digits hold. The date in it is not asked, as the variants shift it.
+// isNationalID says whether s is a national identity number, with or without a space or a hyphen in it.
 func isNationalID(s string) bool {
-	s = strings.Map(func(r rune) rune {
-		if r == ' ' || r == '-' {
-			return -1
-		}
-		return r
-	}, s)
-	if len(s) != 11 || !isDigits(s) {
-		return false
-	}
-	first, second := 0, 0
-	for i, w := range [...]int{3, 7, 6, 1, 8, 9, 4, 5, 2, 1} {
-		first += w * int(s[i]-'0')
-	}
-	for i, w := range [...]int{5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1} {
-		second += w * int(s[i]-'0')
-	}
-	return first%11 == 0 && second%11 == 0
+	return finance.IsNationalID(strings.NewReplacer(" ", "", "-", "").Replace(s))
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"syncer/persist"
 	"syncer/sandbox"
@@ -136,9 +135,7 @@ func (w *demoWorld) writeConfig(dir, databaseURL string) (string, error) {
 	return filepath.Join(dir, "syncer.yaml"), nil
 }
 
-// demoLease is short, so that the worker which the demo kills is missed quickly.
-const demoLease = 3 * time.Second
-
+// demoConfig has a short lease, so that the worker which the demo kills is missed quickly.
 const demoConfig = `# Written by syncer demo. The simulators live only as long as the demo runs.
 database: { url: "file:database-url" }
 keys: { file: syncer.keys }
