@@ -185,6 +185,39 @@ func TestDailyReads(t *testing.T) {
 	}
 }
 
+// The last read of a day is counted under the consent's lock: an asker waits for one who has it, and then knows of it.
+func TestLastReadIsGivenOnce(t *testing.T) {
+	h := newHouse(t)
+	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
+	tx, err := h.pool.Begin(t.Context())
+	must(t, err)
+	for _, sql := range []string{"SELECT FROM consents WHERE id = $1 FOR NO KEY UPDATE", "INSERT INTO consent_reads (consent_id) VALUES ($1)"} {
+		_, err := tx.Exec(t.Context(), sql, id)
+		must(t, err)
+	}
+	opening := ask(0)
+	opening.Opening, opening.Scope = true, finance.Scope{Consent: &finance.Consent{ID: id}}
+	got := make(chan finance.Admission, 1)
+	go func() {
+		a, err := h.Admit(t.Context(), opening)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- a
+	}()
+	for queryInt(t, h.pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0 {
+		select {
+		case a := <-got:
+			t.Fatalf("answered while another was taking the last read: %+v", a)
+		default:
+		}
+	}
+	must(t, tx.Commit(t.Context()))
+	if a := <-got; a.Refusal != finance.Refused {
+		t.Errorf("the last read was given twice: %+v", a)
+	}
+}
+
 // A closed gate costs neither a slot nor a read.
 func TestClosedGateSpendsNothing(t *testing.T) {
 	h := newHouse(t)
