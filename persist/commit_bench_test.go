@@ -3,13 +3,10 @@ package persist_test
 import (
 	"encoding/binary"
 	"fmt"
-	"math/big"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncer/finance"
@@ -45,7 +42,7 @@ func BenchmarkCommit(b *testing.B) {
 			pool := persisttest.New(b)
 			w := newWriter(pool)
 			if c.beside > 0 {
-				besides(b, pool, c.beside)
+				persisttest.Beside(b, pool, 1, c.beside)
 			}
 			copied := plainCopy(b, pool)
 			batch := newBatch(b, pool, benchStreams()...)
@@ -154,64 +151,24 @@ func clearTables(b *testing.B, pool *pgxpool.Pool) {
 	}
 }
 
-// besides fills the table with other consents' rows.
-func besides(b *testing.B, pool *pgxpool.Pool, n int) {
-	_, err := pool.Exec(b.Context(), `INSERT INTO transactions (consent_id, account_id, transaction_id, status, booked_on,
-		amount, currency, text, content_hash, call_id, place)
-		SELECT 1 + n % 500, 'account-' || n % 1000, md5(n::text), 'booked', '2026-01-01', n, 'NOK', 'Varekjop REMA 1000',
-		decode(md5(n::text), 'hex'), gen_random_uuid(), 0 FROM generate_series(1, $1::int) n`, n)
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
-// plainCopy is the rows/s of a plain COPY of the same rows: pgx.CopyFrom in one connection, 2,500 rows a
-// transaction, nothing else written. The median of five.
+// plainCopy is the rows/s of a plain COPY of the same rows, 2,500 rows a transaction. The median of five.
 func plainCopy(b *testing.B, pool *pgxpool.Pool) float64 {
-	columns := []string{"consent_id", "account_id", "transaction_id", "status", "booked_on", "value_on", "amount",
-		"currency", "text", "kind", "code", "counterparty_account", "counterparty_name", "reference", "merchant_name",
-		"merchant_category", "purchased_on", "original_amount", "original_currency", "exchange_rate", "extra",
-		"content_hash", "call_id", "place"}
-	var groups [][][]any
+	var pages []persisttest.CopyPage
 	for _, group := range benchPages(0, true, false) {
-		groups = append(groups, copyRows(group))
+		for i := range group {
+			p := &group[i]
+			pages = append(pages, persisttest.CopyPage{Consent: p.Stream.Consent, Call: p.Call.ID, Transactions: p.Records.Transactions})
+		}
 	}
+	groups := persisttest.CopyRows(pages, benchPagesAGroup)
 	var rates []float64
 	for range 5 {
 		clearTables(b, pool)
-		conn, err := pool.Acquire(b.Context())
-		if err != nil {
-			b.Fatal(err)
-		}
-		start, rows := time.Now(), 0
-		for _, group := range groups {
-			n, err := conn.CopyFrom(b.Context(), pgx.Identifier{"transactions"}, columns, pgx.CopyFromRows(group))
-			if err != nil {
-				b.Fatal(err)
-			}
-			rows += int(n)
-		}
-		rates = append(rates, float64(rows)/time.Since(start).Seconds())
-		conn.Release()
+		rows, took := persisttest.Copy(b, pool, groups)
+		rates = append(rates, float64(rows)/took.Seconds())
 	}
 	clearTables(b, pool)
 	slices.Sort(rates)
 	b.Logf("plain COPY: %.0f rows/s", rates[2])
 	return rates[2]
-}
-
-func copyRows(group []persist.PageWrite) (rows [][]any) {
-	var h finance.Hasher
-	for i := range group {
-		p := &group[i]
-		for j := range p.Records.Transactions {
-			t := &p.Records.Transactions[j]
-			hash := h.Transaction(t)
-			amount := pgtype.Numeric{Int: new(big.Int).SetUint64(t.Amount.Decimal.Coef()), Exp: -int32(t.Amount.Decimal.Scale()), Valid: true}
-			rows = append(rows, []any{p.Stream.Consent, t.AccountID, t.ID, t.Status, t.BookedOn.Time(), t.ValueOn.Time(),
-				amount, t.Currency, t.Text, t.Kind, t.Code, nil, t.CounterpartyName, t.Reference, nil, nil, nil, nil, nil,
-				nil, nil, hash[:], [16]byte(p.Call.ID), t.Place})
-		}
-	}
-	return rows
 }
