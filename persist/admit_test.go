@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -191,6 +192,7 @@ func TestLastReadIsGivenOnce(t *testing.T) {
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
 	tx, err := h.pool.Begin(t.Context())
 	must(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	for _, sql := range []string{"SELECT FROM consents WHERE id = $1 FOR NO KEY UPDATE", "INSERT INTO consent_reads (consent_id) VALUES ($1)"} {
 		_, err := tx.Exec(t.Context(), sql, id)
 		must(t, err)
