@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,6 +48,8 @@ type bucket struct {
 	gate    *gate
 	limiter *rate.Limiter // of burst 1: evenly paced calls never meet the limit, bursts do
 	breaker *breaker
+
+	lookTook atomic.Int64 // nanoseconds that the last look at the ledger's gate took
 }
 
 func newBucket(name string, perSecond float64) *bucket {

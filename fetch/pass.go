@@ -7,8 +7,12 @@ import (
 	"syncer/finance"
 )
 
-// stale is how old a look at the gate may be at the moment of the send.
-const stale = 5 * time.Millisecond
+// stale is how old a look at the gate may be at the moment of the send, and lookLead is how long before its slot a call
+// has looked.
+const (
+	stale    = 5 * time.Millisecond
+	lookLead = 3 * time.Millisecond
+)
 
 // ending is what a call that was let through tells when it ends.
 type ending int
@@ -138,6 +142,7 @@ func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *fa
 	if left > 0 {
 		return nil, nil
 	}
+	asked := time.Now() // the ledger may have looked at the gate at once and answered late
 	admission, err := t.c.opt.Ledger.Admit(ctx, finance.Ask{
 		Connection: t.c.opt.Connection.Name, Bucket: t.bucket.name, PerSecond: t.bucket.rate,
 		Opening: t.opening && !t.paid, Scope: t.scope,
@@ -149,14 +154,16 @@ func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *fa
 	case err != nil:
 		return nil, t.ledgerFailed("admit the call", err)
 	case admission.Refusal != "":
-		return nil, &failure{Error: t.fail(admission.Refusal, admission.Reason), final: true}
+		e := t.fail(admission.Refusal, admission.Reason)
+		e.Unasked = true
+		return nil, &failure{Error: e, final: true}
 	case admission.Gate > 0:
 		t.bucket.gate.close(now, admission.Gate, admission.Reason)
 		return nil, nil
 	}
 	t.paid = true
 	slot := now.Add(admission.SendIn)
-	looked, failed := t.lookAhead(ctx, slot, now, moved)
+	looked, failed := t.lookAhead(ctx, slot, asked, moved)
 	if failed != nil || looked.IsZero() {
 		return nil, failed
 	}
@@ -168,14 +175,15 @@ func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *fa
 	return t.clear(ctx, slot, looked)
 }
 
-// lookAhead asks the ledger for the gate shortly before the slot, where the slot is so far away that what the
-// admission said of the gate is old by then. Asked at the slot itself, every call would be late by the time that the
-// question takes. It gives the time of the last look; none if the gate has closed.
+// lookAhead asks the ledger for the gate shortly before the slot. Asked at the slot itself, every call would be late by
+// the time that the question takes. It gives the time of the last look, looked if the slot is too near for another;
+// none if the gate has closed.
 func (t *task) lookAhead(ctx context.Context, slot, looked time.Time, moved <-chan struct{}) (time.Time, *failure) {
-	if slot.Sub(looked) <= stale {
+	lead := lookLead + time.Duration(t.bucket.lookTook.Load())
+	if time.Until(slot) <= lead {
 		return looked, nil
 	}
-	if open, err := wait(ctx, time.Until(slot)-stale, moved); err != nil {
+	if open, err := wait(ctx, time.Until(slot)-lead, moved); err != nil {
 		return time.Time{}, &failure{Error: t.interrupted(err), final: true}
 	} else if !open {
 		return time.Time{}, nil
@@ -185,6 +193,7 @@ func (t *task) lookAhead(ctx context.Context, slot, looked time.Time, moved <-ch
 
 // look asks the ledger for the gate and gives the time of the answer; none if the gate is closed.
 func (t *task) look(ctx context.Context) (time.Time, *failure) {
+	asked := time.Now()
 	left, err := t.c.opt.Ledger.Gate(ctx, t.bucket.name)
 	now := time.Now()
 	if err != nil {
@@ -194,6 +203,7 @@ func (t *task) look(ctx context.Context) (time.Time, *failure) {
 		t.bucket.gate.close(now, left, "closed by another process")
 		return time.Time{}, nil
 	}
+	t.bucket.lookTook.Store(int64(now.Sub(asked)))
 	return now, nil
 }
 

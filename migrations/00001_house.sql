@@ -412,7 +412,8 @@ CREATE FUNCTION micros_until(at timestamptz, moment timestamptz) RETURNS bigint 
 
 -- admit_calls answers, for each call that somebody is about to make, whether it may be made and when, and reserves its
 -- slot. A refusal says why; a positive gate_us says that the bucket is closed for so long; otherwise the call may be
--- sent after send_us. interval_us is the time between two slots of the bucket; 0: it has no rate.
+-- sent after send_us. Both count from moment_us, a time of the database's clock: the answer may be on its way for a
+-- while. interval_us is the time between two slots of the bucket; 0: it has no rate.
 --
 -- Locks are taken in one order, consents by id and then gates by bucket, so that two crowds never deadlock. A gate is
 -- locked once for the crowd and written once, so that no slot is given twice and the row has one new version, not one
@@ -421,7 +422,7 @@ CREATE FUNCTION micros_until(at timestamptz, moment timestamptz) RETURNS bigint 
 -- +goose StatementBegin
 CREATE FUNCTION admit_calls(in_connection text[], in_bucket text[], in_interval_us bigint[], in_opening boolean[],
     in_batch bigint[], in_fence bigint[], in_consent bigint[])
-RETURNS TABLE (place integer, refusal text, reason text, gate_us bigint, send_us bigint)
+RETURNS TABLE (place integer, refusal text, reason text, gate_us bigint, send_us bigint, moment_us bigint)
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     ask    record;
@@ -493,6 +494,7 @@ BEGIN
                 END IF;
             END IF;
         END IF;
+        moment_us := (extract(epoch FROM moment) * 1000000)::bigint;
         RETURN NEXT;
     END LOOP;
     UPDATE gates g SET next_slot = gate.next_slot, reserved = gate.reserved WHERE g.bucket = gate.bucket;

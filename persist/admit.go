@@ -41,7 +41,8 @@ func (s *Store) Admit(ctx context.Context, ask finance.Ask) (finance.Admission, 
 
 // admit answers a crowd in one round trip and one transaction.
 func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
-	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us "+
+	began := time.Now()
+	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us "+
 		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7)", askColumns(asks)...)
 	if err != nil {
 		return nil, err
@@ -49,13 +50,21 @@ func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admiss
 	answers := make([]finance.Admission, len(asks))
 	var place, n int
 	var refusal, reason string
-	var gate, send int64
-	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send}, func() error {
+	var gate, send, moment int64
+	moments := make([]time.Time, len(asks))
+	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send, &moment}, func() error {
 		answers[place-1] = finance.Admission{Refusal: finance.Class(refusal), Reason: reason,
 			Gate: fromMicros(gate), SendIn: fromMicros(send)}
+		moments[place-1] = time.UnixMicro(moment)
 		n++
 		return nil
 	})
+	ended := time.Now()
+	for i := range answers {
+		if delay := s.transit.delay(moments[i], began, ended); asks[i].PerSecond > 0 {
+			answers[i].SendIn -= delay
+		}
+	}
 	if err == nil && n != len(asks) {
 		err = fmt.Errorf("%d of %d questions were answered", n, len(asks))
 	}

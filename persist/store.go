@@ -48,6 +48,8 @@ type Store struct {
 	worker Worker
 	asks   *combiner[finance.Ask, finance.Admission]
 	gates  *combiner[string, time.Duration]
+
+	transit transit // of what admit answers
 }
 
 // NewStore makes a Store over a migrated database.
