@@ -18,9 +18,14 @@ type Error struct {
 	Correlation string                // the provider's id of the call
 	Call        finance.CallID        // the deciding attempt; zero: nothing was sent
 	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it
+	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", ToldByBreaker ...
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
+	Unasked     bool                  // our own ledger refused the call, so it says nothing of the provider
 	Err         error
 }
+
+// ToldByBreaker is the reason of a pause that nobody announced: the provider failed so often that it is left alone.
+const ToldByBreaker = "breaker"
 
 // Error is one line.
 func (e *Error) Error() string {

@@ -172,8 +172,8 @@ func (t *task) ending(c finance.Class) ending {
 // tell writes down the call, and first of all the pause it was told.
 func (t *task) tell(ctx context.Context, call *finance.Call, got reply, v Verdict, opened bool) *failure {
 	if opened && got.pause < breakerPause {
-		got.pause, got.told = breakerPause, "breaker"
-		t.bucket.gate.close(time.Now(), breakerPause, "breaker")
+		got.pause, got.told = breakerPause, ToldByBreaker
+		t.bucket.gate.close(time.Now(), breakerPause, ToldByBreaker)
 	}
 	ledger := t.c.opt.Ledger
 	switch {

@@ -183,6 +183,6 @@ func (t *task) closed(left time.Duration, reason string) *Error {
 	if reason != "" {
 		e.Reason += ": " + reason
 	}
-	e.Wait = left
+	e.Wait, e.Told = left, reason
 	return e
 }

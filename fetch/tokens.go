@@ -121,6 +121,9 @@ func (s *tokens) refresh(ctx context.Context, key TokenKey, run int64) keptToken
 		*k = keptToken{token: token}
 		return *k
 	}
+	if failed.Unasked { // nothing to remember: a connection that was parked may be open again at any moment
+		return keptToken{failed: failed}
+	}
 	k.failed = failed
 	k.until = time.Now().Add(max(failed.Wait, min(failedFor<<min(k.failures, 10), failedMost)))
 	k.failures++

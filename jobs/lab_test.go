@@ -122,6 +122,7 @@ type nodeOptions struct {
 	timeout     time.Duration
 	drain       time.Duration
 	idle        bool // plans and answers no bell
+	mute        bool // says only once that it lives
 	step        func(string)
 	log         zerolog.Logger
 }
@@ -144,6 +145,9 @@ func (l *lab) start(o nodeOptions) *node {
 		},
 		Batches: 2, Lease: 2 * time.Second, Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
 		Drain: o.drain, Step: o.step,
+	}
+	if o.mute {
+		options.Lease, options.Heartbeat = 500*time.Millisecond, time.Hour
 	}
 	if !o.idle {
 		options.Serve = []string{debt, money}

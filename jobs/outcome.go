@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,8 +19,7 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 	}
 	switch f.Class {
 	case finance.Throttled:
-		w.parkFor(f.Wait, d.Reason)
-		return d, errParked
+		return w.hold(ctx, f, d)
 	case finance.Interrupted:
 		if w.leaving() || ctx.Err() != nil {
 			return d, errLeft
@@ -37,54 +35,74 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 	case finance.Unanswered:
 		return d, w.Store.UnansweredConsent(ctx, item.Consent.ID, f.Call)
 	case finance.TokenDenied, finance.Fatal:
+		if f.Unasked {
+			return d, nil // it is parked already, and to park it again would undo an operator who has just opened it
+		}
 		return d, w.parkConnection(ctx, f.Class, f.Error())
 	}
 	return d, nil // transient, rejected and malformed concern this item alone
 }
 
-// massRefusals is how many consents may be refused by their provider within massWindow before it is taken for a
-// broken token or a broken provider: the larger of a handful and two in a hundred.
+// deadAfter is how long a provider may leave every call unanswered before the items that wait for it fail. Until then
+// their batches are parked again and again: that is no waste, because an open breaker lets one probe through at a time.
+const deadAfter = 15 * time.Minute
+
+// hold parks the batch while a gate is closed. A pause that the provider announced is waited for, however long it is; one
+// of our own breaker is not waited for without end.
+func (w *batchWork) hold(ctx context.Context, f *fetch.Error, d persist.Decision) (persist.Decision, error) {
+	if f.Told == fetch.ToldByBreaker {
+		dead, err := w.Store.SilentFor(ctx, w.conn.Name, w.batch.Run, deadAfter)
+		if err != nil {
+			return d, err
+		}
+		if dead {
+			d.Class, d.Reason = finance.Transient, fmt.Sprintf("the provider has answered nothing for %s", deadAfter)
+			return d, nil
+		}
+	}
+	w.parkFor(f.Wait, d.Reason)
+	return d, errParked
+}
+
+// tooMany is when refused consents are no longer believed: the larger of a handful and two in a hundred, within
+// minutes, are a broken token or a broken provider.
 const (
-	massHandful = 5
-	massPercent = 2
-	massWindow  = 10 * time.Minute
+	tooManyHandful = 5
+	tooManyPercent = 2
+	tooManyWithin  = 10 * time.Minute
 )
 
-// endConsent ends a consent that its provider refused, unless so many were refused at once that it can't be true.
-// Then the connection is parked and the consents that were ended in the window are active again.
+// endConsent ends a consent that its provider refused, unless so many were refused at once that it can't be true:
+// then nothing is revoked, the connection is parked, and the item fails.
 func (w *batchWork) endConsent(ctx context.Context, item *persist.Item, f *fetch.Error, d persist.Decision) (persist.Decision, error) {
 	status := f.Consent
 	if status == "" {
 		status = finance.ConsentRevoked
 	}
-	if _, err := w.Store.EndConsent(ctx, item.Consent.ID, status, f.Reason, persist.FromAnswer, f.Call); err != nil {
-		return d, err
-	}
-	refused, active, err := w.Store.CountRecentRefusals(ctx, w.conn.Name, massWindow)
-	if err != nil {
-		return d, err
-	}
-	if refused > massHandful && refused*100 > (active+refused)*massPercent {
-		reason := fmt.Sprintf("%d consents refused within %s: a broken token or provider, not revocations; nothing was revoked", refused, massWindow)
-		if _, err := w.Store.RestoreRefused(ctx, w.conn.Name, massWindow, reason); err != nil {
-			return d, err
-		}
-		d.Class, d.Reason = finance.Fatal, reason
-		return d, w.parkConnection(ctx, finance.Fatal, reason)
-	}
 	d.Outcome, d.Reason = finance.Excused, fmt.Sprintf("consent %s: %s", status, f.Reason)
-	return d, nil
+	disbelieved, parked, err := w.Store.RefuseConsent(ctx, persist.Refusal{
+		Connection: w.conn.Name, Batch: w.batch.ID, Fence: w.batch.Fence, Status: status, Reason: f.Reason,
+		Item: persist.Decided{Consent: item.Consent.ID, Dataset: item.Dataset, Decision: d},
+	}, persist.Disbelief{Handful: tooManyHandful, Percent: tooManyPercent, Window: tooManyWithin})
+	if parked {
+		w.tellParked(finance.Fatal, disbelieved)
+	}
+	if disbelieved != "" {
+		d.Outcome, d.Class, d.Reason = finance.Failed, finance.Fatal, disbelieved
+	}
+	return d, err
 }
 
 // parkConnection stops every further call over the connection until an operator opens it again, and says so once.
 func (w *batchWork) parkConnection(ctx context.Context, class finance.Class, reason string) error {
 	first, err := w.Store.ParkConnection(ctx, w.conn.Name, class, reason)
-	if err != nil && !errors.Is(err, persist.ErrNotFound) {
-		return err
-	}
 	if first {
-		w.log.Error().Str("class", string(class)).Str("reason", reason).
-			Msg("connection parked: no further call is made over it; mend the cause, then `syncer connections open " + w.conn.Name + "`")
+		w.tellParked(class, reason)
 	}
-	return nil
+	return err
+}
+
+func (w *batchWork) tellParked(class finance.Class, reason string) {
+	w.log.Error().Str("class", string(class)).Str("reason", reason).
+		Msg("connection parked: no further call is made over it; mend the cause, then `syncer connections open " + w.conn.Name + "`")
 }

@@ -171,18 +171,3 @@ func (s *Store) ConsentHistory(ctx context.Context, id int64) ([]ConsentChange, 
 		return h, err
 	}, fmt.Sprintf("read the history of consent %d", id))
 }
-
-// CountRecentRefusals is how many consents of the connection answers have ended within the window and are still
-// ended, and how many are active. Many in a few minutes are a broken token or a broken provider, not revocations.
-// Single-use consents that were spent are not refusals.
-func (s *Store) CountRecentRefusals(ctx context.Context, connection string, window time.Duration) (refused, active int, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT (SELECT count(DISTINCT c.id) FROM consent_events e JOIN consents c ON c.id = e.consent_id
-			WHERE e.source = 'answer' AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
-			AND c.connection = $1 AND c.status = e.to_status AND c.status IN ('revoked', 'expired', 'reauth_required')),
-		(SELECT count(*) FROM consents WHERE connection = $1 AND status = 'active')`,
-		connection, micros(window)).Scan(&refused, &active)
-	if err != nil {
-		err = fmt.Errorf("count the refusals of %s: %w", connection, err)
-	}
-	return refused, active, err
-}

@@ -232,35 +232,6 @@ func TestFeedEvents(t *testing.T) {
 	}
 }
 
-// C3: many refusals at once are counted, undone together, and then no longer counted.
-func TestRecentRefusals(t *testing.T) {
-	h := newHouse(t)
-	ctx := t.Context()
-	ids := h.consents(t, 6)
-	for i, s := range []finance.ConsentStatus{finance.ConsentRevoked, finance.ConsentExpired, finance.ConsentConsumed} {
-		_, err := h.EndConsent(ctx, ids[i], s, "", persist.FromAnswer, finance.CallID{})
-		must(t, err)
-	}
-	_, err := h.EndConsent(ctx, ids[3], finance.ConsentRevoked, "", persist.FromFeed, finance.CallID{})
-	must(t, err)
-	count := func(window time.Duration, wantRefused, wantActive int) {
-		t.Helper()
-		refused, active, err := h.CountRecentRefusals(ctx, "bank", window)
-		if refused != wantRefused || active != wantActive || err != nil {
-			t.Errorf("%d refused, %d active, %v; want %d and %d", refused, active, err, wantRefused, wantActive)
-		}
-	}
-	count(time.Minute, 2, 2)
-	count(0, 0, 2)
-	if n, err := h.RestoreRefused(ctx, "bank", time.Minute, "too many to be true"); n != 2 || err != nil {
-		t.Errorf("%d restored, %v; want 2", n, err)
-	}
-	count(time.Minute, 0, 4)
-	if s := status(t, h, ids[3]); s != finance.ConsentRevoked {
-		t.Errorf("what the feed revoked is %s", s)
-	}
-}
-
 func TestConnectionIsParkedOnce(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()

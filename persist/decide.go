@@ -66,23 +66,26 @@ func (s *Store) DecideItem(ctx context.Context, batch, fence, consent int64, dat
 
 // DecideItems is DecideItem for many items of one batch, all or none.
 func (s *Store) DecideItems(ctx context.Context, batch, fence int64, decided []Decided) error {
-	err := s.inTx(ctx, fmt.Sprintf("decide %d items of batch %d", len(decided), batch), func(tx pgx.Tx) error {
-		var id int64
-		err := tx.QueryRow(ctx, `SELECT id FROM batches WHERE `+mine+` FOR SHARE`, batch, fence).Scan(&id)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("with fence %d: %w", fence, ErrFenced)
-		}
-		if err != nil {
-			return err
-		}
-		b := &pgx.Batch{}
-		for _, d := range decided {
-			b.Queue(`UPDATE items SET outcome = $4, class = $5, reason = $6, correlation_id = $7, call_id = $8,
-				finished_at = clock_timestamp() WHERE batch_id = $1 AND consent_id = $2 AND dataset = $3 AND outcome IS NULL`,
-				batch, d.Consent, d.Dataset, string(d.Outcome), nullText(string(d.Class)), nullText(d.Reason),
-				nullText(d.Correlation), nullID(d.Call))
-		}
-		return tx.SendBatch(ctx, b).Close()
+	return s.inTx(ctx, fmt.Sprintf("decide %d items of batch %d", len(decided), batch), func(tx pgx.Tx) error {
+		return decideItems(ctx, tx, batch, fence, decided)
 	})
-	return err
+}
+
+func decideItems(ctx context.Context, tx pgx.Tx, batch, fence int64, decided []Decided) error {
+	var id int64
+	err := tx.QueryRow(ctx, `SELECT id FROM batches WHERE `+mine+` FOR SHARE`, batch, fence).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("with fence %d: %w", fence, ErrFenced)
+	}
+	if err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	for _, d := range decided {
+		b.Queue(`UPDATE items SET outcome = $4, class = $5, reason = $6, correlation_id = $7, call_id = $8,
+			finished_at = clock_timestamp() WHERE batch_id = $1 AND consent_id = $2 AND dataset = $3 AND outcome IS NULL`,
+			batch, d.Consent, d.Dataset, string(d.Outcome), nullText(string(d.Class)), nullText(d.Reason),
+			nullText(d.Correlation), nullID(d.Call))
+	}
+	return tx.SendBatch(ctx, b).Close()
 }

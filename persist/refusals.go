@@ -4,26 +4,101 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
 )
+
+// Refusal is a provider's word that a consent is over, met while an item was worked.
+type Refusal struct {
+	Connection   string
+	Batch, Fence int64
+	Item         Decided // how the item ends if the word is believed
+	Status       finance.ConsentStatus
+	Reason       string
+}
+
+// Disbelief says when refusals are too many to be true: more than Handful and more than Percent of all consents of
+// the connection within Window are a broken token or a broken provider, not revocations.
+type Disbelief struct {
+	Handful, Percent int
+	Window           time.Duration
+}
+
+// RefuseConsent ends a consent that its provider has refused and decides its item, in one commit. It disbelieves the
+// word when the connection is parked, and when too many were refused: then it parks the connection, and the consents
+// that answers have ended within the window are active again and their items have failed, so that a rerun takes them.
+// A disbelieved refusal gives the reason and leaves the item undecided. parked says that this call has parked the
+// connection. It fails with ErrFenced when the batch is another's.
+func (s *Store) RefuseConsent(ctx context.Context, r Refusal, d Disbelief) (reason string, parked bool, err error) {
+	err = s.inTx(ctx, fmt.Sprintf("end the refused consent %d", r.Item.Consent), func(tx pgx.Tx) error {
+		// Refusals of a connection go one by one, or each of two could miss that the other makes them too many.
+		err := tx.QueryRow(ctx, "SELECT coalesce(parked_reason, '') FROM connections WHERE name = $1 FOR NO KEY UPDATE",
+			r.Connection).Scan(&reason)
+		if err != nil || reason != "" {
+			return err
+		}
+		end := consentEnd{r.Item.Consent, r.Status, r.Reason, FromAnswer, r.Item.Call}
+		if _, err := endConsent(ctx, tx, end); err != nil {
+			return err
+		}
+		var refused, all int
+		if err := tx.QueryRow(ctx, countRefused, r.Connection, micros(d.Window)).Scan(&refused, &all); err != nil {
+			return err
+		}
+		if refused <= d.Handful || refused*100 <= all*d.Percent {
+			return decideItems(ctx, tx, r.Batch, r.Fence, []Decided{r.Item})
+		}
+		parked, reason = true, fmt.Sprintf("%d consents refused within %s: a broken token or provider, not revocations; nothing was revoked",
+			refused, d.Window)
+		return disbelieve(ctx, tx, r.Connection, d.Window, reason)
+	})
+	return reason, parked && err == nil, err
+}
+
+// countRefused counts the consents of a connection that answers have ended within the window and that are still ended,
+// and adds those that are active. Single-use consents that were spent are not refusals.
+const countRefused = `SELECT refused, refused + (SELECT count(*) FROM consents WHERE connection = $1 AND status = 'active')
+FROM (SELECT count(DISTINCT c.id) AS refused FROM consent_events e JOIN consents c ON c.id = e.consent_id
+	WHERE e.source = 'answer' AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
+	AND c.connection = $1 AND c.status = e.to_status AND c.status IN ('revoked', 'expired', 'reauth_required')) x`
 
 const restoreRefused = `WITH wrong AS (
-	SELECT DISTINCT e.consent_id FROM consent_events e JOIN consents c ON c.id = e.consent_id
-	WHERE c.connection = $1 AND c.status <> 'active' AND e.source = 'answer' AND e.to_status = c.status
-	AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
-	AND e.to_status IN ('revoked', 'expired')
+	SELECT c.id, c.status AS was, min(e.at) AS at FROM consent_events e JOIN consents c ON c.id = e.consent_id
+	WHERE e.source = 'answer' AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
+	AND c.connection = $1 AND c.status = e.to_status AND c.status IN ('revoked', 'expired', 'reauth_required') GROUP BY c.id
 ), restored AS (
-	UPDATE consents c SET status = 'active', ended_at = NULL, ended_reason = NULL
-	FROM wrong w, consents was WHERE c.id = w.consent_id AND was.id = c.id RETURNING c.id, was.status AS was
+	UPDATE consents c SET status = 'active', ended_at = NULL, ended_reason = NULL FROM wrong w WHERE c.id = w.id
+), told AS (
+	INSERT INTO consent_events (consent_id, source, from_status, to_status, reason) SELECT id, 'answer', was, 'active', $3 FROM wrong
+), undone AS (
+	UPDATE items i SET outcome = 'failed', class = 'fatal', reason = $3 FROM wrong w
+	WHERE i.consent_id = w.id AND i.outcome = 'excused' AND i.finished_at >= w.at RETURNING i.batch_id
 )
-INSERT INTO consent_events (consent_id, source, from_status, to_status, reason)
-SELECT id, 'answer', was, 'active', $3 FROM restored`
+SELECT DISTINCT r.id, coalesce(r.of_run, r.id) FROM undone u JOIN batches b ON b.id = u.batch_id JOIN runs r ON r.id = b.run_id
+WHERE r.verdict IS NOT NULL`
 
-// RestoreRefused makes those consents of a connection active again which answers have ended within the window,
-// because together they were too many to be true. It gives their number.
-func (s *Store) RestoreRefused(ctx context.Context, connection string, window time.Duration, reason string) (int, error) {
-	tag, err := s.pool.Exec(ctx, restoreRefused, connection, micros(window), reason)
+// disbelieve parks a connection, takes back what its refusals have done, and settles anew the runs that had settled
+// with them.
+func disbelieve(ctx context.Context, tx pgx.Tx, connection string, window time.Duration, reason string) error {
+	_, err := tx.Exec(ctx, `UPDATE connections SET state = 'parked', parked_at = clock_timestamp(), parked_class = 'fatal',
+		parked_reason = $2 WHERE name = $1`, connection, reason)
 	if err != nil {
-		return 0, fmt.Errorf("restore the refused consents of %s: %w", connection, err)
+		return err
 	}
-	return int(tag.RowsAffected()), nil
+	rows, err := tx.Query(ctx, restoreRefused, connection, micros(window), reason)
+	if err != nil {
+		return err
+	}
+	settled, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Run, Root int64 }])
+	for _, run := range settled {
+		if err == nil {
+			_, err = tx.Exec(ctx, setVerdict, run.Run)
+		}
+		if err == nil {
+			_, err = tx.Exec(ctx, setRootVerdict, run.Root)
+		}
+	}
+	return err
 }

@@ -107,6 +107,14 @@ const verdictOf = `SELECT CASE WHEN count(*) < (SELECT expected FROM runs WHERE 
 
 const ownItems = `(SELECT i.outcome FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = $1) x`
 
+// setVerdict settles run $1 by its own items, setRootVerdict a settled root run by the latest outcome of each item.
+const (
+	setVerdict = `UPDATE runs SET verdict = (` + verdictOf + ownItems + `), settled_at = coalesce(settled_at, clock_timestamp())
+		WHERE id = $1 RETURNING verdict`
+	setRootVerdict = `UPDATE runs SET verdict = (` + verdictOf + `effective_items WHERE root_run = $1)
+		WHERE id = $1 AND verdict IS NOT NULL`
+)
+
 // Settle computes the verdict of a run whose batches are all done, and writes it last. A rerun settles its root run
 // anew, over the latest outcome of each item. settled is false while a batch is open; a settled run keeps its verdict.
 func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled bool, err error) {
@@ -124,13 +132,12 @@ func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled
 			return err
 		}
 		if root != nil {
-			if _, err := tx.Exec(ctx, `UPDATE runs SET verdict = (`+verdictOf+`effective_items WHERE root_run = $1) WHERE id = $1`, *root); err != nil {
+			if _, err := tx.Exec(ctx, setRootVerdict, *root); err != nil {
 				return err
 			}
 		}
 		settled = true
-		return tx.QueryRow(ctx, `UPDATE runs SET verdict = (`+verdictOf+ownItems+`), settled_at = clock_timestamp()
-			WHERE id = $1 RETURNING verdict`, run).Scan(&verdict)
+		return tx.QueryRow(ctx, setVerdict, run).Scan(&verdict)
 	})
 	return verdict, settled, err
 }

@@ -1,0 +1,132 @@
+package jobs_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"syncer/finance"
+	"syncer/persist"
+	"syncer/sandbox"
+	ngsim "syncer/sandbox/norskgjeld"
+	banksim "syncer/sandbox/sbanken"
+)
+
+// Thirty consents refused at once are a broken provider: the connection is parked, no consent stays ended, nothing
+// counts as excused, and a rerun of what failed brings everything.
+func TestMassRefusalsEndNoConsent(t *testing.T) {
+	l := newLab(t, ngsim.Options{Consents: 30}, banksim.Options{})
+	l.importNG(30)
+	clear := l.fault(sandbox.Rule{PathPrefix: "/v1/debt/", Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 403,
+		Body: `{"error":"no valid consent","error_description":"","trace_id":"t"}`}})
+	n := l.start(nodeOptions{})
+	root := l.run(n, debt)
+
+	if c := root.Counts[0]; root.Run.Verdict != persist.VerdictFailed || c.Failed != 30 {
+		t.Errorf("verdict %s, %+v", root.Run.Verdict, c)
+	}
+	if ended := l.number("SELECT count(*) FROM consents WHERE status <> 'active'"); ended != 0 {
+		t.Errorf("%d consents have ended", ended)
+	}
+	conn, err := l.store.ConnectionByName(t.Context(), ng)
+	if err != nil || !conn.Parked || !strings.Contains(conn.ParkedReason, "nothing was revoked") {
+		t.Errorf("the connection: %+v, %v", conn, err)
+	}
+	if calls := l.kit.Journal.Arrivals(); calls > 20 {
+		t.Errorf("%d calls were made before anybody stopped", calls)
+	}
+
+	clear()
+	l.must(l.store.OpenConnection(t.Context(), ng))
+	if _, root = l.rerun(n, root.Run, persist.Selection{Failed: true}); root.Run.Verdict != persist.VerdictComplete {
+		t.Errorf("after the provider was mended: %s, %+v", root.Run.Verdict, root.Counts)
+	}
+}
+
+// A consent that ends between two of its calls is not called for again, and what was committed of it stays.
+func TestRevokedMidRunIsLeftAlone(t *testing.T) {
+	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 300})
+	l.importBank(1)
+	arrived := 0
+	n := l.start(nodeOptions{step: func(step string) {
+		if step == "s14.after" && arrived == 0 && l.number("SELECT count(*) FROM transactions") > 0 {
+			changed, err := l.store.EndConsent(t.Context(), 1, finance.ConsentRevoked, "withdrawn", persist.FromFeed, finance.CallID{})
+			if err != nil || !changed {
+				t.Errorf("end the consent: %v, %v", changed, err)
+			}
+			arrived = l.kit.Journal.Arrivals()
+		}
+	}})
+	r := l.run(n, money)
+	if arrived == 0 || l.kit.Journal.Arrivals() != arrived {
+		t.Errorf("%d calls when the consent ended, %d at the end", arrived, l.kit.Journal.Arrivals())
+	}
+	last := r.NotComplete[len(r.NotComplete)-1]
+	if last.Outcome != finance.Excused || !strings.Contains(last.Reason, "revoked") || l.number("SELECT count(*) FROM transactions") == 0 {
+		t.Errorf("%+v", r.NotComplete)
+	}
+}
+
+// Wrong credentials park the connection at once; the run fails, and after they are mended a rerun completes it.
+func TestWrongCredentialsParkTheConnection(t *testing.T) {
+	l := newLab(t, ngsim.Options{Consents: 12}, banksim.Options{})
+	l.importNG(12)
+	bad := l.start(nodeOptions{secret: "wrong"})
+	root := l.run(bad, debt)
+	if c := root.Counts[0]; root.Run.Verdict != persist.VerdictFailed || c.Failed != 12 {
+		t.Errorf("verdict %s, %+v", root.Run.Verdict, c)
+	}
+	conn, err := l.store.ConnectionByName(t.Context(), ng)
+	if err != nil || !conn.Parked {
+		t.Errorf("the connection: %+v, %v", conn, err)
+	}
+	if calls := l.kit.Journal.Arrivals(); calls > 8 {
+		t.Errorf("%d token calls with credentials that are wrong", calls)
+	}
+	bad.stop()
+
+	good := l.start(nodeOptions{})
+	before := l.kit.Journal.Arrivals()
+	if again, _ := l.rerun(good, root.Run, persist.Selection{}); again.Run.Verdict != persist.VerdictFailed || l.kit.Journal.Arrivals() != before {
+		t.Errorf("while parked: %s after %d calls", again.Run.Verdict, l.kit.Journal.Arrivals()-before)
+	}
+	l.must(l.store.OpenConnection(t.Context(), ng))
+	if _, root = l.rerun(good, root.Run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete {
+		t.Errorf("after the credentials were mended: %s, %+v", root.Run.Verdict, root.NotComplete)
+	}
+}
+
+// A pause that is longer than a worker waits parks the batch and frees the worker; the sweep wakes the batch when the
+// pause is over, and nothing is sent in between.
+func TestLongPauseParksTheBatch(t *testing.T) {
+	l := newLab(t, ngsim.Options{Consents: 5}, banksim.Options{Customers: 1, Transactions: 20})
+	l.importNG(5)
+	l.importBank(1)
+	l.fault(sandbox.Rule{Provider: ngsim.Name, Only: "api", After: 2, Times: 1, Action: sandbox.Action{
+		Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 3}}})
+	n := l.start(nodeOptions{maxWait: time.Second, concurrency: 1})
+	run := l.fire(n, debt)
+	var parked persist.Report
+	l.eventually("a parked batch", func() bool {
+		var err error
+		parked, err = l.store.RunReport(t.Context(), run.ID)
+		l.must(err)
+		return parked.Batches.Parked == 1
+	})
+	if !strings.Contains(parked.ParkReason, "too many requests") || time.Until(parked.ParkedUntil) > 3*time.Second {
+		t.Errorf("parked until %s because %q", parked.ParkedUntil, parked.ParkReason)
+	}
+	if held := l.number("SELECT count(*) FROM batches WHERE holder IS NOT NULL"); held != 0 {
+		t.Errorf("%d batches are held while they are parked", held)
+	}
+	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete { // the worker has other things to do
+		t.Errorf("the other job: %s", r.Run.Verdict)
+	}
+	if r := l.settled(n, run); r.Run.Verdict != persist.VerdictComplete || r.Pauses != 1 {
+		t.Errorf("%s after %d pauses: %+v", r.Run.Verdict, r.Pauses, r.NotComplete)
+	}
+	l.must(l.kit.Journal.Settle(t.Context()))
+	if inside := l.kit.Journal.InsideWindows(0); len(inside) != 0 {
+		t.Errorf("calls inside the pause: %+v", inside)
+	}
+}
