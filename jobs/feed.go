@@ -17,6 +17,22 @@ type FeedResult struct {
 	Changed int  // consents whose status changed
 	Gap     bool // events were lost, so every active consent's status was asked
 	Asked   int
+	Unknown int // of those asked, whose status could not be had
+}
+
+// feedFresh is how young a reading of the feed is good enough for planning: every replica fires the same tick.
+const feedFresh = 30 * time.Second
+
+// refreshConsents reads the feed before a run is planned, unless that was done just now or the connection is parked.
+// A feed that can't be read does not hold the run up: each call is checked by the provider anyway.
+func (e *Engine) refreshConsents(ctx context.Context, connection string) {
+	known, err := e.Store.ConnectionByName(ctx, connection)
+	if err == nil && !known.Parked && time.Since(known.FeedReadAt) > feedFresh {
+		_, err = e.SyncConsents(ctx, connection)
+	}
+	if err != nil {
+		e.Log.Warn().Err(err).Str("connection", connection).Msg("the consents may be older than the provider's feed")
+	}
 }
 
 // SyncConsents reads the provider's feed of consent events from where it was last read and applies it. When the
@@ -37,10 +53,20 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 	if err != nil {
 		return result, err
 	}
-	away := !known.FeedReadAt.IsZero() && time.Since(known.FeedReadAt) >= feed.FeedRetention()
+	if !known.FeedReadAt.IsZero() && time.Since(known.FeedReadAt) >= feed.FeedRetention() {
+		if err := e.askStatuses(ctx, conn, &result); err != nil {
+			return result, err
+		}
+	}
 	for page, err := range feed.Events(ctx, known.FeedPosition) {
 		if err != nil {
 			return result, fmt.Errorf("read the consent events of %s: %w", connection, err)
+		}
+		// The statuses come before the position moves on: who breaks off while asking finds the gap again.
+		if page.Gap && !result.Gap {
+			if err := e.askStatuses(ctx, conn, &result); err != nil {
+				return result, err
+			}
 		}
 		changed, err := e.Store.ApplyConsentEvents(ctx, connection, page.Next, persistEvents(page))
 		if err != nil {
@@ -48,14 +74,10 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 		}
 		result.Events += len(page.Events)
 		result.Changed += changed
-		result.Gap = result.Gap || page.Gap
-	}
-	if result.Gap = result.Gap || away; result.Gap {
-		err = e.askStatuses(ctx, conn, &result)
 	}
 	e.Log.Info().Str("connection", connection).Int("events", result.Events).Int("changed", result.Changed).
-		Bool("gap", result.Gap).Int("asked", result.Asked).Msg("consent events read")
-	return result, err
+		Bool("gap", result.Gap).Int("asked", result.Asked).Int("unknown", result.Unknown).Msg("consent events read")
+	return result, nil
 }
 
 func persistEvents(page fetch.EventPage) []persist.ConsentEvent {
@@ -66,8 +88,10 @@ func persistEvents(page fetch.EventPage) []persist.ConsentEvent {
 	return events
 }
 
-// askStatuses asks for the status of every active consent of a connection.
+// askStatuses asks for the status of every active consent of a connection, because events were lost. A consent whose
+// status alone can't be had stays as it is, and is told of: its next call shows what it is.
 func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *FeedResult) error {
+	result.Gap = true
 	reader, ok := conn.Connector.(fetch.StatusReader)
 	if !ok {
 		return fmt.Errorf("events of %s were lost and the provider tells no status: import the consents anew", conn.Name)
@@ -80,21 +104,28 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 		}
 		for i := range consents {
 			filter.After = consents[i].ID
-			state, err := reader.Status(ctx, finance.Scope{Consent: &consents[i]})
-			if err != nil {
+			if err := e.askStatus(ctx, reader, &consents[i], result); err != nil {
 				return fmt.Errorf("ask the status of consent %d: %w", consents[i].ID, err)
-			}
-			result.Asked++
-			if state.Status == finance.ConsentActive {
-				continue
-			}
-			changed, err := e.Store.EndConsent(ctx, consents[i].ID, state.Status, "the provider says so", persist.FromStatus, finance.CallID{})
-			if err != nil {
-				return err
-			}
-			if changed {
-				result.Changed++
 			}
 		}
 	}
+}
+
+func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *finance.Consent, result *FeedResult) error {
+	result.Asked++
+	state, err := reader.Status(ctx, finance.Scope{Consent: c})
+	switch fetch.ClassOf(err) {
+	case finance.Transient, finance.Rejected, finance.Malformed, finance.Refused:
+		result.Unknown++
+		e.Log.Warn().Err(err).Int64("consent", c.ID).Msg("the status of the consent is not known")
+		return nil
+	}
+	if err != nil || state.Status == finance.ConsentActive {
+		return err
+	}
+	changed, err := e.Store.EndConsent(ctx, c.ID, state.Status, "the provider says so", persist.FromStatus, finance.CallID{})
+	if changed {
+		result.Changed++
+	}
+	return err
 }

@@ -11,7 +11,10 @@ import (
 
 // Fire makes the run of a job for a nominal time, unless there is one already: then it gives that one and created is
 // false. The database forbids doubles, so any number of processes may fire the same tick.
+//
+// A provider that publishes what happens to consents is asked first, so that none is called for in vain.
 func (e *Engine) Fire(ctx context.Context, job Job, kind persist.RunKind, at time.Time) (run persist.Run, created bool, err error) {
+	e.refreshConsents(ctx, job.Connection)
 	return e.plan(ctx, persist.RunSpec{
 		Job: job.Name, Connection: job.Connection, Kind: kind, ScheduledFor: at,
 		Datasets: job.Datasets, BatchSize: job.BatchSize,

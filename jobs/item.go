@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,12 +40,6 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings [
 	})
 	if err != nil {
 		return w.outcomeOf(ctx, item, err)
-	}
-	if item.Consent.SingleUse {
-		// The page is committed, so its stored answer is needed no more and the consent is spent.
-		if err := w.Store.SettleInbox(ctx, item.Consent.ID); err != nil {
-			return persist.Decision{}, err
-		}
 	}
 	return sum.decide(last), nil
 }
@@ -113,7 +108,7 @@ func (w *batchWork) span() string {
 	return w.batch.WindowFrom.String() + ".." + w.batch.WindowTo.String()
 }
 
-// readStream reads one stream to the end of its pass and commits page by page. It gives the last call.
+// readStream reads one stream to the end of its pass and commits its pages, in order. It gives the last call.
 func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s finance.Stream, sum *tally) (last finance.CallID, err error) {
 	cursor, err := w.Pages.Standing(ctx, s)
 	if err != nil {
@@ -128,13 +123,27 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 			return last, err
 		}
 	}
-	request := w.stream(item, s, kept)
-	for page, err := range w.conn.Connector.Pages(ctx, request, cursor.Position) {
+	line := w.Committer.Line(aheadBytes)
+	last, err = w.readPages(ctx, item, w.stream(item, s, kept), cursor, line, sum)
+	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
+	// pages before a failed call count.
+	return last, cmp.Or(line.Drain(ctx), err)
+}
+
+// aheadBytes is how much of a stream may wait for its commit while the next page is fetched: some pages of a hundred
+// records, or one of a thousand. A process that is killed asks for them again, so it is not more; and where calls are
+// paced a page is committed long before the next one may be asked for.
+const aheadBytes = 512 << 10
+
+// readPages reads a stream to the end of its pass and hands its pages to the writer. It gives the last call.
+func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.Stream, from persist.Standing,
+	line *persist.Line, sum *tally) (last finance.CallID, err error) {
+	for page, err := range w.conn.Connector.Pages(ctx, s, from.Position) {
 		if err != nil {
 			return last, err
 		}
 		w.Step("s8.decoded")
-		if err := w.commit(ctx, item, s, page, !cursor.Found); err != nil {
+		if err := line.Hand(ctx, w.pageWrite(s, page, !from.Found)); err != nil {
 			return last, err
 		}
 		last = page.Answer.Call.ID
@@ -167,12 +176,11 @@ func (w *batchWork) stream(item *persist.Item, s finance.Stream, kept map[financ
 	}
 }
 
-// commit hands one page to the writer and waits until it is durable.
-func (w *batchWork) commit(ctx context.Context, item *persist.Item, s finance.Stream, page fetch.Page, virgin bool) error {
-	write := persist.PageWrite{
-		Scope: finance.Scope{Run: w.batch.Run, Batch: w.batch.ID, Fence: w.batch.Fence, Dataset: item.Dataset,
-			Consent: &item.Consent},
-		Stream: s, Key: page.Key, Call: page.Answer.Call, Body: page.Answer.Body, Hash: page.Answer.Hash,
+// pageWrite is what is to be written of a page.
+func (w *batchWork) pageWrite(s fetch.Stream, page fetch.Page, virgin bool) persist.PageWrite {
+	return persist.PageWrite{
+		Scope: s.Scope, Stream: s.Stream, Key: page.Key,
+		Call: page.Answer.Call, Body: page.Answer.Body, Hash: page.Answer.Hash,
 		Unchanged: page.Unchanged, KeptCall: page.Kept.Call,
 		Records: page.Records, Rejects: page.Rejects,
 		Position: page.Next, MidPass: !page.Done,
@@ -180,8 +188,6 @@ func (w *batchWork) commit(ctx context.Context, item *persist.Item, s finance.St
 		Remember: page.Plain(),
 		Whole:    page.Whole, Partial: page.Partial, Keep: w.conn.Keep, Virgin: virgin,
 	}
-	_, err := w.Committer.Submit(ctx, write)
-	return err
 }
 
 func (t *tally) add(page fetch.Page) {

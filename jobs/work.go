@@ -124,6 +124,13 @@ func (w *batchWork) workConsent(ctx context.Context, items []persist.Item) error
 		if err := w.decide(ctx, &items[i], decision); err != nil {
 			return err
 		}
+		if items[i].Consent.SingleUse && decision.Outcome != finance.Failed {
+			// The stored answer is needed no more and the consent is spent. This comes after the decision: before it, a
+			// crash would leave an open item of a consent that may not be called for.
+			if err := w.Store.SettleInbox(ctx, items[i].Consent.ID); err != nil {
+				return err
+			}
+		}
 		items[i].Outcome, items[i].Class, items[i].Reason = decision.Outcome, decision.Class, decision.Reason
 	}
 	return nil
