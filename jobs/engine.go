@@ -160,6 +160,9 @@ func (e *Engine) sweepOnce(ctx context.Context) error {
 	if _, err := e.Store.ExpireConsents(ctx); err != nil {
 		return err
 	}
+	if _, err := e.Store.ForgetWorkers(ctx); err != nil {
+		return err
+	}
 	due, err := e.Store.Due(ctx, e.Serve, 1000)
 	if err != nil {
 		return err

@@ -253,3 +253,23 @@ func TestScheduleNeverGoesBack(t *testing.T) {
 		}
 	}
 }
+
+func TestForgetWorkersKeepsTheRecentlySilent(t *testing.T) {
+	h := newHouse(t)
+	h.sibling(t, time.Hour)
+	h.sibling(t, time.Microsecond)
+	if _, err := h.pool.Exec(t.Context(), `INSERT INTO workers (id, host, pid, expires_at) VALUES (gen_random_uuid(), 'gone', 1, now() - interval '2 hours')`); err != nil {
+		t.Fatal(err)
+	}
+	before, err := h.Workers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := h.ForgetWorkers(t.Context())
+	if err != nil || n != 1 {
+		t.Fatalf("forgot %d workers, %v; want the one that is silent for hours", n, err)
+	}
+	if after, err := h.Workers(t.Context()); err != nil || len(after) != len(before)-1 {
+		t.Fatalf("%d workers are left of %d, %v", len(after), len(before), err)
+	}
+}

@@ -31,6 +31,18 @@ func (s *Store) Leave(ctx context.Context) error {
 	return nil
 }
 
+// forgetAfter is how long the row of a silent process is kept for people to see.
+const forgetAfter = time.Hour
+
+// ForgetWorkers removes the rows of processes that have been silent for an hour after their lease.
+func (s *Store) ForgetWorkers(ctx context.Context) (int, error) {
+	tag, err := s.pool.Exec(ctx, `DELETE FROM workers WHERE expires_at < clock_timestamp() - $1 * interval '1 microsecond'`, micros(forgetAfter))
+	if err != nil {
+		return 0, fmt.Errorf("forget silent workers: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
 // free is the condition under which a batch may be claimed: it is due, and nobody alive holds it.
 const free = `b.state <> 'done' AND b.wake_at <= clock_timestamp() AND (b.holder IS NULL OR NOT EXISTS
 	(SELECT 1 FROM workers w WHERE w.id = b.holder AND w.expires_at > clock_timestamp()))`
