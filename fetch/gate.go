@@ -68,7 +68,16 @@ func (b *bucket) late() time.Duration {
 	if b.rate <= 0 {
 		return time.Second
 	}
-	return min(time.Second, max(time.Duration(float64(time.Second)/b.rate)/4, 5*time.Millisecond))
+	return min(time.Second, max(time.Duration(float64(time.Second)/b.rate)*3/8, 5*time.Millisecond))
+}
+
+// stale is how old a look at the ledger's gate may be at the moment of the send: so short that at most half a call
+// goes out meanwhile at the bucket's rate, yet long enough that a look which takes its time costs no slot.
+func (b *bucket) stale() time.Duration {
+	if b.rate <= 0 {
+		return 5 * time.Millisecond
+	}
+	return max(5*time.Millisecond, min(time.Duration(float64(time.Second)/b.rate)/2, 20*time.Millisecond))
 }
 
 // wait waits for d, or until the context ends or the channel is closed. It says whether d has passed.

@@ -7,13 +7,6 @@ import (
 	"syncer/finance"
 )
 
-// stale is how old a look at the gate may be at the moment of the send, and lookLead is how long before its slot a call
-// has looked.
-const (
-	stale    = 5 * time.Millisecond
-	lookLead = 3 * time.Millisecond
-)
-
 // ending is what a call that was let through tells when it ends.
 type ending int
 
@@ -179,7 +172,7 @@ func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *fa
 // the time that the question takes. It gives the time of the last look, looked if the slot is too near for another;
 // none if the gate has closed.
 func (t *task) lookAhead(ctx context.Context, slot, looked time.Time, moved <-chan struct{}) (time.Time, *failure) {
-	lead := lookLead + time.Duration(t.bucket.lookTook.Load())
+	lead := t.bucket.stale()*3/4 + time.Duration(t.bucket.lookTook.Load())
 	if time.Until(slot) <= lead {
 		return looked, nil
 	}
@@ -215,7 +208,7 @@ func (t *task) clear(ctx context.Context, slot, looked time.Time) (leave func(en
 			return nil, failed
 		}
 	}
-	if time.Since(looked) > stale {
+	if time.Since(looked) > t.bucket.stale() {
 		if looked, failed := t.look(ctx); failed != nil || looked.IsZero() {
 			return nil, failed
 		}
