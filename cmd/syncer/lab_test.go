@@ -27,7 +27,7 @@ import (
 type lab struct {
 	testing.TB
 	kit    *sandbox.Kit
-	ng     *norskgjeld.Simulator
+	ng     *norskgjeld.Simulator // of the first connection; those of the others hold the same world
 	bank   *sbanken.Simulator
 	server *sandbox.Server
 	db     persisttest.Database
@@ -46,11 +46,14 @@ type labOptions struct {
 	MaxWait     string
 	Lease       string
 	Log         string
-	Connections int // how many connections of each provider, all to the same simulator; default 1
+	// Connections is how many connections there are of each provider; default 1. Each of Norsk Gjeldsinformasjon has a
+	// client id and a registry of its own, because a registry shows a consent to one client only.
+	Connections int
 
 	// Set by newLab.
-	NGURL, BankURL, Database string
-	Numbers                  []int
+	BankURL, Database string
+	NGURLs            map[int]string
+	Numbers           []int
 }
 
 const labConfig = `
@@ -63,8 +66,8 @@ connections:
   ng{{.}}:
     provider: norskgjeld
     environment: preprod
-    base_url: {{$.NGURL}}
-    auth_url: {{$.NGURL}}
+    base_url: {{index $.NGURLs .}}
+    auth_url: {{index $.NGURLs .}}
     credentials: { client_id: "file:ng-id-{{.}}", client_secret: "file:ng-secret" }
     rate: { {{if $.Rate}}per_second: {{$.Rate}}{{else}}unlimited: true{{end}} }
     concurrency: {{$.Concurrency}}
@@ -100,13 +103,18 @@ func newLab(t testing.TB, o labOptions) *lab {
 	}
 	t.Cleanup(func() { _ = l.server.Close() })
 	o.NG.Kit, o.Bank.Kit = l.kit, l.kit
+	o.NGURLs = map[int]string{}
 	for _, n := range o.Numbers {
-		o.NG.Clients = append(o.NG.Clients, sandbox.Client{ID: fmt.Sprintf("client-%d", n), Secret: "s3cret"})
+		o.NG.Clients = []sandbox.Client{{ID: fmt.Sprintf("client-%d", n), Secret: "s3cret"}}
+		ng := norskgjeld.New(o.NG)
+		if o.NGURLs[n], err = l.server.Mount(fmt.Sprintf("ng%d", n), ng.Handler()); err != nil {
+			t.Fatal(err)
+		}
+		if l.ng == nil {
+			l.ng = ng
+		}
 	}
-	l.ng, l.bank = norskgjeld.New(o.NG), sbanken.New(o.Bank)
-	if o.NGURL, err = l.server.Mount("ng", l.ng.Handler()); err != nil {
-		t.Fatal(err)
-	}
+	l.bank = sbanken.New(o.Bank)
 	if o.BankURL, err = l.server.Mount("bank", l.bank.Handler()); err != nil {
 		t.Fatal(err)
 	}

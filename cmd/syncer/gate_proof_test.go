@@ -1,0 +1,385 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"syncer/persist"
+	"syncer/sandbox"
+	"syncer/sandbox/norskgjeld"
+)
+
+// plan plans a run of each job and leaves its batches to the processes.
+func (l *lab) plan(jobs ...string) {
+	l.Helper()
+	l.inHouse(func(a *app, h *house) error {
+		s, err := a.beginAll(l.Context(), h, engineSpec{Jobs: jobs})
+		if err != nil {
+			return err
+		}
+		defer s.end()
+		for _, name := range jobs {
+			job, err := s.engine.Job(name)
+			if err == nil {
+				_, _, err = s.engine.Fire(l.Context(), job, persist.Manual, time.Now().Truncate(time.Microsecond))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inHouse does something in this process that would cost a start of the program each time.
+func (l *lab) inHouse(f func(*app, *house) error) {
+	l.Helper()
+	a := newApp(nil, io.Discard, io.Discard, os.LookupEnv)
+	a.configPath = l.config
+	cfg, err := a.config()
+	if err != nil {
+		l.Fatal(err)
+	}
+	h, err := a.house(l.Context(), cfg, zerolog.Nop())
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer h.Close()
+	if err := f(a, h); err != nil {
+		l.Fatal(err)
+	}
+}
+
+// The gate's proof: so many buckets, each with so many consents that its share of the waits fits in.
+const (
+	gateBuckets  = 20
+	gateConsents = 150
+	gateWaits    = 1000 // at least
+)
+
+// flight is how long after the ledger has an announcement a call may still be sent by a process that looked at the
+// gate just before: the stack lets a look hold for 5 ms, the rest is for the commit and for a busy machine.
+const flight = 50 * time.Millisecond
+
+// TestNoCallInsideAnAnnouncedWindow: three processes work twenty buckets side by side, every bucket is closed again
+// and again by Retry-After, and now and then a process is killed and started anew. The sandbox's journal must show no
+// call inside an announced window, except those that were on their way, and that little more than what was demanded
+// was spent idle.
+//
+// The connections have no rate, so that nothing but the gate holds a call back: a hole in it shows at once.
+func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
+	l := newLab(t, labOptions{
+		NG:          norskgjeld.Options{Consents: gateConsents, DebtFree: 0.5, MaxLoans: 2, Start: time.Now().Add(-time.Hour)},
+		Connections: gateBuckets, Concurrency: 2, Batches: 1, BatchSize: 10, MaxWait: "10m",
+	})
+	l.importEverywhere(gateBuckets)
+	var jobs []string
+	for n := 1; n <= gateBuckets; n++ {
+		jobs = append(jobs, fmt.Sprintf("debt%d", n))
+		client, date := fmt.Sprintf("client-%d", n), []string{"imf", "rfc850", "asctime"}[n%3]
+		l.throttle(client, 16, sandbox.RetryAfter{Seconds: 2, Form: date})
+		l.throttle(client, 4, sandbox.RetryAfter{Seconds: 1})
+	}
+	l.plan(jobs...)
+	stalls := l.watchDatabase()
+	kills := l.workAndKill(3, gateWaits*7/10, "work", "--job", strings.Join(jobs, ","))
+	still := stalls()
+	if kills < 3 {
+		t.Errorf("only %d processes were killed", kills)
+	}
+
+	p := gateProof{still: still}
+	ledger := l.announcements()
+	for _, entries := range l.dataCalls() {
+		p.bucket(t, entries, ledger)
+	}
+	ratio := p.idle.Seconds() / p.demanded.Seconds()
+	t.Logf("%d announcements in %d waits, %d kills; %d calls in flight; %d announcements died with the process that was told; %d stalls",
+		p.told, p.waits, kills, p.flying, p.unheard, len(p.still))
+	t.Logf("%s idle of %s demanded: %.4f", p.idle.Round(time.Millisecond), p.demanded, ratio)
+	if p.waits < gateWaits {
+		t.Errorf("%d gated waits, want at least %d", p.waits, gateWaits)
+	}
+	if p.unheard > kills {
+		t.Errorf("%d announcements did not come into the ledger, but only %d processes were killed", p.unheard, kills)
+	}
+	if ratio < 1 || ratio > 1.05 {
+		t.Errorf("idle for %.4f of what was demanded, want 1 to 1.05", ratio)
+	}
+	l.verify()
+}
+
+// gateProof sums up what the journal shows of every bucket.
+type gateProof struct {
+	told, waits     int // announcements; waits are fewer where a call in flight was told to wait too
+	flying, unheard int
+	idle, demanded  time.Duration
+	still           []stall
+}
+
+// sent is what the program's ledger knows of a call.
+type sent struct {
+	at     time.Time
+	paused *time.Time // when the ledger had the pause that this call was told
+}
+
+// bucket looks at the arrivals of one bucket, oldest first.
+//
+// A date has whole seconds, and so has the Date it is measured against: two seconds after 12:00:00.9 is announced as
+// 12:00:02. Arrivals are held against the instant itself; the caller, who must not trust that the clocks agree, waits
+// for the two seconds that the answer's own words differ by, and these are what was demanded.
+func (p *gateProof) bucket(t *testing.T, entries []sandbox.Entry, ledger map[string]sent) {
+	t.Helper()
+	for i := 0; i < len(entries); {
+		if entries[i].Pause <= 0 || entries[i].Announced == 0 {
+			i++
+			continue
+		}
+		i = p.wait(t, entries, i, ledger)
+	}
+}
+
+// wait follows the wait that entry first announced, together with what calls in flight were told meanwhile, and gives
+// the first arrival after it.
+func (p *gateProof) wait(t *testing.T, entries []sandbox.Entry, first int, ledger map[string]sent) (next int) {
+	t.Helper()
+	from := entries[first].Announced
+	until, words := from, from // by the instant, and by the answers' words
+	var known time.Time        // when the ledger had the announcement
+	for next = first; next < len(entries); next++ {
+		e := entries[next]
+		if next > first && e.At >= until {
+			p.waits++
+			p.idle += e.At - from
+			p.demanded += words - from
+			return next
+		}
+		call := ledger[e.RequestID]
+		if next > first && e.At > from {
+			p.flying++
+			at := call.at
+			if at.IsZero() {
+				at = e.Wall // its process was killed before it could write the call down
+			}
+			if late := at.Sub(known); late > flight {
+				t.Errorf("bucket %s: call %s was sent %s after the ledger had the announcement, %s before the window's end",
+					e.Bucket, e.RequestID, late.Round(time.Microsecond), (until - e.At).Round(time.Microsecond))
+			}
+		}
+		if e.Pause <= 0 || e.Announced == 0 {
+			continue
+		}
+		p.told++
+		if call.paused == nil { // nobody who is alive was told
+			p.unheard++
+			if next == first {
+				return next + 1
+			}
+			continue
+		}
+		if next == first {
+			known = p.committed(*call.paused)
+		}
+		until = max(until, e.Announced+e.Pause)
+		words = max(words, e.Announced+(e.Pause+time.Second-1).Truncate(time.Second))
+	}
+	return next // the bucket's work was done: nothing followed
+}
+
+// committed is when a pause was in the ledger for all to see: at once, unless the database stood still.
+func (p *gateProof) committed(written time.Time) time.Time {
+	for _, s := range p.still {
+		if !written.Before(s.from) && written.Before(s.until) {
+			return s.until
+		}
+	}
+	return written
+}
+
+// stall is a time in which the database committed nothing.
+type stall struct{ from, until time.Time }
+
+// watchDatabase commits something all the time, beside the processes, and notes when that took long: then the machine
+// or another test's work on the same server stood in the way. The function it gives ends the watch.
+func (l *lab) watchDatabase() (end func() []stall) {
+	l.Helper()
+	if _, err := l.db.Pool.Exec(l.Context(), "CREATE TABLE watch AS SELECT 0 AS n"); err != nil {
+		l.Fatal(err)
+	}
+	stop, stalls := make(chan struct{}), make(chan []stall)
+	go func() {
+		var found []stall
+		ticker := time.NewTicker(10 * time.Millisecond)
+		defer ticker.Stop()
+		last := time.Now()
+		for {
+			_, err := l.db.Pool.Exec(l.Context(), "UPDATE watch SET n = n + 1")
+			if now := time.Now(); now.Sub(last) > flight/2 {
+				found = append(found, stall{last, now})
+			}
+			last = time.Now()
+			select {
+			case <-stop:
+				stalls <- found
+				return
+			case <-ticker.C:
+			}
+			if err != nil {
+				l.Errorf("watch the database: %v", err)
+			}
+		}
+	}()
+	return func() []stall { close(stop); return <-stalls }
+}
+
+// importEverywhere imports all consents of the registries over each of n connections.
+func (l *lab) importEverywhere(n int) {
+	l.Helper()
+	var csv strings.Builder
+	csv.WriteString("external_id,national_id,scopes,valid_until\n")
+	for _, c := range l.ng.Consents() {
+		fmt.Fprintf(&csv, "%s,%s,%s,%s\n", c.ID, c.NationalID, c.Scope, c.ValidUntil.UTC().Format(time.RFC3339))
+	}
+	l.inHouse(func(a *app, h *house) error {
+		file, err := readConsents(strings.NewReader(csv.String()))
+		for i := 1; err == nil && i <= n; i++ {
+			err = a.importConsents(l.Context(), h, fmt.Sprintf("ng%d", i), "-", file)
+		}
+		return err
+	})
+}
+
+// throttle lets every n-th call of a client's be answered with 429.
+func (l *lab) throttle(client string, every int, after sandbox.RetryAfter) {
+	l.Helper()
+	_, err := l.kit.Faults.Add(sandbox.Rule{Bucket: client, Only: "api", Every: every,
+		Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: after}})
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+// workAndKill lets n processes work until every run is complete. Now and then one of them is killed and started anew,
+// as long as fewer than so many waits were announced. Work is left then for everybody, so that no bucket has to wait
+// for the lease of a dead process: each holds a batch of every bucket, and two of three are always alive.
+func (l *lab) workAndKill(n, waits int, args ...string) (kills int) {
+	l.Helper()
+	processes := make([]*process, n)
+	for i := range processes {
+		processes[i] = l.start(nil, args...)
+	}
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	next := time.Now().Add(8 * time.Second)
+	for l.number("SELECT count(*) FROM runs WHERE verdict IS NULL") > 0 {
+		select {
+		case <-l.Context().Done():
+			l.Fatal(l.Context().Err())
+		case <-ticker.C:
+		}
+		if time.Now().Before(next) || l.throttled() >= waits {
+			continue
+		}
+		i := rand.IntN(n)
+		processes[i].kill()
+		processes[i] = l.start(nil, args...)
+		kills++
+		next = time.Now().Add(time.Duration(3000+rand.IntN(3000)) * time.Millisecond)
+	}
+	for _, p := range processes {
+		p.kill()
+	}
+	if n := l.number("SELECT count(*) FROM runs WHERE verdict <> 'complete'"); n > 0 {
+		l.Errorf("%d runs are not complete", n)
+	}
+	return kills
+}
+
+// throttled is how many calls were answered with 429.
+func (l *lab) throttled() int {
+	return l.kit.Journal.Totals()[sandbox.Total{Provider: norskgjeld.Name, Status: 429}]
+}
+
+// dataCalls are the arrivals of each bucket without those for tokens, which have buckets of their own.
+func (l *lab) dataCalls() map[string][]sandbox.Entry {
+	l.Helper()
+	if err := l.kit.Journal.Settle(l.Context()); err != nil {
+		l.Fatal(err)
+	}
+	buckets := map[string][]sandbox.Entry{}
+	for _, e := range l.kit.Journal.Entries() {
+		if !e.Token {
+			buckets[e.Bucket] = append(buckets[e.Bucket], e)
+		}
+	}
+	return buckets
+}
+
+// announcements are all calls that the ledger knows, by the request id that the journal has too.
+func (l *lab) announcements() map[string]sent {
+	l.Helper()
+	rows, err := l.db.Pool.Query(l.Context(), "SELECT c.id, c.sent_at, p.announced_at FROM calls c LEFT JOIN pauses p ON p.call_id = c.id")
+	if err != nil {
+		l.Fatal(err)
+	}
+	calls := map[string]sent{}
+	var id uuid.UUID
+	var c sent
+	if _, err := pgx.ForEachRow(rows, []any{&id, &c.at, &c.paused}, func() error {
+		calls[id.String()] = c
+		return nil
+	}); err != nil {
+		l.Fatal(err)
+	}
+	return calls
+}
+
+// TestThreeProcessesShareOneRate: three processes share the 50 calls a second that the provider allows, by one row in
+// Postgres. They reach at least 97 % of the ideal schedule, which is (n-1)/50 s from the first of n calls to the last,
+// never send a 51st within a second, and are never told to wait.
+//
+// A machine that stands still for a moment takes slots away, and may bunch arrivals that were sent apart. So there are
+// up to three rounds, and one must be clean; what the program does wrong shows in each of them.
+func TestThreeProcessesShareOneRate(t *testing.T) {
+	const consents = 1200
+	l := newLab(t, labOptions{
+		NG: norskgjeld.Options{Consents: consents, DebtFree: 0.5, MaxLoans: 2, Start: time.Now().Add(-time.Hour),
+			Quota: sandbox.Quota{Calls: allowed, Period: time.Second}},
+		Rate: allowed, Concurrency: 8, BatchSize: 25, Batches: 2, Lease: "5s",
+	})
+	l.importNG("ng1", 0, consents)
+	for range 3 {
+		if l.rateRound() {
+			return
+		}
+	}
+	t.Error("no round of three reached 97 % without a call too many")
+}
+
+const allowed = 50 // calls a second
+
+// rateRound works one run with three processes and says whether it was clean.
+func (l *lab) rateRound() bool {
+	l.Helper()
+	l.kit.Journal.Reset()
+	l.plan("debt1")
+	l.workAndKill(3, 0, "work", "--job", "debt1")
+	calls := slices.DeleteFunc(l.dataCalls()["client-1"], func(e sandbox.Entry) bool { return !strings.HasPrefix(e.Path, "/v1/debt/") })
+	ideal := time.Duration(len(calls)-1) * time.Second / allowed
+	took := calls[len(calls)-1].At - calls[0].At
+	share := ideal.Seconds() / took.Seconds()
+	most, throttled := l.kit.Journal.MaxInWindow(norskgjeld.Name, "client-1", time.Second), l.throttled()
+	l.Logf("%d calls in %s: %.2f %% of the ideal; at most %d in a second; %d times 429",
+		len(calls), took.Round(time.Millisecond), 100*share, most, throttled)
+	return share >= 0.97 && most <= allowed && throttled == 0
+}
