@@ -15,6 +15,7 @@ import (
 // A backfill reads its windows with cursors of their own: the nightly watermark stays where it is, and the rows that
 // both read are there once.
 func TestBackfillLeavesTheWatermarkAlone(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
 	l.importBank(1)
 	n := l.start(nodeOptions{})
@@ -53,6 +54,7 @@ func TestBackfillLeavesTheWatermarkAlone(t *testing.T) {
 
 // What was reserved one night and is booked the next stands once among the live rows, and twin purchases stand twice.
 func TestReservedThenBookedIsOne(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 2, Transactions: 120, Days: 40, Reservations: 3, Twins: true})
 	l.importBank(2)
 	n := l.start(nodeOptions{})

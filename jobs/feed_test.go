@@ -12,6 +12,7 @@ import (
 
 // What the feed says ends consents without a call for them. Read again, it changes nothing.
 func TestFeedEndsConsents(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 10}, banksim.Options{})
 	l.importNG(10)
 	n := l.start(nodeOptions{idle: true})
@@ -36,6 +37,7 @@ func TestFeedEndsConsents(t *testing.T) {
 // Events were lost: the status of every active consent is asked for. A reading that breaks off while it asks has not
 // been, and one consent whose status can't be had stops no other.
 func TestLostEventsAreMadeUpByStatuses(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 10, Lifetime: 300 * 24 * time.Hour}, banksim.Options{})
 	l.importNG(10)
 	n := l.start(nodeOptions{idle: true})

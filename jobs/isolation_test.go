@@ -25,6 +25,7 @@ func ended(r persist.Report) map[int64][2]string {
 // One consent that always fails, one that is revoked mid-run and one with a malformed record: all others complete, the
 // verdict is partial and the report names the three. A rerun of what failed calls only for that.
 func TestOneBadConsentHarmsNoOther(t *testing.T) {
+	t.Parallel()
 	const failing, revoked, malformed = 3, 11, 17
 	l := newLab(t, ngsim.Options{Consents: 40}, banksim.Options{})
 	l.importNG(40)
@@ -83,6 +84,7 @@ func TestOneBadConsentHarmsNoOther(t *testing.T) {
 
 // The same run again changes no row and writes no history.
 func TestRepeatChangesNothing(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 20}, banksim.Options{Customers: 4, Transactions: 60, Twins: true})
 	l.importNG(20)
 	l.importBank(4)

@@ -17,6 +17,7 @@ import (
 // A single-use consent whose answer has come and whose process then stops is not called again: another worker reads the
 // stored answer. When the first one wakes up, it writes nothing.
 func TestSingleUseAnswerSurvivesACrash(t *testing.T) {
+	t.Parallel()
 	for _, step := range []string{"s8.decoded", "s14.after", "s12.decide"} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
@@ -53,6 +54,7 @@ func TestSingleUseAnswerSurvivesACrash(t *testing.T) {
 // A single-use send that is never answered is not made again: whether the consent is spent is not known, and the item
 // says so.
 func TestUnansweredSingleUseIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 4, SingleUse: 1}, banksim.Options{})
 	l.importNG(4)
 	l.fault(sandbox.Rule{Subject: l.ng.Consent(2).ID, Action: sandbox.Action{Kind: sandbox.Hang}})

@@ -15,6 +15,7 @@ import (
 // Thirty consents refused at once are a broken provider: the connection is parked, no consent stays ended, nothing
 // counts as excused, and a rerun of what failed brings everything.
 func TestMassRefusalsEndNoConsent(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 30}, banksim.Options{})
 	l.importNG(30)
 	clear := l.fault(sandbox.Rule{PathPrefix: "/v1/debt/", Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 403,
@@ -45,6 +46,7 @@ func TestMassRefusalsEndNoConsent(t *testing.T) {
 
 // A consent that ends between two of its calls is not called for again, and what was committed of it stays.
 func TestRevokedMidRunIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 300})
 	l.importBank(1)
 	arrived := 0
@@ -69,6 +71,7 @@ func TestRevokedMidRunIsLeftAlone(t *testing.T) {
 
 // Wrong credentials park the connection at once; the run fails, and after they are mended a rerun completes it.
 func TestWrongCredentialsParkTheConnection(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 12}, banksim.Options{})
 	l.importNG(12)
 	bad := l.start(nodeOptions{secret: "wrong"})
@@ -99,6 +102,7 @@ func TestWrongCredentialsParkTheConnection(t *testing.T) {
 // A pause that is longer than a worker waits parks the batch and frees the worker; the sweep wakes the batch when the
 // pause is over, and nothing is sent in between.
 func TestLongPauseParksTheBatch(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 5}, banksim.Options{Customers: 1, Transactions: 20})
 	l.importNG(5)
 	l.importBank(1)

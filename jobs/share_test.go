@@ -13,6 +13,7 @@ import (
 
 // Two engines share a run: each works batches of it, every consent is called for once, every item decided once.
 func TestTwoEnginesShareARun(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 60}, banksim.Options{})
 	l.importNG(60)
 	var mu sync.Mutex
@@ -58,6 +59,7 @@ func TestTwoEnginesShareARun(t *testing.T) {
 // A process that leaves mid-run gives its batch back at once, and another finishes it from where it stood: no page is
 // read twice.
 func TestLeavingGivesTheBatchBack(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 30}, banksim.Options{Customers: 1, Transactions: 300})
 	l.importNG(30)
 	l.importBank(1)
