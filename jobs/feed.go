@@ -23,9 +23,14 @@ type FeedResult struct {
 // feedFresh is how young a reading of the feed is good enough for planning: every replica fires the same tick.
 const feedFresh = 30 * time.Second
 
+// feedPatience bounds what reading the feed may cost a tick: its gate may be closed for longer than a run can wait.
+const feedPatience = time.Minute
+
 // refreshConsents reads the feed before a run is planned, unless that was done just now or the connection is parked.
 // A feed that can't be read does not hold the run up: each call is checked by the provider anyway.
 func (e *Engine) refreshConsents(ctx context.Context, connection string) {
+	ctx, cancel := context.WithTimeout(ctx, feedPatience)
+	defer cancel()
 	known, err := e.Store.ConnectionByName(ctx, connection)
 	if err == nil && !known.Parked && time.Since(known.FeedReadAt) > feedFresh {
 		_, err = e.SyncConsents(ctx, connection)
