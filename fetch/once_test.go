@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,16 +204,16 @@ func (s *stumbling) Answered(ctx context.Context, call finance.Call, body []byte
 // watching counts the intents that are open.
 type watching struct {
 	*fetchtest.Ledger
-	open int
+	open atomic.Int32
 }
 
 func (w *watching) Intend(ctx context.Context, call finance.Call) (finance.Intent, error) {
-	w.open++
+	w.open.Add(1)
 	return w.Ledger.Intend(ctx, call)
 }
 
 func (w *watching) Withdraw(ctx context.Context, call finance.Call) error {
-	w.open--
+	w.open.Add(-1)
 	return w.Ledger.Withdraw(ctx, call)
 }
 
@@ -234,12 +235,12 @@ func TestNoIntentIsOpenWhileItWaitsAtTheGate(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		if w.open != 0 {
-			t.Errorf("%d intents are open while nothing can have been sent", w.open)
+		if n := w.open.Load(); n != 0 {
+			t.Errorf("%d intents are open while nothing can have been sent", n)
 		}
 		wg.Wait()
-		if w.open != 1 {
-			t.Errorf("%d intents after the answer, want 1", w.open)
+		if n := w.open.Load(); n != 1 {
+			t.Errorf("%d intents after the answer, want 1", n)
 		}
 	})
 }
