@@ -3,7 +3,6 @@ package persist
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"syncer/finance"
@@ -61,18 +60,10 @@ func (c *Committer) Wait() { c.writers.Wait() }
 // taken back; one that is being written is waited for, because the caller must know its fate.
 func (c *Committer) Submit(ctx context.Context, p PageWrite) (Written, error) {
 	s := &submitted{page: p, done: make(chan struct{})}
-	if err := c.put(s); err != nil {
+	if err := c.put(s, nil); err != nil {
 		return Written{}, err
 	}
-	select {
-	case <-s.done:
-	case <-ctx.Done():
-		if c.takeBack(s) {
-			return Written{}, fmt.Errorf("commit a page of %s: %w", streamName(p.Stream), context.Cause(ctx))
-		}
-		<-s.done
-	}
-	return s.result.Written, s.result.Err
+	return c.settled(ctx, s)
 }
 
 // Waiting is how many pages are in the queue, in no transaction yet: a gauge of how far Postgres is behind.
@@ -82,11 +73,15 @@ func (c *Committer) Waiting() int {
 	return len(c.queue)
 }
 
-func (c *Committer) put(s *submitted) error {
+// put takes a page into the queue, unless the one before it, if there is one, has failed.
+func (c *Committer) put(s, before *submitted) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended != nil {
 		return c.ended
+	}
+	if before != nil && before.result.Err != nil {
+		return before.result.Err
 	}
 	c.queue = append(c.queue, s)
 	c.signal()
@@ -99,19 +94,6 @@ func (c *Committer) signal() {
 	case c.wake <- struct{}{}:
 	default:
 	}
-}
-
-// takeBack removes a page from the queue, unless a writer has it.
-func (c *Committer) takeBack(s *submitted) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, q := range c.queue {
-		if q == s {
-			c.queue = slices.Delete(c.queue, i, i+1)
-			return true
-		}
-	}
-	return false
 }
 
 // work is one writer.
@@ -177,8 +159,7 @@ func (c *Committer) settle(group []*submitted, results []Result) {
 	left := c.queue[:0]
 	for _, s := range c.queue {
 		if failed[s.page.Stream] {
-			s.result.Err = errBehind(s.page.Stream)
-			close(s.done)
+			s.fail(errBehind(s.page.Stream))
 			continue
 		}
 		left = append(left, s)
@@ -196,8 +177,7 @@ func (c *Committer) end(cause error) {
 	defer c.mu.Unlock()
 	c.ended = fmt.Errorf("the committer has ended: %w", cause)
 	for _, s := range c.queue {
-		s.result.Err = c.ended
-		close(s.done)
+		s.fail(c.ended)
 	}
 	c.queue = nil
 }

@@ -1,0 +1,100 @@
+package persist
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+)
+
+// Line hands the pages of one stream to a Committer ahead of their commits, so that the next page can be fetched
+// while the last ones are being written, and pages of one stream can share a transaction. The order is kept: once a
+// page has failed, none behind it is taken, because the cursor must not pass what is missing. A Line belongs to one
+// goroutine.
+type Line struct {
+	committer *Committer
+	ahead     int // bytes
+	waiting   []*submitted
+	bytes     int // of waiting
+	last      *submitted
+	failed    error // of the first page that failed
+}
+
+// Line makes a line whose pages are waited for when those that are not committed have more than ahead bytes in all.
+// With 0 every page is waited for.
+func (c *Committer) Line(ahead int) *Line { return &Line{committer: c, ahead: ahead} }
+
+// Hand hands a page in. It waits for the oldest pages of the line as long as there are too many bytes, and gives the
+// error of the first that failed. After an error the line is of no more use than to be drained.
+func (l *Line) Hand(ctx context.Context, p PageWrite) error {
+	s := &submitted{page: p, done: make(chan struct{})}
+	if err := l.committer.put(s, l.last); err != nil {
+		l.failed = cmp.Or(l.failed, err)
+		return err
+	}
+	l.last = s
+	l.waiting = append(l.waiting, s)
+	l.bytes += len(p.Body)
+	for l.bytes > l.ahead && len(l.waiting) > 0 {
+		if err := l.oldest(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Drain waits until every page that was handed in is committed or has failed, and gives the error of the first that
+// failed, also when Hand has given it. Nothing of the line is being written after it.
+func (l *Line) Drain(ctx context.Context) error {
+	for len(l.waiting) > 0 {
+		_ = l.oldest(ctx) // it is in l.failed
+	}
+	return l.failed
+}
+
+func (l *Line) oldest(ctx context.Context) error {
+	s := l.waiting[0]
+	l.waiting[0] = nil
+	l.waiting = l.waiting[1:]
+	l.bytes -= len(s.page.Body)
+	_, err := l.committer.settled(ctx, s)
+	l.failed = cmp.Or(l.failed, err)
+	return err
+}
+
+// settled waits for a page's end. When ctx ends first, a page that is still in the queue is taken back, with those of
+// its stream behind it; one that is being written is waited for, because the caller must know its fate.
+func (c *Committer) settled(ctx context.Context, s *submitted) (Written, error) {
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		c.takeBack(s, fmt.Errorf("commit a page of %s: %w", streamName(s.page.Stream), context.Cause(ctx)))
+		<-s.done
+	}
+	return s.result.Written, s.result.Err
+}
+
+// takeBack removes a page from the queue, unless a writer has it.
+func (c *Committer) takeBack(s *submitted, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	left, found := c.queue[:0], false
+	for _, q := range c.queue {
+		switch {
+		case q == s:
+			found = true
+			q.fail(cause)
+		case found && q.page.Stream == s.page.Stream:
+			q.fail(errBehind(s.page.Stream))
+		default:
+			left = append(left, q)
+		}
+	}
+	clear(c.queue[len(left):])
+	c.queue = left
+}
+
+// fail ends a page that is in no transaction.
+func (s *submitted) fail(err error) {
+	s.result.Err = err
+	close(s.done)
+}
