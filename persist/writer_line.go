@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Line hands the pages of one stream to a Committer ahead of their commits, so that the next page can be fetched
@@ -52,42 +53,38 @@ func (l *Line) Drain(ctx context.Context) error {
 }
 
 func (l *Line) oldest(ctx context.Context) error {
-	s := l.waiting[0]
+	_, err := l.committer.settled(ctx, l.waiting...)
+	l.failed = cmp.Or(l.failed, err)
+	l.bytes -= len(l.waiting[0].page.Body)
 	l.waiting[0] = nil
 	l.waiting = l.waiting[1:]
-	l.bytes -= len(s.page.Body)
-	_, err := l.committer.settled(ctx, s)
-	l.failed = cmp.Or(l.failed, err)
 	return err
 }
 
-// settled waits for a page's end. When ctx ends first, a page that is still in the queue is taken back, with those of
-// its stream behind it; one that is being written is waited for, because the caller must know its fate.
-func (c *Committer) settled(ctx context.Context, s *submitted) (Written, error) {
+// settled waits for the end of the first of a stream's pages. When ctx ends before that, those that are still in the
+// queue are taken back; one that is being written is waited for, because the caller must know its fate.
+func (c *Committer) settled(ctx context.Context, pages ...*submitted) (Written, error) {
+	first := pages[0]
 	select {
-	case <-s.done:
+	case <-first.done:
 	case <-ctx.Done():
-		c.takeBack(s, fmt.Errorf("commit a page of %s: %w", streamName(s.page.Stream), context.Cause(ctx)))
-		<-s.done
+		c.takeBack(pages, fmt.Errorf("commit a page of %s: %w", streamName(first.page.Stream), context.Cause(ctx)))
+		<-first.done
 	}
-	return s.result.Written, s.result.Err
+	return first.result.Written, first.result.Err
 }
 
-// takeBack removes a page from the queue, unless a writer has it.
-func (c *Committer) takeBack(s *submitted, cause error) {
+// takeBack removes pages from the queue, unless a writer has them.
+func (c *Committer) takeBack(pages []*submitted, cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	left, found := c.queue[:0], false
+	left := c.queue[:0]
 	for _, q := range c.queue {
-		switch {
-		case q == s:
-			found = true
+		if slices.Contains(pages, q) {
 			q.fail(cause)
-		case found && q.page.Stream == s.page.Stream:
-			q.fail(errBehind(s.page.Stream))
-		default:
-			left = append(left, q)
+			continue
 		}
+		left = append(left, q)
 	}
 	clear(c.queue[len(left):])
 	c.queue = left
