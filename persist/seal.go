@@ -135,7 +135,7 @@ func OpenSealer(keys []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, ErrKeyFile
 	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return nil, fmt.Errorf("make the compressor: %w", err)
 	}
