@@ -3,9 +3,12 @@ package persist_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"syncer/finance"
 	"syncer/persist"
@@ -271,5 +274,51 @@ func TestForgetWorkersKeepsTheRecentlySilent(t *testing.T) {
 	}
 	if after, err := h.Workers(t.Context()); err != nil || len(after) != len(before)-1 {
 		t.Fatalf("%d workers are left of %d, %v", len(after), len(before), err)
+	}
+}
+
+// No timeout of Postgres ends a COPY whose client has fallen silent, so a frozen holder would keep its batch's lock for
+// as long as it sleeps. The next claimer cuts its connections.
+func TestClaimCutsAHolderFrozenInACopy(t *testing.T) {
+	h := newHouse(t)
+	h.consents(t, 1)
+	_, batches := h.plan(t, 10)
+	frozen := h.sibling(t, 300*time.Millisecond)
+	if _, ok, err := frozen.Claim(t.Context(), batches[0]); !ok || err != nil {
+		t.Fatalf("the first claim: %v, %v", ok, err)
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), h.pool.Config().ConnConfig.Copy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, sql := range []string{"SET application_name = '" + persist.ApplicationName(frozen.Worker().ID) + "'", "SET statement_timeout = '1s'",
+		"BEGIN", fmt.Sprintf("SELECT id FROM batches WHERE id = %d FOR SHARE", batches[0])} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silence, stop := io.Pipe()
+	cut := make(chan error, 1)
+	go func() {
+		_, err := conn.PgConn().CopyFrom(t.Context(), silence, "COPY quarantine (consent_id, dataset, call_id, place, reason) FROM STDIN")
+		cut <- err
+	}()
+	defer stop.Close()
+	deadline := time.After(20 * time.Second)
+	for {
+		c, ok, err := h.Claim(t.Context(), batches[0])
+		if ok && err == nil && c.Fence == 2 {
+			break
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("the batch can't be claimed from a frozen holder: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	stop.Close()
+	if err := <-cut; err == nil {
+		t.Error("the frozen holder's connection is still alive")
 	}
 }

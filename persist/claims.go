@@ -78,9 +78,24 @@ FROM runs r WHERE b.id = $1 AND r.id = b.run_id AND ` + free + `
 RETURNING b.run_id, b.seq, r.job, r.connection, r.kind, r.scheduled_for, coalesce(r.of_run, 0), b.fence, r.datasets,
 	r.window_from, r.window_to, b.claims, b.lost`
 
+// ApplicationName is what the connections of a worker's process must be called in Postgres, so that they can be found
+// when the process is silent.
+func ApplicationName(worker [16]byte) string { return "syncer/" + finance.CallID(worker).String() }
+
+// A process that is frozen in the middle of a COPY keeps its locks for as long as it sleeps: no timeout of Postgres
+// ends a statement that waits for its client's data. So whoever claims from a holder whose lease has ended cuts the
+// holder's connections first. What it had not committed is rolled back, and when it wakes up the fence keeps it out.
+const cutSilentHolder = `SELECT count(pg_terminate_backend(a.pid)) FROM batches b
+	JOIN workers w ON w.id = b.holder AND w.expires_at <= clock_timestamp()
+	JOIN pg_stat_activity a ON a.application_name = 'syncer/' || w.id AND a.datname = current_database()
+	WHERE b.id = $1 AND b.state = 'working'`
+
 // Claim takes a batch that is due and has no living holder. ok is false when it is not, or when somebody else was
 // quicker. A batch that has killed its holders in a row is given up: its open items fail and it is done.
 func (s *Store) Claim(ctx context.Context, batch int64) (c Claimed, ok bool, err error) {
+	if _, err := s.pool.Exec(ctx, cutSilentHolder, batch); err != nil {
+		return c, false, fmt.Errorf("claim batch %d: cut its silent holder's connections: %w", batch, err)
+	}
 	err = s.inTx(ctx, fmt.Sprintf("claim batch %d", batch), func(tx pgx.Tx) error {
 		var datasets []string
 		var from, to *time.Time

@@ -124,7 +124,7 @@ func (c *check) open(ctx context.Context, h *house) bool {
 	} else {
 		c.ok("keys", "%s", h.Config.Keys.File)
 	}
-	pool, err := openDatabase(ctx, h.Config, h.opt)
+	pool, err := openDatabase(ctx, h.Config, h.opt, "syncer")
 	if err != nil {
 		c.fail("database", err)
 		return false

@@ -48,7 +48,8 @@ func openHouse(ctx context.Context, cfg *config.Config, opt openOptions) (*house
 	if err != nil {
 		return nil, err
 	}
-	pool, err := openDatabase(ctx, cfg, opt)
+	id := uuid.New()
+	pool, err := openDatabase(ctx, cfg, opt, persist.ApplicationName(id))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func openHouse(ctx context.Context, cfg *config.Config, opt openOptions) (*house
 		return nil, fmt.Errorf("migrate the database: %w", err)
 	}
 	host, _ := os.Hostname() // a name for people; an empty one works
-	worker := persist.Worker{ID: uuid.New(), Host: cmp.Or(cfg.Worker.ID, host), PID: os.Getpid(), Version: buildVersion().Version}
+	worker := persist.Worker{ID: id, Host: cmp.Or(cfg.Worker.ID, host), PID: os.Getpid(), Version: buildVersion().Version}
 	return &house{
 		Config: cfg, Pool: pool, Store: persist.NewStore(pool, sealer, worker),
 		opt: opt, sealer: sealer, closers: []func(){pool.Close},
@@ -89,12 +90,12 @@ func openKeys(path string) (*persist.Sealer, error) {
 }
 
 // openDatabase connects to the configured database, or to the embedded one, which it starts.
-func openDatabase(ctx context.Context, cfg *config.Config, opt openOptions) (*pgxpool.Pool, error) {
+func openDatabase(ctx context.Context, cfg *config.Config, opt openOptions, name string) (*pgxpool.Pool, error) {
 	url, err := databaseURL(ctx, cfg, opt)
 	if err != nil {
 		return nil, err
 	}
-	return persist.Open(ctx, url, persist.OpenOptions{})
+	return persist.Open(ctx, url, persist.OpenOptions{ApplicationName: name})
 }
 
 // databaseURL holds the password: it is never printed or logged.
