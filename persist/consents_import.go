@@ -51,7 +51,7 @@ func (s *Store) ImportConsents(ctx context.Context, connection string, list []Co
 		if err = s.copyImported(ctx, tx, list); err != nil {
 			return err
 		}
-		if _, err = tx.Exec(ctx, "ANALYZE imported"); err != nil { // without it the merge is planned for a handful
+		if _, err = tx.Exec(ctx, mergeByKey); err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, mergeImported, connection).Scan(&r.Inserted, &r.Updated, &r.Revived)
@@ -131,6 +131,11 @@ func (s *Store) sealSubject(c *ConsentImport) (mac, sealed []byte, err error) {
 	}
 	return mac, sealed, nil
 }
+
+// mergeByKey makes the merge look each consent up by its key. What the planner knows of consents is as old as the last
+// ANALYZE; right after a large import it takes the table for small and reads it once for every row of the next one,
+// which took minutes for 100,000 beside 20,000.
+const mergeByKey = `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
 
 // mergeImported compares all but the sealed number, which differs with every sealing; it is replaced only where the
 // subject is another one, or where it was kept in one form and is wanted in the other. An import that names no subject
