@@ -27,6 +27,10 @@ const cutRun = `WITH chosen AS (
 INSERT INTO items (batch_id, consent_id, dataset)
 SELECT (SELECT array_agg(id ORDER BY seq) FROM cut)[chosen.seq + 1], chosen.id, d FROM chosen CROSS JOIN unnest($5::text[]) AS d`
 
+// joinByHash keeps the planner from pairing every consent with every batch, which it does right after a large import,
+// while it still takes the table of consents for small.
+const joinByHash = `SET LOCAL enable_nestloop = off`
+
 // notePlan writes how many items there are, which the verdict must account for, and how many consents were left out. A
 // run without items has nothing to wait for: it is complete.
 const notePlan = `UPDATE runs SET expected = $3::int4, verdict = CASE WHEN $3 = 0 THEN 'complete' END,
@@ -54,6 +58,9 @@ func (s *Store) PlanRun(ctx context.Context, spec RunSpec, enqueue Enqueue) (run
 			return err
 		}
 		created = true
+		if _, err := tx.Exec(ctx, joinByHash); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, cutRun, id, spec.Connection, spec.BatchSize, consentsOrAll(spec.Consents), spec.Datasets)
 		if err != nil {
 			return err
