@@ -180,26 +180,40 @@ func (w *batchWork) parkFor(wait time.Duration, reason string) {
 // work was cut off, because a batch that is not given back waits for its lease to end.
 func (w *batchWork) giveBack(ctx context.Context, err error) {
 	ctx = context.WithoutCancel(ctx)
-	var back error
-	switch {
-	case errors.Is(err, persist.ErrFenced):
+	if errors.Is(err, persist.ErrFenced) {
 		w.log.Warn().Msg("fenced off: another worker has taken the batch over; nothing was written")
 		return
+	}
+	// The lease is the process's, so a batch that is not given back would be held for as long as the process lives.
+	for {
+		back := w.giveBackOnce(ctx, err)
+		if back == nil || errors.Is(back, persist.ErrFenced) {
+			return
+		}
+		w.log.Warn().Err(back).Msg("giving the batch back failed; it is tried again")
+		if w.leaving() {
+			return
+		}
+		select {
+		case <-w.leave:
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (w *batchWork) giveBackOnce(ctx context.Context, err error) error {
+	switch {
 	case err == nil && w.park != nil:
 		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")
-		back = w.Store.Park(ctx, w.batch.ID, w.batch.Fence, w.park.wait, w.park.reason)
+		return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, w.park.wait, w.park.reason)
 	case err == nil && !w.leaving():
 		w.Step("s14.finish")
-		back = w.Store.Finish(ctx, w.batch.ID, w.batch.Fence)
+		return w.Store.Finish(ctx, w.batch.ID, w.batch.Fence)
 	case err == nil || errors.Is(err, context.Canceled):
-		back = w.Store.Release(ctx, w.batch.ID, w.batch.Fence)
-	default:
-		w.log.Error().Err(err).Msg("batch interrupted; it is tried again in a while")
-		back = w.Store.Park(ctx, w.batch.ID, w.batch.Fence, retryBatch, "interrupted: "+err.Error())
+		return w.Store.Release(ctx, w.batch.ID, w.batch.Fence)
 	}
-	if back != nil && !errors.Is(back, persist.ErrFenced) {
-		w.log.Warn().Err(back).Msg("giving the batch back failed; it is free when the lease ends")
-	}
+	w.log.Error().Err(err).Msg("batch interrupted; it is tried again in a while")
+	return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, retryBatch, "interrupted: "+err.Error())
 }
 
 // retryBatch is how long a batch rests after an error of our own, such as an unreachable database.
