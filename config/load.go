@@ -107,6 +107,9 @@ func syntaxProblem(err error, filename string) Problem {
 	return p
 }
 
+// Dir is the folder of the file that the config was read from: relative paths in it begin there.
+func (c *Config) Dir() string { return filepath.Dir(c.src.file) }
+
 // anchor makes the relative paths in the file relative to its directory, so that a service finds its keys
 // whatever directory it is started in.
 func (c *Config) anchor(dir string) {

@@ -38,7 +38,8 @@ type Connection struct {
 	BaseURL     string // overrides the environment's API address
 	AuthURL     string // overrides the environment's authorization server
 	Credentials map[string]Secret
-	Settings    any // what Provider.Settings made, decoded
+	Settings    any    // what Provider.Settings made, decoded
+	Dir         string // the configuration's folder, from which relative paths in Settings are read
 }
 
 // Driver is what the stack needs to know of a provider for one connection.
@@ -49,6 +50,9 @@ type Driver struct {
 	Rate float64
 	// Token says how the token of a key is asked for.
 	Token func(TokenKey) (TokenRequest, error)
+	// Authorize is how people give consents in the browser; nil: they don't. A driver that has it has a Granter as its
+	// connector.
+	Authorize *Authorization
 	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
 	// providers put errors into a 200.
 	Classify func(*Request, *Answer) Verdict
@@ -193,4 +197,7 @@ type Verdict struct {
 type TokenKey struct {
 	Audience string
 	Scope    string // space separated
+	// Consent is our number of the consent whose own grant the token comes from, by its refresh token; 0: the
+	// connection's client credentials.
+	Consent int64
 }

@@ -13,6 +13,7 @@ const (
 	ConsentOver Class = "consent"     // the consent ends; zero further calls for it
 	Rejected    Class = "rejected"    // the item fails with the provider's words
 	Malformed   Class = "malformed"   // quarantine, or the item fails
+	Withheld    Class = "withheld"    // the item is excused: the provider has nothing on the subject, or may not tell (404, 451)
 	Fatal       Class = "fatal"       // the connection is parked
 	Unanswered  Class = "unanswered"  // a single-use send without an answer: never sent again
 	Refused     Class = "refused"     // not sent: consent over, budget spent, connection parked

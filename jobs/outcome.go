@@ -27,7 +27,7 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 		return d, f
 	case finance.Fenced:
 		return d, persist.ErrFenced
-	case finance.Refused:
+	case finance.Refused, finance.Withheld:
 		d.Outcome = finance.Excused
 		return d, nil
 	case finance.ConsentOver:

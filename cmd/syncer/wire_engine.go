@@ -146,7 +146,7 @@ func (h *house) clientOptions(name string) (fetch.Options, error) {
 	set := h.Config.Connections[name]
 	conn := fetch.Connection{
 		Name: name, Provider: set.Provider, Environment: set.Environment, BaseURL: set.BaseURL, AuthURL: set.AuthURL,
-		Credentials: map[string]fetch.Secret{}, Settings: provider.Settings(),
+		Credentials: map[string]fetch.Secret{}, Settings: provider.Settings(), Dir: h.Config.Dir(),
 	}
 	if err := set.DecodeSettings(conn.Settings); err != nil {
 		return fetch.Options{}, err
