@@ -52,6 +52,7 @@ func (s *tokens) exchange(ctx context.Context, key TokenKey, run int64) (finance
 	if err != nil { // its text is not shown: a RetrieveError carries the body
 		return finance.Token{}, s.fail(finance.Fatal, "the token endpoint's answer holds no token")
 	}
+	s.believe(key, got.AccessToken)
 	token := finance.Token{AccessToken: got.AccessToken, Type: got.TokenType}
 	return lifespan(token, trip.asked, trip.lifetime), nil
 }

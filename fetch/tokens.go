@@ -32,6 +32,7 @@ type tokens struct {
 
 type keptToken struct {
 	token    finance.Token
+	refused  string // the last access token that the provider refused: the store may still give it for a moment
 	failed   *Error // why the last refresh failed; nil after a success
 	until    time.Time
 	failures int
@@ -72,8 +73,19 @@ func (s *tokens) get(ctx context.Context, key TokenKey, run int64) (finance.Toke
 		return finance.Token{}, e
 	case r := <-flight:
 		k := r.Val.(keptToken)
+		if k.failed == nil && s.refused(key, k.token) { // while the flight was on its way
+			return s.get(ctx, key, run)
+		}
 		return k.token, k.failed
 	}
+}
+
+// refused says that a token is the one that the provider has refused.
+func (s *tokens) refused(key TokenKey, t finance.Token) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kept[key]
+	return k != nil && k.refused != "" && k.refused == t.AccessToken
 }
 
 // look gives what is kept: a token, good or not, and the failure that is still remembered.
@@ -86,6 +98,8 @@ func (s *tokens) look(key TokenKey, now time.Time) (finance.Token, *Error) {
 		return finance.Token{}, nil
 	case k.failed != nil && now.Before(k.until):
 		return k.token, k.failed.again(k.until.Sub(now))
+	case k.token.AccessToken == k.refused:
+		return finance.Token{}, nil
 	}
 	return k.token, nil
 }
@@ -118,7 +132,7 @@ func (s *tokens) refresh(ctx context.Context, key TokenKey, run int64) keptToken
 		s.kept[key] = k
 	}
 	if failed == nil {
-		*k = keptToken{token: token}
+		*k = keptToken{token: token, refused: k.refused}
 		return *k
 	}
 	if failed.Unasked { // nothing to remember: a connection that was parked may be open again at any moment
@@ -142,7 +156,7 @@ func (s *tokens) renew(ctx context.Context, key TokenKey, run int64) (finance.To
 		if err != nil {
 			return finance.Token{}, s.storeFailed("load", err)
 		}
-		if ok && fresh(token, time.Now()) {
+		if ok && fresh(token, time.Now()) && !s.refused(key, token) {
 			return token, nil
 		}
 		mine, err := store.LockToken(ctx, name, refreshLimit)
@@ -162,7 +176,7 @@ func (s *tokens) renew(ctx context.Context, key TokenKey, run int64) (finance.To
 // its token between our look and our lock.
 func (s *tokens) renewLocked(ctx context.Context, store TokenStore, name string, key TokenKey, run int64) (finance.Token, *Error) {
 	token, ok, err := store.LoadToken(ctx, name)
-	if err == nil && ok && fresh(token, time.Now()) {
+	if err == nil && ok && fresh(token, time.Now()) && !s.refused(key, token) {
 		return token, s.unlock(ctx, store, name)
 	}
 	token, failed := s.exchange(ctx, key, run)
@@ -189,14 +203,23 @@ func (s *tokens) unlock(ctx context.Context, store TokenStore, name string) *Err
 // the others find its successor.
 func (s *tokens) drop(ctx context.Context, key TokenKey, accessToken string) error {
 	s.mu.Lock()
-	if k := s.kept[key]; k != nil && k.token.AccessToken == accessToken {
-		k.token = finance.Token{}
+	if k := s.kept[key]; k != nil {
+		k.refused = accessToken
 	}
 	s.mu.Unlock()
 	if s.c.opt.Tokens == nil {
 		return nil
 	}
 	return s.c.opt.Tokens.DropToken(ctx, s.c.opt.Connection.Name+"\n"+key.Audience+"\n"+key.Scope, accessToken)
+}
+
+// believe forgets that a token was refused, because the provider has just given it again.
+func (s *tokens) believe(key TokenKey, accessToken string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.kept[key]; k != nil && k.refused == accessToken {
+		k.refused = ""
+	}
 }
 
 func (s *tokens) fail(class finance.Class, reason string) *Error {
