@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -108,8 +109,12 @@ func (t *tokenTrip) request(ctx context.Context, r *http.Request, form []byte, i
 	if err != nil {
 		return nil, err
 	}
-	req.Body, req.ContentLength = readOnce{bytes.NewReader(form)}, int64(len(form))
 	req.Header = r.Header.Clone()
+	if t.ask.empty() {
+		req.Header.Del("Content-Type")
+	} else {
+		req.Body, req.ContentLength = readOnce{bytes.NewReader(form)}, int64(len(form))
+	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("X-Request-Id", id.String())
 	if t.ask.Style == BasicRaw {
@@ -128,6 +133,10 @@ type tokenAnswer struct {
 	TokenType   string          `json:"token_type,omitempty"`
 	ExpiresIn   json.RawMessage `json:"expires_in,omitempty"`
 	Error       string          `json:"error,omitempty"`
+
+	// Azure AD names the call in its errors, under both of these.
+	CorrelationID string `json:"correlation_id,omitempty"`
+	TraceID       string `json:"trace_id,omitempty"`
 }
 
 // tokenVerdict classifies a token endpoint's answer. Wrong credentials are fatal for the connection; what might pass
@@ -135,6 +144,12 @@ type tokenAnswer struct {
 func tokenVerdict(a *Answer) Verdict {
 	var t tokenAnswer
 	parsed := json.Unmarshal(a.Body, &t) == nil
+	v := t.verdict(a, parsed)
+	v.Correlation = cmp.Or(t.CorrelationID, t.TraceID)
+	return v
+}
+
+func (t *tokenAnswer) verdict(a *Answer, parsed bool) Verdict {
 	switch t.Error {
 	case "":
 	case "temporarily_unavailable", "server_error", "slow_down":

@@ -8,8 +8,10 @@ type TokenStyle int
 const (
 	BasicEscaped TokenStyle = iota
 	BasicRaw
-	InParams  // client_id and client_secret in the form
-	InHeaders // whatever TokenRequest.Header says; the form carries no secret
+	InParams // client_id and client_secret in the form
+	// InHeaders sends whatever TokenRequest.Header says. The form carries no secret; with neither Params nor Scopes the
+	// body is empty, as Vipps' standard flow has it.
+	InHeaders
 )
 
 // TokenRequest is how one token is asked for.
@@ -21,4 +23,9 @@ type TokenRequest struct {
 	Params map[string][]string // additional form fields, such as audience
 	Scopes []string
 	Header map[string]Secret // additional headers, such as a subscription key
+}
+
+// empty says that the request has no body at all, not even a grant_type.
+func (r *TokenRequest) empty() bool {
+	return r.Style == InHeaders && len(r.Params) == 0 && len(r.Scopes) == 0
 }

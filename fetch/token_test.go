@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -348,5 +349,31 @@ func TestTokenStyles(t *testing.T) {
 		if form != tt.form || user != tt.user || pass != tt.pass || key != "sub" {
 			t.Errorf("style %d: form %s, user %q, password %q, key %q", tt.style, form, user, pass, key)
 		}
+	}
+}
+
+func TestTokenRequestWithoutBody(t *testing.T) {
+	var form, kind string
+	p := &provider{handler: func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			body, _ := io.ReadAll(r.Body)
+			form, kind = string(body), r.Header.Get("Content-Type")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":"unauthorized_client","trace_id":"t-1","correlation_id":"c-1"}`)
+		}
+	}}
+	ledger := fetchtest.NewLedger()
+	o := options(t, served(t, p), ledger)
+	o.Driver.Token = func(fetch.TokenKey) (fetch.TokenRequest, error) {
+		return fetch.TokenRequest{URL: o.Driver.Base.String() + "/token", Style: fetch.InHeaders}, nil
+	}
+	if _, err := client(t, o).Do(t.Context(), get("x")); fetch.ClassOf(err) != finance.Fatal {
+		t.Fatal(err)
+	}
+	if form != "" || kind != "" {
+		t.Errorf("body %q of type %q was sent", form, kind)
+	}
+	if calls := ledger.Calls(); len(calls) != 1 || calls[0].Correlation != "c-1" {
+		t.Errorf("calls %+v", calls)
 	}
 }
