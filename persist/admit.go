@@ -61,9 +61,8 @@ func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admiss
 	})
 	ended := time.Now()
 	for i := range answers {
-		if delay := s.transit.delay(moments[i], began, ended); asks[i].PerSecond > 0 {
-			answers[i].SendIn -= delay
-		}
+		// Also without a rate: the answer may have waited for a process that was frozen, and its batch be another's by now.
+		answers[i].SendIn -= s.transit.delay(moments[i], began, ended)
 	}
 	if err == nil && n != len(asks) {
 		err = fmt.Errorf("%d of %d questions were answered", n, len(asks))

@@ -2,11 +2,15 @@ package persist_test
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncer/finance"
 	"syncer/persist"
@@ -243,12 +247,53 @@ func TestClosedGateSpendsNothing(t *testing.T) {
 func TestAdmitWithoutRateWritesNothing(t *testing.T) {
 	h := newHouse(t)
 	for range 20 {
-		if a := admit(t, h.Store, ask(0)); a.Refusal != "" || a.Gate != 0 || a.SendIn != 0 {
+		if a := admit(t, h.Store, ask(0)); a.Refusal != "" || a.Gate != 0 || a.SendIn > 0 {
 			t.Fatalf("got %+v", a)
 		}
 	}
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM gates"); n != 0 {
 		t.Errorf("%d gates were made", n)
+	}
+}
+
+// heldConn is a connection whose answers can be kept from whoever waits for them, as from a process that is frozen.
+type heldConn struct {
+	net.Conn
+	hold *atomic.Pointer[chan struct{}] // nil: read on; else: until closed
+}
+
+func (c heldConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if hold := c.hold.Load(); hold != nil {
+		<-*hold
+	}
+	return n, err
+}
+
+// A process that is frozen with the answer in its socket finds on waking a permission that has aged: its batch may be
+// another's by now. That must be visible without a rate too.
+func TestAPermissionAgesOnItsWay(t *testing.T) {
+	h := newHouse(t)
+	config := h.pool.Config()
+	var hold atomic.Pointer[chan struct{}]
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		return heldConn{conn, &hold}, err
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	must(t, err)
+	defer pool.Close()
+	s := persist.NewStore(pool, h.sealer, persist.Worker{})
+	admit(t, s, ask(0))
+	if a := admit(t, s, ask(0)); a.SendIn < -time.Second {
+		t.Errorf("an answer that came at once: %+v", a)
+	}
+	held := make(chan struct{})
+	hold.Store(&held)
+	time.AfterFunc(1500*time.Millisecond, func() { hold.Store(nil); close(held) })
+	if a := admit(t, s, ask(0)); a.SendIn > -1200*time.Millisecond || a.Refusal != "" {
+		t.Errorf("an answer that was held for 1.5 s: %+v", a)
 	}
 }
 
