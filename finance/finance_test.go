@@ -181,3 +181,47 @@ func TestIsNationalID(t *testing.T) {
 		}
 	}
 }
+
+func TestIsPersonnummer(t *testing.T) {
+	for s, want := range map[string]bool{
+		"194609073277": true, "198001072381": true, "194902142696": true, "197702202396": true, "202103172389": true, // published test persons
+		"19460907-3277": true, "4609073277": true, "460907-3277": true, "460907+3277": true,
+		"194609673274": true, // a coordination number
+		"460967-3274":  true,
+		"0002290005":   true, // 2000 was a leap year
+		"190002290005": false, "0102290004": false,
+		"194609073278": false, "194613073271": false, "194609003274": false, "194609323276": false, "174609073277": false,
+		"1946090-73277": false, "1946090732-77": false, "19460907 3277": false, "46090732771": false, "": false, "-": false, "-3277": false,
+		"46o9073277": false, "000000000000": false, "0000000000": false, "5560360793": false, // a company
+		"14842249091": false, "19460907--3277": false, "460907\u00b23277": false,
+	} {
+		if got := IsPersonnummer(s); got != want {
+			t.Errorf("IsPersonnummer(%q) = %v", s, got)
+		}
+		if digits, ok := FullPersonnummer(s); ok != (want && len(strings.Trim(s, "+-")) >= 12) || ok && (len(digits) != 12 || !strings.HasPrefix(s, digits[:8])) {
+			t.Errorf("FullPersonnummer(%q) = %q, %v", s, digits, ok)
+		}
+	}
+}
+
+func TestPersonnummerHasOneCheckDigit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		day := Date(rapid.Int32Range(int32(NewDate(1900, 1, 1)), int32(NewDate(2026, 1, 1))).Draw(t, "day")).Time()
+		number := rapid.IntRange(0, 999).Draw(t, "number")
+		plus := rapid.SampledFrom([]int{0, 60}).Draw(t, "plus")
+		stem := fmt.Sprintf("%s%02d%03d", day.Format("200601"), day.Day()+plus, number)
+		var right []int
+		for check := range 10 {
+			twelve := fmt.Sprintf("%s%d", stem, check)
+			if IsPersonnummer(twelve) != IsPersonnummer(twelve[2:8]+"-"+twelve[8:]) {
+				t.Fatalf("%s: with and without a century differ", twelve)
+			}
+			if IsPersonnummer(twelve) {
+				right = append(right, check)
+			}
+		}
+		if len(right) != 1 {
+			t.Fatalf("%s has the check digits %v", stem, right)
+		}
+	})
+}

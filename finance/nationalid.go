@@ -1,5 +1,10 @@
 package finance
 
+import (
+	"strings"
+	"time"
+)
+
 // IsNationalID says whether a text is a Norwegian national identity number: eleven digits with both mod-11 control
 // digits right. Synthetic numbers, with 40 or 80 added to the month, count too.
 //
@@ -27,4 +32,62 @@ func IsNationalID(s string) bool {
 		return sum%11 == 0
 	}
 	return control(3, 7, 6, 1, 8, 9, 4, 5, 2, 1) && control(5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
+}
+
+// IsPersonnummer says whether a text is a Swedish personal identity number (Skatteverket, SKV 704): YYYYMMDDNNNN or
+// YYMMDDNNNN, with or without a hyphen or a plus sign before the last four digits, of a day that the calendar has, and
+// with the right check digit (Luhn, over the last ten digits). A coordination number, with 60 added to the day, counts
+// too. The number of a Swedish company never does: its third digit is at least 2, so that it names no month.
+func IsPersonnummer(s string) bool {
+	digits := bareDigits(s)
+	return digits != "" && realDay(digits) && luhn(digits[len(digits)-10:])
+}
+
+// FullPersonnummer is a Swedish personal identity number as its twelve digits, which name the century. It is false
+// for ten digits: whoever is called 17 there may have been born in 1917 or in 2017, and the sign between the parts,
+// which tells, is often left out or wrong.
+func FullPersonnummer(s string) (digits string, ok bool) {
+	digits = bareDigits(s)
+	return digits, len(digits) == 12 && IsPersonnummer(s)
+}
+
+// bareDigits is the text without the sign before its last four digits; empty unless ten or twelve digits remain.
+func bareDigits(s string) string {
+	if n := len(s) - 5; n >= 0 && (s[n] == '-' || s[n] == '+') {
+		s = s[:n] + s[n+1:]
+	}
+	if len(s) != 10 && len(s) != 12 || strings.Trim(s, "0123456789") != "" {
+		return ""
+	}
+	return s
+}
+
+// realDay says whether ten or twelve digits begin with a day that a living person can have been born on. Without a
+// century, the 29th of February counts if any century has it.
+func realDay(digits string) bool {
+	if len(digits) == 10 {
+		return realDay("19"+digits) || realDay("20"+digits)
+	}
+	if century := digits[:2]; century != "18" && century != "19" && century != "20" {
+		return false
+	}
+	day := []byte(digits[:8])
+	if day[6] >= '6' { // a coordination number
+		day[6] -= 6
+	}
+	_, err := time.Parse("20060102", string(day))
+	return err == nil
+}
+
+// luhn says whether ten digits sum up as ISO/IEC 7812-1 says: every second one doubled, from the first on.
+func luhn(digits string) bool {
+	sum := 0
+	for i := range len(digits) {
+		d := int(digits[i] - '0')
+		if i%2 == 0 {
+			d *= 2
+		}
+		sum += d/10 + d%10
+	}
+	return sum%10 == 0
 }

@@ -178,7 +178,9 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isNationalID says whether s is a national identity number, with or without a space or a hyphen in it.
+// isNationalID says whether s is a Norwegian or Swedish national identity number, with or without a space or a sign
+// in it.
 func isNationalID(s string) bool {
-	return finance.IsNationalID(strings.NewReplacer(" ", "", "-", "").Replace(s))
+	s = strings.NewReplacer(" ", "", "-", "", "+", "").Replace(s)
+	return finance.IsNationalID(s) || finance.IsPersonnummer(s)
 }

@@ -7,16 +7,29 @@ import (
 	"syncer/finance"
 )
 
-// normalNationalID takes the spaces out that people write between date and number.
-func normalNationalID(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), " ", "") }
+// normalNationalID makes one form of a national identity number, since its HMAC is compared: without the spaces that
+// people write between date and number, and without the sign in a Swedish number that names its century.
+func normalNationalID(s string) string {
+	s = strings.ReplaceAll(strings.TrimSpace(s), " ", "")
+	if digits, ok := finance.FullPersonnummer(s); ok {
+		return digits
+	}
+	return s
+}
 
-// checkNationalID says what is wrong with a national identity number, without repeating any of it.
+// checkNationalID says what is wrong with a national identity number in its normal form, Norwegian or Swedish, without
+// repeating any of it.
 func checkNationalID(s string) error {
-	switch {
-	case len(s) != 11 || strings.Trim(s, "0123456789") != "":
-		return errors.New("the national id is not eleven digits")
-	case !finance.IsNationalID(s):
+	switch digits := strings.Trim(s, "0123456789") == ""; {
+	case finance.IsNationalID(s):
+		return nil
+	case finance.IsPersonnummer(s):
+		if len(s) == 12 {
+			return nil
+		}
+		return errors.New("the national id is a Swedish personnummer without its century: write YYYYMMDDNNNN")
+	case digits && (len(s) == 11 || len(s) == 12):
 		return errors.New("the national id's date or check digits are wrong")
 	}
-	return nil
+	return errors.New("the national id is not eleven digits (Norwegian) or twelve (Swedish)")
 }
