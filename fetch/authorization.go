@@ -29,7 +29,8 @@ type Authorization struct {
 // Granter is a Connector whose provider has people give consents in the browser.
 type Granter interface {
 	// Granted says what a person's grant is a consent to. It may make calls with the token of TokenKey{Consent: 0} only;
-	// the grant's own token travels in g. Its error, an *Error or not, ends the flow; nothing is stored.
+	// the grant's own token travels in g. Its error, an *Error or not, ends the flow; nothing is stored. A subject that it
+	// gives and that is not the one the operator named ends it too.
 	Granted(ctx context.Context, g Grant) (Given, error)
 }
 
@@ -61,9 +62,10 @@ type GrantStore interface {
 	// LoadGrant gives the refresh token of a consent, or ok false.
 	LoadGrant(ctx context.Context, consent int64) (refresh Secret, ok bool, err error)
 	// SaveGrant replaces the refresh token of a consent, if the stored one is still old. saved false: it is not, and
-	// somebody else has rotated it.
+	// somebody else has rotated it. Saving again what is stored is saved true, so that a save whose answer was lost may
+	// be repeated.
 	SaveGrant(ctx context.Context, consent int64, old, next Secret) (saved bool, err error)
-	// EndGrant forgets the refresh token, because the provider has refused it (invalid_grant), if the stored one is
-	// still this one. ended false: it is not.
+	// EndGrant makes LoadGrant give the refresh token no more, because the provider has refused it (invalid_grant), if
+	// the stored one is still this one. ended false: it is not.
 	EndGrant(ctx context.Context, consent int64, refused Secret) (ended bool, err error)
 }

@@ -24,8 +24,9 @@ type Client struct {
 	wire      chan struct{} // one element for each call on the wire
 	secrets   []string      // what must not come back out of an answer
 
-	mu      sync.Mutex
-	buckets map[string]*bucket
+	mu         sync.Mutex
+	buckets    map[string]*bucket
+	discovered *metadata // of the authorization server; nil: not asked yet
 }
 
 // NewClient makes a connection's client and the connector on top of it. It makes no call.
@@ -43,7 +44,7 @@ func NewClient(o Options) (*Client, error) {
 	for _, s := range o.Connection.Credentials {
 		c.secrets = append(c.secrets, s.Reveal())
 	}
-	c.tokens = &tokens{c: c, kept: map[TokenKey]*keptToken{}}
+	c.tokens = &tokens{c: c, kept: map[TokenKey]*keptToken{}, sweepAt: 1024}
 	c.connector = o.Driver.Connect(c)
 	return c, nil
 }

@@ -20,9 +20,10 @@ import (
 	"syncer/finance"
 )
 
-// exchange asks the provider for a token. The exchange itself is that of x/oauth2; its HTTP client is the lower half
-// of our stack, so that a token call is admitted, paced, recorded and told to wait like any other.
-func (s *tokens) exchange(ctx context.Context, key TokenKey, run int64) (finance.Token, *Error) {
+// exchange asks the provider for a token of the connection's own. The exchange itself is that of x/oauth2; its HTTP
+// client is the lower half of our stack, so that a token call is admitted, paced, recorded and told to wait like any
+// other.
+func (s *tokens) exchange(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
 	ask, err := s.c.opt.Driver.Token(key)
 	if err != nil {
 		e := s.fail(finance.Fatal, "the connection has no way to ask for this token")
@@ -32,30 +33,29 @@ func (s *tokens) exchange(ctx context.Context, key TokenKey, run int64) (finance
 	if ask.URL == "" { // the provider takes no token
 		return finance.Token{Expiry: time.Now().Add(longest), RefreshAt: time.Now().Add(longest), AccessToken: noToken}, nil
 	}
-	u, err := url.Parse(ask.URL)
-	if err != nil || u.User != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !s.c.opt.AllowPrivate) {
-		return finance.Token{}, s.fail(finance.Fatal, "the token endpoint must be an https address without a user")
+	trip, failed := s.trip(ask, scope, tokenVerdict)
+	if failed != nil {
+		return finance.Token{}, failed
 	}
-	trip := &tokenTrip{s: s, ask: ask, run: run, path: u.Path}
+	trip.bare = ask.empty()
+	style, id, secret := ask.proof()
 	config := clientcredentials.Config{
-		TokenURL: ask.URL, Scopes: ask.Scopes, EndpointParams: url.Values(ask.Params), AuthStyle: oauth2.AuthStyleInParams,
+		ClientID: id, ClientSecret: secret, AuthStyle: style,
+		TokenURL: ask.URL, Scopes: ask.Scopes, EndpointParams: url.Values(ask.Params),
 	}
-	switch ask.Style { // never AuthStyleAutoDetect: it sends every failed call twice
+	return trip.token(config.Token(trip.under(ctx)))
+}
+
+// proof is how x/oauth2 is told to prove who we are. Never AuthStyleAutoDetect: it sends every failed call twice. What
+// it has no word for, tokenTrip adds as a header.
+func (r *TokenRequest) proof() (style oauth2.AuthStyle, id, secret string) {
+	switch r.Style {
 	case BasicEscaped:
-		config.AuthStyle, config.ClientID, config.ClientSecret = oauth2.AuthStyleInHeader, ask.ID, ask.Secret.Reveal()
+		return oauth2.AuthStyleInHeader, r.ID, r.Secret.Reveal()
 	case InParams:
-		config.ClientID, config.ClientSecret = ask.ID, ask.Secret.Reveal()
+		return oauth2.AuthStyleInParams, r.ID, r.Secret.Reveal()
 	}
-	got, err := config.Token(context.WithValue(ctx, oauth2.HTTPClient, newHTTPClient(trip)))
-	if trip.failed != nil {
-		return finance.Token{}, trip.failed
-	}
-	if err != nil { // its text is not shown: a RetrieveError carries the body
-		return finance.Token{}, s.fail(finance.Fatal, "the token endpoint's answer holds no token")
-	}
-	s.believe(key, got.AccessToken)
-	token := finance.Token{AccessToken: got.AccessToken, Type: got.TokenType}
-	return lifespan(token, trip.asked, trip.lifetime), nil
+	return oauth2.AuthStyleInParams, "", ""
 }
 
 // noToken stands for "send no token". It is never sent.
@@ -66,11 +66,48 @@ const noToken = "\x00none"
 type tokenTrip struct {
 	s        *tokens
 	ask      TokenRequest
-	run      int64
+	extra    url.Values // form fields that x/oauth2 has no place for
+	scope    finance.Scope
 	path     string
+	attempts int  // at most
+	bare     bool // without a body
+	classify func(*Answer) Verdict
+
 	asked    time.Time
 	lifetime time.Duration
+	got      tokenAnswer
+	call     finance.Call
 	failed   *Error
+}
+
+// trip makes the way to a token endpoint.
+func (s *tokens) trip(ask TokenRequest, scope finance.Scope, classify func(*Answer) Verdict) (*tokenTrip, *Error) {
+	u, err := url.Parse(ask.URL)
+	if err != nil || !s.c.mayCall(u) {
+		return nil, s.fail(finance.Fatal, "the token endpoint must be an https address without a user")
+	}
+	return &tokenTrip{s: s, ask: ask, scope: scope, path: u.Path, attempts: 3, classify: classify}, nil
+}
+
+// mayCall says whether an address of an authorization server may be called: what is sent there is our secret.
+func (c *Client) mayCall(u *url.URL) bool {
+	return u.User == nil && u.Host != "" && u.Fragment == "" && (u.Scheme == "https" || u.Scheme == "http" && c.opt.AllowPrivate)
+}
+
+// under puts the trip under x/oauth2.
+func (t *tokenTrip) under(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, newHTTPClient(t))
+}
+
+// token is what x/oauth2 has brought, with the end that the answer told.
+func (t *tokenTrip) token(got *oauth2.Token, err error) (finance.Token, *Error) {
+	if t.failed != nil {
+		return finance.Token{}, t.failed
+	}
+	if err != nil { // its text is not shown: a RetrieveError carries the body
+		return finance.Token{}, t.s.fail(finance.Fatal, "the token endpoint's answer holds no token")
+	}
+	return lifespan(finance.Token{AccessToken: got.AccessToken, Type: got.TokenType}, t.asked, t.lifetime), nil
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -79,19 +116,18 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := t.s.c
-	task := &task{
-		c: c, bucket: c.bucket(c.opt.Connection.Name + "/token"), purpose: finance.ForToken,
-		scope: finance.Scope{Run: t.run}, method: r.Method, path: t.path, client: c.data,
-		retry: c.opt.Retry, maxWait: min(c.opt.MaxWait, refreshLimit/3), classify: tokenVerdict,
-		build: func(ctx context.Context, id finance.CallID) (*http.Request, error) {
-			t.asked = time.Now() // the life of a token is counted from before it was asked for
-			return t.request(ctx, r, form, id)
-		},
+	if len(t.extra) > 0 {
+		form = append(append(form, '&'), t.extra.Encode()...)
 	}
-	task.retry.Attempts, task.retry.Budget = min(task.retry.Attempts, 3), min(task.retry.Budget, refreshLimit/3)
+	task := t.s.c.authTask(t.scope, r.Method, t.path)
+	task.retry.Attempts, task.classify = min(task.retry.Attempts, t.attempts), t.classify
+	task.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
+		t.asked = time.Now() // the life of a token is counted from before it was asked for
+		return t.request(ctx, r, form, id)
+	}
 	answer, failed := task.run(r.Context())
 	if failed == nil {
+		t.call = answer.Call
 		answer.Body, t.lifetime, failed = t.tidy(answer)
 	}
 	if failed != nil {
@@ -104,13 +140,23 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+// authTask is a call to the authorization server, without what builds and what classifies it.
+func (c *Client) authTask(scope finance.Scope, method, path string) *task {
+	t := &task{
+		c: c, bucket: c.bucket(c.opt.Connection.Name + "/token"), purpose: finance.ForToken, scope: scope,
+		method: method, path: path, client: c.data, retry: c.opt.Retry, maxWait: min(c.opt.MaxWait, refreshLimit/3),
+	}
+	t.retry.Attempts, t.retry.Budget = min(t.retry.Attempts, 3), min(t.retry.Budget, refreshLimit/3)
+	return t
+}
+
 func (t *tokenTrip) request(ctx context.Context, r *http.Request, form []byte, id finance.CallID) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header = r.Header.Clone()
-	if t.ask.empty() {
+	if t.bare {
 		req.Header.Del("Content-Type")
 	} else {
 		req.Body, req.ContentLength = readOnce{bytes.NewReader(form)}, int64(len(form))
@@ -129,14 +175,27 @@ func (t *tokenTrip) request(ctx context.Context, r *http.Request, form []byte, i
 
 // tokenAnswer is what is read of a token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
 type tokenAnswer struct {
-	AccessToken string          `json:"access_token"`
-	TokenType   string          `json:"token_type,omitempty"`
-	ExpiresIn   json.RawMessage `json:"expires_in,omitempty"`
-	Error       string          `json:"error,omitempty"`
+	AccessToken  string          `json:"access_token"`
+	TokenType    string          `json:"token_type,omitempty"`
+	ExpiresIn    json.RawMessage `json:"expires_in,omitempty"`
+	RefreshToken string          `json:"refresh_token,omitempty"`
+	IDToken      string          `json:"id_token,omitempty"`
+	Scope        string          `json:"scope,omitempty"`
+	Error        string          `json:"error,omitempty"`
 
 	// Azure AD names the call in its errors, under both of these.
 	CorrelationID string `json:"correlation_id,omitempty"`
 	TraceID       string `json:"trace_id,omitempty"`
+}
+
+// name is the error as it is told to people: what is no name of an error might be anything, what we sent included.
+func (t *tokenAnswer) name() string {
+	for i := range len(t.Error) {
+		if c := t.Error[i]; c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') || i == 40 {
+			return "something that is no name of an error"
+		}
+	}
+	return t.Error
 }
 
 // tokenVerdict classifies a token endpoint's answer. Wrong credentials are fatal for the connection; what might pass
@@ -153,11 +212,11 @@ func (t *tokenAnswer) verdict(a *Answer, parsed bool) Verdict {
 	switch t.Error {
 	case "":
 	case "temporarily_unavailable", "server_error", "slow_down":
-		return Verdict{Class: finance.Transient, Reason: "the token endpoint says " + t.Error}
+		return Verdict{Class: finance.Transient, Reason: "the token endpoint says " + t.name()}
 	case "invalid_client", "unauthorized_client":
-		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.Error}
+		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.name()}
 	default:
-		return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.Error}
+		return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.name()}
 	}
 	switch class := classOfStatus(a.Status); {
 	case class == finance.TokenDenied:
@@ -198,7 +257,9 @@ func (t *tokenTrip) tidy(a *Answer) ([]byte, time.Duration, *Error) {
 		e.Call, e.Correlation = a.Call.ID, a.Call.Correlation
 		return nil, 0, e
 	}
-	token.ExpiresIn = nil
+	t.got = token
+	// A refresh token is not x/oauth2's to keep.
+	token.ExpiresIn, token.RefreshToken, token.IDToken, token.Scope = nil, "", "", ""
 	body, err := json.Marshal(token)
 	if err != nil {
 		return nil, 0, t.s.fail(finance.Fatal, "the token endpoint's answer can't be read")

@@ -32,6 +32,7 @@ type Options struct {
 	Ledger Ledger
 	Once   OnceLedger // needed for requests with Once
 	Tokens TokenStore // nil: tokens are kept in this process only
+	Grants GrantStore // needed for requests with TokenKey.Consent
 	Log    zerolog.Logger
 }
 

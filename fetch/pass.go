@@ -79,7 +79,7 @@ func (t *task) haveToken(ctx context.Context) *failure {
 	if t.key == nil {
 		return nil
 	}
-	token, e := t.c.tokens.get(ctx, *t.key, t.scope.Run)
+	token, e := t.c.tokens.get(ctx, *t.key, t.scope)
 	if e == nil {
 		t.token = token
 		return nil

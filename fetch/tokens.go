@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -26,8 +27,9 @@ type tokens struct {
 	c       *Client
 	flights singleflight.Group
 
-	mu   sync.Mutex
-	kept map[TokenKey]*keptToken
+	mu      sync.Mutex
+	kept    map[TokenKey]*keptToken
+	sweepAt int // so many are kept before the useless are forgotten
 }
 
 type keptToken struct {
@@ -51,7 +53,9 @@ func fresh(t finance.Token, now time.Time) bool {
 
 // get gives a token that is valid now. A token near its end is given out while it is replaced in the background; the
 // caller may leave while somebody else fetches.
-func (s *tokens) get(ctx context.Context, key TokenKey, run int64) (finance.Token, *Error) {
+//
+// scope is on whose behalf: a token of a consent's own grant is not asked for once the consent has ended.
+func (s *tokens) get(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
 	now := time.Now()
 	token, failed := s.look(key, now)
 	if fresh(token, now) || failed != nil && usable(token, now) {
@@ -60,8 +64,8 @@ func (s *tokens) get(ctx context.Context, key TokenKey, run int64) (finance.Toke
 	if failed != nil {
 		return finance.Token{}, failed
 	}
-	flight := s.flights.DoChan(key.Audience+"\n"+key.Scope, func() (any, error) {
-		return s.refresh(ctx, key, run), nil
+	flight := s.flights.DoChan(s.name(key), func() (any, error) {
+		return s.refresh(ctx, key, scope), nil
 	})
 	if usable(token, now) {
 		return token, nil
@@ -74,7 +78,7 @@ func (s *tokens) get(ctx context.Context, key TokenKey, run int64) (finance.Toke
 	case r := <-flight:
 		k := r.Val.(keptToken)
 		if k.failed == nil && s.refused(key, k.token) { // while the flight was on its way
-			return s.get(ctx, key, run)
+			return s.get(ctx, key, scope)
 		}
 		return k.token, k.failed
 	}
@@ -114,7 +118,7 @@ func (e *Error) again(left time.Duration) *Error {
 }
 
 // refresh runs once at a time for a key. It outlives the caller that began it, since others wait for it too.
-func (s *tokens) refresh(ctx context.Context, key TokenKey, run int64) keptToken {
+func (s *tokens) refresh(ctx context.Context, key TokenKey, scope finance.Scope) keptToken {
 	now := time.Now()
 	token, failed := s.look(key, now)
 	if failed != nil || fresh(token, now) { // a flight that ended between our look and this one
@@ -122,12 +126,13 @@ func (s *tokens) refresh(ctx context.Context, key TokenKey, run int64) keptToken
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshLimit)
 	defer cancel()
-	token, failed = s.renew(ctx, key, run)
+	token, failed = s.renew(ctx, key, scope)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept[key]
 	if k == nil {
+		s.sweep(time.Now())
 		k = &keptToken{}
 		s.kept[key] = k
 	}
@@ -144,13 +149,49 @@ func (s *tokens) refresh(ctx context.Context, key TokenKey, run int64) keptToken
 	return keptToken{failed: failed}
 }
 
+// sweep forgets what is of no use once there is much of it: each consent with a grant of its own has a token. The
+// caller holds mu.
+func (s *tokens) sweep(now time.Time) {
+	if len(s.kept) < s.sweepAt {
+		return
+	}
+	for key, k := range s.kept {
+		if !usable(k.token, now) && !now.Before(k.until) {
+			delete(s.kept, key)
+		}
+	}
+	s.sweepAt = max(1024, 2*len(s.kept))
+}
+
+// name is what the store knows a token by.
+func (s *tokens) name(key TokenKey) string {
+	name := s.c.opt.Connection.Name + "\n" + key.Audience + "\n" + key.Scope
+	if key.Consent != 0 {
+		name += "\nconsent " + strconv.FormatInt(key.Consent, 10)
+	}
+	return name
+}
+
+// ask asks the provider for a token, for the connection or by a consent's grant.
+func (s *tokens) ask(ctx context.Context, key TokenKey, scope finance.Scope) (t finance.Token, failed *Error) {
+	if key.Consent != 0 {
+		t, failed = s.regrant(ctx, key, finance.Scope{Run: scope.Run, Consent: scope.Consent})
+	} else {
+		t, failed = s.exchange(ctx, key, finance.Scope{Run: scope.Run})
+	}
+	if failed == nil {
+		s.believe(key, t.AccessToken)
+	}
+	return t, failed
+}
+
 // renew gets a new token: from the store if another process has one, from the provider if nobody else is at it.
-func (s *tokens) renew(ctx context.Context, key TokenKey, run int64) (finance.Token, *Error) {
+func (s *tokens) renew(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
 	store := s.c.opt.Tokens
 	if store == nil {
-		return s.exchange(ctx, key, run)
+		return s.ask(ctx, key, scope)
 	}
-	name := s.c.opt.Connection.Name + "\n" + key.Audience + "\n" + key.Scope
+	name := s.name(key)
 	for {
 		token, ok, err := store.LoadToken(ctx, name)
 		if err != nil {
@@ -164,7 +205,7 @@ func (s *tokens) renew(ctx context.Context, key TokenKey, run int64) (finance.To
 			return finance.Token{}, s.storeFailed("lock", err)
 		}
 		if mine {
-			return s.renewLocked(ctx, store, name, key, run)
+			return s.renewLocked(ctx, store, name, key, scope)
 		}
 		if _, err := wait(ctx, pollEvery+rand.N(pollEvery/4), nil); err != nil {
 			return finance.Token{}, s.fail(finance.Transient, "another process has been fetching the token for too long")
@@ -174,12 +215,12 @@ func (s *tokens) renew(ctx context.Context, key TokenKey, run int64) (finance.To
 
 // renewLocked holds the right to refresh. It looks into the store again, because the winner before it may have saved
 // its token between our look and our lock.
-func (s *tokens) renewLocked(ctx context.Context, store TokenStore, name string, key TokenKey, run int64) (finance.Token, *Error) {
+func (s *tokens) renewLocked(ctx context.Context, store TokenStore, name string, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
 	token, ok, err := store.LoadToken(ctx, name)
 	if err == nil && ok && fresh(token, time.Now()) && !s.refused(key, token) {
 		return token, s.unlock(ctx, store, name)
 	}
-	token, failed := s.exchange(ctx, key, run)
+	token, failed := s.ask(ctx, key, scope)
 	if failed != nil {
 		_ = s.unlock(ctx, store, name) // the exchange's failure is the one to tell; the lock ends by itself
 		return finance.Token{}, failed
@@ -210,7 +251,7 @@ func (s *tokens) drop(ctx context.Context, key TokenKey, accessToken string) err
 	if s.c.opt.Tokens == nil {
 		return nil
 	}
-	return s.c.opt.Tokens.DropToken(ctx, s.c.opt.Connection.Name+"\n"+key.Audience+"\n"+key.Scope, accessToken)
+	return s.c.opt.Tokens.DropToken(ctx, s.name(key), accessToken)
 }
 
 // believe forgets that a token was refused, because the provider has just given it again.

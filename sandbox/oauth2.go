@@ -19,6 +19,7 @@ type Client struct {
 	Secret    string
 	Audiences []string // allowed audiences, for providers that have them
 	Scopes    []string // allowed scopes
+	Redirects []string // registered redirect URIs, compared character by character
 	// Since is when the secret was made, for providers where a fresh secret
 	// needs minutes to work. Zero: long ago.
 	Since time.Time
@@ -33,6 +34,8 @@ type Grant struct {
 	Expires  time.Time
 	// Extra are more members of the token answer, such as refresh_token.
 	Extra map[string]any
+
+	family uint64 // the authorization that it came from; 0: client credentials
 }
 
 // Refusal is an error of the token endpoint (RFC 6749 section 5.2).
@@ -163,6 +166,19 @@ func (a *OAuth2) ExpireAll() int {
 		}
 	}
 	return n
+}
+
+// expireFamily makes the tokens of one authorization invalid.
+func (a *OAuth2) expireFamily(family uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.o.Kit.Clock.Now()
+	for token, g := range a.tokens {
+		if g.family == family && g.Expires.After(now) {
+			g.Expires = now
+			a.tokens[token] = g
+		}
+	}
 }
 
 // Bearer looks up the request's bearer token. Known is false for no token or

@@ -1,0 +1,157 @@
+package fetch
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/oauth2"
+
+	"syncer/finance"
+)
+
+// Asking is one person being asked for one consent: what must be known when the browser comes back. It is good for one
+// answer, and lives no longer than whoever asked: a callback that finds no Asking is nobody's.
+type Asking struct {
+	c        *Client
+	meta     metadata
+	ask      TokenRequest
+	link     string
+	state    string
+	verifier string
+	nonce    string // empty: no ID token is wanted
+	subject  Secret
+
+	mu   sync.Mutex
+	used bool
+}
+
+// Consented is a consent that a person has given, with what it can be read by.
+type Consented struct {
+	Given
+	Refresh Secret // zero: the provider gave none, and needs none
+}
+
+// ofFlow are the parameters that an Authorization's Params can't set: each is what makes the flow safe.
+var ofFlow = []string{"client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_mode", "response_type", "scope", "state"}
+
+// Authorize begins to ask a person for a consent. subject is the national identity number of whoever is to give it, as
+// far as that is known; it is not part of the link. It makes no call except, once in a process, the one that discovers
+// the provider's endpoints. The error is always an *Error.
+func (c *Client) Authorize(ctx context.Context, subject Secret) (*Asking, error) {
+	how := c.opt.Driver.Authorize
+	if _, ok := c.connector.(Granter); how == nil || !ok {
+		return nil, c.unauthorized(finance.Rejected, "people don't give consents in the browser over this connection, or its settings name no redirect address for it")
+	}
+	if u, err := url.Parse(how.Redirect); err != nil || !u.IsAbs() || u.Host == "" || u.Fragment != "" || u.User != nil {
+		return nil, c.unauthorized(finance.Rejected, "the redirect address is not an absolute URL without user and fragment")
+	}
+	meta, ask, failed := c.endpoints(ctx)
+	if failed != nil {
+		return nil, failed
+	}
+	a := &Asking{c: c, meta: meta, ask: ask, state: rand.Text(), verifier: oauth2.GenerateVerifier(), subject: subject}
+	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(a.verifier)}
+	if slices.Contains(ask.Scopes, "openid") {
+		a.nonce = rand.Text()
+		options = append(options, oauth2.SetAuthURLParam("nonce", a.nonce))
+	}
+	for name, values := range how.Params {
+		if slices.Contains(ofFlow, name) || len(values) != 1 {
+			return nil, c.unauthorized(finance.Fatal, "the connector adds a parameter to the link that is the flow's own, or one several times")
+		}
+		options = append(options, oauth2.SetAuthURLParam(name, values[0]))
+	}
+	config := a.config()
+	config.ClientID = ask.ID // the link names it, however it is proven at the token endpoint
+	a.link = config.AuthCodeURL(a.state, options...)
+	return a, nil
+}
+
+// Link is what the person opens in a browser. It holds the state and the challenge of this Asking and no secret, but
+// whoever has it can answer in the person's stead: it is for their eyes only.
+func (a *Asking) Link() string { return a.link }
+
+// Redirect is the address at which the answer arrives.
+func (a *Asking) Redirect() string { return a.c.opt.Driver.Authorize.Redirect }
+
+func (a *Asking) config() *oauth2.Config {
+	style, id, secret := a.ask.proof()
+	return &oauth2.Config{
+		ClientID: id, ClientSecret: secret, Scopes: a.ask.Scopes, RedirectURL: a.Redirect(),
+		Endpoint: oauth2.Endpoint{AuthURL: a.meta.Authorize, TokenURL: a.ask.URL, AuthStyle: style},
+	}
+}
+
+// Finish takes the parameters of the callback to a consent. ErrNotOurs leaves the Asking as it was; every other end of it
+// is final. The error is ErrNotOurs, a *Denial or an *Error.
+func (a *Asking) Finish(ctx context.Context, callback url.Values) (*Consented, error) {
+	if err := a.claim(callback); err != nil {
+		return nil, err
+	}
+	if err := a.check(callback); err != nil {
+		return nil, err
+	}
+	token, trip, failed := a.redeem(ctx, callback.Get("code"))
+	if failed != nil {
+		return nil, failed
+	}
+	claims, err := a.claims(trip.got.IDToken)
+	if err != nil {
+		return nil, a.refused(trip, "the ID token is refused: "+err.Error())
+	}
+	scopes := strings.Fields(trip.got.Scope)
+	if len(scopes) == 0 { // RFC 6749 section 5.1: as asked for
+		scopes = slices.Clone(a.ask.Scopes)
+	}
+	refresh := NewSecret(trip.got.RefreshToken)
+	given, err := a.c.connector.(Granter).Granted(ctx, Grant{
+		Token: token, Refreshable: !refresh.IsZero(), Scopes: scopes, Claims: claims, Subject: a.subject,
+	})
+	if err != nil {
+		return nil, a.c.wrapped(err)
+	}
+	switch {
+	case given.ExternalID == "" || finance.IsNationalID(given.ExternalID):
+		return nil, a.refused(trip, "the connector has no id for the consent that could be kept")
+	case given.NationalID.IsZero():
+		given.NationalID = a.subject
+	case !a.subject.IsZero() && a.subject != given.NationalID:
+		return nil, a.refused(trip, "somebody else has logged in than the person who was to be asked; nothing is kept")
+	}
+	return &Consented{Given: given, Refresh: refresh}, nil
+}
+
+// redeem exchanges the code, once: a code that comes twice makes the provider end what it was good for (RFC 6749 section
+// 4.1.2).
+func (a *Asking) redeem(ctx context.Context, code string) (finance.Token, *tokenTrip, *Error) {
+	trip, failed := a.c.tokens.trip(a.ask, finance.Scope{}, codeVerdict)
+	if failed != nil {
+		return finance.Token{}, nil, failed
+	}
+	trip.attempts, trip.extra = 1, url.Values(a.ask.Params)
+	token, failed := trip.token(a.config().Exchange(trip.under(ctx), code, oauth2.VerifierOption(a.verifier)))
+	return token, trip, failed
+}
+
+func (a *Asking) refused(trip *tokenTrip, reason string) *Error {
+	e := a.c.unauthorized(finance.Rejected, reason)
+	e.Call, e.Correlation = trip.call.ID, trip.call.Correlation
+	return e
+}
+
+func (c *Client) unauthorized(class finance.Class, reason string) *Error {
+	return &Error{Class: class, Op: "ask for a consent", Connection: c.opt.Connection.Name, Reason: reason}
+}
+
+func (c *Client) wrapped(err error) *Error {
+	if e, ok := err.(*Error); ok {
+		return e
+	}
+	e := c.unauthorized(finance.Rejected, "the provider's word on the consent could not be had")
+	e.Err = err
+	return e
+}

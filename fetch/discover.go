@@ -1,0 +1,107 @@
+package fetch
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"syncer/finance"
+)
+
+// wellKnown is where an issuer's metadata lie (OpenID Connect Discovery 1.0 section 4).
+const wellKnown = "/.well-known/openid-configuration"
+
+// metadata is what is read of an authorization server's own description (RFC 8414 section 2).
+type metadata struct {
+	Issuer    string   `json:"issuer"`
+	Authorize string   `json:"authorization_endpoint"`
+	Token     string   `json:"token_endpoint"`
+	PKCE      []string `json:"code_challenge_methods_supported"`
+	SendsIss  bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+}
+
+// endpoints are the authorization server's addresses, as the driver says or as the issuer's metadata do. They are asked
+// for once in a process, and only if the driver leaves one open.
+func (c *Client) endpoints(ctx context.Context) (metadata, TokenRequest, *Error) {
+	a := c.opt.Driver.Authorize
+	ask := a.Token
+	m := metadata{Issuer: a.Issuer, Authorize: a.URL, Token: ask.URL}
+	if a.URL == "" || ask.URL == "" {
+		found, failed := c.discover(ctx, a.Issuer)
+		if failed != nil {
+			return m, ask, failed
+		}
+		m = *found // but the driver's own word wins
+		if a.URL != "" {
+			m.Authorize = a.URL
+		}
+		if ask.URL != "" {
+			m.Token = ask.URL
+		}
+	}
+	ask.URL = m.Token
+	for _, endpoint := range []string{m.Authorize, m.Token} {
+		if u, err := url.Parse(endpoint); err != nil || !c.mayCall(u) {
+			return m, ask, c.tokens.fail(finance.Fatal, "the authorization and the token endpoint must be https addresses without a user")
+		}
+	}
+	return m, ask, nil
+}
+
+// discover reads the issuer's metadata. What they say is believed only if they are the issuer's own: otherwise whoever
+// can answer at that address would choose where our secret goes.
+func (c *Client) discover(ctx context.Context, issuer string) (*metadata, *Error) {
+	c.mu.Lock()
+	known := c.discovered
+	c.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	address := strings.TrimSuffix(issuer, "/") + wellKnown
+	if u, err := url.Parse(address); err != nil || !c.mayCall(u) || u.RawQuery != "" {
+		return nil, c.tokens.fail(finance.Fatal, "the issuer must be an https address without user, query and fragment")
+	}
+	t := c.authTask(finance.Scope{}, http.MethodGet, wellKnown)
+	t.classify = discoveryVerdict
+	t.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err == nil {
+			req.Header.Set("Accept", "application/json")
+			req.Header.Set("X-Request-Id", id.String())
+		}
+		return req, err
+	}
+	answer, failed := t.run(ctx)
+	if failed != nil {
+		return nil, failed
+	}
+	var m metadata
+	err := json.Unmarshal(answer.Body, &m)
+	switch {
+	case err != nil:
+		failed = t.fail(finance.Fatal, "the metadata can't be read")
+	case m.Issuer != issuer:
+		failed = t.fail(finance.Fatal, "the metadata are another issuer's: is the issuer configured character by character, slash included?")
+	case len(m.PKCE) > 0 && !slices.Contains(m.PKCE, "S256"):
+		failed = t.fail(finance.Fatal, "the authorization server does not know PKCE with S256")
+	}
+	if failed != nil {
+		failed.Call, failed.Correlation = answer.Call.ID, answer.Call.Correlation
+		return nil, failed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.discovered = &m
+	return &m, nil
+}
+
+func discoveryVerdict(a *Answer) Verdict {
+	v := Verdict{Class: ByStatus(a)}
+	if v.Class == finance.Rejected || v.Class == finance.TokenDenied || v.Class == finance.OK && a.Status != http.StatusOK {
+		v.Class = finance.Fatal
+	}
+	return v
+}
