@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"fetch":               {"finance"},
 	"fetch/<provider>":    {"fetch", "finance"},
 	"fetch/fetchtest":     {"fetch", "finance"},
+	"fetch/oauthtest":     {"fetch", "finance", "fetch/fetchtest"},
 	"persist":             {"migrations", "finance"},
 	"persist/embedded":    {},
 	"persist/persisttest": {"persist", "persist/embedded", "migrations", "finance"},
