@@ -44,23 +44,77 @@ func (s *Store) Items(ctx context.Context, batch int64) ([]Item, error) {
 	return items, nil
 }
 
-// StartItem counts an attempt at an item. It fails with ErrFenced when the batch is another's.
+// itemWrite is one statement about one item, with the arguments $3 and up.
+type itemWrite struct {
+	sql          string
+	batch, fence int64
+	args         []any
+}
+
+// writeItems makes concurrent writes to items in one round trip and one transaction: a worker with many small items
+// would otherwise spend more on beginning and committing than on all else. Each statement checks its own fence. It
+// says which of them changed their item.
+func (s *Store) writeItems(ctx context.Context, writes []itemWrite) ([]bool, error) {
+	b := &pgx.Batch{}
+	for _, w := range writes {
+		b.Queue(w.sql, append([]any{w.batch, w.fence}, w.args...)...)
+	}
+	results := s.pool.SendBatch(ctx, b)
+	changed := make([]bool, len(writes))
+	for i := range writes {
+		tag, err := results.Exec()
+		if err != nil {
+			_ = results.Close() // it says the same
+			return nil, err
+		}
+		changed[i] = tag.RowsAffected() > 0
+	}
+	return changed, results.Close()
+}
+
+func (s *Store) writeItem(ctx context.Context, w itemWrite) (changed bool, err error) {
+	if changed, err = s.itemWrites.ask(ctx, w); err == nil || ctx.Err() != nil {
+		return changed, err
+	}
+	// In the company of one that can't be stored all fail; alone it gets an answer of its own.
+	alone, err := s.writeItems(ctx, []itemWrite{w})
+	return err == nil && alone[0], err
+}
+
+const startItem = `UPDATE items i SET attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())
+	FROM (SELECT id FROM batches WHERE ` + mine + ` FOR SHARE) b
+	WHERE i.batch_id = b.id AND i.consent_id = $3 AND i.dataset = $4 AND i.outcome IS NULL`
+
+// StartItem counts an attempt at an item. It fails with ErrFenced when the batch is another's. Callers that start
+// items at the same time share a round trip.
 func (s *Store) StartItem(ctx context.Context, batch, fence, consent int64, dataset finance.Dataset) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE items i SET attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())
-		FROM (SELECT id FROM batches WHERE `+mine+` FOR SHARE) b
-		WHERE i.batch_id = b.id AND i.consent_id = $3 AND i.dataset = $4 AND i.outcome IS NULL`, batch, fence, consent, dataset)
+	changed, err := s.writeItem(ctx, itemWrite{startItem, batch, fence, []any{consent, dataset}})
 	if err != nil {
 		return fmt.Errorf("start %s of consent %d: %w", dataset, consent, err)
 	}
-	if tag.RowsAffected() == 0 {
+	if !changed {
 		return fmt.Errorf("start %s of consent %d in batch %d with fence %d: %w", dataset, consent, batch, fence, ErrFenced)
 	}
 	return nil
 }
 
+const decideItem = `UPDATE items i SET outcome = $5, class = $6, reason = $7, correlation_id = $8, call_id = $9,
+	finished_at = clock_timestamp()
+	FROM (SELECT id FROM batches WHERE ` + mine + ` FOR SHARE) b
+	WHERE i.batch_id = b.id AND i.consent_id = $3 AND i.dataset = $4 AND i.outcome IS NULL`
+
 // DecideItem writes how an item ended. It fails with ErrFenced when the batch is another's. A decided item keeps its
-// first decision.
+// first decision. Callers that decide items at the same time share a transaction.
 func (s *Store) DecideItem(ctx context.Context, batch, fence, consent int64, dataset finance.Dataset, d Decision) error {
+	changed, err := s.writeItem(ctx, itemWrite{decideItem, batch, fence, []any{consent, dataset, string(d.Outcome),
+		nullText(string(d.Class)), nullText(d.Reason), nullText(d.Correlation), nullID(d.Call)}})
+	if err != nil {
+		return fmt.Errorf("decide %s of consent %d: %w", dataset, consent, err)
+	}
+	if changed {
+		return nil
+	}
+	// Decided before or fenced off: this finds out.
 	return s.DecideItems(ctx, batch, fence, []Decided{{Consent: consent, Dataset: dataset, Decision: d}})
 }
 

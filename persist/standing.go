@@ -2,7 +2,6 @@ package persist
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -18,17 +17,39 @@ type Standing struct {
 	Found    bool  // false: the stream was never committed
 }
 
-// Standing loads where a stream stands.
+// Standing loads where a stream stands. Callers that ask at the same time share a round trip.
 func (w *Writer) Standing(ctx context.Context, s finance.Stream) (Standing, error) {
-	at := Standing{Found: true}
-	err := w.pool.QueryRow(ctx, `SELECT position, mid_pass, coalesce(run_id, 0) FROM cursors
-		WHERE consent_id = $1 AND dataset = $2 AND account_id = $3 AND span = $4`, s.Consent, s.Dataset, s.Account,
-		s.Span).Scan(&at.Position, &at.MidPass, &at.Run)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Standing{}, nil
-	}
+	at, err := w.standings.ask(ctx, s)
 	if err != nil {
 		return Standing{}, fmt.Errorf("load the cursor of %s: %w", streamName(s), err)
 	}
 	return at, nil
+}
+
+// loadStandings looks each stream up by its key: see probeSQL for the LATERAL with its LIMIT.
+const loadStandings = `SELECT u.place, c.position, c.mid_pass, coalesce(c.run_id, 0)
+FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(consent_id, dataset, account_id, span, place)
+JOIN LATERAL (SELECT * FROM cursors c WHERE c.consent_id = u.consent_id AND c.dataset = u.dataset
+	AND c.account_id = u.account_id AND c.span = u.span LIMIT 1) c ON true`
+
+func (w *Writer) loadStandings(ctx context.Context, streams []finance.Stream) ([]Standing, error) {
+	var keys streamMoves
+	for _, s := range streams {
+		keys.consent = append(keys.consent, s.Consent)
+		keys.dataset = append(keys.dataset, string(s.Dataset))
+		keys.account = append(keys.account, s.Account)
+		keys.span = append(keys.span, s.Span)
+	}
+	rows, err := w.pool.Query(ctx, loadStandings, keys.keys()...)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Standing, len(streams))
+	var place int
+	at := Standing{Found: true}
+	_, err = pgx.ForEachRow(rows, []any{&place, &at.Position, &at.MidPass, &at.Run}, func() error {
+		found[place-1] = at
+		return nil
+	})
+	return found, err
 }

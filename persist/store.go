@@ -43,11 +43,12 @@ type Worker struct {
 
 // Store is every statement and every transaction that is not the writing of pages. It is safe for concurrent use.
 type Store struct {
-	pool   *pgxpool.Pool
-	vault  vault
-	worker Worker
-	asks   *combiner[finance.Ask, finance.Admission]
-	gates  *combiner[string, time.Duration]
+	pool       *pgxpool.Pool
+	vault      vault
+	worker     Worker
+	asks       *combiner[finance.Ask, finance.Admission]
+	gates      *combiner[string, time.Duration]
+	itemWrites *combiner[itemWrite, bool]
 
 	transit transit // of what admit answers
 }
@@ -57,6 +58,7 @@ func NewStore(pool *pgxpool.Pool, vault vault, worker Worker) *Store {
 	s := &Store{pool: pool, vault: vault, worker: worker}
 	s.asks = newCombiner(s.admit)
 	s.gates = newCombiner(s.gateTimes)
+	s.itemWrites = newCombiner(s.writeItems)
 	return s
 }
 

@@ -83,11 +83,14 @@ type Writer struct {
 	archive  Archive
 	patience time.Duration
 	step     func(string)
+
+	standings *combiner[finance.Stream, Standing]
 }
 
 // NewWriter makes a Writer over a migrated database.
 func NewWriter(pool *pgxpool.Pool, archive Archive, o WriterOptions) *Writer {
 	w := &Writer{pool: pool, archive: archive, patience: o.Patience, step: o.Step}
+	w.standings = newCombiner(w.loadStandings)
 	if w.patience == 0 {
 		w.patience = 45 * time.Second
 	}
