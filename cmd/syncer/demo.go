@@ -35,8 +35,8 @@ func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See a whole nightly run, with faults, against simulated providers",
-		Long: "Brings up an embedded Postgres and simulators of Norsk Gjeldsinformasjon and Sbanken on loopback, lets\n" +
-			"them misbehave, imports consents and runs both nightly jobs: paused, refused, killed, resumed and re-run.\n" +
+		Long: "Brings up an embedded Postgres and a simulator of every provider on loopback, lets them misbehave, imports\n" +
+			"consents and runs all nightly jobs: paused, refused, killed, resumed and re-run.\n" +
 			"Nothing leaves this machine. The database stays for a look around, unless --keep=false.",
 		Example: "  syncer demo\n  syncer demo --scale 5\n  syncer demo --keep=false",
 		Args:    usageArgs(cobra.NoArgs),
@@ -61,7 +61,7 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 		return err
 	}
 	defer world.server.Close()
-	a.say("Two simulated providers on loopback, a Postgres of our own, and a night that goes wrong.")
+	a.say("%s on loopback, a Postgres of our own, and a night that goes wrong.", count(len(world.parts), "simulated provider"))
 	cfg, path, err := a.demoHouse(ctx, world)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (a *app) forgetDemo(ctx context.Context) {
 	_ = os.RemoveAll(demoDir)
 }
 
-// demoNight is the two runs of a demo.
+// demoNight is the runs of a demo.
 type demoNight struct {
 	app    *app
 	world  *demoWorld
@@ -174,7 +174,7 @@ func (n *demoNight) run(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if n.shift, err = n.app.beginAll(ctx, n.house, engineSpec{Jobs: []string{demoDebt, demoMoney}, Work: true}); err != nil {
+	if n.shift, err = n.app.beginAll(ctx, n.house, engineSpec{Jobs: n.world.jobs(), Work: true}); err != nil {
 		return err
 	}
 	defer n.shift.end()
@@ -185,35 +185,35 @@ func (n *demoNight) run(ctx context.Context) error {
 }
 
 func (n *demoNight) importConsents(ctx context.Context) error {
-	for _, name := range []string{demoNG, demoBank} {
-		if err := n.house.Store.UpsertConnection(ctx, name, n.house.Config.Connections[name].Provider); err != nil {
+	for _, p := range n.world.parts {
+		if err := n.house.Store.UpsertConnection(ctx, p.Connection, n.house.Config.Connections[p.Connection].Provider); err != nil {
 			return err
 		}
-		result, err := n.house.Store.ImportConsents(ctx, name, n.world.consents()[name])
+		result, err := n.house.Store.ImportConsents(ctx, p.Connection, p.Consents)
 		if err != nil {
 			return err
 		}
-		n.app.say("  %s imported for %s.", count(result.Inserted, "consent"), name)
+		n.app.say("  %s imported for %s.", count(result.Inserted, "consent"), p.Connection)
 	}
 	return nil
 }
 
-// theNight plans both jobs, kills a worker in the middle, has a person revoke a consent, and follows both runs to
-// their verdicts.
+// theNight plans all jobs, kills a worker in the middle, has a person revoke a consent, and follows the runs to their
+// verdicts.
 func (n *demoNight) theNight(ctx context.Context) error {
 	helper, err := n.helper(ctx)
 	if err != nil {
 		return err
 	}
 	defer helper.kill()
-	for _, name := range []string{demoDebt, demoMoney} {
+	for _, name := range n.world.jobs() {
 		run, err := n.shift.pick(ctx, name, true)
 		if err != nil {
 			return err
 		}
 		n.runs = append(n.runs, run)
 	}
-	n.app.say("\nThe night: two jobs at once, in two processes.")
+	n.app.say("\nThe night: %s at once, in two processes.", count(len(n.runs), "job"))
 	go n.meddle(ctx, helper)
 	for _, run := range n.runs {
 		report, err := n.shift.follow(ctx, run.ID)
@@ -229,9 +229,7 @@ func (n *demoNight) theNight(ctx context.Context) error {
 // meddle waits until the work is well under way, then kills the helping process with SIGKILL and revokes a consent
 // that is still to come.
 func (n *demoNight) meddle(ctx context.Context, helper *demoHelper) {
-	done := make(chan struct{})
-	defer close(done)
-	enough := n.world.ng.Len() / 3
+	enough := n.world.consents() / 3
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for n.world.kit.Journal.Arrivals() < enough {
@@ -241,9 +239,9 @@ func (n *demoNight) meddle(ctx context.Context, helper *demoHelper) {
 		case <-ticker.C:
 		}
 	}
-	n.world.ng.Revoke(n.world.leaver())
+	told := n.world.meddle()
 	helper.kill()
-	n.app.hint("  (the second worker process has just been killed with SIGKILL, and one person has revoked a consent)")
+	n.app.hint("  (%s)", strings.Join(append([]string{"the second worker process has just been killed with SIGKILL"}, told...), "; "))
 }
 
 // demoHelper is a second process that works the same jobs.

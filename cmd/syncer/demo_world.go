@@ -2,33 +2,46 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"syncer/persist"
 	"syncer/sandbox"
-	"syncer/sandbox/norskgjeld"
-	"syncer/sandbox/sbanken"
 )
+
+// demoParts is the demo's list of simulators: a line for each provider, as in providers.go.
+func demoParts(kit *sandbox.Kit, scale int) []demoPart {
+	return []demoPart{
+		demoNorskgjeld(kit, scale),
+		demoSbanken(kit, scale),
+	}
+}
+
+// demoPart is one provider's share of the demo.
+type demoPart struct {
+	Connection string // its name in the configuration
+	Job        string
+	Handler    http.Handler      // the simulator
+	Files      map[string]string // what the configuration refers to beside it: secrets, mostly
+	// Settings is the connection in YAML below its name, without addresses, bounds and answers, which all share; and
+	// JobSettings the job's without the connection.
+	Settings, JobSettings string
+	Consents              []persist.ConsentImport
+	Faults                []sandbox.Rule
+	// Meddle is what somebody does in the middle of the night, and what is told of it; nil: nothing.
+	Meddle func() string
+}
 
 // demoWorld is the sandbox of the demo: one simulator for each provider on a loopback address, with faults on.
 type demoWorld struct {
 	kit    *sandbox.Kit
 	server *sandbox.Server
-	ng     *norskgjeld.Simulator
-	bank   *sbanken.Simulator
-	urls   map[string]string
+	parts  []demoPart
+	urls   map[string]string // by connection
 }
-
-// The connections and jobs of the demo's configuration.
-const (
-	demoNG     = "norskgjeld-sandbox"
-	demoBank   = "sbanken-sandbox"
-	demoDebt   = "nightly-debt"
-	demoMoney  = "nightly-accounts"
-	demoBroken = 7  // the index of the consent whose every call fails
-	demoLeaver = 60 // the index of the consent that is revoked mid-run, in hundredths of the world
-)
 
 // newDemoWorld starts the sandbox. Scale 1 is a world that a laptop pulls in well below a minute.
 func newDemoWorld(seed uint64, scale int) (*demoWorld, error) {
@@ -37,23 +50,9 @@ func newDemoWorld(seed uint64, scale int) (*demoWorld, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &demoWorld{kit: kit, server: server, urls: map[string]string{}}
-	w.ng = norskgjeld.New(norskgjeld.Options{
-		Kit: kit, Consents: 200 * scale, SingleUse: 0.1, DebtFree: 0.15, Missing: 0.04,
-	})
-	w.bank = sbanken.New(sbanken.Options{
-		Kit: kit, Customers: 40 * scale, Transactions: 120, Twins: true, LateBooked: true,
-		Quota: &sandbox.Quota{Rate: 120, Burst: 20},
-	})
-	mounts := []struct {
-		name string
-		url  func() (string, error)
-	}{
-		{demoNG, func() (string, error) { return server.Mount(demoNG, w.ng.Handler()) }},
-		{demoBank, func() (string, error) { return server.Mount(demoBank, w.bank.Handler()) }},
-	}
-	for _, m := range mounts {
-		if w.urls[m.name], err = m.url(); err != nil {
+	w := &demoWorld{kit: kit, server: server, parts: demoParts(kit, scale), urls: map[string]string{}}
+	for _, p := range w.parts {
+		if w.urls[p.Connection], err = server.Mount(p.Connection, p.Handler); err != nil {
 			_ = server.Close()
 			return nil, err
 		}
@@ -63,26 +62,11 @@ func newDemoWorld(seed uint64, scale int) (*demoWorld, error) {
 
 // misbehave switches the night's faults on.
 func (w *demoWorld) misbehave() error {
-	broken := w.ng.Consent(demoBroken).ID
-	account := w.bank.Customer(0).Accounts[0].AccountID
-	status := func(code int, after sandbox.RetryAfter) sandbox.Action {
-		return sandbox.Action{Kind: sandbox.AnswerStatus, Status: code, RetryAfter: after}
-	}
-	for _, rule := range []sandbox.Rule{
-		{ID: "always-fails", Provider: "norskgjeld", Subject: broken, Action: status(500, sandbox.RetryAfter{})},
-		{ID: "malformed", Provider: "sbanken", PathPrefix: sbanken.V2 + "/Transactions/archive/" + account, Action: sandbox.Action{
-			Kind: sandbox.Replace, Old: `"accountingDate":"20`, New: `"accountingDate":"2O`}},
-		{ID: "429-seconds", Provider: "norskgjeld", Only: "api", After: 40, Times: 1, Action: status(429, sandbox.RetryAfter{Seconds: 2})},
-		{ID: "429-date", Provider: "norskgjeld", Only: "api", After: 60, Times: 1, Action: status(429, sandbox.RetryAfter{Seconds: 3, Form: "imf"})},
-		{ID: "429-bank", Provider: "sbanken", Only: "api", After: 90, Times: 1, Action: status(429, sandbox.RetryAfter{Seconds: 2, Form: "rfc850"})},
-		{ID: "503", Provider: "sbanken", Only: "api", After: 20, Every: 60, Times: 4, Action: status(503, sandbox.RetryAfter{})},
-		{ID: "slow-body", Provider: "norskgjeld", Only: "api", After: 25, Every: 50, Times: 3, Action: sandbox.Action{
-			Kind: sandbox.Drip, Chunk: 40, DelayMS: 60}},
-		{ID: "token-ends", Provider: "norskgjeld", Only: "api", After: 90, Times: 1, Action: sandbox.Action{Kind: sandbox.ExpireTokens}},
-		{ID: "token-ends-bank", Provider: "sbanken", Only: "api", After: 120, Times: 1, Action: sandbox.Action{Kind: sandbox.ExpireTokens}},
-	} {
-		if _, err := w.kit.Faults.Add(rule); err != nil {
-			return err
+	for _, p := range w.parts {
+		for _, rule := range p.Faults {
+			if _, err := w.kit.Faults.Add(rule); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -91,38 +75,44 @@ func (w *demoWorld) misbehave() error {
 // behave ends the night's faults, so that a rerun can succeed.
 func (w *demoWorld) behave() { w.kit.Faults.Clear() }
 
-// leaver is the consent that its person revokes while the run is going.
-func (w *demoWorld) leaver() string { return w.ng.Consent(w.ng.Len() * demoLeaver / 100).ID }
+// meddle has people do in the middle of the night what they do, and says what.
+func (w *demoWorld) meddle() (done []string) {
+	for _, p := range w.parts {
+		if p.Meddle != nil {
+			done = append(done, p.Meddle())
+		}
+	}
+	return done
+}
 
-// consents is what the demo imports, by connection.
-func (w *demoWorld) consents() map[string][]persist.ConsentImport {
-	all := map[string][]persist.ConsentImport{}
-	for _, c := range w.ng.Consents() {
-		all[demoNG] = append(all[demoNG], persist.ConsentImport{
-			ExternalID: c.ID, NationalID: c.NationalID, Scopes: []string{c.Scope}, ValidFrom: c.GivenAt, ValidUntil: c.ValidUntil,
-			SingleUse: c.SingleUse, Purpose: "demo",
-		})
+// jobs are the names of the demo's jobs.
+func (w *demoWorld) jobs() (names []string) {
+	for _, p := range w.parts {
+		names = append(names, p.Job)
 	}
-	for i, c := range w.bank.Customers() {
-		all[demoBank] = append(all[demoBank], persist.ConsentImport{
-			ExternalID: fmt.Sprintf("agreement-%05d", i+1), NationalID: c.CustomerID, KeepPlain: true, Purpose: "demo",
-		})
+	return names
+}
+
+// consents is how many consents the world has.
+func (w *demoWorld) consents() (n int) {
+	for _, p := range w.parts {
+		n += len(p.Consents)
 	}
-	return all
+	return n
 }
 
 // writeConfig writes the demo's configuration and keys into dir and gives the configuration's path. The secrets are
 // the sandbox's own, in files as a real one's would be.
 func (w *demoWorld) writeConfig(dir, databaseURL string) (string, error) {
-	ng, bank := norskgjeld.DefaultClient(), sbanken.DefaultClient()
 	keys, err := persist.NewKeyset()
 	if err != nil {
 		return "", err
 	}
-	files := map[string]string{
-		"syncer.yaml": fmt.Sprintf(demoConfig, w.urls[demoNG], w.urls[demoNG], w.urls[demoBank], w.urls[demoBank]),
-		"syncer.keys": string(keys), "database-url": databaseURL,
-		"ng-id": ng.ID, "ng-secret": ng.Secret, "bank-id": bank.ID, "bank-secret": bank.Secret,
+	files := map[string]string{"syncer.yaml": w.config(), "syncer.keys": string(keys), "database-url": databaseURL}
+	for _, p := range w.parts {
+		for name, text := range p.Files {
+			files[name] = text
+		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make the demo's folder: %w", err)
@@ -135,48 +125,41 @@ func (w *demoWorld) writeConfig(dir, databaseURL string) (string, error) {
 	return filepath.Join(dir, "syncer.yaml"), nil
 }
 
-// demoConfig has a short lease, so that the worker which the demo kills is missed quickly.
-const demoConfig = `# Written by syncer demo. The simulators live only as long as the demo runs.
+// config is the demo's configuration.
+func (w *demoWorld) config() string {
+	text := []string{demoHouse, "connections:"}
+	for _, p := range w.parts {
+		text = append(text, "  "+p.Connection+":", indented(4, p.Settings),
+			indented(4, fmt.Sprintf(demoConnection, w.urls[p.Connection], w.urls[p.Connection])))
+	}
+	text = append(text, "jobs:")
+	for _, p := range w.parts {
+		text = append(text, "  "+p.Job+":", indented(4, "connection: "+p.Connection), indented(4, p.JobSettings))
+	}
+	return strings.Join(text, "\n") + "\n"
+}
+
+func indented(n int, text string) string {
+	lines := slices.Collect(strings.Lines(strings.TrimSpace(text)))
+	return strings.Repeat(" ", n) + strings.Join(lines, strings.Repeat(" ", n))
+}
+
+// demoHouse has a short lease, so that the worker which the demo kills is missed quickly.
+const demoHouse = `# Written by syncer demo. The simulators live only as long as the demo runs.
 database: { url: "file:database-url" }
 keys: { file: syncer.keys }
 log: { level: error }
-worker: { lease: 3s, heartbeat: 1s, sweep: 500ms, max_wait: 10s, batches: 2, drain: 5s }
-connections:
-  norskgjeld-sandbox:
-    provider: norskgjeld
-    environment: preprod
-    base_url: %s
-    auth_url: %s
-    credentials: { client_id: "file:ng-id", client_secret: "file:ng-secret" }
-    rate: { per_second: 40 }
-    concurrency: 8
-    retry: { attempts: 4, base: 200ms, cap: 2s, budget: 20s }
-    answers: { keep: 30d }
-    allow_private: true
-  sbanken-sandbox:
-    provider: sbanken
-    environment: prod
-    base_url: %s
-    auth_url: %s
-    credentials: { client_id: "file:bank-id", client_secret: "file:bank-secret" }
-    rate: { per_second: 60 }
-    concurrency: 8
-    retry: { attempts: 4, base: 200ms, cap: 2s, budget: 20s }
-    answers: { keep: 30d }
-    allow_private: true
-jobs:
-  nightly-debt:
-    connection: norskgjeld-sandbox
-    datasets: [debt]
-    schedule: "30 2 * * *"
-    time_zone: Europe/Oslo
-    batch_size: 25
-  nightly-accounts:
-    connection: sbanken-sandbox
-    datasets: [accounts, transactions]
-    schedule: "0 4 * * *"
-    time_zone: Europe/Oslo
-    batch_size: 5
-    lookback: 10d
-    history: 365d
-`
+worker: { lease: 3s, heartbeat: 1s, sweep: 500ms, max_wait: 10s, batches: 2, drain: 5s }`
+
+// demoConnection is what all connections of the demo share.
+const demoConnection = `base_url: %s
+auth_url: %s
+concurrency: 8
+retry: { attempts: 4, base: 200ms, cap: 2s, budget: 20s }
+answers: { keep: 30d }
+allow_private: true`
+
+// answer is a fault that answers with a status.
+func answer(status int, wait sandbox.RetryAfter) sandbox.Action {
+	return sandbox.Action{Kind: sandbox.AnswerStatus, Status: status, RetryAfter: wait}
+}
