@@ -53,6 +53,10 @@ type Driver struct {
 	// Authorize is how people give consents in the browser; nil: they don't. A driver that has it has a Granter as its
 	// connector.
 	Authorize *Authorization
+	// Scopes are those that a dataset's calls need, one of which a consent that names scopes must have, or the call is
+	// not made; a number of days at the end of a consent's scope (.50) does not count. Nil, or no entry: the provider's
+	// own check is the only one.
+	Scopes map[finance.Dataset][]string
 	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
 	// providers put errors into a 200.
 	Classify func(*Request, *Answer) Verdict
@@ -138,6 +142,8 @@ type Stream struct {
 	Until    finance.Date // the newest day wanted; zero: no bound (the normal run). Set by a backfill.
 	Lookback int          // days before the watermark that are read again, because bookings arrive late
 	Today    finance.Date // in the connection's calendar
+	// Continues says that an earlier stream of the same item has made a call in this attempt at the item.
+	Continues bool
 	// Kept gives a page as it was last committed, for Walk to compare the bytes. Nil: nothing is known.
 	Kept func(finance.PageKey) (finance.Kept, bool)
 }
@@ -169,7 +175,9 @@ type Request struct {
 	Token    TokenKey
 	Bucket   string // a part of the connection that the provider limits by itself; empty: the connection
 	Scope    finance.Scope
-	Opening  bool // the first call of an item; Walk sets it
+	// Opening marks the first call of a stream, every attempt at which spends a read of the consent's daily budget; Walk
+	// sets it. Continues marks the one of a later stream of the same item, whose first attempt is paid for already.
+	Opening, Continues bool
 	// Once marks the call of a single-use consent: its intent and its answer each get a commit of their own, and a
 	// send that got no answer is never sent again.
 	Once bool

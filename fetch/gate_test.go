@@ -269,11 +269,11 @@ type slow struct {
 	looks int
 }
 
-func (s *slow) Gate(ctx context.Context, bucket string) (time.Duration, error) {
+func (s *slow) Look(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
 	if s.looks++; s.looks == 1 {
 		<-time.After(time.Second)
 	}
-	return s.Ledger.Gate(ctx, bucket)
+	return s.Ledger.Look(ctx, ask)
 }
 
 func TestALateCallForfeitsItsSlot(t *testing.T) {

@@ -13,9 +13,11 @@ type Ledger interface {
 	// Admit reserves the next slot of a bucket, unless the gate is closed or the call must not be made. It is asked
 	// before every attempt, and what it reserves is committed before it returns.
 	Admit(ctx context.Context, ask finance.Ask) (finance.Admission, error)
-	// Gate is how long the bucket stays closed from now on; zero or less: it is open. It is asked again after a wait
-	// for a slot, because another process may have met a 429 in between.
-	Gate(ctx context.Context, bucket string) (time.Duration, error)
+	// Look says what Admit would, and reserves nothing. It is asked again after a wait for a slot: in between another
+	// process may have met a 429, and the consent may have ended.
+	Look(ctx context.Context, ask finance.Ask) (finance.Admission, error)
+	// Refund gives back the read that Admit has spent for this ask. The asker is certain that nothing was sent.
+	Refund(ctx context.Context, ask finance.Ask) error
 	// Pause closes the bucket's gate for every process and records the call that was told, in one commit. A gate is
 	// only ever closed for longer, never for less long.
 	Pause(ctx context.Context, p finance.Pause) error

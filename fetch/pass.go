@@ -39,7 +39,7 @@ func (t *task) pass(ctx context.Context, call *finance.Call) (leave func(ending)
 		if failed != nil {
 			return nil, failed
 		}
-		leave, failed := t.reserve(ctx)
+		leave, failed := t.reserve(ctx, call)
 		if leave == nil {
 			release()
 			if failed != nil {
@@ -130,16 +130,14 @@ func (t *task) takeWire(ctx context.Context) (release func(), failed *failure) {
 
 // reserve asks the ledger for a slot and waits for it. With neither leave nor failed the slot is lost or there was
 // none, and everything is to be asked again.
-func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *failure) {
+func (t *task) reserve(ctx context.Context, call *finance.Call) (leave func(ending) bool, failed *failure) {
 	left, _, moved := t.bucket.gate.left()
 	if left > 0 {
 		return nil, nil
 	}
 	asked := time.Now() // the ledger may have looked at the gate at once and answered late
-	admission, err := t.c.opt.Ledger.Admit(ctx, finance.Ask{
-		Connection: t.c.opt.Connection.Name, Bucket: t.bucket.name, PerSecond: t.bucket.rate,
-		Opening: t.opening && !t.paid, Scope: t.scope,
-	})
+	ask := t.ask(call)
+	admission, err := t.c.opt.Ledger.Admit(ctx, ask)
 	now := time.Now()
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -147,16 +145,16 @@ func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *fa
 	case err != nil:
 		return nil, t.ledgerFailed("admit the call", err)
 	case admission.Refusal != "":
-		e := t.fail(admission.Refusal, admission.Reason)
-		e.Unasked = true
-		return nil, &failure{Error: e, final: true}
+		return nil, t.refused(admission)
 	case admission.Gate > 0:
 		t.bucket.gate.close(now, admission.Gate, admission.Reason)
 		return nil, nil
 	}
-	t.paid = true
+	if t.paid = true; ask.Opening {
+		t.bought = &ask
+	}
 	slot := now.Add(admission.SendIn)
-	looked, failed := t.lookAhead(ctx, slot, asked, moved)
+	looked, failed := t.lookAhead(ctx, call, slot, asked, moved)
 	if failed != nil || looked.IsZero() {
 		return nil, failed
 	}
@@ -165,13 +163,36 @@ func (t *task) reserve(ctx context.Context) (leave func(ending) bool, failed *fa
 	} else if !open {
 		return nil, nil
 	}
-	return t.clear(ctx, slot, looked)
+	return t.clear(ctx, call, slot, looked)
 }
 
-// lookAhead asks the ledger for the gate shortly before the slot. Asked at the slot itself, every call would be late by
+// ask is the question put to the ledger.
+func (t *task) ask(call *finance.Call) finance.Ask {
+	return finance.Ask{
+		Connection: t.c.opt.Connection.Name, Bucket: t.bucket.name, PerSecond: t.bucket.rate,
+		Opening: t.opening && !t.paid, Scope: t.scope, Call: call.ID, Needs: t.needs(),
+	}
+}
+
+// needs are the scopes of which a consent must have one for its data to be asked for.
+func (t *task) needs() []string {
+	if t.purpose != finance.ForData {
+		return nil
+	}
+	return t.c.opt.Driver.Scopes[t.scope.Dataset]
+}
+
+// refused is for a call that the ledger does not let through.
+func (t *task) refused(a finance.Admission) *failure {
+	e := t.fail(a.Refusal, a.Reason)
+	e.Unasked = true
+	return &failure{Error: e, final: true}
+}
+
+// lookAhead asks the ledger again shortly before the slot. Asked at the slot itself, every call would be late by
 // the time that the question takes. It gives the time of the last look, looked if the slot is too near for another;
 // none if the gate has closed.
-func (t *task) lookAhead(ctx context.Context, slot, looked time.Time, moved <-chan struct{}) (time.Time, *failure) {
+func (t *task) lookAhead(ctx context.Context, call *finance.Call, slot, looked time.Time, moved <-chan struct{}) (time.Time, *failure) {
 	lead := t.bucket.stale()*3/4 + time.Duration(t.bucket.lookTook.Load())
 	if time.Until(slot) <= lead {
 		return looked, nil
@@ -181,7 +202,7 @@ func (t *task) lookAhead(ctx context.Context, slot, looked time.Time, moved <-ch
 	} else if !open {
 		return time.Time{}, nil
 	}
-	return t.look(ctx)
+	return t.look(ctx, call)
 }
 
 // slowLook is when a look at the gate is taken again: the ledger may have looked at once and answered late.
@@ -190,17 +211,20 @@ const (
 	slowLooks = 3 // at most; a ledger that is far away is always slow
 )
 
-// look asks the ledger for the gate and gives the time of the answer; none if the gate is closed.
-func (t *task) look(ctx context.Context) (time.Time, *failure) {
+// look asks the ledger whether the call may still be sent: a slot may lie minutes ahead, and until then the consent may
+// end. It gives the time of the answer; none if the gate is closed.
+func (t *task) look(ctx context.Context, call *finance.Call) (time.Time, *failure) {
 	for n := 1; ; n++ {
 		asked := time.Now()
-		left, err := t.c.opt.Ledger.Gate(ctx, t.bucket.name)
+		found, err := t.c.opt.Ledger.Look(ctx, t.ask(call))
 		now := time.Now()
-		if err != nil {
-			return now, t.ledgerFailed("tell whether the gate is open", err)
-		}
-		if left > 0 {
-			t.bucket.gate.close(now, left, "closed by another process")
+		switch {
+		case err != nil:
+			return now, t.ledgerFailed("tell whether the call may still be sent", err)
+		case found.Refusal != "":
+			return now, t.refused(found)
+		case found.Gate > 0:
+			t.bucket.gate.close(now, found.Gate, "closed by another process")
 			return time.Time{}, nil
 		}
 		took := now.Sub(asked)
@@ -211,16 +235,16 @@ func (t *task) look(ctx context.Context) (time.Time, *failure) {
 	}
 }
 
-// clear is the last look before the send: at the ledger's gate if the last look is old, at the token, at the slot
+// clear is the last look before the send: at the ledger if the last look is old, at the token, at the slot
 // itself, at the breaker, and at our own gate.
-func (t *task) clear(ctx context.Context, slot, looked time.Time) (leave func(ending) bool, failed *failure) {
+func (t *task) clear(ctx context.Context, call *finance.Call, slot, looked time.Time) (leave func(ending) bool, failed *failure) {
 	if t.key != nil && !usable(t.token, time.Now()) {
 		if failed := t.haveToken(ctx); failed != nil {
 			return nil, failed
 		}
 	}
 	if time.Since(looked) > t.bucket.stale() {
-		if looked, failed := t.look(ctx); failed != nil || looked.IsZero() {
+		if looked, failed := t.look(ctx, call); failed != nil || looked.IsZero() {
 			return nil, failed
 		}
 	}

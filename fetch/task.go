@@ -34,8 +34,9 @@ type task struct {
 	build    func(context.Context, finance.CallID) (*http.Request, error)
 	classify func(*Answer) Verdict
 
-	opening   bool // still to be paid for: the next admission spends one read of the consent's budget
-	paid      bool // admitted and not yet sent: what is asked again must not be paid again
+	opening   bool         // still to be paid for: the next admission spends one read of the consent's budget
+	paid      bool         // admitted and not yet sent: what is asked again must not be paid again
+	bought    *finance.Ask // what the read that is paid for was spent on; nil: none was
 	token     finance.Token
 	refreshed bool
 	intended  bool
@@ -48,6 +49,7 @@ type task struct {
 
 // run makes attempts until one brings an answer or an error that no further attempt heals.
 func (t *task) run(ctx context.Context) (*Answer, *Error) {
+	defer t.refund(ctx)
 	for {
 		answer, failed := t.attempt(ctx)
 		if failed == nil {
@@ -134,8 +136,23 @@ func (t *task) attempt(ctx context.Context) (*Answer, *failure) {
 		leave(endSilent)
 		return nil, t.unsent(ctx, call, &failure{Error: t.fail(finance.Transient, errAged.Error())})
 	}
-	t.paid = false
+	if got.left {
+		t.paid, t.bought = false, nil
+	}
 	return t.settle(ctx, call, got, leave)
+}
+
+// refund gives back a read that was spent for a call that was never sent, because a gate closed before it or the
+// caller left. If that fails the read stays spent: the budget is never exceeded.
+func (t *task) refund(ctx context.Context) {
+	if t.bought == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
+	defer cancel()
+	if err := t.c.opt.Ledger.Refund(ctx, *t.bought); err != nil {
+		t.c.opt.Log.Warn().Err(err).Str("path", t.path).Msg("a read that was not made could not be given back; it counts as made")
+	}
 }
 
 // unsent takes a single-use intent back where nothing was sent, and passes the failure on.

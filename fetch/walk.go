@@ -70,7 +70,7 @@ func (w *walk) page(ctx context.Context, from string, n int, step func(string) (
 	if n >= w.c.opt.MaxPages {
 		return Page{}, w.malformed(op(&st), nil, fmt.Sprintf("no end after %d pages", n))
 	}
-	st.Request.Opening = n == 0
+	st.Request.Opening, st.Request.Continues = n == 0, w.stream.Continues
 	answer, err := w.c.Do(ctx, st.Request)
 	if err != nil {
 		return Page{}, err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"syncer/finance"
 )
@@ -39,11 +41,30 @@ func (s *Store) Admit(ctx context.Context, ask finance.Ask) (finance.Admission, 
 	return a, nil
 }
 
+// Look says what Admit would, and reserves and writes nothing. Callers that ask at the same time share one round trip.
+func (s *Store) Look(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
+	ask.PerSecond, ask.Opening = 0, false
+	a, err := s.looks.ask(ctx, ask)
+	if err != nil {
+		return finance.Admission{}, fmt.Errorf("look at the ledger for a call to %s: %w", ask.Bucket, err)
+	}
+	return a, nil
+}
+
+// Refund gives back the read that Admit has spent for this ask, because nothing was sent.
+func (s *Store) Refund(ctx context.Context, ask finance.Ask) error {
+	_, err := s.pool.Exec(ctx, "DELETE FROM consent_reads WHERE consent_id = $1 AND call_id = $2", consentID(ask.Scope), nullID(ask.Call))
+	if err != nil {
+		return fmt.Errorf("give back a read of consent %d: %w", consentID(ask.Scope), err)
+	}
+	return nil
+}
+
 // admit answers a crowd in one round trip and one transaction.
 func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
 	began := time.Now()
 	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us "+
-		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7)", askColumns(asks)...)
+		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", askColumns(asks)...)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +96,13 @@ func askColumns(asks []finance.Ask) []any {
 	connections, buckets := make([]string, n), make([]string, n)
 	intervals, opening := make([]int64, n), make([]bool, n)
 	batches, fences, consents := make([]*int64, n), make([]int64, n), make([]*int64, n)
+	calls, needs := make([]pgtype.UUID, n), make([]string, n)
 	for i := range asks {
 		a := &asks[i]
 		connections[i], buckets[i] = a.Connection, a.Bucket
 		intervals[i], opening[i] = slotInterval(a.PerSecond), a.Opening
 		fences[i] = a.Scope.Fence
+		calls[i], needs[i] = pgtype.UUID{Bytes: a.Call, Valid: !a.Call.IsZero()}, strings.Join(a.Needs, " ")
 		if a.Scope.Batch != 0 {
 			batches[i] = &a.Scope.Batch
 		}
@@ -87,5 +110,5 @@ func askColumns(asks []finance.Ask) []any {
 			consents[i] = &a.Scope.Consent.ID
 		}
 	}
-	return []any{connections, buckets, intervals, opening, batches, fences, consents}
+	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs}
 }

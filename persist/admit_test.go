@@ -181,12 +181,101 @@ func TestDailyReads(t *testing.T) {
 	if a := admit(t, h.Store, next); a.Refusal != "" {
 		t.Errorf("the next page of an opened read: %+v", a)
 	}
-	h.exec(t, "UPDATE consent_reads SET at = at - interval '24 hours' WHERE ctid = (SELECT min(ctid) FROM consent_reads)")
+	earlier := func(by string) {
+		h.exec(t, "UPDATE consent_reads SET at = at - $1::interval WHERE at = (SELECT min(at) FROM consent_reads)", by)
+	}
+	earlier("24 hours")
+	if a := admit(t, h.Store, opening); a.Refusal == "" {
+		t.Error("a day after its slot the first read counts no more, although it was sent a moment after its slot")
+	}
+	earlier("10 seconds")
 	if a := admit(t, h.Store, opening); a.Refusal != "" {
 		t.Errorf("a day after the first read: %+v", a)
 	}
 	if a := admit(t, h.Store, opening); a.Refusal == "" {
 		t.Error("one read came back after a day, but two were given out")
+	}
+}
+
+// A read that was not made is given back once, and only the one that was spent for that call.
+func TestRefundedReadCanBeMade(t *testing.T) {
+	h := newHouse(t)
+	ids := h.consents(t, 2, func(c *persist.ConsentImport) { c.ReadsPerDay = 2 })
+	opening := func(consent int64) finance.Ask {
+		a := ask(0)
+		a.Opening, a.Scope, a.Call = true, finance.Scope{Consent: &finance.Consent{ID: consent}}, newCall(debtStream(consent)).ID
+		return a
+	}
+	first, second, other := opening(ids[0]), opening(ids[0]), opening(ids[1])
+	for _, a := range []finance.Ask{first, second, other} {
+		if got := admit(t, h.Store, a); got.Refusal != "" {
+			t.Fatalf("refused: %+v", got)
+		}
+	}
+	for range 2 {
+		must(t, h.Refund(t.Context(), first))
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM consent_reads"); n != 2 {
+		t.Errorf("%d reads are spent, want 2", n)
+	}
+	if got := admit(t, h.Store, opening(ids[0])); got.Refusal != "" {
+		t.Errorf("the read that was given back: %+v", got)
+	}
+	if got := admit(t, h.Store, opening(ids[0])); got.Refusal != finance.Refused {
+		t.Errorf("a third read of two: %+v", got)
+	}
+}
+
+// A look says what Admit would say and leaves nothing behind: no slot, no read, no transaction.
+func TestLookReservesNothing(t *testing.T) {
+	h := newHouse(t)
+	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
+	a := ask(10)
+	a.Opening, a.Scope = true, finance.Scope{Consent: &finance.Consent{ID: id}}
+	for range 3 {
+		got, err := h.Look(t.Context(), a)
+		if err != nil || got.Refusal != "" || got.Gate > 0 {
+			t.Fatalf("look: %+v, %v", got, err)
+		}
+	}
+	if n := queryInt(t, h.pool, "SELECT (SELECT count(*) FROM consent_reads) + (SELECT count(*) FROM gates)"); n != 0 {
+		t.Errorf("%d reads and slots are spent", n)
+	}
+	_, err := h.EndConsent(t.Context(), id, finance.ConsentRevoked, "told so", persist.FromFeed, finance.CallID{})
+	must(t, err)
+	if got, err := h.Look(t.Context(), a); err != nil || got.Refusal != finance.Refused {
+		t.Errorf("after the consent has ended: %+v, %v", got, err)
+	}
+}
+
+// A consent that names scopes is called for what they cover only.
+func TestScopesAreChecked(t *testing.T) {
+	h := newHouse(t)
+	const show, assess = "debt.unsecured.presentation", "debt.unsecured.processing"
+	for _, test := range []struct {
+		name          string
+		scopes, needs []string
+		refused       bool
+	}{
+		{"names none", nil, []string{show}, false},
+		{"nothing is needed", []string{"accounts"}, nil, false},
+		{"names it", []string{"openid", show}, []string{show}, false},
+		{"names one of two", []string{assess}, []string{show, assess}, false},
+		{"names it with days", []string{show + ".50"}, []string{show}, false},
+		{"names another", []string{"accounts"}, []string{show, assess}, true},
+		{"names only its beginning", []string{"debt.unsecured"}, []string{show}, true},
+		{"names something beneath it", []string{show + ".admin"}, []string{show}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			id := h.consents(t, 1, func(c *persist.ConsentImport) { c.Scopes = test.scopes })[0]
+			a := ask(0)
+			a.Scope, a.Needs = finance.Scope{Consent: &finance.Consent{ID: id}}, test.needs
+			got := admit(t, h.Store, a)
+			if (got.Refusal == finance.Refused) != test.refused || test.refused && !strings.Contains(got.Reason, "no scope "+show+" or "+assess) &&
+				!strings.Contains(got.Reason, "no scope "+show) {
+				t.Errorf("got %+v", got)
+			}
+		})
 	}
 }
 

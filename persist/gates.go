@@ -2,7 +2,6 @@ package persist
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,29 +11,6 @@ import (
 
 // longestPause is where the length of a pause ends, so that its end stays a timestamp and the way back a Duration.
 const longestPause = 100 * 365 * 24 * time.Hour
-
-// Gate is how long the bucket stays closed from now on; zero: it is open. Callers that ask at the same time share one
-// round trip.
-func (s *Store) Gate(ctx context.Context, bucket string) (time.Duration, error) {
-	d, err := s.gates.ask(ctx, bucket)
-	if err != nil {
-		return 0, fmt.Errorf("ask for the gate of %s: %w", bucket, err)
-	}
-	return d, nil
-}
-
-func (s *Store) gateTimes(ctx context.Context, buckets []string) ([]time.Duration, error) {
-	rows, err := s.pool.Query(ctx, `SELECT coalesce((SELECT micros_until(g.not_before, clock_timestamp()) FROM gates g
-		WHERE g.bucket = u.bucket), 0) FROM unnest($1::text[]) WITH ORDINALITY AS u (bucket, place) ORDER BY u.place`, buckets)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (time.Duration, error) {
-		var us int64
-		err := row.Scan(&us)
-		return fromMicros(us), err
-	})
-}
 
 // Slots that were given out before the pause are not taken back: their owners ask for the gate before they send. The
 // next slots begin where the pause ends, else all who wait would be sent at that instant.

@@ -17,9 +17,9 @@ func pauseOf(d time.Duration, reason string) finance.Pause {
 
 func gate(t *testing.T, h *house) time.Duration {
 	t.Helper()
-	d, err := h.Gate(t.Context(), "bank")
+	a, err := h.Look(t.Context(), ask(0))
 	must(t, err)
-	return d
+	return a.Gate
 }
 
 // I4: a gate is only ever closed for longer.

@@ -47,7 +47,7 @@ type Store struct {
 	vault      vault
 	worker     Worker
 	asks       *combiner[finance.Ask, finance.Admission]
-	gates      *combiner[string, time.Duration]
+	looks      *combiner[finance.Ask, finance.Admission]
 	itemWrites *combiner[itemWrite, bool]
 
 	transit transit // of what admit answers
@@ -57,7 +57,7 @@ type Store struct {
 func NewStore(pool *pgxpool.Pool, vault vault, worker Worker) *Store {
 	s := &Store{pool: pool, vault: vault, worker: worker}
 	s.asks = newCombiner(s.admit)
-	s.gates = newCombiner(s.gateTimes)
+	s.looks = newCombiner(s.admit) // not in the company of asks, which wait for each other at the gates' rows
 	s.itemWrites = newCombiner(s.writeItems)
 	return s
 }

@@ -121,8 +121,14 @@ func (w *witness) Admit(ctx context.Context, ask finance.Ask) (finance.Admission
 	if err != nil || admission.Refusal != finance.Fatal {
 		return admission, err
 	}
-	gate, err := w.Gate(ctx, ask.Bucket)
-	return finance.Admission{Gate: max(gate, 0)}, err
+	ask.Connection = "" // nobody's, so it is not parked
+	return w.Ledger.Look(ctx, ask)
+}
+
+// Look lets it be probed too.
+func (w *witness) Look(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
+	ask.Connection = ""
+	return w.Ledger.Look(ctx, ask)
 }
 
 // Record passes on, and sees token calls.

@@ -17,6 +17,7 @@ type Ledger struct {
 	until   map[string]time.Time // the bucket's gate
 	refuse  func(finance.Ask) (finance.Class, string)
 	asks    []finance.Ask
+	refunds []finance.Ask
 	calls   []finance.Call
 	pauses  []finance.Pause
 	intents map[int64]finance.Intent
@@ -85,11 +86,31 @@ func (l *Ledger) Admit(ctx context.Context, ask finance.Ask) (finance.Admission,
 	return finance.Admission{SendIn: slot.Sub(now)}, ctx.Err()
 }
 
-// Gate is how long the bucket stays closed.
-func (l *Ledger) Gate(ctx context.Context, bucket string) (time.Duration, error) {
+// Look says what Admit would.
+func (l *Ledger) Look(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return max(0, time.Until(l.until[bucket])), ctx.Err()
+	if l.refuse != nil {
+		if class, reason := l.refuse(ask); class != "" {
+			return finance.Admission{Refusal: class, Reason: reason}, ctx.Err()
+		}
+	}
+	return finance.Admission{Gate: max(0, time.Until(l.until[ask.Bucket]))}, ctx.Err()
+}
+
+// Refund keeps the ask.
+func (l *Ledger) Refund(ctx context.Context, ask finance.Ask) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refunds = append(l.refunds, ask)
+	return ctx.Err()
+}
+
+// Refunds are the asks whose read was given back.
+func (l *Ledger) Refunds() []finance.Ask {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.refunds)
 }
 
 // Pause closes the bucket's gate, only ever for longer.

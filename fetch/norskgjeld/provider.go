@@ -88,6 +88,8 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 				Scopes: strings.Fields(k.Scope),
 			}, nil
 		},
+		// The registry turns a token away that does not have the consent's scope; the token has all of these.
+		Scopes:   map[finance.Dataset][]string{finance.Debts: strings.Fields(settings.DebtScope)},
 		Classify: classify,
 		Connect: func(client *fetch.Client) fetch.Connector {
 			return &connector{client: client, settings: *settings, audience: env.api, now: time.Now}
