@@ -1,0 +1,100 @@
+package vipps
+
+import (
+	"errors"
+	"slices"
+
+	"syncer/finance"
+)
+
+// The two topics of a ledger, in the order in which a pass reads them.
+const (
+	funds = "funds" // captures, refunds, payouts
+	fees  = "fees"  // what the provider takes for them
+)
+
+// cursor is where a ledger's transactions stand, as JSON: the place in either topic, and within a pass the topic that
+// is being read. Between passes it is
+//
+//	{"v":1,"by":"feed","funds":{"feed":"ZmVlZDoy","chain":{...}},"fees":{...}}
+//
+// A cursor that can't be right is refused: to begin anew in silence would hide what broke it. One of the other way of
+// reading is no such case: the operator has changed read_by, and the ledger is read from the beginning. The keys of the
+// rows are the same either way, so nothing doubles.
+type cursor struct {
+	V  int    `json:"v"`
+	By string `json:"by"` // feed or dates
+	// Since is the oldest day wanted when the feed was first read. The feed always begins with the ledger, so earlier
+	// rows pass by and are not kept.
+	Since finance.Date `json:"since,omitzero"`
+	Topic string       `json:"topic,omitempty"` // empty: between passes
+	Funds place        `json:"funds,omitzero"`
+	Fees  place        `json:"fees,omitzero"`
+}
+
+// place is where one topic stands.
+type place struct {
+	Feed    string       `json:"feed,omitempty"`   // the provider's cursor, which is the whole position
+	Through finance.Date `json:"through,omitzero"` // dates: every day up to this one has been read after it was closed
+	Chain   chain        `json:"chain,omitzero"`   // behind the last row of Feed or Through
+	Day     *day         `json:"day,omitempty"`    // dates: in the middle of a pass, the day being read
+}
+
+// day is a day that is being read. Its chain becomes the topic's only when the day turns out to be closed.
+type day struct {
+	On    finance.Date `json:"on"`
+	Page  string       `json:"page,omitempty"` // the provider's cursor of the next page
+	Open  bool         `json:"open,omitempty"` // a page has said tryLater
+	Chain chain        `json:"chain,omitzero"`
+}
+
+func (c *cursor) at() *place {
+	if c.Topic == fees {
+		return &c.Fees
+	}
+	return &c.Funds
+}
+
+// readCursor reads a stored cursor for a way of reading, and begins a pass if none is going on.
+func readCursor(text, by string, since, today finance.Date) (c cursor, err error) {
+	if text != "" {
+		if strictly(text, &c) != nil || c.V != 1 {
+			return c, errors.New("the stored cursor can't be read: clear it to read the ledger from the beginning")
+		}
+		if !c.sound(today.AddDays(1)) { // one day of grace for calendars that differ
+			return c, errors.New("the stored cursor contradicts itself, or lies in the future: clear it, or check the clock")
+		}
+	}
+	if c.By != by {
+		c = cursor{V: 1, By: by}
+		if by == byFeed {
+			c.Since = since
+		}
+	}
+	if c.Topic == "" {
+		c.Topic = funds
+	}
+	return c, nil
+}
+
+func (c *cursor) sound(latest finance.Date) bool {
+	if !slices.Contains([]string{"", funds, fees}, c.Topic) || c.By != byFeed && c.By != byDates {
+		return false
+	}
+	for _, p := range []*place{&c.Funds, &c.Fees} {
+		switch {
+		case c.By == byFeed && (!p.Through.IsZero() || p.Day != nil || c.Since > latest):
+			return false
+		case c.By == byDates && (p.Feed != "" || p.Through > latest || !c.Since.IsZero()):
+			return false
+		case p.Day != nil && (p.Day.On < earliest || p.Day.On > latest || p != c.at() || c.Topic == ""):
+			return false
+		case len(p.Chain.Tail) > tailLength || p.Day != nil && len(p.Day.Chain.Tail) > tailLength:
+			return false
+		}
+	}
+	return true
+}
+
+// earliest is the first day that the Report API has data for.
+const earliest finance.Date = 737545 // 2020-05-01

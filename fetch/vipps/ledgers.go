@@ -1,0 +1,205 @@
+package vipps
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+const (
+	ledgersPath    = "settlement/v1/ledgers"
+	ledgersVersion = "vipps-ledgers-1"
+)
+
+// listing is where the list of ledgers stands within a pass, as JSON; between passes it is empty.
+type listing struct {
+	V       int      `json:"v"`
+	At      string   `json:"at"`                // the provider's cursor
+	Earlier []string `json:"earlier,omitempty"` // ledgers on the pages behind us
+	Broken  bool     `json:"broken,omitempty"`  // a ledger on those could not be read, so the set can't be declared whole
+}
+
+func readListing(text string) (l listing, err error) {
+	if text == "" {
+		return listing{V: 1}, nil
+	}
+	if err := strictly(text, &l); err != nil || l.V != 1 || l.At == "" {
+		return l, errors.New("the stored cursor of the ledgers can't be read: clear it to read them from the beginning")
+	}
+	return l, nil
+}
+
+// strictly decodes a stored cursor. What it doesn't know was not written by this version.
+func strictly(text string, into any) error {
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+func cursorText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("vipps: a cursor has no JSON form: " + err.Error()) // can't be: it holds texts and numbers
+	}
+	return string(b)
+}
+
+func (c *connector) ledgers(s fetch.Stream, from string) (fetch.Step, error) {
+	at, err := readListing(from)
+	if err != nil {
+		return fetch.Step{}, err
+	}
+	if s.Scope.Consent == nil {
+		return fetch.Step{}, errors.New("ledgers are listed for the recipient of a consent, and the stream has none")
+	}
+	handle, err := recipient(s.Scope.Consent)
+	if err != nil {
+		return fetch.Step{}, &fetch.Error{Class: finance.Rejected, Op: "GET /" + ledgersPath, Reason: err.Error()}
+	}
+	r := c.request(s.Scope, finance.ForData)
+	r.Path, r.Template = ledgersPath, "/"+ledgersPath
+	r.Query.Set("settlesForRecipientHandles", handle)
+	if at.At != "" {
+		r.Query.Set("cursor", at.At)
+	}
+	return fetch.Step{
+		Request: r, Version: ledgersVersion + " " + from, Together: true,
+		Decode: func(a *fetch.Answer) (fetch.Page, error) { return decodeLedgers(a.Body, handle, at) },
+	}, nil
+}
+
+type ledgerDecoder struct {
+	s      *fetch.Scanner
+	extra  fetch.Extra
+	handle string
+	page   fetch.Page
+	items  int
+	others int // ledgers that don't settle for the recipient
+}
+
+// decodeLedgers reads a page of ledgers. No ledger at all means that the merchant has not granted access, so the item
+// is excused and what was read while access lasted stays. A list of which nothing settles for the consent's recipient
+// is somebody else's and refused as a whole.
+func decodeLedgers(body []byte, handle string, at listing) (fetch.Page, error) {
+	d := ledgerDecoder{s: fetch.Scan(body), handle: handle}
+	next, listed := "", false
+	for o := d.s.Object(); o.Next(); {
+		switch o.Key() {
+		case "items":
+			listed = true
+			d.list()
+		case "cursor":
+			next = d.s.Text()
+		}
+	}
+	accounts := d.page.Records.Accounts
+	switch {
+	case d.s.End() != nil:
+		return fetch.Page{}, d.s.Err()
+	case !listed:
+		return fetch.Page{}, errors.New("the answer is no list of ledgers: items are missing")
+	case d.others > 0 && len(accounts) == 0:
+		return fetch.Page{}, errors.New("wrong subject: none of the ledgers settles for the recipient of the consent")
+	case next != "" && next == at.At:
+		return fetch.Page{}, errors.New("the list of ledgers leads to the page that was asked for")
+	case next == "" && d.items == 0 && len(at.Earlier) == 0 && !at.Broken:
+		return fetch.Page{}, &fetch.Error{Class: finance.Withheld, Op: "GET /" + ledgersPath,
+			Reason: "no ledger is listed for the recipient: the merchant has not granted access, or has no such sales unit"}
+	}
+	at.Broken = at.Broken || len(d.page.Rejects) > 0
+	if next == "" {
+		d.page.Done = true
+		if !at.Broken {
+			d.page.Whole = &finance.Whole{Earlier: at.Earlier}
+		}
+		return d.page, nil
+	}
+	at.At = next
+	for i := range accounts {
+		at.Earlier = append(at.Earlier, accounts[i].ID)
+	}
+	d.page.Next = cursorText(at)
+	return d.page, nil
+}
+
+func (d *ledgerDecoder) list() {
+	for a := d.s.Array(); a.Next(); d.items++ {
+		account, handles := d.ledger()
+		if d.s.Err() == nil && account.ID == "" {
+			d.s.Fail("a ledger without an id")
+		}
+		if why := a.Broken(); why != "" {
+			d.extra.Reset()
+			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+			continue
+		}
+		account.Extra, account.Place = d.extra.JSON(), a.Place()
+		if !slices.ContainsFunc(handles, func(h string) bool { return strings.EqualFold(h, d.handle) }) {
+			d.others++
+			continue
+		}
+		d.page.Records.Accounts = append(d.page.Records.Accounts, account)
+	}
+}
+
+// ledger reads one ledger. It has no balance of its own: each topic's entries carry theirs. The number that people
+// know it by is that of the recipient.
+func (d *ledgerDecoder) ledger() (a finance.Account, handles []string) {
+	a.Kind = "ledger"
+	_, a.Number, _ = strings.Cut(d.handle, ":")
+	for o := d.s.Object(); o.Next(); {
+		switch o.Key() {
+		case "ledgerId":
+			a.ID = d.s.Word()
+		case "currency":
+			a.Currency = d.s.Text()
+		case "payoutBankAccount", "owner":
+			prefix := o.Key() + "."
+			for in := d.s.Object(); in.Next(); {
+				in.ExtraUnder(&d.extra, prefix)
+			}
+		case "settlesForRecipientHandles":
+			for h := d.s.Array(); h.Next(); {
+				handles = append(handles, d.s.Text())
+			}
+		case "salesUnits":
+			a.Name = d.salesUnits()
+		default:
+			o.Extra(&d.extra)
+		}
+	}
+	// As a text, since it is a set: its order means nothing and must not look like a change.
+	slices.Sort(handles)
+	d.extra.Add("settlesForRecipientHandles", strings.Join(handles, " "))
+	return a, handles
+}
+
+// salesUnits is the name of the recipient's sales unit, or of the only one. Older ledgers list several.
+func (d *ledgerDecoder) salesUnits() (name string) {
+	for a := d.s.Array(); a.Next(); {
+		unit, handle := "", ""
+		for o := d.s.Object(); o.Next(); {
+			switch o.Key() {
+			case "name":
+				unit = d.s.Text()
+			case "recipientHandle":
+				handle = d.s.Text()
+			}
+		}
+		if name == "" || strings.EqualFold(handle, d.handle) {
+			name = unit
+		}
+	}
+	return name
+}

@@ -1,0 +1,245 @@
+// Package vipps reads ledgers and their entries from Vipps MobilePay's Report API v2 (api.vipps.no), the bank-like
+// record of what a merchant's sales unit has earned, paid in fees and been paid out.
+//
+// A consent is one recipient whom a merchant's money is settled for: a sales unit, named by its merchant serial number
+// (MSN), or a VM-number. Its ledgers are the accounts. Each ledger has two topics, funds and fees, each with a running
+// balance of its own; both are read as the ledger's one stream of transactions. What the package relies on is published
+// at developer.vippsmobilepay.com and in the API's public clients.
+package vipps
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// Settings are the connection's own settings.
+type Settings struct {
+	// TokenFlow is how a token is asked for: specialized, with the keys of an accounting partner, or standard, with
+	// those of a sales unit.
+	TokenFlow string `yaml:"token_flow" doc:"specialized (accounting partner) or standard (keys of one sales unit)"`
+	// TokenPath replaces the flow's path at the token endpoint, which the vendor has announced to rename.
+	TokenPath string `yaml:"token_path" doc:"path of the token endpoint, if the vendor has moved it"`
+	// ReadBy is how entries are read: by the feed, which is the quickest, or by closed dates.
+	ReadBy string `yaml:"read_by" doc:"feed (as entries happen) or dates (closed accounting days only)"`
+	// IncludeGDPR asks for and keeps payers' names, masked phone numbers and messages.
+	IncludeGDPR bool `yaml:"include_gdpr" doc:"ask for and keep names, masked phone numbers and messages of payers"`
+	// MerchantSerialNumber goes with calls that are made for no consent, on the standard flow.
+	MerchantSerialNumber string `yaml:"merchant_serial_number" doc:"the MSN that the keys of the standard flow belong to"`
+
+	SystemName    string `yaml:"system_name" doc:"Vipps-System-Name, 30 characters at most"`
+	SystemVersion string `yaml:"system_version" doc:"Vipps-System-Version, 30 characters at most"`
+	PluginName    string `yaml:"plugin_name" doc:"Vipps-System-Plugin-Name, 30 characters at most"`
+	PluginVersion string `yaml:"plugin_version" doc:"Vipps-System-Plugin-Version, 30 characters at most"`
+}
+
+const (
+	standard    = "standard"
+	specialized = "specialized"
+
+	byFeed  = "feed"
+	byDates = "dates"
+
+	// perSecond is prudent: the vendor publishes no figure for the Report API and asks for no more than is needed.
+	perSecond = 2
+)
+
+var environments = map[string]string{"": "https://api.vipps.no", "prod": "https://api.vipps.no", "test": "https://apitest.vipps.no"}
+
+// Provider is the entry for the program's list of providers.
+func Provider() fetch.Provider {
+	return fetch.Provider{
+		Name:     "vipps",
+		Title:    "Vipps MobilePay",
+		Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
+		Settings: func() any { return &Settings{TokenFlow: specialized, ReadBy: byFeed, SystemName: "syncer"} },
+		Open:     open,
+	}
+}
+
+func open(c fetch.Connection) (fetch.Driver, error) {
+	settings, ok := c.Settings.(*Settings)
+	if !ok {
+		return fetch.Driver{}, fmt.Errorf("connection %s: settings are of type %T, not those of vipps", c.Name, c.Settings)
+	}
+	if err := settings.check(); err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: settings: %w", c.Name, err)
+	}
+	address, ok := environments[c.Environment]
+	if !ok {
+		return fetch.Driver{}, fmt.Errorf("connection %s: environment %q is not known: write prod or test", c.Name, c.Environment)
+	}
+	if c.BaseURL != "" {
+		address = c.BaseURL
+	}
+	base, err := url.Parse(strings.TrimSuffix(address, "/"))
+	if err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: base_url is not a URL", c.Name)
+	}
+	if c.AuthURL != "" {
+		address = c.AuthURL
+	}
+	token, err := settings.token(address, c.Credentials)
+	if err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: credentials: %w", c.Name, err)
+	}
+	key := c.Credentials["subscription_key"]
+	return fetch.Driver{
+		Base:     base,
+		Rate:     perSecond,
+		Token:    func(fetch.TokenKey) (fetch.TokenRequest, error) { return token, nil },
+		Classify: classify,
+		Connect: func(client *fetch.Client) fetch.Connector {
+			return &connector{client: client, settings: *settings, key: key}
+		},
+	}, nil
+}
+
+func (s *Settings) check() error {
+	switch {
+	case s.TokenFlow != standard && s.TokenFlow != specialized:
+		return fmt.Errorf("token_flow %q is not known: write %s or %s", s.TokenFlow, specialized, standard)
+	case s.ReadBy != byFeed && s.ReadBy != byDates:
+		return fmt.Errorf("read_by %q is not known: write %s or %s", s.ReadBy, byFeed, byDates)
+	case s.MerchantSerialNumber != "" && !isNumber(s.MerchantSerialNumber):
+		return fmt.Errorf("merchant_serial_number %q is not a number", s.MerchantSerialNumber)
+	}
+	for name, value := range s.system() {
+		if len(value) > 30 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("%s: want at most 30 plain characters", name)
+		}
+	}
+	return nil
+}
+
+// system are the headers that say which program asks.
+func (s *Settings) system() map[string]string {
+	return map[string]string{
+		"Vipps-System-Name": s.SystemName, "Vipps-System-Version": s.SystemVersion,
+		"Vipps-System-Plugin-Name": s.PluginName, "Vipps-System-Plugin-Version": s.PluginVersion,
+	}
+}
+
+// token is how a token is asked for. The specialised flow takes id and secret raw, not form-urlencoded, and refuses a
+// stray subscription key; the standard flow has everything in headers and no body at all.
+func (s *Settings) token(address string, keys map[string]fetch.Secret) (fetch.TokenRequest, error) {
+	id, secret, key := keys["client_id"], keys["client_secret"], keys["subscription_key"]
+	path := s.TokenPath
+	switch {
+	case id.IsZero() || secret.IsZero():
+		return fetch.TokenRequest{}, fmt.Errorf("client_id and client_secret are needed")
+	case s.TokenFlow == specialized && !key.IsZero():
+		return fetch.TokenRequest{}, fmt.Errorf("the specialized flow refuses a subscription_key: take it out, or set token_flow to standard")
+	case s.TokenFlow == standard && key.IsZero():
+		return fetch.TokenRequest{}, fmt.Errorf("the standard flow needs a subscription_key")
+	case path == "" && s.TokenFlow == standard:
+		path = "accesstoken/get"
+	case path == "":
+		path = "miami/v1/token"
+	}
+	r := fetch.TokenRequest{
+		URL:    strings.TrimSuffix(address, "/") + "/" + strings.TrimPrefix(path, "/"),
+		Header: map[string]fetch.Secret{},
+	}
+	for name, value := range s.system() {
+		if value != "" {
+			r.Header[name] = fetch.NewSecret(value)
+		}
+	}
+	if s.TokenFlow == specialized {
+		r.Style, r.ID, r.Secret = fetch.BasicRaw, id.Reveal(), secret
+		return r, nil
+	}
+	r.Style = fetch.InHeaders
+	r.Header["client_id"], r.Header["client_secret"], r.Header[subscriptionHeader] = id, secret, key
+	if s.MerchantSerialNumber != "" {
+		r.Header[msnHeader] = fetch.NewSecret(s.MerchantSerialNumber)
+	}
+	return r, nil
+}
+
+const (
+	subscriptionHeader = "Ocp-Apim-Subscription-Key"
+	msnHeader          = "Merchant-Serial-Number"
+)
+
+type connector struct {
+	client   *fetch.Client
+	settings Settings
+	key      fetch.Secret // the subscription key of the standard flow
+}
+
+// PerAccount is true for transactions: each ledger has its own.
+func (*connector) PerAccount(d finance.Dataset) bool { return d == finance.Transactions }
+
+// Probe lists ledgers for nobody in particular.
+func (c *connector) Probe(ctx context.Context) error {
+	r := c.request(finance.Scope{}, finance.ForCheck)
+	r.Path, r.Template = ledgersPath, "/"+ledgersPath
+	_, err := c.client.Do(ctx, r)
+	return err
+}
+
+// Pages reads the ledgers of a recipient, or the entries of one ledger.
+func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
+	switch s.Dataset {
+	case finance.Accounts:
+		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.ledgers(s, from) })
+	case finance.Transactions:
+		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.transactions(s, from) })
+	}
+	return func(yield func(fetch.Page, error) bool) {
+		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "vipps has no such dataset"})
+	}
+}
+
+// request is what all requests share. The keys of a sales unit go with every call of the standard flow and with none
+// of the specialised one.
+func (c *connector) request(scope finance.Scope, purpose finance.Purpose) fetch.Request {
+	r := fetch.Request{Header: http.Header{"Accept": {"application/json"}}, Query: url.Values{}, Purpose: purpose, Scope: scope}
+	for name, value := range c.settings.system() {
+		if value != "" {
+			r.Header.Set(name, value)
+		}
+	}
+	if c.settings.TokenFlow != standard {
+		return r
+	}
+	r.Header.Set(subscriptionHeader, c.key.Reveal())
+	msn := c.settings.MerchantSerialNumber
+	if scope.Consent != nil {
+		if h, err := recipient(scope.Consent); err == nil && strings.HasPrefix(h, apiHandle) {
+			msn = strings.TrimPrefix(h, apiHandle)
+		}
+	}
+	if msn != "" {
+		r.Header.Set(msnHeader, msn)
+	}
+	return r
+}
+
+const apiHandle = "api:"
+
+// recipient is whom a consent is for, in the API's form: api:700001 for a sales unit, NO:57860 for a VM-number. A
+// consent may name the MSN alone. Eleven digits can be a person's number and are never sent.
+func recipient(c *finance.Consent) (string, error) {
+	scheme, number, ok := strings.Cut(c.ExternalID, ":")
+	if !ok {
+		scheme, number = strings.TrimSuffix(apiHandle, ":"), c.ExternalID
+	}
+	if !isNumber(number) || scheme == "" || strings.ContainsFunc(scheme, func(r rune) bool { return (r|0x20 < 'a' || r|0x20 > 'z') }) {
+		return "", fmt.Errorf("the consent's external id is no recipient: write an MSN such as 700001, or api:700001, or NO:57860")
+	}
+	return scheme + ":" + number, nil
+}
+
+// isNumber says whether a text is a serial number: documents say four to six digits, and longer ones exist.
+func isNumber(s string) bool {
+	return s != "" && len(s) <= 10 && strings.Trim(s, "0123456789") == ""
+}

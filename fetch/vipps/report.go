@@ -1,0 +1,81 @@
+package vipps
+
+import (
+	"errors"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// report is one answer of the Report API.
+type report struct {
+	page     fetch.Page
+	items    int
+	cursor   string
+	hasMore  bool
+	tryLater bool
+	chain    chain // behind the last row
+}
+
+// read reads an answer's rows, behind a chain, for a day or for the feed.
+func (p *pass) read(a *fetch.Answer, behind chain, on finance.Date) (*report, error) {
+	got, err := readReport(&rowReader{
+		s: fetch.Scan(a.Body), ledger: p.stream.Account, topic: p.cursor.Topic, gdpr: p.settings.IncludeGDPR, on: on,
+	}, behind, p.cursor.Since)
+	return got, err
+}
+
+// readReport reads the envelope and the rows in it. An answer without items is no report but something that happens
+// to be JSON; null items are none. Rows booked before since are verified but not kept.
+func readReport(r *rowReader, behind chain, since finance.Date) (*report, error) {
+	got, listed := &report{}, false
+	k := newChecker(r.topic, behind)
+	for o := r.s.Object(); o.Next(); {
+		switch o.Key() {
+		case "items":
+			listed = true
+			got.rows(r, k, since)
+		case "cursor":
+			got.cursor = r.s.Text()
+		case "hasMore":
+			got.hasMore = flag(r.s)
+		case "tryLater":
+			got.tryLater = flag(r.s)
+		}
+	}
+	switch {
+	case r.s.End() != nil:
+		return nil, r.s.Err()
+	case !listed:
+		return nil, errors.New("the answer is no report: items are missing")
+	}
+	got.page.Partial = k.report()
+	got.chain = k.after()
+	return got, nil
+}
+
+// flag reads a truth value, or the text of one: a client of the API takes it for a text.
+func flag(s *fetch.Scanner) bool {
+	if s.Peek() == '"' {
+		return s.Text() == "true"
+	}
+	return s.Bool()
+}
+
+func (got *report) rows(r *rowReader, k *checker, since finance.Date) {
+	for a := r.s.Array(); a.Next(); got.items++ {
+		var e entry
+		r.row(&e)
+		if why := a.Broken(); why != "" {
+			r.extra.Reset()
+			k.unreadable()
+			got.page.Rejects = append(got.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+			continue
+		}
+		k.row(&e, a.Place())
+		e.Extra, e.Place = r.extra.JSON(), a.Place()
+		if e.BookedOn >= since {
+			got.page.Records.Transactions = append(got.page.Records.Transactions, e.Transaction)
+		}
+	}
+}
