@@ -96,7 +96,10 @@ func (c *Client) task(r Request) *task {
 	if r.Once {
 		t.client = c.single
 	}
-	if c.opt.Driver.Token != nil {
+	switch consent := r.Token.Consent; {
+	case consent != 0: // one grant, one key: two refreshes at once would be reuse of its refresh token
+		t.key = &TokenKey{Consent: consent}
+	case c.opt.Driver.Token != nil:
 		t.key = &r.Token
 	}
 	return t

@@ -206,6 +206,6 @@ type TokenKey struct {
 	Audience string
 	Scope    string // space separated
 	// Consent is our number of the consent whose own grant the token comes from, by its refresh token; 0: the
-	// connection's client credentials.
+	// connection's client credentials. A grant has one token, so that audience and scope say nothing beside it.
 	Consent int64
 }

@@ -97,15 +97,17 @@ func (s *tokens) look(key TokenKey, now time.Time) (finance.Token, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept[key]
-	switch {
-	case k == nil:
-		return finance.Token{}, nil
-	case k.failed != nil && now.Before(k.until):
-		return k.token, k.failed.again(k.until.Sub(now))
-	case k.token.AccessToken == k.refused:
+	if k == nil {
 		return finance.Token{}, nil
 	}
-	return k.token, nil
+	token := k.token
+	if token.AccessToken == k.refused { // also while a failure is remembered: it would be refused again
+		token = finance.Token{}
+	}
+	if k.failed != nil && now.Before(k.until) {
+		return token, k.failed.again(k.until.Sub(now))
+	}
+	return token, nil
 }
 
 // again is a copy for one more caller, who may wait for less long than the first one.

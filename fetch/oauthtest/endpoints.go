@@ -53,18 +53,15 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.provider.WriteAccessError(ctx, w, ask, err)
 		return
 	}
-	s.issued(answer)
+	s.keep(answer)
 	s.provider.WriteAccessResponse(ctx, w, ask, answer)
 }
 
-func (s *Server) issued(answer fosite.AccessResponder) {
+func (s *Server) keep(answer fosite.AccessResponder) {
+	refresh, _ := answer.GetExtra("refresh_token").(string)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.access = append(s.access, answer.GetAccessToken())
-	s.secrets = append(s.secrets, answer.GetAccessToken())
-	if refresh, ok := answer.GetExtra("refresh_token").(string); ok {
-		s.secrets = append(s.secrets, refresh)
-	}
+	s.issued = append(s.issued, Issue{Access: answer.GetAccessToken(), Refresh: refresh})
 }
 
 func grant(r fosite.Requester) {

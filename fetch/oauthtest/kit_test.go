@@ -25,6 +25,7 @@ import (
 type reader struct {
 	client *fetch.Client
 	key    fetch.TokenKey
+	grants []fetch.Grant // what people have given
 }
 
 func (*reader) PerAccount(finance.Dataset) bool { return false }
@@ -53,6 +54,12 @@ func (r *reader) Pages(ctx context.Context, s fetch.Stream, _ string) iter.Seq2[
 		}
 		yield(fetch.Page{Done: true}, nil)
 	}
+}
+
+// Granted implements fetch.Granter.
+func (r *reader) Granted(_ context.Context, g fetch.Grant) (fetch.Given, error) {
+	r.grants = append(r.grants, g)
+	return fetch.Given{ExternalID: fmt.Sprintf("consent-%d", len(r.grants)), Scopes: g.Scopes}, nil
 }
 
 // bench is one client of the stack before the foreign server, and what it left behind.

@@ -81,6 +81,26 @@ func TestATokenThatIsNeverTakenIsAskedForTwice(t *testing.T) {
 	wantSilence(t, s, b, err)
 }
 
+// While no new token can be had, the refused one is not sent again, and what is told is the lack of a new one: a
+// refusal would park the connection.
+func TestARefusedTokenIsNotSentAgainWhileTheTokenEndpointIsDown(t *testing.T) {
+	s := Serve(t, machine)
+	o, b := options(t, s, ask(s, machine, fetch.BasicEscaped))
+	if err := open(t, o, b).Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EndTokens(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Lose = func(string) bool { return true }
+	for range 3 {
+		wantClass(t, b.Probe(t.Context()), finance.Transient)
+	}
+	if got := statuses(s, apiPath); got[401] != 1 {
+		t.Errorf("answers at the API: %v, want one refusal", got)
+	}
+}
+
 // fosite goes by the clock, and so its tokens end in a bubble as they do in the world.
 func TestTokensAreReplacedBeforeTheForeignServerEndsThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

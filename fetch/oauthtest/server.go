@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -51,6 +52,9 @@ type Arrival struct {
 	Status int    // what the server answered
 }
 
+// Issue is what the token endpoint has given once.
+type Issue struct{ Access, Refresh string }
+
 // Server is the foreign server and an API behind it at /api. It is safe for concurrent use. The functions are set
 // before the first request.
 type Server struct {
@@ -63,6 +67,8 @@ type Server struct {
 	Metadata func(map[string]any)
 	// Refuse makes the person say no.
 	Refuse bool
+	// Lose says that the answer to a token request is lost after the server has done its work; nil: none is.
+	Lose func(grant string) bool
 
 	provider fosite.OAuth2Provider
 	store    *storage.MemoryStore
@@ -74,8 +80,8 @@ type Server struct {
 	serial   sync.Mutex
 	mu       sync.Mutex
 	arrivals []Arrival
-	access   []string // issued access tokens, oldest first
-	secrets  []string // everything issued that must not be shown, the client's secrets included
+	issued   []Issue
+	secrets  []string // of the clients
 }
 
 // New makes a server that calls itself issuer.
@@ -132,22 +138,18 @@ func Serve(t testing.TB, clients ...Client) *Server {
 
 // ServeHTTP answers, and keeps what arrived.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	seen := &seen{ResponseWriter: w, status: http.StatusOK}
-	s.mux.ServeHTTP(seen, r)
+	answer := httptest.NewRecorder()
+	s.mux.ServeHTTP(answer, r)
+	grant := r.PostForm.Get("grant_type")
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.arrivals = append(s.arrivals, Arrival{Path: r.URL.Path, Grant: r.PostForm.Get("grant_type"), Status: seen.status})
-}
-
-type seen struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader remembers the status.
-func (s *seen) WriteHeader(status int) {
-	s.status = status
-	s.ResponseWriter.WriteHeader(status)
+	s.arrivals = append(s.arrivals, Arrival{Path: r.URL.Path, Grant: grant, Status: answer.Code})
+	s.mu.Unlock()
+	if grant != "" && s.Lose != nil && s.Lose(grant) {
+		panic(http.ErrAbortHandler) // net/http closes the connection
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = answer.Body.WriteTo(w)
 }
 
 // Arrivals are the requests that were answered so far at a path, oldest first.
@@ -171,7 +173,21 @@ func (s *Server) Asked(grant string) (n int) {
 func (s *Server) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.secrets)
+	all := slices.Clone(s.secrets)
+	for _, i := range s.issued {
+		all = append(all, i.Access)
+		if i.Refresh != "" {
+			all = append(all, i.Refresh)
+		}
+	}
+	return all
+}
+
+// Issued is what the token endpoint has given so far, oldest first.
+func (s *Server) Issued() []Issue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.issued)
 }
 
 // EndTokens makes every access token that was issued so far unknown, as a server does that has lost its memory or
@@ -179,8 +195,8 @@ func (s *Server) Secrets() []string {
 func (s *Server) EndTokens(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, token := range s.access {
-		if err := s.store.DeleteAccessTokenSession(ctx, s.strategy.AccessTokenSignature(ctx, token)); err != nil {
+	for _, i := range s.issued {
+		if err := s.store.DeleteAccessTokenSession(ctx, s.strategy.AccessTokenSignature(ctx, i.Access)); err != nil {
 			return fmt.Errorf("end a token: %w", err)
 		}
 	}
