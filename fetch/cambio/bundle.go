@@ -1,0 +1,205 @@
+package cambio
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// bundle is what a page of a search holds.
+type bundle struct {
+	total   int64
+	counted bool
+	next    string
+	entries int64    // of what was searched for, in whatever state
+	notes   []string // what the server says is wrong with the results
+	debts   []finance.Debt
+	rejects []finance.Reject
+}
+
+// readBundle reads a FHIR Bundle (R4); entries reads the array of entries.
+func readBundle(s *fetch.Scanner, b *bundle, entries func()) error {
+	kind := ""
+	for o := s.Object(); o.Next(); {
+		switch o.Key() {
+		case "resourceType":
+			kind = s.Text()
+		case "total":
+			b.total, b.counted = s.Int()
+		case "link":
+			b.next = nextLink(s)
+		case "entry":
+			entries()
+		}
+	}
+	switch {
+	case s.End() != nil:
+		return s.Err()
+	case kind != "Bundle":
+		return errors.New("the answer is no Bundle")
+	}
+	return nil
+}
+
+func nextLink(s *fetch.Scanner) (next string) {
+	for a := s.Array(); a.Next(); {
+		relation, link := "", ""
+		for o := s.Object(); o.Next(); {
+			switch o.Key() {
+			case "relation":
+				relation = s.Text()
+			case "url":
+				link = s.Text()
+			}
+		}
+		if relation == "next" {
+			next = link
+		}
+	}
+	return next
+}
+
+// entry is one entry of a Bundle with its resource: all that any of the resources has which are searched for here.
+type entry struct {
+	mode        string
+	kind        string
+	id          string
+	status      string
+	subject     subject
+	identifiers []string
+	modified    bool // it has a modifierExtension
+	gross, net  money
+	issuer      string
+	updated     time.Time
+	issues      []issue
+}
+
+// subject is a reference to a person.
+type subject struct{ reference, identifier, display string }
+
+type money struct {
+	value    finance.Amount
+	currency string
+}
+
+// note is what the server tells beside the results, if it is more than a courtesy.
+func (e *entry) note() (words []string, ok bool) {
+	if e.kind != "OperationOutcome" {
+		return nil, false
+	}
+	for _, i := range e.issues {
+		if i.severity != "information" && i.words() != "" {
+			words = append(words, i.words())
+		}
+	}
+	return words, true
+}
+
+// readEntry reads an entry. What has no column and is no health record goes to extra.
+func readEntry(s *fetch.Scanner, extra *fetch.Extra) (e entry) {
+	for o := s.Object(); o.Next(); {
+		switch o.Key() {
+		case "resource":
+			e.resource(s, extra)
+		case "search":
+			for in := s.Object(); in.Next(); {
+				if in.Key() == "mode" {
+					e.mode = s.Text()
+				}
+			}
+		}
+	}
+	return e
+}
+
+func (e *entry) resource(s *fetch.Scanner, extra *fetch.Extra) {
+	for o := s.Object(); o.Next(); {
+		switch o.Key() {
+		case "resourceType":
+			e.kind = s.Text()
+		case "id":
+			e.id = s.Text()
+		case "status":
+			e.status = s.Text()
+		case "subject":
+			e.subject = readReference(s)
+		case "issuer":
+			r := readReference(s)
+			e.issuer = orElse(r.display, r.reference)
+		case "totalGross":
+			e.gross = readMoney(s)
+		case "totalNet":
+			e.net = readMoney(s)
+		case "meta":
+			e.updated = lastUpdated(s)
+		case "issue":
+			e.issues = readIssues(s)
+		case "identifier":
+			e.identifiers = readIdentifiers(s, &o, extra)
+		case "modifierExtension":
+			e.modified = !s.Null()
+		case "recipient", "participant", "lineItem", "account", "note", "text", "contained", "implicitRules", "language":
+			// persons and what they were treated for
+		default:
+			o.Extra(extra)
+		}
+	}
+}
+
+func readReference(s *fetch.Scanner) (r subject) {
+	for o := s.Object(); o.Next(); {
+		switch o.Key() {
+		case "reference":
+			r.reference = s.Text()
+		case "display":
+			r.display = s.Text()
+		case "identifier":
+			for in := s.Object(); in.Next(); {
+				if in.Key() == "value" {
+					r.identifier = s.Word()
+				}
+			}
+		}
+	}
+	return r
+}
+
+// readIdentifiers gives the values of a resource's identifiers. That of an invoice is its number, which people know.
+func readIdentifiers(s *fetch.Scanner, o *fetch.Object, extra *fetch.Extra) (values []string) {
+	for a := s.Array(); a.Next(); {
+		for in := s.Object(); in.Next(); {
+			if in.Key() == "value" {
+				values = append(values, s.Word())
+			}
+		}
+	}
+	if s.Err() == nil {
+		extra.Add(o.Key(), strings.Join(values, " "))
+	}
+	return values
+}
+
+// readMoney reads FHIR's Money. Some servers write the number as a string.
+func readMoney(s *fetch.Scanner) (m money) {
+	for o := s.Object(); o.Next(); {
+		switch o.Key() {
+		case "value":
+			m.value = s.Amount()
+		case "currency":
+			m.currency = s.Text()
+		}
+	}
+	return m
+}
+
+func lastUpdated(s *fetch.Scanner) (t time.Time) {
+	for o := s.Object(); o.Next(); {
+		if o.Key() == "lastUpdated" {
+			t = s.Time()
+		}
+	}
+	return t
+}

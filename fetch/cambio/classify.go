@@ -1,0 +1,258 @@
+package cambio
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// classifier says what answers mean.
+type classifier struct {
+	ownGrants bool // each consent has a grant of its own
+}
+
+// usualPause is how long nobody calls after a 429 that names no time.
+const usualPause = 5 * time.Second
+
+func (c classifier) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
+	v := fetch.Verdict{Class: c.class(r, a), Correlation: a.Header.Get("X-COS-CORRELATION-ID")}
+	if v.Class == finance.OK && a.Status < 300 {
+		return v
+	}
+	p := readProblem(a.Body)
+	v.Reason = hide(p.words(), numberOf(r))
+	switch {
+	case a.Status < 300 && p.status >= 400 && p.status < 600: // an error in a 200 that tells its own status
+		return c.classify(r, &fetch.Answer{Status: int(p.status), Header: a.Header, Body: a.Body})
+	case a.Status < 300 && p.layer != unknownLayer:
+		v.Class = p.inGoodAnswer()
+	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusForbidden && p.quota():
+		v.Class, v.RetryAfter = finance.Throttled, p.pause(a.Header)
+	case a.Status == http.StatusUnauthorized && (p.names("subscription key") || strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "AzureApiManagementKey")):
+		v.Class = finance.Fatal
+	case a.Status == http.StatusForbidden:
+		c.forbidden(&v, &p)
+	case a.Status == http.StatusNotFound && p.layer == apim:
+		v.Class, v.Reason = finance.Fatal, "the gateway has no such route; check fhir_path and rest_path: "+v.Reason
+	case p.unoffered():
+		v.Class = finance.Fatal // so it would be for every other consent
+	case goneWith(r, a, &p):
+		v.Class, v.Reason = finance.OK, "the page has expired: "+v.Reason
+	case a.Status == http.StatusNotFound && p.layer == cosmic && r.Template == visitsTemplate:
+		v.Class = finance.OK // of this part; decodeVisits says that it is missing
+	case a.Status == http.StatusUnavailableForLegalReasons:
+		v.Class = finance.Withheld
+	case a.Status == http.StatusNotImplemented:
+		v.Class = finance.Rejected
+	}
+	return v
+}
+
+// class is what the status means, for a list of the REST services too, which is an array.
+func (classifier) class(r *fetch.Request, a *fetch.Answer) finance.Class {
+	class := fetch.ByStatus(a)
+	if a.Status != http.StatusOK {
+		return class
+	}
+	body := bytes.TrimSpace(a.Body)
+	if r.Template == visitsTemplate {
+		if len(body) < 2 || body[0] != '[' || body[len(body)-1] != ']' {
+			return finance.Transient
+		}
+		return finance.OK
+	}
+	if class == finance.OK && bytes.Contains(body, []byte("OperationOutcome")) && readProblem(body).layer == fhir {
+		return finance.Rejected
+	}
+	return class
+}
+
+// forbidden tells apart what a 403 may mean. The gateway refuses a scope: that is a matter of the client's
+// registration, or where each consent has its own grant, of the grant. The services behind it refuse the patient.
+// Neither has answered: something in front of the gateway turns us away.
+func (c classifier) forbidden(v *fetch.Verdict, p *problem) {
+	switch {
+	case p.layer == unknownLayer:
+		v.Class, v.Reason = finance.Fatal, "403 without an error of the gateway: is our address known to it?"
+	case p.names("scope") && c.ownGrants, p.layer != apim && !p.names("scope"):
+		v.Class, v.Status = finance.ConsentOver, finance.ConsentReauthRequired
+	default:
+		v.Class = finance.Fatal
+	}
+}
+
+// goneWith says whether an answer tells that a result page can't be read any more. Pages live for five minutes; how a
+// dead one is answered is not published, so every refusal of a link counts that other servers are known to give.
+func goneWith(r *fetch.Request, a *fetch.Answer, p *problem) bool {
+	if r.Template != pageTemplate {
+		return false
+	}
+	return a.Status == http.StatusGone || p.layer == fhir && (a.Status == http.StatusNotFound || a.Status == http.StatusBadRequest)
+}
+
+// layer is who has answered with an error.
+type layer int
+
+const (
+	unknownLayer layer = iota
+	apim               // {"statusCode":401,"message":"..."}
+	cosmic             // {"error":"...","path":"...","status":404,"timestamp":1795000000000}
+	fhir               // OperationOutcome
+)
+
+// problem is an error in any of the three shapes.
+type problem struct {
+	layer   layer
+	status  int64 // as the body has it
+	message string
+	issues  []issue
+}
+
+// issue is one of an OperationOutcome.
+type issue struct{ severity, code, text, diagnostics string }
+
+func readProblem(body []byte) (p problem) {
+	var kind, words string
+	apimStatus, path := false, false
+	s := fetch.Scan(body)
+	for o := s.Object(); o.Next(); {
+		switch o.Key() {
+		case "resourceType":
+			kind = s.Text()
+		case "issue":
+			p.issues = readIssues(s)
+		case "statusCode":
+			p.status, apimStatus = s.Int()
+		case "message":
+			p.message = s.Text()
+		case "error":
+			words = s.Text()
+		case "status":
+			p.status = readStatus(s)
+		case "path":
+			path = true
+		}
+	}
+	switch {
+	case s.End() != nil:
+		return problem{}
+	case kind == "OperationOutcome":
+		p.layer = fhir
+	case apimStatus:
+		p.layer = apim
+	case kind == "" && (words != "" || path):
+		p.layer = cosmic
+		p.message = orElse(words, p.message)
+	}
+	return p
+}
+
+// readStatus reads the status of a COSMIC error; a resource has a word there.
+func readStatus(s *fetch.Scanner) int64 {
+	if s.Peek() != '0' {
+		s.Raw()
+		return 0
+	}
+	n, _ := s.Int()
+	return n
+}
+
+func readIssues(s *fetch.Scanner) (out []issue) {
+	for a := s.Array(); a.Next(); {
+		var i issue
+		for o := s.Object(); o.Next(); {
+			switch o.Key() {
+			case "severity":
+				i.severity = s.Text()
+			case "code":
+				i.code = s.Text()
+			case "diagnostics":
+				i.diagnostics = s.Text()
+			case "details":
+				for in := s.Object(); in.Next(); {
+					if in.Key() == "text" {
+						i.text = s.Text()
+					}
+				}
+			}
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+func (i issue) words() string {
+	var parts []string
+	for _, part := range []string{i.code, i.text, i.diagnostics} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+func (p *problem) words() string {
+	if p.layer != fhir {
+		return p.message
+	}
+	var parts []string
+	for _, i := range p.issues {
+		if w := i.words(); w != "" {
+			parts = append(parts, w)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// names says whether the error's words hold some of ours.
+func (p *problem) names(word string) bool { return strings.Contains(strings.ToLower(p.words()), word) }
+
+// quota says that a 403 is the gateway's volume quota, which Azure answers so.
+func (p *problem) quota() bool { return p.layer == apim && p.names("quota") }
+
+// unoffered says that the FHIR server has no such type or search at all.
+func (p *problem) unoffered() bool {
+	return p.layer == fhir && (p.names("unknown resource type") || len(p.issues) > 0 && p.issues[0].code == "not-supported")
+}
+
+// inGoodAnswer is what an error in a 200 means, by the code of its first issue.
+func (p *problem) inGoodAnswer() finance.Class {
+	if len(p.issues) > 0 {
+		switch p.issues[0].code {
+		case "throttled":
+			return finance.Throttled
+		case "transient", "timeout", "lock-error", "no-store", "exception", "incomplete":
+			return finance.Transient
+		}
+	}
+	return finance.Rejected
+}
+
+var (
+	clockTime  = regexp.MustCompile(`\b(\d{1,4}):(\d{2}):(\d{2})\b`)
+	pauseWords = regexp.MustCompile(`(\d{1,6})\s*(minute|hour)?`)
+)
+
+// pause is how long the gateway wants to be left alone where it has no usable Retry-After, which the stack reads by
+// itself: the number in the message (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds.
+func (p *problem) pause(h http.Header) time.Duration {
+	if d, ok, _ := fetch.ParseRetryAfter(h, time.Now()); ok && d > 0 {
+		return 0
+	}
+	number := func(s string) time.Duration { n, _ := strconv.Atoi(s); return time.Duration(n) }
+	if t := clockTime.FindStringSubmatch(p.message); t != nil {
+		return max(usualPause, number(t[1])*time.Hour+number(t[2])*time.Minute+number(t[3])*time.Second)
+	}
+	t := pauseWords.FindStringSubmatch(p.message)
+	if t == nil || number(t[1]) == 0 {
+		return usualPause
+	}
+	unit := map[string]time.Duration{"": time.Second, "minute": time.Minute, "hour": time.Hour}[t[2]]
+	return number(t[1]) * unit
+}

@@ -1,0 +1,69 @@
+package cambio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"regexp"
+)
+
+// cursor is a place inside a pass, as JSON; between passes there is none, since every pass reads all there is. A cursor
+// that can't be right is refused: to begin anew in silence would hide what broke it.
+type cursor struct {
+	V       int    `json:"v"`
+	At      string `json:"at"`                // the part that comes next
+	Patient string `json:"patient,omitempty"` // the FHIR server's id of the patient
+	Link    string `json:"link,omitempty"`    // the page that comes next; empty: the search is made
+	Again   int    `json:"again,omitempty"`   // how often pages had expired, so that a new search is a new place
+	Seen    int64  `json:"seen,omitempty"`    // invoices on the pages before, in whatever state
+	Holes   bool   `json:"holes,omitempty"`   // the pages before were not whole
+	// Earlier are the ids of the debts on the pages before.
+	Earlier []string `json:"earlier,omitempty"`
+}
+
+// The parts of a pass. It begins with a look for the patient, which has no cursor.
+const (
+	atInvoices = "invoices"
+	atVisits   = "visits"
+)
+
+// resourceID is the form of ids in FHIR (R4, datatype id). A personnummer has it too; that is looked at elsewhere.
+var resourceID = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
+
+func (c cursor) String() string {
+	c.V = 1
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic("cambio: a cursor has no JSON form: " + err.Error()) // can't be: it holds texts and numbers
+	}
+	return string(b)
+}
+
+func readCursor(text string) (c cursor, err error) {
+	if text == "" {
+		return cursor{V: 1}, nil
+	}
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	if d.Decode(&c) != nil || d.More() {
+		return c, errors.New("the stored cursor can't be read: clear it to read the debt from the beginning")
+	}
+	switch {
+	case c.V != 1:
+		return c, errors.New("the stored cursor is of another version: clear it to read the debt from the beginning")
+	case !c.sound():
+		return c, errors.New("the stored cursor contradicts itself: clear it to read the debt from the beginning")
+	}
+	return c, nil
+}
+
+func (c *cursor) sound() bool {
+	switch c.At {
+	case atInvoices:
+		fresh := c.Seen == 0 && !c.Holes && len(c.Earlier) == 0
+		return resourceID.MatchString(c.Patient) && c.Again >= 0 && c.Seen >= 0 && (c.Link != "" || fresh)
+	case atVisits:
+		return c.Patient == "" && c.Link == "" && c.Again == 0 && c.Seen == 0 && !c.Holes && len(c.Earlier) == 0
+	}
+	return false
+}

@@ -1,0 +1,191 @@
+package cambio
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"syncer/sandbox"
+)
+
+const (
+	restRoot = "/api/open"
+	fhirRoot = "/fhir"
+
+	plainJSON = "application/json"
+	fhirJSON  = "application/fhir+json; charset=utf-8"
+)
+
+// describe recognises a request for the journal and for fault rules. Calls to
+// the realm have a bucket of their own: they need no subscription.
+func (s *Simulator) describe(r *http.Request) sandbox.Call {
+	path := r.URL.Path
+	if strings.HasPrefix(path, s.o.Realm+"/") {
+		token := path == s.o.Realm+tokenPath
+		return sandbox.Call{Bucket: s.tokens.ClientOf(r) + "/realm", Template: strings.TrimPrefix(path, s.o.Realm), Token: token}
+	}
+	c := sandbox.Call{Bucket: s.subscription(r), Template: strings.TrimSuffix(path, "/")}
+	if i, ok := s.world.byNumber(r.Header.Get("patient")); ok {
+		c.Subject = s.world.patient(i).InternalID
+	}
+	if path == fhirRoot {
+		c.Template = fhirRoot + "/{page}"
+	}
+	return c
+}
+
+// subscription names the subscription whose key a request carries; "anonymous"
+// for none that is known.
+func (s *Simulator) subscription(r *http.Request) string {
+	key := subscriptionKey(r)
+	for _, one := range s.o.Subscriptions {
+		if key != "" && one.Key == key {
+			return one.Name
+		}
+	}
+	return "anonymous"
+}
+
+func subscriptionKey(r *http.Request) string {
+	if key := r.Header.Get("Ocp-Apim-Subscription-Key"); key != "" {
+		return key
+	}
+	return r.URL.Query().Get("subscription-key")
+}
+
+// serve does what the gateway does, in its order: route, key, token. The scope
+// is looked at last, since it depends on the service.
+func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	rest, fhir := s.restService(path), path == fhirRoot || strings.HasPrefix(path, fhirRoot+"/")
+	switch {
+	case strings.HasPrefix(path, s.o.Realm+"/"):
+		s.serveRealm(w, r, strings.TrimPrefix(path, s.o.Realm))
+		return
+	case rest == "" && !fhir:
+		s.apim(w, http.StatusNotFound, "Resource not found")
+		return
+	case subscriptionKey(r) == "":
+		w.Header().Set("WWW-Authenticate", `AzureApiManagementKey realm="`+r.Host+`",name="Ocp-Apim-Subscription-Key",type="header"`)
+		s.apim(w, http.StatusUnauthorized, "Access denied due to missing subscription key. Make sure to include subscription key when making requests to an API.")
+		return
+	case s.subscription(r) == "anonymous":
+		s.apim(w, http.StatusUnauthorized, "Access denied due to invalid subscription key. Make sure to provide a valid key for an active subscription.")
+		return
+	}
+	grant, _, live := s.tokens.Bearer(r)
+	switch {
+	case !live && fhir:
+		s.outcome(w, http.StatusUnauthorized, issue{Code: "forbidden", Text: "The authorization token was invalid", Diagnostics: "TokenError"})
+	case !live:
+		s.apim(w, http.StatusUnauthorized, "Invalid access token.")
+	case fhir:
+		s.serveFHIR(w, r, grant)
+	default:
+		s.serveREST(w, r, rest, grant)
+	}
+}
+
+// restService is the service that a path names; empty if there is none. The
+// paths have been seen with and without a slash at the end.
+func (s *Simulator) restService(path string) string {
+	if s.o.V1Prefix != "" && strings.TrimSuffix(path, "/") == "/"+strings.Trim(s.o.V1Prefix, "/")+"/journalnotes" {
+		return "journalnotes v1"
+	}
+	name := strings.TrimSuffix(strings.TrimPrefix(path, restRoot+"/"), "/")
+	if _, ok := restServices[name]; !ok || !strings.HasPrefix(path, restRoot+"/") {
+		return ""
+	}
+	return name
+}
+
+// apim answers in the gateway's own shape of errors.
+func (s *Simulator) apim(w http.ResponseWriter, status int, message string) {
+	writeJSON(w, plainJSON, status, map[string]any{"statusCode": status, "message": message})
+}
+
+// cosmic answers in the shape of the REST services. The timestamp is in
+// milliseconds.
+func (s *Simulator) cosmic(w http.ResponseWriter, r *http.Request, status int, problem string) {
+	writeJSON(w, plainJSON, status, map[string]any{
+		"error": problem, "path": r.URL.Path, "status": status, "timestamp": s.o.Kit.Clock.Now().UnixMilli(),
+	})
+}
+
+// issue is one issue of an OperationOutcome.
+type issue struct {
+	Severity, Code, Text, Diagnostics string
+}
+
+func (i issue) json() map[string]any {
+	orDefault(&i.Severity, "error")
+	m := map[string]any{"severity": i.Severity, "code": i.Code}
+	if i.Text != "" {
+		m["details"] = map[string]any{"text": i.Text}
+	}
+	if i.Diagnostics != "" {
+		m["diagnostics"] = i.Diagnostics
+	}
+	return m
+}
+
+// outcome answers in FHIR's shape of errors.
+func (s *Simulator) outcome(w http.ResponseWriter, status int, i issue) {
+	writeJSON(w, fhirJSON, status, map[string]any{"resourceType": "OperationOutcome", "issue": []any{i.json()}})
+}
+
+// problem is the error body that quotas and faults use: that of the layer which
+// would have answered.
+func (s *Simulator) problem(r *http.Request, status int) (contentType, body string) {
+	var v any
+	contentType = plainJSON
+	switch {
+	case status == http.StatusTooManyRequests:
+		v = map[string]any{"statusCode": status, "message": "Rate limit is exceeded. Try again in " + secondsHere + " seconds."}
+	case status == http.StatusUnauthorized:
+		v = map[string]any{"statusCode": status, "message": "Invalid access token."}
+	case strings.HasPrefix(r.URL.Path, fhirRoot):
+		contentType = fhirJSON
+		v = map[string]any{"resourceType": "OperationOutcome", "issue": []any{
+			issue{Code: "processing", Diagnostics: http.StatusText(status)}.json(),
+		}}
+	default:
+		v = map[string]any{
+			"error": http.StatusText(status), "path": r.URL.Path, "status": status, "timestamp": s.o.Kit.Clock.Now().UnixMilli(),
+		}
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "text/plain", http.StatusText(status)
+	}
+	return contentType, string(b)
+}
+
+// allows says whether a token's scopes let it read or write a resource, in any
+// of the three spellings: user/Patient-read, user/Patient.read, user/Patient.rs.
+func allows(granted, resource, verb string) bool {
+	for scope := range strings.FieldsSeq(granted) {
+		_, rest, _ := strings.Cut(scope, "/")
+		name, right, ok := strings.Cut(rest, ".")
+		if !ok {
+			name, right, ok = strings.Cut(rest, "-")
+		}
+		if ok && (name == resource || name == "*") && (right == verb || right == "*" || isLetters(right) && strings.Contains(right, verb[:1])) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLetters says whether a right is made of SMART v2's letters, in their order.
+func isLetters(right string) bool {
+	at := -1
+	for _, c := range right {
+		next := strings.IndexRune("cruds", c)
+		if next <= at {
+			return false
+		}
+		at = next
+	}
+	return at >= 0
+}

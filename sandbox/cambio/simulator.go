@@ -1,0 +1,167 @@
+package cambio
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+
+	"syncer/sandbox"
+)
+
+// Name is the provider's name in the journal, in fault rules and in the control
+// paths.
+const Name = "cambio"
+
+// Simulator is the gateway and what lies behind it.
+type Simulator struct {
+	o        Options
+	world    *world
+	tokens   *sandbox.OAuth2
+	limiter  *sandbox.Limiter
+	searches *searches
+	answers  atomic.Uint64 // numbers correlation ids
+}
+
+// New returns a gateway. o.Kit is required.
+func New(o Options) *Simulator {
+	o = o.withDefaults()
+	s := &Simulator{
+		o: o, world: newWorld(o), limiter: sandbox.NewLimiter(o.Kit.Clock, o.Quota),
+		searches: &searches{ttl: o.PageTTL, kept: map[string]*search{}},
+	}
+	s.tokens = newTokens(o)
+	return s
+}
+
+// Handler serves the gateway, the realm included, with the kit's journal, faults
+// and controls. Every answer carries a correlation id, those of the kit too.
+func (s *Simulator) Handler() http.Handler {
+	inner := s.o.Kit.Handler(sandbox.Site{
+		Name: Name, Describe: s.describe, API: http.HandlerFunc(s.serve), Control: s.control(),
+		Limiter: s.limiter, Problem: s.problem,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := sandbox.UUIDs{Seed: sandbox.Mix(s.o.Seed, 'x')}.At(int(s.answers.Add(1)))
+		w.Header().Set("X-COS-CORRELATION-ID", id)
+		inner.ServeHTTP(&gateway{ResponseWriter: w, quiet: s.o.OnlySentence}, r)
+	})
+}
+
+// gateway is the outermost writer: in a 429 it names the seconds of Retry-After
+// in the message as well.
+type gateway struct {
+	http.ResponseWriter
+	quiet   bool
+	seconds string // set in a 429
+}
+
+// secondsHere is what a 429's message has in the place of the seconds.
+const secondsHere = "{seconds}"
+
+func (g *gateway) WriteHeader(status int) {
+	if status == http.StatusTooManyRequests {
+		g.seconds = "5"
+		if n, err := strconv.Atoi(g.Header().Get("Retry-After")); err == nil {
+			g.seconds = strconv.Itoa(n)
+		}
+		if g.quiet {
+			g.Header().Del("Retry-After")
+		}
+	}
+	g.ResponseWriter.WriteHeader(status)
+}
+
+func (g *gateway) Write(b []byte) (int, error) {
+	if g.seconds != "" {
+		if _, err := g.ResponseWriter.Write(bytes.Replace(b, []byte(secondsHere), []byte(g.seconds), 1)); err != nil {
+			return 0, err
+		}
+		return len(b), nil
+	}
+	return g.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (g *gateway) Unwrap() http.ResponseWriter { return g.ResponseWriter }
+
+// Tokens is the token endpoint, for counting its calls and rotating secrets.
+func (s *Simulator) Tokens() *sandbox.OAuth2 { return s.tokens }
+
+// Limiter is the gateway's quota.
+func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
+
+// Len is the number of seeded patients.
+func (s *Simulator) Len() int { return s.o.Patients }
+
+// Patient is seeded patient number i, below Len.
+func (s *Simulator) Patient(i int) PatientInfo { return s.world.patient(i) }
+
+// Bill makes one more issued invoice for patient i.
+func (s *Simulator) Bill(i int) { s.world.alter(i, func(c *change) { c.billed++ }) }
+
+// Pay settles the oldest open invoice of patient i; false if there is none.
+func (s *Simulator) Pay(i int) bool {
+	list := s.world.invoices(i)
+	for n := len(list) - 1; n >= 0; n-- {
+		if list[n].Status == "issued" {
+			s.world.alter(i, func(c *change) { c.paid[list[n].ID] = true })
+			return true
+		}
+	}
+	return false
+}
+
+// Raise makes the fee of patient i's newest contact 50 kronor higher.
+func (s *Simulator) Raise(i int) { s.world.alter(i, func(c *change) { c.raised++ }) }
+
+// control is steered from outside under /_sandbox/cambio/:
+//
+//	GET  patients                     personnummer,id,internal_id,family,given,open as CSV
+//	POST bill|pay|raise?patient=NUMBER  a personnummer
+func (s *Simulator) control() http.Handler {
+	mux := http.NewServeMux()
+	verb := func(name string, do func(int) bool) {
+		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
+			i, ok := s.world.byNumber(r.URL.Query().Get("patient"))
+			if !ok || !do(i) {
+				http.Error(w, name+": no such patient, or nothing to do", http.StatusNotFound)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
+	verb("bill", func(i int) bool { s.Bill(i); return true })
+	verb("raise", func(i int) bool { s.Raise(i); return true })
+	verb("pay", s.Pay)
+	mux.HandleFunc("GET /patients", s.listPatients)
+	return mux
+}
+
+func (s *Simulator) listPatients(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/csv")
+	out := csv.NewWriter(w)
+	defer out.Flush()
+	if out.Write([]string{"personnummer", "id", "internal_id", "family", "given", "open"}) != nil {
+		return // the reader is gone
+	}
+	for i := range s.Len() {
+		p := s.Patient(i)
+		if out.Write([]string{p.Personnummer, p.ID, p.InternalID, p.Family, p.Given, strconv.Itoa(p.Open)}) != nil {
+			return
+		}
+	}
+}
+
+func writeJSON(w http.ResponseWriter, contentType string, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller may be gone
+}
