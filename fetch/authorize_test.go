@@ -316,7 +316,9 @@ func TestAConnectionThatCantAsk(t *testing.T) {
 		"a relative redirect": func(o *fetch.Options) { o.Driver.Authorize.Redirect = "/callback" },
 		"a fragment":          func(o *fetch.Options) { o.Driver.Authorize.Redirect = redirect + "#x" },
 		"a state of its own":  func(o *fetch.Options) { o.Driver.Authorize.Params = url.Values{"state": {"x"}} },
-		"an issuer by http":   func(o *fetch.Options) { o.AllowPrivate, o.Driver.Base = false, &url.URL{Scheme: "https", Host: "a.example"} },
+		"an issuer by http": func(o *fetch.Options) {
+			o.AllowPrivate, o.Driver.Base = false, &url.URL{Scheme: "https", Host: "a.example"}
+		},
 		"no connector for it": func(o *fetch.Options) { o.Driver.Connect = func(*fetch.Client) fetch.Connector { return nil } },
 	} {
 		o := w.opt
