@@ -80,6 +80,10 @@ func (w *batchWork) endConsent(ctx context.Context, item *persist.Item, f *fetch
 		status = finance.ConsentRevoked
 	}
 	d.Outcome, d.Reason = finance.Excused, fmt.Sprintf("consent %s: %s", status, f.Reason)
+	if f.Unasked { // there is no grant to ask with: the provider has said nothing that could be disbelieved
+		_, err := w.Store.EndConsent(ctx, item.Consent.ID, status, f.Reason, persist.FromGrant, finance.CallID{})
+		return d, err
+	}
 	disbelieved, parked, err := w.Store.RefuseConsent(ctx, persist.Refusal{
 		Connection: w.conn.Name, Batch: w.batch.ID, Fence: w.batch.Fence, Status: status, Reason: f.Reason,
 		Item: persist.Decided{Consent: item.Consent.ID, Dataset: item.Dataset, Decision: d},

@@ -36,8 +36,11 @@ func (s *Store) RefuseConsent(ctx context.Context, r Refusal, d Disbelief) (reas
 		// Refusals of a connection go one by one, or each of two could miss that the other makes them too many.
 		err := tx.QueryRow(ctx, "SELECT coalesce(parked_reason, '') FROM connections WHERE name = $1 FOR NO KEY UPDATE",
 			r.Connection).Scan(&reason)
-		if err != nil || reason != "" {
+		if err != nil {
 			return err
+		}
+		if reason != "" {
+			return believeGrant(ctx, tx, r.Item.Consent)
 		}
 		end := consentEnd{r.Item.Consent, r.Status, r.Reason, FromAnswer, r.Item.Call}
 		if _, err := endConsent(ctx, tx, end); err != nil {
@@ -70,6 +73,8 @@ const restoreRefused = `WITH wrong AS (
 	AND c.connection = $1 AND c.status = e.to_status AND c.status IN ('revoked', 'expired', 'reauth_required') GROUP BY c.id
 ), restored AS (
 	UPDATE consents c SET status = 'active', ended_at = NULL, ended_reason = NULL FROM wrong w WHERE c.id = w.id
+), regranted AS (
+	UPDATE grants g SET refused_at = NULL FROM wrong w WHERE g.consent_id = w.id
 ), told AS (
 	INSERT INTO consent_events (consent_id, source, from_status, to_status, reason) SELECT id, 'answer', was, 'active', $3 FROM wrong
 ), undone AS (

@@ -88,16 +88,20 @@ func (s *Store) SaveToken(ctx context.Context, key string, t finance.Token) erro
 // DropToken forgets the token if it is still the one with this access token, because a provider refused it. A newer
 // one, which another process has stored meanwhile, stays.
 func (s *Store) DropToken(ctx context.Context, key, accessToken string) error {
-	t, sealed, err := s.loadToken(ctx, key)
-	if err != nil || sealed == nil || t.AccessToken != accessToken {
-		return err
+	for { // again where the row has changed in between: it may be the same token, sealed with another key
+		t, sealed, err := s.loadToken(ctx, key)
+		if err != nil || sealed == nil || t.AccessToken != accessToken {
+			return err
+		}
+		tag, err := s.pool.Exec(ctx, `UPDATE tokens SET sealed = NULL, expires_at = NULL, updated_at = now()
+			WHERE key = $1 AND sealed = $2`, key, sealed)
+		if err != nil {
+			return fmt.Errorf("drop the token %s: %w", key, err)
+		}
+		if tag.RowsAffected() > 0 {
+			return nil
+		}
 	}
-	_, err = s.pool.Exec(ctx, `UPDATE tokens SET sealed = NULL, expires_at = NULL, updated_at = now()
-		WHERE key = $1 AND sealed = $2`, key, sealed)
-	if err != nil {
-		return fmt.Errorf("drop the token %s: %w", key, err)
-	}
-	return nil
 }
 
 // UnlockToken gives the right to refresh back without a new token.

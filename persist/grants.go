@@ -1,0 +1,101 @@
+package persist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
+)
+
+// grantAAD binds a sealed refresh token to its consent: moved to another one it can't be opened.
+func grantAAD(consent int64) []byte { return fmt.Appendf(nil, "grant:%d", consent) }
+
+// LoadGrant gives the refresh token of a consent, or ok false: there is none, or its provider has refused it. One that
+// can't be opened is an error, since the consent itself may be well.
+func (s *Store) LoadGrant(ctx context.Context, consent int64) (refresh finance.Secret, ok bool, err error) {
+	var sealed []byte
+	err = s.pool.QueryRow(ctx, "SELECT sealed FROM grants WHERE consent_id = $1 AND refused_at IS NULL", consent).Scan(&sealed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return refresh, false, nil
+	}
+	if err == nil {
+		refresh, err = s.openGrant(consent, sealed)
+	}
+	if err != nil {
+		return finance.Secret{}, false, fmt.Errorf("load the grant of consent %d: %w", consent, err)
+	}
+	return refresh, true, nil
+}
+
+func (s *Store) openGrant(consent int64, sealed []byte) (finance.Secret, error) {
+	plain, err := s.vault.Unseal(sealed, grantAAD(consent))
+	if err != nil {
+		return finance.Secret{}, err
+	}
+	defer clear(plain)
+	return finance.NewSecret(string(plain)), nil
+}
+
+// SaveGrant replaces the refresh token of a consent, if the stored one is still old. saved false: somebody else has
+// rotated it, or it is gone. Saving what is stored already is saved true, so that a save whose answer was lost may be
+// repeated. A refresh that has succeeded overrules a refusal.
+func (s *Store) SaveGrant(ctx context.Context, consent int64, old, next finance.Secret) (saved bool, err error) {
+	return s.changeGrant(ctx, "save", consent, func(tx pgx.Tx, stored finance.Secret) (bool, error) {
+		if stored == next {
+			return true, nil
+		}
+		if stored != old {
+			return false, nil
+		}
+		sealed, err := s.vault.Seal([]byte(next.Reveal()), grantAAD(consent))
+		if err != nil {
+			return false, err
+		}
+		_, err = tx.Exec(ctx, "UPDATE grants SET sealed = $2, rotated_at = clock_timestamp(), refused_at = NULL WHERE consent_id = $1",
+			consent, sealed)
+		return true, err
+	})
+}
+
+// EndGrant marks the refresh token of a consent as refused by its provider, if the stored one is still this one: LoadGrant
+// gives it no more. ended false: somebody else has replaced it, so the refusal was of an old one.
+func (s *Store) EndGrant(ctx context.Context, consent int64, refused finance.Secret) (ended bool, err error) {
+	return s.changeGrant(ctx, "end", consent, func(tx pgx.Tx, stored finance.Secret) (bool, error) {
+		if stored != refused {
+			return false, nil
+		}
+		_, err := tx.Exec(ctx, "UPDATE grants SET refused_at = coalesce(refused_at, clock_timestamp()) WHERE consent_id = $1", consent)
+		return true, err
+	})
+}
+
+// believeGrant takes a refusal of a consent's grant back, because the refusal itself is not believed.
+func believeGrant(ctx context.Context, tx pgx.Tx, consent int64) error {
+	_, err := tx.Exec(ctx, "UPDATE grants SET refused_at = NULL WHERE consent_id = $1 AND refused_at IS NOT NULL", consent)
+	return err
+}
+
+// changeGrant compares and changes a grant under its row's lock. The sealed bytes themselves can't be compared: the same
+// token sealed twice, as by a change of keys, is not the same bytes.
+func (s *Store) changeGrant(ctx context.Context, what string, consent int64,
+	change func(tx pgx.Tx, stored finance.Secret) (bool, error)) (changed bool, err error) {
+	err = s.inTx(ctx, fmt.Sprintf("%s the grant of consent %d", what, consent), func(tx pgx.Tx) error {
+		var sealed []byte
+		err := tx.QueryRow(ctx, "SELECT sealed FROM grants WHERE consent_id = $1 FOR UPDATE", consent).Scan(&sealed)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		stored, err := s.openGrant(consent, sealed)
+		if err == nil {
+			changed, err = change(tx, stored)
+		}
+		return err
+	})
+	return changed && err == nil, err
+}

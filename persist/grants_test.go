@@ -1,0 +1,269 @@
+package persist_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/finance"
+	"syncer/persist"
+)
+
+func given(id, refresh string, change ...func(*persist.GivenConsent)) persist.GivenConsent {
+	g := persist.GivenConsent{
+		ConsentImport: persist.ConsentImport{ExternalID: id, NationalID: "01417014922", Scopes: []string{"read"}, Purpose: "loan"},
+		Refresh:       finance.NewSecret(refresh),
+	}
+	for _, f := range change {
+		f(&g)
+	}
+	return g
+}
+
+func (h *house) give(t *testing.T, g persist.GivenConsent) persist.Gift {
+	t.Helper()
+	gift, err := h.GiveConsent(t.Context(), "bank", g)
+	must(t, err)
+	return gift
+}
+
+// grant is the refresh token that is kept, or "".
+func (h *house) grant(t *testing.T, consent int64) string {
+	t.Helper()
+	refresh, ok, err := h.LoadGrant(t.Context(), consent)
+	must(t, err)
+	if ok == refresh.IsZero() {
+		t.Errorf("ok is %v", ok)
+	}
+	return refresh.Reveal()
+}
+
+func TestAGivenConsentIsKeptWithItsSealedGrant(t *testing.T) {
+	h := newHouse(t)
+	until := time.Now().Add(90 * 24 * time.Hour).UTC().Truncate(time.Microsecond)
+	gift := h.give(t, given("c-1", "canary-refresh", func(g *persist.GivenConsent) { g.ValidUntil, g.KeepPlain = until, true }))
+	if gift.Was != "" {
+		t.Errorf("a new consent was %q", gift.Was)
+	}
+	c, err := h.Consent(t.Context(), gift.ID)
+	must(t, err)
+	plain, _ := c.Subject.Reveal()
+	if c.Status != finance.ConsentActive || !c.ValidUntil.Equal(until) || !c.Subject.Is("01417014922") || plain != "01417014922" || c.Purpose != "loan" {
+		t.Errorf("%+v", c)
+	}
+	if got := h.grant(t, gift.ID); got != "canary-refresh" {
+		t.Errorf("loaded %q", got)
+	}
+	var sealed []byte
+	must(t, h.pool.QueryRow(t.Context(), "SELECT sealed FROM grants").Scan(&sealed))
+	if bytes.Contains(sealed, []byte("canary")) {
+		t.Error("the refresh token lies open in the table")
+	}
+	if by := queryInt(t, h.pool, "SELECT sealed_by(sealed) FROM grants"); by != int64(h.sealer.KeyID()) {
+		t.Errorf("sealed by %d, the key is %d", by, h.sealer.KeyID())
+	}
+	// Moved to another consent it can't be opened: it was sealed for its own.
+	other := h.give(t, given("c-2", ""))
+	h.exec(t, "INSERT INTO grants (consent_id, sealed) VALUES ($1, $2)", other.ID, sealed)
+	if _, _, err := h.LoadGrant(t.Context(), other.ID); !errors.Is(err, persist.ErrUnseal) {
+		t.Errorf("a grant moved to another consent: %v", err)
+	}
+}
+
+func TestGivingAgain(t *testing.T) {
+	h := newHouse(t)
+	first := h.give(t, given("c-1", "one"))
+	for _, status := range []finance.ConsentStatus{finance.ConsentReauthRequired, finance.ConsentRevoked, finance.ConsentExpired, finance.ConsentActive} {
+		if status != finance.ConsentActive {
+			if _, err := h.EndConsent(t.Context(), first.ID, status, "test", persist.FromAnswer, finance.CallID{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next := "after " + string(status)
+		gift := h.give(t, given("c-1", next, func(g *persist.GivenConsent) { g.NationalID, g.Scopes = "", []string{"read", "more"} }))
+		c, err := h.Consent(t.Context(), first.ID)
+		must(t, err)
+		if gift.ID != first.ID || gift.Was != status || c.Status != finance.ConsentActive || len(c.Scopes) != 2 || !c.Subject.Is("01417014922") {
+			t.Errorf("%s: %+v, %+v", status, gift, c)
+		}
+		if got := h.grant(t, first.ID); got != next {
+			t.Errorf("%s: the grant is %q", status, got)
+		}
+	}
+	history, err := h.ConsentHistory(t.Context(), first.ID)
+	must(t, err)
+	var lines []string
+	for _, e := range history {
+		lines = append(lines, fmt.Sprintf("%s %s>%s %s", e.Source, e.From, e.To, e.Reason))
+	}
+	want := []string{
+		"grant >active given in the browser",
+		"answer active>reauth_required test", "grant reauth_required>active given again in the browser",
+		"answer active>revoked test", "grant revoked>active given again in the browser",
+		"answer active>expired test", "grant expired>active given again in the browser",
+		"grant active>active given again in the browser",
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatCantBeGivenChangesNothing(t *testing.T) {
+	h := newHouse(t)
+	used := h.give(t, given("used", "", func(g *persist.GivenConsent) { g.SingleUse = true }))
+	if _, err := h.EndConsent(t.Context(), used.ID, finance.ConsentConsumed, "", persist.FromAnswer, finance.CallID{}); err != nil {
+		t.Fatal(err)
+	}
+	known := h.give(t, given("known", "hers"))
+	tests := []struct {
+		name string
+		g    persist.GivenConsent
+		want string
+	}{
+		{"used up", given("used", ""), persist.ErrUsedUp.Error()},
+		{"another subject", given("known", "his", func(g *persist.GivenConsent) { g.NationalID = "14842249091" }), persist.ErrOtherSubject.Error()},
+		{"no id", given("", "x"), "external id is empty"},
+		{"a national id", given("01417014922", "x"), "national identity number"},
+		{"ended", given("late", "x", func(g *persist.GivenConsent) { g.ValidUntil = time.Now().Add(-time.Minute) }), "ended already"},
+	}
+	for _, tt := range tests {
+		_, err := h.GiveConsent(t.Context(), "bank", tt.g)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "0141") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM consents"); n != 2 || h.grant(t, known.ID) != "hers" {
+		t.Errorf("%d consents, the grant is %q", n, h.grant(t, known.ID))
+	}
+}
+
+// A consent that is given again forgets the access tokens of its old grant, and no other's.
+func TestGivingAgainForgetsOldTokens(t *testing.T) {
+	h := newHouse(t)
+	first := h.give(t, given("c-1", "one"))
+	mine := fmt.Sprintf("bank\nhttps://api\nread\nconsent %d", first.ID)
+	others := []string{mine + "1", "bank\nhttps://api\nread", fmt.Sprintf("bank2\n\n\nconsent %d", first.ID)}
+	for _, key := range append(others, mine) {
+		must(t, h.SaveToken(t.Context(), key, finance.Token{AccessToken: "a"}))
+	}
+	h.give(t, given("c-1", "two"))
+	for _, key := range append(others, mine) {
+		if _, ok, err := h.LoadToken(t.Context(), key); ok != (key != mine) || err != nil {
+			t.Errorf("%q: kept %v, %v", key, ok, err)
+		}
+	}
+}
+
+func TestSaveGrantComparesAndSwaps(t *testing.T) {
+	h := newHouse(t)
+	id := h.give(t, given("c-1", "one")).ID
+	secret := finance.NewSecret
+	for _, step := range []struct {
+		old, next string
+		saved     bool
+		left      string
+	}{
+		{"one", "two", true, "two"},
+		{"one", "two", true, "two"}, // the answer was lost, and it is saved again
+		{"one", "three", false, "two"},
+		{"two", "three", true, "three"},
+	} {
+		saved, err := h.SaveGrant(t.Context(), id, secret(step.old), secret(step.next))
+		if saved != step.saved || err != nil || h.grant(t, id) != step.left {
+			t.Errorf("%+v: saved %v, %v, left %q", step, saved, err, h.grant(t, id))
+		}
+	}
+	if saved, err := h.SaveGrant(t.Context(), 4711, secret("one"), secret("two")); saved || err != nil {
+		t.Errorf("no such consent: %v, %v", saved, err)
+	}
+}
+
+// T6: of many that rotate the same token, one is the winner.
+func TestOneOfManySavesWins(t *testing.T) {
+	h := newHouse(t)
+	id := h.give(t, given("c-1", "one")).ID
+	stores := []*persist.Store{h.Store, h.sibling(t, time.Hour), h.sibling(t, time.Hour)}
+	var won atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			saved, err := stores[i%3].SaveGrant(t.Context(), id, finance.NewSecret("one"), finance.NewSecret(fmt.Sprint("next ", i)))
+			if err != nil {
+				t.Error(err)
+			}
+			if saved {
+				won.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d saves of the same token have won", won.Load())
+	}
+}
+
+func TestARefusedGrantIsGivenNoMore(t *testing.T) {
+	h := newHouse(t)
+	id := h.give(t, given("c-1", "one")).ID
+	end := func(refresh string) bool {
+		ended, err := h.EndGrant(t.Context(), id, finance.NewSecret(refresh))
+		must(t, err)
+		return ended
+	}
+	if end("older") || h.grant(t, id) != "one" {
+		t.Error("the refusal of an older token has ended the grant")
+	}
+	if !end("one") || !end("one") || h.grant(t, id) != "" {
+		t.Error("the refused token is still given")
+	}
+	h.give(t, given("c-1", "two"))
+	if h.grant(t, id) != "two" {
+		t.Error("a grant that was given again is not")
+	}
+}
+
+// A provider that refuses everybody at once is not believed, and what it has refused may be tried again.
+func TestADisbelievedRefusalKeepsTheGrants(t *testing.T) {
+	h := newHouse(t)
+	var ids []int64
+	for i := range 4 {
+		ids = append(ids, h.give(t, given(fmt.Sprint("c-", i), fmt.Sprint("refresh-", i), func(g *persist.GivenConsent) { g.NationalID = "" })).ID)
+	}
+	_, batches := h.plan(t, 10)
+	c := claim(t, h.Store, batches[0])
+	refuse := func(id int64) string {
+		refresh, ok, err := h.LoadGrant(t.Context(), id)
+		if !ok || err != nil {
+			t.Fatalf("consent %d: %v, %v", id, ok, err)
+		}
+		if _, err := h.EndGrant(t.Context(), id, refresh); err != nil {
+			t.Fatal(err)
+		}
+		reason, _, err := h.RefuseConsent(t.Context(), persist.Refusal{
+			Connection: "bank", Batch: c.ID, Fence: c.Fence, Status: finance.ConsentReauthRequired, Reason: "invalid_grant",
+			Item: persist.Decided{Consent: id, Dataset: finance.Debts, Decision: decision(finance.Excused)},
+		}, persist.Disbelief{Handful: 2, Percent: 2, Window: time.Hour})
+		must(t, err)
+		return reason
+	}
+	for i, id := range ids { // the third is one too many, and the fourth meets a parked connection
+		if reason := refuse(id); (reason != "") != (i >= 2) {
+			t.Fatalf("refusal %d: %q", i, reason)
+		}
+	}
+	for i, id := range ids {
+		if got := h.grant(t, id); got != fmt.Sprint("refresh-", i) {
+			t.Errorf("the grant of consent %d is %q", id, got)
+		}
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM consents WHERE status = 'active'"); n != 4 {
+		t.Errorf("%d consents are active", n)
+	}
+}
