@@ -205,6 +205,11 @@ func (t *task) verdictError(call *finance.Call, v Verdict) *Error {
 	if v.Class == finance.Throttled {
 		e.Wait, _, _ = t.bucket.gate.left()
 	}
+	if v.Class == finance.TokenDenied && t.refreshed && t.key != nil && t.key.Consent != 0 {
+		// Of one person's grant, which the authorization server has just called good. Class token would park the connection
+		// for everybody, and to end the consent is for the authorization server to say.
+		e.Class, e.Reason = finance.Rejected, "a token that was just given by the consent's grant is refused: "+v.Reason
+	}
 	return e
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/ory/fosite"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -49,15 +50,13 @@ func begin(t *testing.T, b *bench) *fetch.Asking {
 }
 
 // browse opens a link as a browser does, up to the redirect to us, whose parameters it gives.
-func browse(t *testing.T, link string) url.Values {
+func (b *bench) browse(t *testing.T, link string) url.Values {
 	t.Helper()
-	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	defer browser.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := browser.Do(req)
+	resp, err := b.browser.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +72,26 @@ func browse(t *testing.T, link string) url.Values {
 }
 
 func TestAPersonConsentsAtAForeignServer(t *testing.T) {
-	for name, with := range styles {
+	for name, with := range map[string]struct {
+		style          fetch.TokenStyle
+		method, secret string
+	}{
+		"escaped Basic": {fetch.BasicEscaped, Basic, portal.Secret},
+		"form":          {fetch.InParams, Post, portal.Secret},
+		"raw Basic":     {fetch.BasicRaw, Basic, "plain-_.~secret"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			c := portal
-			c.Method = with.method
+			c.Method, c.Secret = with.method, with.secret
+			if with.style == fetch.BasicRaw {
+				c.ID = "portal"
+			}
 			s := Serve(t, c)
 			o, b := asking(t, s, c, with.style)
+			grants := fetchtest.NewGrants()
+			o.Grants = grants
 			a := begin(t, open(t, o, b))
-			got, err := a.Finish(t.Context(), browse(t, a.Link()))
+			got, err := a.Finish(t.Context(), b.browse(t, a.Link()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,6 +105,10 @@ func TestAPersonConsentsAtAForeignServer(t *testing.T) {
 			g := b.grants[0]
 			if string(g.Claims["sub"]) != `"`+Subject+`"` || !g.Refreshable || g.Token.AccessToken != issued[0].Access {
 				t.Errorf("the grant has the claims %s", g.Claims)
+			}
+			grants.Give(1, got.Refresh)
+			if me, err := b.me(t.Context(), fetch.TokenKey{Consent: 1}); err != nil || me.Subject != Subject || me.Client != c.ID {
+				t.Errorf("read with the grant: %+v, %v", me, err)
 			}
 			if n := len(s.Arrivals(metadataPath)); n != 1 {
 				t.Errorf("the metadata were asked for %d times", n)
@@ -141,8 +156,8 @@ func TestACodeOfAnotherSessionIsRefused(t *testing.T) {
 	o, b := asking(t, s, portal, fetch.BasicEscaped)
 	open(t, o, b)
 	mine, theirs := begin(t, b), begin(t, b)
-	answer := browse(t, mine.Link())
-	answer.Set("code", browse(t, theirs.Link()).Get("code"))
+	answer := b.browse(t, mine.Link())
+	answer.Set("code", b.browse(t, theirs.Link()).Get("code"))
 	_, err := mine.Finish(t.Context(), answer)
 	e := wantClass(t, err, finance.Rejected)
 	if !strings.Contains(e.Reason, "invalid_grant") || len(s.Issued()) != 0 || s.Asked("authorization_code") != 1 {
@@ -155,7 +170,7 @@ func TestACallbackIsTakenOnce(t *testing.T) {
 	s := Serve(t, portal)
 	o, b := asking(t, s, portal, fetch.BasicEscaped)
 	a := begin(t, open(t, o, b))
-	answer := browse(t, a.Link())
+	answer := b.browse(t, a.Link())
 	if _, err := a.Finish(t.Context(), answer); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +188,7 @@ func TestALostExchangeIsNotRepeated(t *testing.T) {
 	s.Lose = func(grant string) bool { return grant == "authorization_code" }
 	o, b := asking(t, s, portal, fetch.BasicEscaped)
 	a := begin(t, open(t, o, b))
-	_, err := a.Finish(t.Context(), browse(t, a.Link()))
+	_, err := a.Finish(t.Context(), b.browse(t, a.Link()))
 	wantClass(t, err, finance.Transient)
 	if n := s.Asked("authorization_code"); n != 1 {
 		t.Errorf("the code was sent %d times", n)
@@ -192,7 +207,7 @@ func TestACallbackMustNameTheIssuer(t *testing.T) {
 			s.Callback = change
 			o, b := asking(t, s, portal, fetch.BasicEscaped)
 			a := begin(t, open(t, o, b))
-			_, err := a.Finish(t.Context(), browse(t, a.Link()))
+			_, err := a.Finish(t.Context(), b.browse(t, a.Link()))
 			wantClass(t, err, finance.Rejected)
 			if n := s.Asked("authorization_code"); n != 0 {
 				t.Errorf("the code was sent %d times", n)
@@ -220,7 +235,7 @@ func TestAForeignNoIsExplained(t *testing.T) {
 			o, b := asking(t, s, portal, fetch.BasicEscaped)
 			row.set(s, &o)
 			a := begin(t, open(t, o, b))
-			answer := browse(t, a.Link())
+			answer := b.browse(t, a.Link())
 			_, err := a.Finish(t.Context(), answer)
 			d, ok := errors.AsType[*fetch.Denial](err)
 			if !ok || d.Name != row.want || d.Description == "" {
@@ -236,7 +251,7 @@ func TestAForeignNoIsExplained(t *testing.T) {
 		s.Refuse = true
 		o, b := asking(t, s, portal, fetch.BasicEscaped)
 		a := begin(t, open(t, o, b))
-		_, err := a.Finish(t.Context(), browse(t, a.Link()))
+		_, err := a.Finish(t.Context(), b.browse(t, a.Link()))
 		wantClass(t, err, finance.Rejected)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -65,8 +66,9 @@ func (r *reader) Granted(_ context.Context, g fetch.Grant) (fetch.Given, error) 
 // bench is one client of the stack before the foreign server, and what it left behind.
 type bench struct {
 	*reader
-	ledger *fetchtest.Ledger
-	log    *logBuffer
+	ledger  *fetchtest.Ledger
+	log     *logBuffer
+	browser *http.Transport // the person's
 }
 
 // logBuffer is a log of several goroutines.
@@ -108,7 +110,7 @@ func options(t *testing.T, s *Server, token func(fetch.TokenKey) (fetch.TokenReq
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{ledger: fetchtest.NewLedger(), log: &logBuffer{}}
+	b := &bench{ledger: fetchtest.NewLedger(), log: &logBuffer{}, browser: &http.Transport{DisableKeepAlives: true}}
 	return fetch.Options{
 		Connection: fetch.Connection{Name: "bank", Provider: "foreign"},
 		Driver: fetch.Driver{
@@ -129,6 +131,23 @@ func open(t *testing.T, o fetch.Options, b *bench) *bench {
 	}
 	t.Cleanup(c.CloseIdle)
 	return b
+}
+
+// bubbled serves s over a network in memory, so that its clock is that of the test's bubble. The function that it gives
+// must be called at the bubble's end.
+func bubbled(s *Server, o *fetch.Options, b *bench) (stop func()) {
+	pipe := fetchtest.NewPipe()
+	server := &http.Server{Handler: s}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(pipe)
+	}()
+	o.Dial, b.browser.DialContext = pipe.Dial, pipe.Dial
+	return func() {
+		_ = server.Close()
+		<-done
+	}
 }
 
 func wantClass(t *testing.T, err error, want finance.Class) *fetch.Error {

@@ -1,14 +1,12 @@
 package oauthtest
 
 import (
-	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"syncer/fetch"
-	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -104,16 +102,9 @@ func TestARefusedTokenIsNotSentAgainWhileTheTokenEndpointIsDown(t *testing.T) {
 // fosite goes by the clock, and so its tokens end in a bubble as they do in the world.
 func TestTokensAreReplacedBeforeTheForeignServerEndsThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pipe := fetchtest.NewPipe()
 		s := New(t, "http://foreign.example", machine)
-		server := &http.Server{Handler: s}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			_ = server.Serve(pipe)
-		}()
 		o, b := options(t, s, ask(s, machine, fetch.BasicEscaped))
-		o.Dial = pipe.Dial
+		defer bubbled(s, &o, b)()
 		open(t, o, b)
 		for range 60 {
 			many(t, 8, b)
@@ -131,7 +122,5 @@ func TestTokensAreReplacedBeforeTheForeignServerEndsThem(t *testing.T) {
 		if got := statuses(s, apiPath); got[401] != 0 {
 			t.Errorf("%d calls with a token that had ended", got[401])
 		}
-		_ = server.Close()
-		<-done
 	})
 }

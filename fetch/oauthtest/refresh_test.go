@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -24,26 +26,28 @@ type given struct {
 const consent = 7
 
 // give takes a person through the flow and keeps what they gave.
-func give(t *testing.T, change func(*Server)) *given {
+func give(t *testing.T) *given {
 	t.Helper()
-	s := Serve(t, portal)
-	if change != nil {
-		change(s)
-	}
-	g := &given{s: s, grants: fetchtest.NewGrants()}
-	g.opt, g.bench = asking(t, s, portal, fetch.BasicEscaped)
+	g := &given{s: Serve(t, portal), grants: fetchtest.NewGrants()}
+	g.opt, g.bench = asking(t, g.s, portal, fetch.BasicEscaped)
 	g.opt.Grants = g.grants
 	open(t, g.opt, g.bench)
+	g.key.Consent = consent
+	g.code = g.give(t, consent)
+	return g
+}
+
+// give takes a person through the flow and keeps what they gave as that of a consent.
+func (g *given) give(t *testing.T, consent int64) (code string) {
+	t.Helper()
 	a := begin(t, g.bench)
-	answer := browse(t, a.Link())
+	answer := g.browse(t, a.Link())
 	got, err := a.Finish(t.Context(), answer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.code = answer.Get("code")
 	g.grants.Give(consent, got.Refresh)
-	g.key.Consent = consent
-	return g
+	return answer.Get("code")
 }
 
 // another is a second process with the same stores.
@@ -73,7 +77,7 @@ func (g *given) post(t *testing.T, form url.Values) int {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(url.QueryEscape(portal.ID), url.QueryEscape(portal.Secret))
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := g.browser.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +100,7 @@ func (g *given) wantOver(t *testing.T, b *bench) {
 
 // Each access token is used only once the refresh token that came with it is kept.
 func TestARotatedRefreshTokenIsKeptBeforeUse(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	var used []string
 	g.s.OnToken = func(access string) {
 		used = append(used, access)
@@ -128,7 +132,7 @@ func TestARotatedRefreshTokenIsKeptBeforeUse(t *testing.T) {
 }
 
 func TestManyRefreshersMakeOneRefresh(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	two := g.another(t)
 	for round := 1; round <= 3; round++ {
 		many(t, 64, g.bench, two)
@@ -143,7 +147,7 @@ func TestManyRefreshersMakeOneRefresh(t *testing.T) {
 
 // A consent has one refresh token, whatever its access tokens are asked for: two refreshes at once would be reuse.
 func TestOneGrantIsRefreshedOnceForAllKeys(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	two := g.another(t)
 	var wg sync.WaitGroup
 	for i := range 64 {
@@ -165,7 +169,7 @@ func TestOneGrantIsRefreshedOnceForAllKeys(t *testing.T) {
 
 // Whoever has copied a refresh token and uses it makes the server end the whole family: ours too, at the next refresh.
 func TestReuseEndsTheConsent(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	stolen := g.kept(t)
 	if err := g.Probe(t.Context()); err != nil { // rotates
 		t.Fatal(err)
@@ -186,7 +190,7 @@ func TestReuseEndsTheConsent(t *testing.T) {
 
 // The thief came first: we are the ones who use the old token, and the server ends the family of both.
 func TestAStolenRefreshTokenEndsTheConsent(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	if status := g.post(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.kept(t)}}); status != 200 {
 		t.Fatalf("status %d", status)
 	}
@@ -195,7 +199,7 @@ func TestAStolenRefreshTokenEndsTheConsent(t *testing.T) {
 
 // A code that comes a second time makes the server take back what it gave for the first (RFC 6749 section 4.1.2).
 func TestAReplayedCodeEndsTheConsent(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	if err := g.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +212,7 @@ func TestAReplayedCodeEndsTheConsent(t *testing.T) {
 // The server has rotated and its answer is lost. Nobody has the new token, and the old one is reuse: the consent is
 // over, which is told at once and after one repetition.
 func TestALostRotationEndsTheConsent(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	lost := 0
 	g.s.Lose = func(grant string) bool { lost++; return lost == 1 }
 	g.wantOver(t, g.bench)
@@ -217,9 +221,74 @@ func TestALostRotationEndsTheConsent(t *testing.T) {
 	}
 }
 
+func TestOneEndedGrantLeavesTheOthers(t *testing.T) {
+	g := give(t)
+	const other = consent + 1
+	g.give(t, other)
+	if status := g.post(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.kept(t)}}); status != 200 {
+		t.Fatalf("status %d", status)
+	}
+	g.wantOver(t, g.bench)
+	if _, err := g.me(t.Context(), fetch.TokenKey{Consent: other}); err != nil {
+		t.Error(err)
+	}
+	g.give(t, consent) // the person consents again; the failure of a moment ago is not held against it
+	if err := g.another(t).Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// An API that refuses what one person has granted, while the grant itself is good, says nothing of the connection: of
+// class token the error would park it for everybody. And it does not end the consent, which only the authorization
+// server can say for sure.
+func TestATokenOfOneConsentThatIsNeverTakenFailsThatItem(t *testing.T) {
+	g := give(t)
+	g.s.OnToken = func(string) {
+		if err := g.s.EndTokens(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	err := g.Probe(t.Context())
+	wantClass(t, err, finance.Rejected)
+	if n, calls := g.s.Asked("refresh_token"), len(g.s.Arrivals(apiPath)); n != 2 || calls != 2 || g.kept(t) == "" {
+		t.Errorf("%d refreshes, %d calls, the grant is kept: %t", n, calls, g.kept(t) != "")
+	}
+	wantSilence(t, g.s, g.bench, err)
+}
+
+// Over two hours of fosite's clock, which ends the old access token with each refresh, everybody is served, each token
+// is refreshed about once in its life, and no refresh token is shown twice. After a month of silence the grant is over.
+func TestAGrantIsReadForHoursAndEndsWhenItsTimeHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &given{s: New(t, "http://foreign.example", portal), grants: fetchtest.NewGrants()}
+		g.opt, g.bench = asking(t, g.s, portal, fetch.BasicEscaped)
+		g.opt.Grants = g.grants
+		defer bubbled(g.s, &g.opt, g.bench)()
+		open(t, g.opt, g.bench)
+		g.key.Consent = consent
+		g.give(t, consent)
+		two := g.another(t)
+		const minutes = 120
+		for range minutes {
+			many(t, 8, g.bench, two)
+			<-time.After(time.Minute)
+		}
+		synctest.Wait()
+		life := int(TokenLife.Minutes())
+		if n := g.s.Asked("refresh_token"); n < minutes/life || n > minutes/(life-2)+1 || statuses(g.s, tokenPath)[400] != 0 {
+			t.Errorf("%d refreshes: %v", n, statuses(g.s, tokenPath))
+		}
+		if got := statuses(g.s, apiPath); got[200] != 8*minutes {
+			t.Errorf("answers at the API: %v, want %d good ones", got, 8*minutes)
+		}
+		<-time.After(RefreshLife + time.Minute)
+		g.wantOver(t, g.bench)
+	})
+}
+
 // Wrong credentials of the client are no word on the person's consent.
 func TestAWrongSecretEndsNoConsent(t *testing.T) {
-	g := give(t, nil)
+	g := give(t)
 	g.opt.Driver.Authorize.Token.Secret = fetch.NewSecret("wrong+secret/2%")
 	err := g.another(t).Probe(t.Context())
 	wantClass(t, err, finance.Fatal)

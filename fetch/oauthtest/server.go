@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ type Server struct {
 	mu       sync.Mutex
 	arrivals []Arrival
 	issued   []Issue
-	secrets  []string // of the clients
+	secrets  []string // of the clients, and what clients have proven themselves with
 }
 
 // New makes a server that calls itself issuer.
@@ -143,6 +144,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	grant := r.PostForm.Get("grant_type")
 	s.mu.Lock()
 	s.arrivals = append(s.arrivals, Arrival{Path: r.URL.Path, Grant: grant, Status: answer.Code})
+	s.secrets = append(s.secrets, proofs(r)...)
 	s.mu.Unlock()
 	if grant != "" && s.Lose != nil && s.Lose(grant) {
 		panic(http.ErrAbortHandler) // net/http closes the connection
@@ -150,6 +152,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = answer.Body.WriteTo(w)
+}
+
+// proofs are the parts of a request that must not be shown by whoever sent it.
+func proofs(r *http.Request) (out []string) {
+	_, basic, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	for _, p := range []string{basic, r.PostForm.Get("client_secret"), r.PostForm.Get("code"), r.PostForm.Get("code_verifier")} {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // Arrivals are the requests that were answered so far at a path, oldest first.
@@ -169,7 +182,7 @@ func (s *Server) Asked(grant string) (n int) {
 	return n
 }
 
-// Secrets are the clients' secrets and every token that was issued.
+// Secrets are the clients' secrets, every token that was issued, and every code and verifier that came.
 func (s *Server) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
