@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"syncer/fetch"
-	"syncer/finance"
 	"syncer/persist"
 )
 
@@ -27,8 +26,12 @@ const feedFresh = 30 * time.Second
 const feedPatience = time.Minute
 
 // refreshConsents reads the feed before a run is planned, unless that was done just now or the connection is parked.
-// A feed that can't be read does not hold the run up: each call is checked by the provider anyway.
-func (e *Engine) refreshConsents(ctx context.Context, connection string) {
+// A feed that can't be read does not hold the run up, since each call is checked by the provider anyway, unless it is
+// so far behind that events were lost: then nothing is planned before the statuses have been asked for.
+func (e *Engine) refreshConsents(ctx context.Context, connection string) error {
+	if err := e.makeUp(ctx, connection); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, feedPatience)
 	defer cancel()
 	known, err := e.Store.ConnectionByName(ctx, connection)
@@ -38,6 +41,7 @@ func (e *Engine) refreshConsents(ctx context.Context, connection string) {
 	if err != nil {
 		e.Log.Warn().Err(err).Str("connection", connection).Msg("the consents may be older than the provider's feed")
 	}
+	return nil
 }
 
 // SyncConsents reads the provider's feed of consent events from where it was last read and applies it. When the
@@ -54,14 +58,18 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 		return result, nil
 	}
 	result.Read = true
-	known, err := e.Store.ConnectionByName(ctx, connection)
+	age, err := e.Store.FeedAge(ctx, connection)
 	if err != nil {
 		return result, err
 	}
-	if !known.FeedReadAt.IsZero() && time.Since(known.FeedReadAt) >= feed.FeedRetention() {
+	if age >= feed.FeedRetention() {
 		if err := e.askStatuses(ctx, conn, &result); err != nil {
 			return result, err
 		}
+	}
+	known, err := e.Store.ConnectionByName(ctx, connection)
+	if err != nil {
+		return result, err
 	}
 	for page, err := range feed.Events(ctx, known.FeedPosition) {
 		if err != nil {
@@ -88,49 +96,7 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 func persistEvents(page fetch.EventPage) []persist.ConsentEvent {
 	events := make([]persist.ConsentEvent, len(page.Events))
 	for i, ev := range page.Events {
-		events[i] = persist.ConsentEvent{ExternalID: ev.ConsentID, Status: ev.Status, Reason: "event " + ev.ID, Call: page.Answer.Call.ID}
+		events[i] = persist.ConsentEvent{ExternalID: ev.ConsentID, At: ev.At, Status: ev.Status, Reason: "event " + ev.ID, Call: page.Answer.Call.ID}
 	}
 	return events
-}
-
-// askStatuses asks for the status of every active consent of a connection, because events were lost. A consent whose
-// status alone can't be had stays as it is, and is told of: its next call shows what it is.
-func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *FeedResult) error {
-	result.Gap = true
-	reader, ok := conn.Connector.(fetch.StatusReader)
-	if !ok {
-		return fmt.Errorf("events of %s were lost and the provider tells no status: import the consents anew", conn.Name)
-	}
-	filter := persist.ConsentFilter{Connection: conn.Name, Status: finance.ConsentActive, Limit: 1000}
-	for {
-		consents, err := e.Store.Consents(ctx, filter)
-		if err != nil || len(consents) == 0 {
-			return err
-		}
-		for i := range consents {
-			filter.After = consents[i].ID
-			if err := e.askStatus(ctx, reader, &consents[i], result); err != nil {
-				return fmt.Errorf("ask the status of consent %d: %w", consents[i].ID, err)
-			}
-		}
-	}
-}
-
-func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *finance.Consent, result *FeedResult) error {
-	result.Asked++
-	state, err := reader.Status(ctx, finance.Scope{Consent: c})
-	switch fetch.ClassOf(err) {
-	case finance.Transient, finance.Rejected, finance.Malformed, finance.Refused:
-		result.Unknown++
-		e.Log.Warn().Err(err).Int64("consent", c.ID).Msg("the status of the consent is not known")
-		return nil
-	}
-	if err != nil || state.Status == finance.ConsentActive {
-		return err
-	}
-	changed, err := e.Store.EndConsent(ctx, c.ID, state.Status, "the provider says so", persist.FromStatus, finance.CallID{})
-	if changed {
-		result.Changed++
-	}
-	return err
 }

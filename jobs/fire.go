@@ -14,7 +14,9 @@ import (
 //
 // A provider that publishes what happens to consents is asked first, so that none is called for in vain.
 func (e *Engine) Fire(ctx context.Context, job Job, kind persist.RunKind, at time.Time) (run persist.Run, created bool, err error) {
-	e.refreshConsents(ctx, job.Connection)
+	if err := e.refreshConsents(ctx, job.Connection); err != nil {
+		return persist.Run{}, false, err
+	}
 	return e.plan(ctx, persist.RunSpec{
 		Job: job.Name, Connection: job.Connection, Kind: kind, ScheduledFor: at,
 		Datasets: job.Datasets, BatchSize: job.BatchSize,

@@ -17,6 +17,7 @@ type tally struct {
 	records     int
 	quarantined int
 	partial     string
+	opened      bool // a stream of it has been read from in this claim, so the next one is no further read of the consent
 }
 
 // workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
@@ -26,7 +27,7 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings [
 	if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
 		return persist.Decision{}, err
 	}
-	sum := tally{item.Records, item.Quarantined, item.Partial}
+	sum := tally{records: item.Records, quarantined: item.Quarantined, partial: item.Partial}
 	var last finance.CallID
 	if d, blocked := w.blocked(item, siblings); blocked {
 		return d, nil
@@ -124,7 +125,9 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 		}
 	}
 	line := w.Committer.Line(aheadBytes)
-	last, err = w.readPages(ctx, item, w.stream(item, s, kept), cursor, line, sum)
+	stream := w.stream(item, s, kept)
+	stream.Continues = sum.opened
+	last, err = w.readPages(ctx, item, stream, cursor, line, sum)
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
 	return last, cmp.Or(line.Drain(ctx), err)
@@ -147,6 +150,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 			return last, err
 		}
 		last = page.Answer.Call.ID
+		sum.opened = true
 		if s.Dataset == item.Dataset {
 			sum.add(page)
 		}

@@ -77,6 +77,9 @@ func (w *batchWork) workItems(ctx context.Context) error {
 	if w.conn == nil {
 		return errors.New("the connection " + w.batch.Connection + " is not configured in this process")
 	}
+	if err := w.makeUpFirst(ctx); err != nil || w.stopped() {
+		return err
+	}
 	items, err := w.Store.Items(ctx, w.batch.ID)
 	if err != nil {
 		return err

@@ -13,19 +13,25 @@ import (
 // ConsentEvent is one thing that a provider's feed said of a consent.
 type ConsentEvent struct {
 	ExternalID string
+	At         time.Time             // when it happened; zero: not told
 	Status     finance.ConsentStatus // what the consent is after the event
 	ValidUntil time.Time             // zero: not told
 	Reason     string
 	Call       finance.CallID
 }
 
-const moveFeed = `UPDATE connections SET feed_position = $2, feed_read_at = clock_timestamp() WHERE name = $1`
+const moveFeed = `UPDATE connections SET feed_position = $2, feed_read_at = clock_timestamp(), statuses_since = NULL WHERE name = $1`
 
 // An event changes what it can: a consumed consent stays consumed, whatever the feed says later, because it can't be
-// called for again; every other state is the provider's to set, back to active too.
+// called for again. Back to active it is set only by an event that came after its end: in the feed's own order, or by
+// the time it happened at. The news that a consent was given is old news when we have learnt of its end by a call, by
+// its status or from an operator, and must not undo that.
 const applyEvent = `WITH was AS (
-	SELECT id, status FROM consents WHERE connection = $1 AND external_id = $2
-	AND status NOT IN ('consumed', 'consumed_unknown') FOR UPDATE
+	SELECT id, status FROM consents c WHERE connection = $1 AND external_id = $2
+	AND status NOT IN ('consumed', 'consumed_unknown')
+	AND ($3 <> 'active' OR c.status = 'active' OR $7::timestamptz > c.ended_at OR (SELECT e.source FROM consent_events e
+		WHERE e.consent_id = c.id AND e.to_status = c.status ORDER BY e.id DESC LIMIT 1) IN ('feed', 'clock'))
+	FOR UPDATE
 ), changed AS (
 	UPDATE consents c SET status = $3, valid_until = coalesce($4, c.valid_until),
 		ended_at = CASE WHEN $3 <> 'active' THEN coalesce(c.ended_at, clock_timestamp()) END,
@@ -46,7 +52,7 @@ func (s *Store) ApplyConsentEvents(ctx context.Context, connection, position str
 		b := &pgx.Batch{}
 		for _, e := range events {
 			b.Queue(applyEvent, connection, clean(e.ExternalID), string(e.Status), nullTime(e.ValidUntil), clean(e.Reason),
-				nullID(e.Call)).Exec(func(tag pgconn.CommandTag) error {
+				nullID(e.Call), nullTime(e.At)).Exec(func(tag pgconn.CommandTag) error {
 				changed += int(tag.RowsAffected())
 				return nil
 			})

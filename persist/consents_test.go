@@ -232,6 +232,35 @@ func TestFeedEvents(t *testing.T) {
 	}
 }
 
+// An end that was learnt otherwise than by the feed is not undone by the feed's old news, only by what came after it.
+func TestOldNewsReviveNobody(t *testing.T) {
+	h := newHouse(t)
+	before, after := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	for _, test := range []struct {
+		source persist.EventSource
+		at     time.Time
+		want   finance.ConsentStatus
+	}{
+		{persist.FromOperator, before, finance.ConsentRevoked},
+		{persist.FromAnswer, before, finance.ConsentRevoked},
+		{persist.FromStatus, before, finance.ConsentRevoked},
+		{persist.FromOperator, time.Time{}, finance.ConsentRevoked},
+		{persist.FromFeed, before, finance.ConsentActive},
+		{persist.FromAnswer, after, finance.ConsentActive},
+	} {
+		id := h.consents(t, 1)[0]
+		_, err := h.EndConsent(t.Context(), id, finance.ConsentRevoked, "over", test.source, finance.CallID{})
+		must(t, err)
+		c, err := h.Consent(t.Context(), id)
+		must(t, err)
+		_, err = h.ApplyConsentEvents(t.Context(), "bank", "p", []persist.ConsentEvent{
+			{ExternalID: c.ExternalID, At: test.at, Status: finance.ConsentActive, Reason: "given"}})
+		if got := status(t, h, id); got != test.want || err != nil {
+			t.Errorf("ended by %s, given %s: %s, want %s; %v", test.source, test.at, got, test.want, err)
+		}
+	}
+}
+
 func TestConnectionIsParkedOnce(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
