@@ -1,0 +1,129 @@
+package rest
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// classes are the words of rules.
+var classes = map[string]finance.Class{
+	"ok": finance.OK, "throttled": finance.Throttled, "transient": finance.Transient, "token": finance.TokenDenied,
+	"consent": finance.ConsentOver, "rejected": finance.Rejected, "withheld": finance.Withheld, "fatal": finance.Fatal,
+}
+
+// faults says what the answers of an API mean.
+type faults struct {
+	of          *Errors
+	correlation *Correlation
+	check       *Check
+	bare        bool // a dataset's answer is a list without an object around it
+
+	shape   *shape
+	code    []int
+	message []int
+	wait    []int
+	trace   []int
+}
+
+func newFaults(d *Description, plans map[finance.Dataset]*plan) *faults {
+	f := &faults{of: &d.Errors, correlation: &d.Correlation, check: &d.Check, shape: newShape()}
+	f.code, f.message = f.shape.slots(d.Errors.Code), f.shape.slots(d.Errors.Message)
+	f.wait, f.trace = f.shape.slots(d.Errors.RetryAfter), f.shape.slots(d.Correlation.Body)
+	for _, p := range plans {
+		f.bare = f.bare || p.envelope.root.list > 0
+	}
+	return f
+}
+
+// longestPause bounds a pause told in a body; the gate would hold for ever on a number that is no pause.
+const longestPause = 24 * time.Hour
+
+func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
+	v := fetch.Verdict{Class: f.byStatus(a)}
+	for _, name := range f.correlation.Headers {
+		if v.Correlation == "" {
+			v.Correlation = a.Header.Get(name)
+		}
+	}
+	good := v.Class == finance.OK
+	if good && !f.of.InSuccess && (len(f.trace) == 0 || v.Correlation != "") {
+		return v
+	}
+	found := f.shape.look(a.Body)
+	code, message := f.text(found, f.code), f.text(found, f.message)
+	if v.Correlation == "" {
+		v.Correlation = f.text(found, f.trace)
+	}
+	if good && (!f.of.InSuccess || code == "") {
+		return v
+	}
+	if r != nil && r.Purpose == finance.ForCheck && slices.Contains(f.check.Accept, a.Status) {
+		v.Class = finance.OK
+		return v
+	}
+	if v.Reason = code; code == "" || message != "" && message != code {
+		v.Reason = message
+		if code != "" {
+			v.Reason = code + ": " + message
+		}
+	}
+	f.judge(&v, a, code, found, good)
+	return v
+}
+
+// judge finds the rule that fits. A code in a good answer that no rule knows is an error nevertheless.
+func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found values, good bool) {
+	if n, err := wholeOf(found.first(f.wait)); err == nil && n > 0 {
+		v.RetryAfter = longestPause
+		if n < int64(longestPause/time.Second) {
+			v.RetryAfter = time.Duration(n) * time.Second
+		}
+	}
+	for i := range f.of.Rules {
+		rule := &f.of.Rules[i]
+		if !rule.fits(a.Status, code, good) {
+			continue
+		}
+		if v.Class = classes[rule.Class]; v.Class == finance.ConsentOver {
+			v.Status = finance.ConsentRevoked
+			if rule.Consent != "" {
+				v.Status = finance.ConsentStatus(rule.Consent)
+			}
+		}
+		return
+	}
+	switch {
+	case good:
+		v.Class = finance.Rejected
+	case v.RetryAfter > 0 && v.Class == finance.Transient:
+		v.Class = finance.Throttled
+	}
+}
+
+func (r *Rule) fits(status int, code string, good bool) bool {
+	if good && len(r.Code) == 0 && len(r.Status) == 0 {
+		return false
+	}
+	return (len(r.Status) == 0 || slices.Contains(r.Status, status)) && (len(r.Code) == 0 || slices.Contains(r.Code, code))
+}
+
+// byStatus is fetch.ByStatus, which takes a list for a broken answer, where lists are what is described.
+func (f *faults) byStatus(a *fetch.Answer) finance.Class {
+	if body := bytes.TrimSpace(a.Body); f.bare && a.Status >= 200 && a.Status < 300 &&
+		len(body) >= 2 && body[0] == '[' && body[len(body)-1] == ']' {
+		return finance.OK
+	}
+	return fetch.ByStatus(a)
+}
+
+func (f *faults) text(found values, slots []int) string {
+	text, err := textOf(found.first(slots))
+	if err != nil {
+		return ""
+	}
+	return text
+}

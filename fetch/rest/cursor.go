@@ -1,0 +1,101 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"syncer/finance"
+)
+
+// cursor is where a stream stands, as JSON. Between passes it holds Through alone, or nothing where the request names no
+// days:
+//
+//	{"v":1,"through":"2026-11-20"}
+//
+// Within a pass it also holds the place that is read next. A cursor that can't be right is refused: to begin anew in
+// silence would hide what broke it.
+type cursor struct {
+	V       int          `json:"v"`
+	Through finance.Date `json:"through,omitzero"` // everything up to and with this day has been read
+	Pass    *position    `json:"pass,omitempty"`   // nil: between passes
+}
+
+// position is a place in a list, or in a window of one.
+type position struct {
+	From finance.Date `json:"from,omitzero"` // the first day of the window
+	To   finance.Date `json:"to,omitzero"`   // its last day
+	End  finance.Date `json:"end,omitzero"`  // the last day of the pass
+
+	Link   string `json:"link,omitzero"`   // the next page's address, from the host on
+	After  string `json:"after,omitzero"`  // the provider's cursor
+	Page   int    `json:"page,omitzero"`   // pages of the list behind us
+	Offset int    `json:"offset,omitzero"` // records of the list behind us
+	Total  int64  `json:"total,omitzero"`  // records that the list had
+	Tries  int    `json:"tries,omitzero"`  // how often the list had moved
+
+	// Earlier are ids on the pages behind us: those of a set that is declared whole at its end, and those made here, so
+	// that the twin of a record gets another. Base is how many of them stood before the present window.
+	Earlier []string `json:"earlier,omitempty"`
+	Base    int      `json:"base,omitzero"`
+	// Spoilt says that a page behind us was not complete, so that nothing can be declared whole.
+	Spoilt bool `json:"spoilt,omitzero"`
+}
+
+// Bounds of a position. mostEarlier keeps the cursor, which is written with every page, in bounds.
+const (
+	mostEarlier = 10_000
+	longestText = 8 << 10
+)
+
+func (c cursor) String() string {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic("rest: a cursor has no JSON form: " + err.Error()) // can't be: it holds texts and numbers
+	}
+	return string(b)
+}
+
+// readCursor reads a stored cursor and checks it against the description: one of another way of paging would be read
+// wrongly.
+func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error) {
+	if text == "" {
+		return cursor{V: 1}, nil
+	}
+	const clearIt = ": clear it to read the stream from the beginning"
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	if d.Decode(&c) != nil || d.More() {
+		return c, errors.New("the stored cursor can't be read" + clearIt)
+	}
+	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
+	case c.V != 1:
+		return c, errors.New("the stored cursor is of another version" + clearIt)
+	case c.Through > latest:
+		return c, errors.New("the stored cursor lies in the future: clear it, or check the clock")
+	case c.Through < 0 || !p.dated && !c.Through.IsZero() || c.Through.IsZero() && c.Pass == nil:
+		return c, errors.New("the stored cursor is not one of this description" + clearIt)
+	case c.Pass != nil && !p.sound(c.Pass, latest):
+		return c, errors.New("the stored cursor is not one of this description, or contradicts itself" + clearIt)
+	}
+	return c, nil
+}
+
+// sound says whether a position can be one of this plan's.
+func (p *plan) sound(at *position, latest finance.Date) bool {
+	of := &p.Pagination
+	if at.Page < 0 || at.Offset < 0 || at.Total < 0 || at.Tries < 0 || at.Tries > mostTries || len(at.Earlier) > mostEarlier ||
+		at.Base < 0 || at.Base > len(at.Earlier) || len(at.Link) > longestText || len(at.After) > longestText {
+		return false
+	}
+	if p.dated {
+		if at.From <= 0 || at.From > at.To || at.To > at.End || at.End > latest {
+			return false
+		}
+	} else if at.From != 0 || at.To != 0 || at.End != 0 {
+		return false
+	}
+	linked, counted := of.NextLink != nil || of.LinkHeader != nil, of.Page != nil || of.Offset != nil
+	return of.paged() && (at.Link == "" || linked) && (at.After == "" || of.Cursor != nil) &&
+		(at.Page == 0 || of.Page != nil) && (at.Offset == 0 && at.Total == 0 || counted)
+}

@@ -1,0 +1,212 @@
+package rest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// decoder reads one answer.
+type decoder struct {
+	p       *plan
+	s       *fetch.Scanner
+	stream  *fetch.Stream
+	asked   map[string]string // what the placeholders stood for
+	subject finance.Subject
+	page    fetch.Page
+	found   values          // of the envelope
+	lists   []bool          // which lists were there
+	count   int             // elements of all lists
+	ids     []string        // those of this page that later pages must know
+	seen    map[string]bool // those of earlier pages
+	alike   map[string]uint64
+	extra   fetch.Extra
+	left    []string // members of the current record that no path leads to
+	fault   error    // why the answer as a whole is refused
+}
+
+func newDecoder(p *plan, s *fetch.Stream, asked map[string]string, earlier []string) *decoder {
+	d := &decoder{
+		p: p, stream: s, asked: asked, found: p.envelope.values(), lists: make([]bool, len(p.Records)),
+		seen: map[string]bool{}, alike: map[string]uint64{},
+	}
+	if s.Scope.Consent != nil {
+		d.subject = s.Scope.Consent.Subject
+	}
+	for _, id := range earlier {
+		d.seen[id] = true
+	}
+	return d
+}
+
+// read reads the answer into the page. What it says about the next page is in found.
+func (d *decoder) read(a *fetch.Answer) error {
+	if a.Status == http.StatusNoContent || a.Status >= http.StatusMultipleChoices || len(bytes.TrimSpace(a.Body)) == 0 {
+		return nil // nothing, said in so many words, or by a status that a rule calls ok
+	}
+	d.s = fetch.Scan(a.Body)
+	t := taking{s: d.s, into: d.found, list: d.list}
+	t.value(d.p.envelope.root, "")
+	if err := d.s.End(); err != nil {
+		return err
+	}
+	if d.fault != nil {
+		return d.fault
+	}
+	for i, l := range d.p.Records {
+		if !d.lists[i] && !l.Optional {
+			return fmt.Errorf("the answer has no list of records at %s", l.Path)
+		}
+	}
+	if err := d.whose(d.found.first(d.p.subject), len(d.p.subject) > 0); err != nil {
+		return err
+	}
+	for i, echo := range d.p.echoes {
+		text, err := textOf(d.found.first(d.p.repeated[i]))
+		if err != nil || text != echo.fill(d.asked, asItIs) {
+			return fmt.Errorf("wrong subject: the answer does not repeat at %s what was asked for", echo.name)
+		}
+	}
+	return d.partial()
+}
+
+// list reads a list of records.
+func (d *decoder) list(number int) {
+	s, l := d.s, &d.p.Records[number-1]
+	if s.Null() {
+		return
+	}
+	d.lists[number-1] = true
+	base := int32(d.count)
+	for a := s.Array(); a.Next(); d.count++ {
+		place := base + a.Place()
+		v := d.p.record.values()
+		d.left = d.left[:0]
+		if s.Peek() != '{' {
+			s.Fail("not an object")
+		}
+		t := taking{s: s, into: v, rest: d.keep}
+		t.value(d.p.record.root, "")
+		why := a.Broken()
+		if why == "" {
+			if err := d.take(l, v, place); err != nil {
+				why = err.Error()
+			}
+		}
+		if why != "" {
+			d.extra.Reset()
+			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: place, Reason: why})
+		}
+	}
+}
+
+func (d *decoder) take(l *List, v values, place int32) error {
+	if err := d.whose(v.first(d.p.owner), len(d.p.owner) > 0); err != nil {
+		d.fault = err // one record of somebody else, and the whole answer can't be trusted
+		return err
+	}
+	return d.p.into.take(d, l, v, place)
+}
+
+// whose checks whom the answer, or a record, is about.
+func (d *decoder) whose(raw string, wanted bool) error {
+	if !wanted || !d.subject.Known() {
+		return nil
+	}
+	text, err := textOf(raw)
+	switch {
+	case err != nil || text == "":
+		return errors.New("wrong subject: the answer does not say whom it is about")
+	case !d.isSubject(text):
+		return errors.New("wrong subject: the answer is about another person than the consent")
+	}
+	return nil
+}
+
+// isSubject says whether a text is the number of the consent's person, written with or without separators.
+func (d *decoder) isSubject(text string) bool {
+	return d.subject.Known() && (d.subject.Is(text) || d.subject.Is(digitsOf(text)))
+}
+
+func digitsOf(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == ' ' || r == '.' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// keep notes a member of a record that no path leads to. A number that is a person's is forgotten, wherever it stands.
+func (d *decoder) keep(path, raw string) {
+	if d.personal(raw) {
+		return
+	}
+	d.left = append(d.left, quote(path)+":"+raw)
+}
+
+// personal says whether a national identity number stands in a JSON text: that of the person asked about, or any
+// Norwegian one.
+func (d *decoder) personal(raw string) bool {
+	notDigit := func(r rune) bool { return (r < '0' || r > '9') && r != '-' && r != ' ' }
+	for run := range strings.FieldsFuncSeq(raw, notDigit) {
+		if digits := digitsOf(run); len(digits) >= 10 && len(digits) <= 12 &&
+			(finance.IsNationalID(digits) || d.isSubject(digits) || d.isSubject(run)) {
+			return true
+		}
+	}
+	return false
+}
+
+// extraJSON is what the current record has left over.
+func (d *decoder) extraJSON() ([]byte, error) {
+	if len(d.left) == 0 {
+		return nil, nil
+	}
+	s := fetch.Scan([]byte("{" + strings.Join(d.left, ",") + "}"))
+	for o := s.Object(); o.Next(); {
+		o.Extra(&d.extra)
+	}
+	if s.End() != nil {
+		return nil, errors.New("what is left of the record can't be kept: two members of one path, or too many")
+	}
+	return d.extra.JSON(), nil
+}
+
+// remember notes an id that later pages of the pass must know.
+func (d *decoder) remember(id string, worth bool) {
+	if worth && !d.seen[id] {
+		d.seen[id] = true
+		d.ids = append(d.ids, id)
+	}
+}
+
+// partial looks for signs that something is missing.
+func (d *decoder) partial() error {
+	for i := range d.p.Partial {
+		sign, raw := &d.p.Partial[i], d.found[d.p.signs[i]]
+		if raw == "" {
+			continue
+		}
+		if sign.Above != nil {
+			n, err := wholeOf(raw)
+			if err != nil {
+				return fmt.Errorf("what stands at %s is not a whole number", sign.Path)
+			}
+			if n > int64(*sign.Above) {
+				d.page.Partial = fmt.Sprintf("%d %s", n, sign.Says)
+			}
+			continue
+		}
+		if text, err := textOf(raw); err == nil && slices.Contains(sign.Is, text) {
+			d.page.Partial = sign.Says
+		}
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package rest
+
+// Description says in one YAML file how an API is spoken to and what its answers mean. It has no expression language:
+// a value of an answer is named by a dotted path, and {names} in braces stand for what the consent and the stream say.
+type Description struct {
+	// Title is the name that people know the API by.
+	Title string `yaml:"title"`
+	// BaseURL is below what every request and every next link stays. The connection's base_url overrides it; one
+	// without a path keeps this path.
+	BaseURL string `yaml:"base_url" jsonschema:"required"`
+	// Token is how an access token is asked for.
+	Token Token `yaml:"token" jsonschema:"required"`
+	// Headers are sent with every call, by name: a constant text, or the name of a credential.
+	Headers map[string]Header `yaml:"headers"`
+	// RequestIDHeader carries our id of the call. Default X-Request-Id.
+	RequestIDHeader string `yaml:"request_id_header"`
+	// Rate is what the API allows, used when the connection names none.
+	Rate Rate `yaml:"rate"`
+	// TimeZone is the calendar in which instants become days, such as Europe/Oslo. Default UTC.
+	TimeZone string `yaml:"time_zone"`
+	// Correlation is where the API puts its own id of a call.
+	Correlation Correlation `yaml:"correlation"`
+	// Errors is how the API says that something is wrong.
+	Errors Errors `yaml:"errors"`
+	// Check is one harmless call that needs no consent: syncer check makes it.
+	Check Check `yaml:"check" jsonschema:"required"`
+	// Datasets are what can be read, at least one.
+	Datasets Datasets `yaml:"datasets" jsonschema:"required"`
+}
+
+// Token is how an access token is asked for by the client credentials grant.
+type Token struct {
+	// URL is the token endpoint. The connection's auth_url overrides it; one without a path keeps this path.
+	URL string `yaml:"url"`
+	// Dialect is how the client proves itself: basic_escaped (RFC 6749 section 2.3.1), basic_raw, in_params, in_headers,
+	// or none for an API without tokens.
+	Dialect string `yaml:"dialect" jsonschema:"required,enum=basic_escaped,enum=basic_raw,enum=in_params,enum=in_headers,enum=none"`
+	// Headers are sent with the token call: the header's name and the credential's.
+	Headers map[string]string `yaml:"headers"`
+	// Audience is the form field of this name.
+	Audience string `yaml:"audience"`
+	// Scopes are asked for.
+	Scopes Words `yaml:"scopes"`
+	// Params are further form fields.
+	Params map[string]string `yaml:"params"`
+}
+
+// Header is a header's value: a text, or credential with the name of one.
+type Header struct {
+	// Value is a constant text.
+	Value string `yaml:"value"`
+	// Credential is the name of one of the connection's credentials.
+	Credential string `yaml:"credential"`
+}
+
+// Rate is what the API allows, in one of two units.
+type Rate struct {
+	// PerSecond is in calls a second.
+	PerSecond float64 `yaml:"per_second"`
+	// PerMinute is in calls a minute.
+	PerMinute float64 `yaml:"per_minute"`
+}
+
+// Correlation is where the API's own id of a call stands. The first that is there counts, headers before bodies.
+type Correlation struct {
+	// Headers are names of response headers, beside the usual ones.
+	Headers Words `yaml:"headers"`
+	// Body are paths in the answer.
+	Body Paths `yaml:"body"`
+}
+
+// Errors is how the API says that something is wrong. Where no rule fits, the status decides as usual: 401 is about the
+// token, 429 and 503 about the rate, other 5xx may pass, other 4xx are final.
+type Errors struct {
+	// Code is the path of the API's word for what is wrong.
+	Code Paths `yaml:"code"`
+	// Message is the path of the explanation, which is shown to people.
+	Message Paths `yaml:"message"`
+	// RetryAfter is the path of the seconds to wait, for an API that tells them in the body.
+	RetryAfter Paths `yaml:"retry_after"`
+	// InSuccess says that an answer of 2xx is an error too if it has a code.
+	InSuccess bool `yaml:"in_success"`
+	// Rules say what statuses and codes mean. The first that fits counts.
+	Rules []Rule `yaml:"rules"`
+}
+
+// Rule says what an error means. It fits if the status is one of Status and the code one of Code, where these are given.
+type Rule struct {
+	// Status are HTTP statuses.
+	Status Statuses `yaml:"status"`
+	// Code are codes, as the API writes them.
+	Code Words `yaml:"code"`
+	// Class is what it means: throttled (wait), transient (try again), token (ask for a new one), consent (it is over),
+	// rejected (this item fails), withheld (nothing may be told of this person: excused), fatal (park the connection), ok.
+	Class string `yaml:"class" jsonschema:"required,enum=ok,enum=throttled,enum=transient,enum=token,enum=consent,enum=rejected,enum=withheld,enum=fatal"`
+	// Consent is what the consent is now, with class consent. Default revoked.
+	Consent string `yaml:"consent" jsonschema:"enum=revoked,enum=expired,enum=consumed,enum=reauth_required"`
+}
+
+// Check is one harmless call.
+type Check struct {
+	// Method is GET or POST. Default GET.
+	Method string `yaml:"method" jsonschema:"enum=GET,enum=POST"`
+	// Path is below the base URL; it has no placeholders.
+	Path string `yaml:"path" jsonschema:"required"`
+	// Accept are statuses that show that address and token are good, beside 2xx: such as 404 for a consent made up.
+	Accept Statuses `yaml:"accept"`
+}
+
+// Datasets are what can be read.
+type Datasets struct {
+	// Accounts are the accounts of a consent with their balances.
+	Accounts *Accounts `yaml:"accounts"`
+	// Transactions are those of an account, or of all accounts of a consent.
+	Transactions *Transactions `yaml:"transactions"`
+	// Debt are the debts of a person.
+	Debt *Debts `yaml:"debt"`
+}
+
+// Reading is how one dataset is read.
+type Reading struct {
+	// Request is the call.
+	Request Request `yaml:"request" jsonschema:"required"`
+	// Records are where the records stand in an answer: a path, or a list of lists. A dot is the answer itself.
+	Records Lists `yaml:"records" jsonschema:"required"`
+	// Pagination is how the next page is asked for. Without it there is one page.
+	Pagination Pagination `yaml:"pagination"`
+	// Whole says that a pass shows all records there are, so that one which is missing has vanished.
+	Whole bool `yaml:"whole"`
+	// Partial are signs in the answer that something is missing in it.
+	Partial []Partial `yaml:"partial"`
+	// Subject is the path of the national identity number of the person whom the answer is about. An answer about
+	// somebody else, or about nobody, is refused.
+	Subject Paths `yaml:"subject"`
+	// RecordSubject is the same inside of each record.
+	RecordSubject Paths `yaml:"record_subject"`
+	// Echoes are paths at which the answer must repeat what was asked for, such as account.id: "{account}".
+	Echoes map[string]string `yaml:"echoes"`
+	// Drop are paths inside of a record that are never stored, such as other people's numbers.
+	Drop Paths `yaml:"drop"`
+}
+
+// Request is a call with placeholders: {consent} is the provider's id of the consent, {account} that of the account,
+// {since} and {until} are days as 2026-11-30, and {subject}, in headers and bodies only, the person's national identity
+// number.
+type Request struct {
+	// Method is GET or POST. Default GET.
+	Method string `yaml:"method" jsonschema:"enum=GET,enum=POST"`
+	// Path is below the base URL.
+	Path string `yaml:"path" jsonschema:"required"`
+	// Query are the parameters behind the path.
+	Query map[string]string `yaml:"query"`
+	// Headers are sent with this call.
+	Headers map[string]string `yaml:"headers"`
+	// Body is sent as JSON, with method POST.
+	Body Body `yaml:"body"`
+}
+
+// List is a list of records in an answer.
+type List struct {
+	// Path is where it stands.
+	Path string `yaml:"path" jsonschema:"required"`
+	// Optional says that the list may be missing or null; otherwise that is an error, because an answer that has changed
+	// its shape must not look empty.
+	Optional bool `yaml:"optional"`
+	// Status is what all transactions of the list are.
+	Status string `yaml:"status" jsonschema:"enum=booked,enum=pending"`
+}
+
+// Pagination is how the next page is asked for: at most one of the first five, and windows with or without it.
+type Pagination struct {
+	// NextLink reads the next page's address from the answer.
+	NextLink *NextLink `yaml:"next_link"`
+	// LinkHeader reads it from the header Link (RFC 8288).
+	LinkHeader *LinkHeader `yaml:"link_header"`
+	// Cursor sends a value of the answer back as a parameter.
+	Cursor *CursorPages `yaml:"cursor"`
+	// Page counts pages.
+	Page *PageNumbers `yaml:"page"`
+	// Offset counts records.
+	Offset *Offsets `yaml:"offset"`
+	// Windows cuts the time from {since} to {until} into pieces.
+	Windows *Windows `yaml:"windows"`
+}
+
+// NextLink is a link in the body. The list ends where it is missing, null or empty.
+type NextLink struct {
+	// Path is where it stands.
+	Path Paths `yaml:"path" jsonschema:"required"`
+}
+
+// LinkHeader is a link in the header Link. The list ends where there is none of the relation.
+type LinkHeader struct {
+	// Rel is the relation. Default next.
+	Rel string `yaml:"rel"`
+}
+
+// CursorPages is a cursor in the body. Without has_more the list ends where it is missing, null or empty.
+type CursorPages struct {
+	// Path is where the cursor stands.
+	Path Paths `yaml:"path" jsonschema:"required"`
+	// Parameter is the query parameter that takes it.
+	Parameter string `yaml:"parameter" jsonschema:"required"`
+	// HasMore is the path of true or false.
+	HasMore Paths `yaml:"has_more"`
+}
+
+// PageNumbers counts pages. At most one of the ends may be given; without any the list ends with an empty page, never
+// with a short one, because a server may give less than it was asked for.
+type PageNumbers struct {
+	// Parameter is the query parameter with the number.
+	Parameter string `yaml:"parameter" jsonschema:"required"`
+	// First is the first page's number, 0 or 1. Default 1.
+	First *int `yaml:"first"`
+	// HasMore is the path of true or false.
+	HasMore Paths `yaml:"has_more"`
+	// Pages is the path of how many pages there are.
+	Pages Paths `yaml:"pages"`
+	// Total is the path of how many records there are.
+	Total Paths `yaml:"total"`
+}
+
+// Offsets counts records. The next offset is what was received, not what was asked for. Ends are those of page.
+type Offsets struct {
+	// Parameter is the query parameter with the offset.
+	Parameter string `yaml:"parameter" jsonschema:"required"`
+	// HasMore is the path of true or false.
+	HasMore Paths `yaml:"has_more"`
+	// Total is the path of how many records there are.
+	Total Paths `yaml:"total"`
+}
+
+// Windows cuts the time into pieces, oldest first.
+type Windows struct {
+	// Days is the length of a piece.
+	Days int `yaml:"days" jsonschema:"required,minimum=1"`
+	// ExclusiveEnd says that {until} is the first day not wanted, rather than the last one wanted.
+	ExclusiveEnd bool `yaml:"exclusive_end"`
+}
+
+// Partial is a sign that something is missing in the answer: the number at the path is above a limit, or the text there
+// is one of a list.
+type Partial struct {
+	// Path is where to look.
+	Path string `yaml:"path" jsonschema:"required"`
+	// Above is the largest number that is still fine.
+	Above *int `yaml:"above"`
+	// Is are texts that say it.
+	Is Words `yaml:"is"`
+	// Says is what it means, for people; with above the number is put in front.
+	Says string `yaml:"says" jsonschema:"required"`
+}

@@ -1,0 +1,174 @@
+package rest
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"syncer/finance"
+)
+
+// plan is one dataset of a description, ready to be read.
+type plan struct {
+	*Reading
+	dataset      finance.Dataset
+	version      string // of the description: part of every page's key
+	wholePending bool
+	zone         *time.Location
+
+	path    template
+	query   templates
+	headers templates
+	echoes  templates // by path
+	dated   bool      // the request names {since} or {until}
+	account bool      // the request names {account}
+
+	envelope *shape
+	subject  []int
+	repeated [][]int // the slots of echoes
+	link     []int
+	after    []int
+	more     []int
+	pages    []int
+	total    []int
+	signs    []int // the slots of Partial
+
+	record *shape
+	owner  []int // the slots of RecordSubject
+	into   table
+}
+
+// table makes records of one kind.
+type table interface {
+	// take adds the record that has these values to the page, or says why it can't be read.
+	take(d *decoder, list *List, v values, place int32) error
+}
+
+// compile makes the plans of a description that was checked, by dataset.
+func compile(d *Description, text []byte) (map[finance.Dataset]*plan, error) {
+	zone, err := time.LoadLocation(d.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("time_zone: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	version := fmt.Sprintf("rest-1 %x", sum[:8])
+	plans := map[finance.Dataset]*plan{}
+	add := func(dataset finance.Dataset, r *Reading) *plan {
+		p := &plan{Reading: r, dataset: dataset, version: version, zone: zone, envelope: newShape(), record: newShape()}
+		plans[dataset] = p
+		return p
+	}
+	if a := d.Datasets.Accounts; a != nil {
+		p := add(finance.Accounts, &a.Reading)
+		p.into, err = newAccountTable(a, p)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if t := d.Datasets.Transactions; t != nil {
+		p := add(finance.Transactions, &t.Reading)
+		p.wholePending = t.WholePending
+		if p.into, err = newTransactionTable(t, p); err != nil {
+			return nil, err
+		}
+	}
+	if t := d.Datasets.Debt; t != nil {
+		p := add(finance.Debts, &t.Reading)
+		if p.into, err = newDebtTable(t, p); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range plans {
+		if err := p.compile(); err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
+}
+
+func (p *plan) compile() (err error) {
+	if p.path, err = parseTemplate(p.Request.Path); err != nil {
+		return err
+	}
+	if p.query, err = parseTemplates(p.Request.Query); err != nil {
+		return err
+	}
+	if p.headers, err = parseTemplates(p.Request.Headers); err != nil {
+		return err
+	}
+	if p.echoes, err = parseTemplates(p.Echoes); err != nil {
+		return err
+	}
+	used := p.Request.placeholders()
+	p.dated = slices.Contains(used, forSince) || slices.Contains(used, forUntil)
+	p.account = slices.Contains(used, forAccount)
+
+	e := p.envelope
+	for i := range p.Records {
+		e.find(p.Records[i].Path).list = i + 1
+	}
+	p.subject = e.slots(p.Subject)
+	for _, echo := range p.echoes {
+		p.repeated = append(p.repeated, e.slots(Paths{echo.name}))
+	}
+	for i := range p.Partial {
+		p.signs = append(p.signs, e.slots(Paths{p.Partial[i].Path})...)
+	}
+	p.compilePagination()
+	p.owner = p.record.slots(p.RecordSubject)
+	p.record.slots(p.Drop) // taken out, and read by nobody
+	return nil
+}
+
+func (p *plan) compilePagination() {
+	e, of := p.envelope, &p.Pagination
+	switch {
+	case of.NextLink != nil:
+		p.link = e.slots(of.NextLink.Path)
+	case of.Cursor != nil:
+		p.after, p.more = e.slots(of.Cursor.Path), e.slots(of.Cursor.HasMore)
+	case of.Page != nil:
+		p.more, p.pages, p.total = e.slots(of.Page.HasMore), e.slots(of.Page.Pages), e.slots(of.Page.Total)
+	case of.Offset != nil:
+		p.more, p.total = e.slots(of.Offset.HasMore), e.slots(of.Offset.Total)
+	}
+}
+
+// paged says that the dataset takes more than one call.
+func (p *Pagination) paged() bool { return len(p.kinds()) > 0 || p.Windows != nil }
+
+// kinds are the ways of paging that are described.
+func (p *Pagination) kinds() (kinds []string) {
+	for _, k := range []struct {
+		name  string
+		given bool
+	}{
+		{"next_link", p.NextLink != nil}, {"link_header", p.LinkHeader != nil}, {"cursor", p.Cursor != nil},
+		{"page", p.Page != nil}, {"offset", p.Offset != nil},
+	} {
+		if k.given {
+			kinds = append(kinds, k.name)
+		}
+	}
+	return kinds
+}
+
+// placeholders are those that a request uses, wherever.
+func (r *Request) placeholders() (names []string) {
+	add := func(_, text string) string {
+		if t, err := parseTemplate(text); err == nil {
+			names = append(names, t.names()...)
+		}
+		return text
+	}
+	add("", r.Path)
+	for _, text := range r.Query {
+		add("", text)
+	}
+	for _, text := range r.Headers {
+		add("", text)
+	}
+	eachText(r.Body.value, "", add)
+	return names
+}

@@ -1,0 +1,179 @@
+// Package rest reads an API that is described rather than programmed: a connection of this provider names a YAML file,
+// and the file says where the token comes from, what is asked for, how pages follow each other, where the records stand
+// and how their columns are filled. Description has every key with its meaning; examples has two whole ones.
+//
+// It was made after the likes of it: the paginators of dlt's rest_api, the manifests of Airbyte's low-code CDK and the
+// provider list of Nango. What it does otherwise: no expressions and no templates beyond {names}, so that a description
+// can be checked before it runs, and every mistake in it is told at once with its place; a list never ends with a short
+// page, since servers cap pages; a list that moved while it was read is read again; a shape that has changed is an error
+// and never an empty answer; and amounts are the digits of the answer.
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// Settings are the connection's own settings.
+type Settings struct {
+	// Description is the YAML file that describes the API, relative to the configuration's folder.
+	Description string `yaml:"description" doc:"YAML file that describes the API, relative to this file" jsonschema:"required"`
+}
+
+// Provider is the entry for the program's list of providers. Which datasets there are, the description decides: a job
+// that asks for one that isn't described gets items of class rejected that say so.
+func Provider() fetch.Provider {
+	return fetch.Provider{
+		Name:     "rest",
+		Title:    "REST API by description",
+		Datasets: []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts},
+		// {subject} may stand in headers and bodies
+		SubjectInCalls: true,
+		Settings:       func() any { return &Settings{} },
+		Open:           open,
+	}
+}
+
+func open(c fetch.Connection) (fetch.Driver, error) {
+	settings, ok := c.Settings.(*Settings)
+	if !ok || settings.Description == "" {
+		return fetch.Driver{}, fmt.Errorf("connection %s: settings: description is missing: name the YAML file that describes the API", c.Name)
+	}
+	path := settings.Description
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(c.Dir, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: settings.description: %w", c.Name, err)
+	}
+	d, err := Parse(text, path)
+	if err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: %w", c.Name, err)
+	}
+	driver, err := d.driver(c, text, filepath.Base(path))
+	if err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: %w", c.Name, err)
+	}
+	return driver, nil
+}
+
+func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetch.Driver, error) {
+	if err := d.lacks(c.Credentials); err != nil {
+		return fetch.Driver{}, err
+	}
+	a := &api{Description: d, file: file, connection: c.Name, headers: http.Header{}}
+	var err error
+	if a.base, err = overridden(d.BaseURL, c.BaseURL); err != nil {
+		return fetch.Driver{}, fmt.Errorf("base_url: %w", err)
+	}
+	if a.plans, err = compile(d, text); err != nil {
+		return fetch.Driver{}, err
+	}
+	for name, h := range d.Headers {
+		a.headers.Set(name, h.Value)
+		if h.Credential != "" {
+			a.headers.Set(name, c.Credentials[h.Credential].Reveal())
+		}
+	}
+	a.faults = newFaults(d, a.plans)
+	driver := fetch.Driver{
+		Base: a.base, Rate: d.Rate.PerSecond + d.Rate.PerMinute/60, Classify: a.faults.classify,
+		Connect: func(client *fetch.Client) fetch.Connector { return &connector{client: client, about: a} },
+	}
+	if d.Token.Dialect == "none" {
+		return driver, nil
+	}
+	ask, err := d.token(c)
+	driver.Token = func(fetch.TokenKey) (fetch.TokenRequest, error) { return ask, nil }
+	return driver, err
+}
+
+// dialects are how a client proves itself.
+var dialects = map[string]fetch.TokenStyle{
+	"basic_escaped": fetch.BasicEscaped, "basic_raw": fetch.BasicRaw, "in_params": fetch.InParams, "in_headers": fetch.InHeaders,
+}
+
+// token is how a token is asked for.
+func (d *Description) token(c fetch.Connection) (fetch.TokenRequest, error) {
+	u, err := overridden(d.Token.URL, c.AuthURL)
+	if err != nil {
+		return fetch.TokenRequest{}, fmt.Errorf("auth_url: %w", err)
+	}
+	ask := fetch.TokenRequest{
+		URL: u.String(), Style: dialects[d.Token.Dialect], Scopes: d.Token.Scopes,
+		Params: map[string][]string{}, Header: map[string]fetch.Secret{},
+	}
+	if ask.Style != fetch.InHeaders {
+		ask.ID, ask.Secret = c.Credentials[clientID].Reveal(), c.Credentials[clientSecret]
+	}
+	for name, value := range d.Token.Params {
+		ask.Params[name] = []string{value}
+	}
+	if d.Token.Audience != "" {
+		ask.Params["audience"] = []string{d.Token.Audience}
+	}
+	for name, credential := range d.Token.Headers {
+		ask.Header[name] = c.Credentials[credential]
+	}
+	return ask, nil
+}
+
+// Credentials that the token dialects know by name.
+const (
+	clientID     = "client_id"
+	clientSecret = "client_secret"
+)
+
+// lacks names every credential that the description needs and the connection hasn't.
+func (d *Description) lacks(have map[string]fetch.Secret) error {
+	need := map[string]string{}
+	if d.Token.Dialect != "none" && d.Token.Dialect != "in_headers" {
+		need[clientID], need[clientSecret] = "token", "token"
+	}
+	for name, credential := range d.Token.Headers {
+		need[credential] = "token.headers." + name
+	}
+	for name, h := range d.Headers {
+		if h.Credential != "" {
+			need[h.Credential] = "headers." + name
+		}
+	}
+	var missing []string
+	for name, where := range need {
+		if have[name].IsZero() {
+			missing = append(missing, fmt.Sprintf("credentials: %s is needed for %s of the description", name, where))
+		}
+	}
+	slices.Sort(missing)
+	if len(missing) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(missing, "; "))
+}
+
+// overridden is the description's address, or that of the connection. One without a path, such as that of a simulator,
+// keeps the description's path.
+func overridden(described, connection string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(described, "/"))
+	if err != nil || connection == "" {
+		return u, err
+	}
+	over, err := url.Parse(strings.TrimSuffix(connection, "/"))
+	if err != nil || over.Host == "" {
+		return nil, errors.New("not a URL")
+	}
+	if over.Path == "" {
+		over.Path, over.RawPath = u.Path, u.RawPath
+	}
+	return over, nil
+}

@@ -1,0 +1,189 @@
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// Values are kept as the JSON text that stood in the answer and read by fetch.Scanner, so that an amount is made of the
+// digits the provider wrote.
+
+var (
+	errNoText   = errors.New("not a text")
+	errNoCount  = errors.New("not a count")
+	errNoDay    = errors.New("not a day of the described format")
+	errNoTime   = errors.New("not an instant of the described format")
+	errNoFlag   = errors.New("not true or false")
+	errNoMinor  = errors.New("not a whole number of minor units")
+	errNoAmount = errors.New("not an exact amount of at most 19 digits")
+)
+
+// textOf is a string without its quotes, or the digits of a number, or true or false; nothing for nothing.
+func textOf(raw string) (string, error) {
+	switch {
+	case raw == "":
+		return "", nil
+	case raw[0] == '{' || raw[0] == '[':
+		return "", errNoText
+	case raw[0] != '"':
+		return raw, nil
+	case !strings.Contains(raw, `\`):
+		return raw[1 : len(raw)-1], nil
+	}
+	s := fetch.Scan([]byte(raw))
+	text := s.Text()
+	return text, s.End()
+}
+
+// quote is a text as JSON.
+func quote(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		return `""` // can't be: every string has a JSON form
+	}
+	return string(b)
+}
+
+func amountOf(raw string) (finance.Amount, error) {
+	s := fetch.Scan([]byte(raw))
+	a := s.Amount()
+	if s.End() != nil || !a.Valid {
+		return finance.Amount{}, errNoAmount
+	}
+	return a, nil
+}
+
+func minorOf(raw string, decimals int) (finance.Amount, error) {
+	n, err := wholeOf(raw)
+	if err != nil {
+		return finance.Amount{}, errNoMinor
+	}
+	a, err := finance.MinorUnits(n, decimals)
+	if err != nil {
+		return finance.Amount{}, errNoMinor
+	}
+	return a, nil
+}
+
+// wholeOf reads a whole number, or the text of one.
+func wholeOf(raw string) (int64, error) {
+	text, err := textOf(raw)
+	if err != nil {
+		return 0, errNoCount
+	}
+	s := fetch.Scan([]byte(text))
+	n, ok := s.Int()
+	if s.End() != nil || !ok {
+		return 0, errNoCount
+	}
+	return n, nil
+}
+
+func boolOf(raw string) (bool, error) {
+	switch text, err := textOf(raw); {
+	case err == nil && text == "true":
+		return true, nil
+	case err == nil && text == "false":
+		return false, nil
+	}
+	return false, errNoFlag
+}
+
+// clock reads days and instants of one format.
+type clock struct {
+	format string // as in the description
+	layout string // of a pattern, as Go writes it
+	zone   *time.Location
+}
+
+// Formats that are words.
+const (
+	rfc3339 = "rfc3339"
+	unix    = "unix"
+	unixMS  = "unix_ms"
+)
+
+// newClock checks a format. A pattern may hold the six tokens and what separates them.
+func newClock(format string, zone *time.Location) (clock, error) {
+	c := clock{format: format, zone: zone}
+	if format == "" || slices.Contains([]string{rfc3339, unix, unixMS}, format) {
+		return c, nil
+	}
+	c.layout = strings.NewReplacer("YYYY", "2006", "MM", "01", "DD", "02", "hh", "15", "mm", "04", "ss", "05").Replace(format)
+	left := strings.NewReplacer("YYYY", "", "MM", "", "DD", "", "hh", "", "mm", "", "ss", "").Replace(format)
+	if strings.Trim(left, "-./: T") != "" || !strings.Contains(format, "YYYY") || !strings.Contains(format, "MM") || !strings.Contains(format, "DD") {
+		return c, errors.New("a format is rfc3339, unix, unix_ms, or a pattern with YYYY, MM, DD and, for instants, hh, mm, ss")
+	}
+	return c, nil
+}
+
+// day reads a day. Without a format the first ten characters count, whatever time follows: a day is not an instant.
+func (c clock) day(raw string) (finance.Date, error) {
+	text, err := textOf(raw)
+	if err != nil {
+		return 0, errNoDay
+	}
+	if c.format == "" {
+		d, err := finance.ParseDate(text)
+		if err != nil {
+			return 0, errNoDay
+		}
+		return d, nil
+	}
+	if text == "" {
+		return 0, nil
+	}
+	at, err := c.instant(raw)
+	if err != nil {
+		return 0, errNoDay
+	}
+	return finance.DateOf(at.In(c.zone)), nil
+}
+
+func (c clock) instant(raw string) (time.Time, error) {
+	text, err := textOf(raw)
+	if err != nil {
+		return time.Time{}, errNoTime
+	}
+	if text == "" {
+		return time.Time{}, nil
+	}
+	var at time.Time
+	switch c.format {
+	case "", rfc3339:
+		at, err = time.Parse(time.RFC3339, text)
+	case unix, unixMS:
+		at, err = sinceEpoch(text, c.format)
+	default:
+		at, err = time.ParseInLocation(c.layout, text, c.zone)
+	}
+	if err != nil || at.Year() < 1 || at.Year() > 9999 {
+		return time.Time{}, errNoTime
+	}
+	return at.UTC(), nil
+}
+
+func sinceEpoch(text, format string) (time.Time, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n > 1<<53 || n < -1<<53 {
+		return time.Time{}, errNoTime
+	}
+	if format == unixMS {
+		return time.UnixMilli(n), nil
+	}
+	return time.Unix(n, 0), nil
+}
+
+// jsonNumber says whether a text is a number as JSON writes it.
+func jsonNumber(text string) bool {
+	s := fetch.Scan([]byte(text))
+	s.Word()
+	return s.End() == nil && !strings.HasPrefix(text, `"`)
+}

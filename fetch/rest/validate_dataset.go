@@ -1,0 +1,343 @@
+package rest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"syncer/finance"
+)
+
+func (b *binder) datasets(d *Datasets, zoneName string) {
+	zone, err := zoneOf(zoneName)
+	if err != nil {
+		zone = time.UTC // told already
+	}
+	if a := d.Accounts; a != nil {
+		const path = "datasets.accounts"
+		b.reading(path, &a.Reading, false)
+		b.uses(path, usesOf(a.Fields.columns()), a.Fields.ID, zone)
+		b.balances(path+".balances", a.Balances, zone)
+		b.noAccount(path, &a.Reading)
+	}
+	if t := d.Transactions; t != nil {
+		const path = "datasets.transactions"
+		b.reading(path, &t.Reading, true)
+		b.uses(path, usesOf(t.Fields.columns()), t.Fields.ID, zone)
+		b.transactions(path, t, d.Accounts != nil)
+	}
+	if t := d.Debt; t != nil {
+		const path = "datasets.debt"
+		b.reading(path, &t.Reading, false)
+		b.uses(path, usesOf(t.Fields.columns()), t.Fields.ID, zone)
+		b.noAccount(path, &t.Reading)
+		if t.Fields.ID != nil && slices.Contains(t.Fields.ID.Hash, "balance") {
+			b.fail(path+".fields.id.hash", "balance changes with every payment, and the debt would be another one: leave it out")
+		}
+	}
+}
+
+func usesOf[T any](columns []column[T]) (uses []use) {
+	for _, c := range columns {
+		uses = append(uses, c.use)
+	}
+	return uses
+}
+
+func (b *binder) noAccount(path string, r *Reading) {
+	if slices.Contains(r.Request.placeholders(), forAccount) {
+		b.fail(path+".request", "{account} is for transactions: only they are read account by account")
+	}
+}
+
+func (b *binder) transactions(path string, t *Transactions, accounts bool) {
+	perAccount := slices.Contains(t.Request.placeholders(), forAccount)
+	switch {
+	case perAccount && !accounts:
+		b.fail(path+".request", "{account} needs the accounts, and datasets.accounts is not described")
+	case perAccount && t.Fields.Account != nil:
+		b.fail(path+".fields.account", "the request names the {account}, so this is known")
+	case !perAccount && t.Fields.Account == nil:
+		b.fail(path+".fields.account", "missing: the request names no {account}, so the record must")
+	case !perAccount && (t.Whole || t.WholePending):
+		b.fail(path, "whole sets are kept account by account, and the request names no {account}")
+	}
+	if t.Whole && t.WholePending {
+		b.fail(path+".whole_pending", "whole says it already")
+	}
+	if id := t.Fields.ID; id != nil && len(id.Hash) > 0 && !slices.ContainsFunc([]string{"booked_on", "value_on", "purchased_on"}, func(day string) bool {
+		return slices.Contains(id.Hash, day)
+	}) {
+		b.fail(path+".fields.id.hash", "without a day (booked_on, value_on or purchased_on) the purchases of different days would be numbered together")
+	}
+	if f := t.Fields.Status; f != nil {
+		words := append(slices.Sorted(maps.Values(f.Map)), f.Const, f.Default)
+		for _, word := range words {
+			if word != "" && word != finance.Booked && word != finance.Pending {
+				b.fail(path+".fields.status", "%q is not a status: booked or pending", word)
+			}
+		}
+	}
+}
+
+// reading checks what all datasets share.
+func (b *binder) reading(path string, r *Reading, statuses bool) {
+	b.request(path+".request", &r.Request)
+	used := r.Request.placeholders()
+	if !slices.Contains(used, forConsent) && !slices.Contains(used, forAccount) && !slices.Contains(used, forSubject) {
+		b.fail(path+".request", "the request names nobody, so everybody would get the same: use {consent}, {account} or {subject}")
+	}
+	dated := slices.Contains(used, forSince) || slices.Contains(used, forUntil)
+	if r.Whole && (dated || r.Pagination.Windows != nil) {
+		b.fail(path+".whole", "the request names days, so a pass shows a part; older records would look as if they had vanished")
+	}
+	b.lists(path, r, statuses)
+	b.pagination(path+".pagination", r, used)
+	b.paths(path+".subject", r.Subject)
+	b.paths(path+".record_subject", r.RecordSubject)
+	b.paths(path+".drop", r.Drop)
+	for _, at := range slices.Sorted(maps.Keys(r.Echoes)) {
+		b.paths(path+".echoes."+at, Paths{at})
+		for _, name := range b.template(path+".echoes."+at, r.Echoes[at]) {
+			if name == forSubject {
+				b.fail(path+".echoes."+at, "whom an answer is about is checked by subject")
+			}
+		}
+	}
+	for i := range r.Partial {
+		at, sign := join(path+".partial", itoa(i)), &r.Partial[i]
+		b.paths(at+".path", Paths{sign.Path})
+		if (sign.Above != nil) == (len(sign.Is) > 0) {
+			b.fail(at, "give above or is, one of the two")
+		}
+	}
+}
+
+func (b *binder) request(path string, r *Request) {
+	b.relative(path+".path", r.Path)
+	inURL := func(at, text string) {
+		if slices.Contains(b.template(at, text), forSubject) {
+			b.fail(at, "a national identity number must not stand in an address, which is logged everywhere: send {subject} in a header or in the body")
+		}
+	}
+	inURL(path+".path", r.Path)
+	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
+		inURL(path+".query."+name, r.Query[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		b.header(path+".headers."+name, name)
+		b.template(path+".headers."+name, r.Headers[name])
+		if strings.EqualFold(name, "Authorization") {
+			b.fail(path+".headers."+name, "this header carries the token; for a constant one use headers at the top")
+		}
+	}
+	eachText(r.Body.value, path+".body", func(at, text string) string {
+		b.template(at, text)
+		return text
+	})
+	if r.Body.value != nil && r.Method != "POST" {
+		b.fail(path+".body", "a body goes with method POST")
+	}
+}
+
+// template checks a text with placeholders and gives their names.
+func (b *binder) template(path, text string) []string {
+	t, err := parseTemplate(text)
+	if err != nil {
+		b.fail(path, "%s", err)
+	}
+	return t.names()
+}
+
+func (b *binder) lists(path string, r *Reading, statuses bool) {
+	var outer Paths
+	outer = append(append(outer, r.Subject...), slices.Sorted(maps.Keys(r.Echoes))...)
+	for i := range r.Partial {
+		outer = append(outer, r.Partial[i].Path)
+	}
+	outer = append(outer, r.Pagination.reads()...)
+	for i := range r.Records {
+		l, at := &r.Records[i], path+".records"
+		if len(r.Records) > 1 {
+			at = join(at, itoa(i))
+		}
+		if l.Path != "." {
+			b.paths(at, Paths{l.Path})
+		}
+		if l.Status != "" && !statuses {
+			b.fail(at, "only transactions have a status")
+		}
+		for _, other := range outer {
+			if l.Path == "." || other == l.Path || strings.HasPrefix(other, l.Path+".") {
+				b.fail(at, "%s can't be read: it lies inside of the list of records", other)
+			}
+		}
+		for j := range r.Records {
+			if j != i && (l.Path == "." || r.Records[j].Path == l.Path && j < i || strings.HasPrefix(r.Records[j].Path, l.Path+".")) {
+				b.fail(at, "one list of records lies inside of another")
+			}
+		}
+	}
+}
+
+// reads are the paths that pagination looks at.
+func (p *Pagination) reads() (paths Paths) {
+	if p.NextLink != nil {
+		paths = append(paths, p.NextLink.Path...)
+	}
+	if c := p.Cursor; c != nil {
+		paths = append(append(paths, c.Path...), c.HasMore...)
+	}
+	if n := p.Page; n != nil {
+		paths = append(append(append(paths, n.HasMore...), n.Pages...), n.Total...)
+	}
+	if o := p.Offset; o != nil {
+		paths = append(append(paths, o.HasMore...), o.Total...)
+	}
+	return paths
+}
+
+func (b *binder) pagination(path string, r *Reading, used []string) {
+	p := &r.Pagination
+	if kinds := p.kinds(); len(kinds) > 1 {
+		b.fail(path, "one list has one way of paging, and here are %s", strings.Join(kinds, " and "))
+	}
+	parameter, ends := "", 0
+	count := func(ps ...Paths) {
+		for _, p := range ps {
+			ends += min(len(p), 1)
+		}
+	}
+	switch {
+	case p.Cursor != nil:
+		parameter = p.Cursor.Parameter
+	case p.Page != nil:
+		parameter = p.Page.Parameter
+		count(p.Page.HasMore, p.Page.Pages, p.Page.Total)
+		if f := p.Page.First; f != nil && *f != 0 && *f != 1 {
+			b.fail(path+".page.first", "the first page is 0 or 1")
+		}
+	case p.Offset != nil:
+		parameter = p.Offset.Parameter
+		count(p.Offset.HasMore, p.Offset.Total)
+	}
+	if ends > 1 {
+		b.fail(path, "has_more, pages and total are ways to tell the end: give one of them")
+	}
+	if _, twice := r.Request.Query[parameter]; twice {
+		b.fail(path, "parameter %q is set by the request's query already", parameter)
+	}
+	b.paths(path, p.reads())
+	if w := p.Windows; w != nil {
+		if w.Days < 1 || w.Days > 3660 {
+			b.fail(path+".windows.days", "want 1 to 3660 days")
+		}
+		if !slices.Contains(used, forSince) || !slices.Contains(used, forUntil) {
+			b.fail(path+".windows", "the request must name {since} and {until}, the ends of a window")
+		}
+	}
+}
+
+// uses checks how columns are filled, and the key.
+func (b *binder) uses(path string, uses []use, id *ID, zone *time.Location) {
+	path += ".fields"
+	filled := map[string]bool{}
+	var all []string
+	for _, u := range uses {
+		all = append(all, u.name)
+		if u.field != nil {
+			filled[u.name] = true
+			b.use(join(path, u.name), u, zone)
+		}
+	}
+	if id == nil {
+		return // told already
+	}
+	b.paths(path+".id", id.Path)
+	if len(id.Path) == 0 && len(id.Hash) == 0 {
+		b.fail(path+".id", "give the path of the key, or hash with the columns that make one")
+	}
+	for _, name := range id.Hash {
+		switch {
+		case !slices.Contains(all, name):
+			b.fail(path+".id.hash", "no column %q%s (there are: %s)", name, didYouMean(name, all), strings.Join(all, ", "))
+		case !filled[name]:
+			b.fail(path+".id.hash", "column %s is not filled", name)
+		}
+	}
+}
+
+// use checks how one column is filled, and tries its constants.
+func (b *binder) use(path string, u use, zone *time.Location) {
+	f := u.field
+	b.paths(path, f.Path)
+	bare := len(f.Path) == 0
+	switch {
+	case f.Const != "" && (!bare || f.Default != "" || len(f.Map) > 0 || f.NegateWhen != nil || f.Required):
+		b.fail(path, "const stands alone")
+	case bare && f.Const == "":
+		b.fail(path, "give a path, or const")
+	}
+	if u.kind != asAmount && (f.MinorUnits != nil || f.NegateWhen != nil) {
+		b.fail(path, "minor_units and negate_when are for amounts")
+	}
+	if f.MinorUnits != nil && (*f.MinorUnits < 0 || *f.MinorUnits > 9) {
+		b.fail(path+".minor_units", "want 0 to 9 decimals")
+	}
+	if f.NegateWhen != nil {
+		b.paths(path+".negate_when.path", f.NegateWhen.Path)
+	}
+	if len(f.Map) > 0 && u.kind != asText && u.kind != asCount {
+		b.fail(path+".map", "a map is for texts and counts")
+	}
+	if f.Format != "" && u.kind != asDay && u.kind != asInstant {
+		b.fail(path+".format", "a format is for days and instants")
+		return
+	}
+	source, err := newSource(u, newShape(), zone)
+	if err != nil {
+		b.fail(path+".format", "%s", err)
+		return
+	}
+	for _, raw := range []string{source.constant, source.fallback} {
+		if raw == "" {
+			continue
+		}
+		if _, _, err := source.with(raw).read(values{""}); err != nil {
+			b.fail(path, "what stands here as const or default is %s", err)
+		}
+	}
+}
+
+// with is the source of a single value, to try it.
+func (s source) with(raw string) *source {
+	s.slots, s.sign, s.constant = nil, nil, raw
+	return &s
+}
+
+func (b *binder) balances(path string, t *Balances, zone *time.Location) {
+	if t == nil {
+		return
+	}
+	single := t.Booked != nil || t.Available != nil || t.CreditLimit != nil
+	switch {
+	case len(t.List) > 0 && single:
+		b.fail(path, "balances stand in a list or one by one: give list, or booked, available and credit_limit")
+	case len(t.List) > 0 && (t.Kind == nil || t.Amount == nil):
+		b.fail(path, "a list of balances needs kind and amount")
+	case len(t.List) == 0 && (t.Kind != nil || t.Amount != nil):
+		b.fail(path, "kind and amount are those of a list: give list")
+	case len(t.List) == 0 && !single:
+		b.fail(path, "give list, or booked, available or credit_limit")
+	}
+	b.paths(path+".list", t.List)
+	for _, u := range []use{
+		{"kind", t.Kind, asText}, {"amount", t.Amount, asAmount}, {"currency", t.Currency, asText},
+		{"booked", t.Booked, asAmount}, {"available", t.Available, asAmount}, {"credit_limit", t.CreditLimit, asAmount},
+	} {
+		if u.field != nil {
+			b.use(join(path, u.name), u, zone)
+		}
+	}
+}

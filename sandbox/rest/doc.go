@@ -1,0 +1,152 @@
+// Package rest simulates two invented APIs that no connector was written for, so that they can be read by description
+// only: Fjordbank, a bank in the manner of NextGenPSD2, and Nordvik Inkasso, a debt collector with an API of its own
+// making. Both are written from their contracts in docs/providers/rest.md.
+package rest
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"syncer/sandbox"
+)
+
+// ConsentInfo is what the holder of a consent knows about it.
+type ConsentInfo struct {
+	ID         string // UUID
+	NationalID string // synthetic
+	ValidUntil time.Time
+}
+
+// consents are the seeded consents of a simulator and which of them were withdrawn.
+type consents struct {
+	seed  uint64
+	count int
+	until time.Time
+	ids   sandbox.UUIDs
+
+	mu        sync.Mutex
+	withdrawn map[int]bool
+}
+
+func newConsents(seed uint64, count int, until time.Time) *consents {
+	return &consents{seed: seed, count: count, until: until, ids: sandbox.UUIDs{Seed: sandbox.Mix(seed, 'r')}, withdrawn: map[int]bool{}}
+}
+
+func (c *consents) at(i int) ConsentInfo {
+	return ConsentInfo{ID: c.ids.At(i), NationalID: sandbox.NationalID(c.seed, i), ValidUntil: c.until}
+}
+
+func (c *consents) all() []ConsentInfo {
+	out := make([]ConsentInfo, c.count)
+	for i := range out {
+		out[i] = c.at(i)
+	}
+	return out
+}
+
+// find gives the number of a consent and whether it was withdrawn.
+func (c *consents) find(id string) (index int, withdrawn, ok bool) {
+	index, ok = c.ids.Index(id)
+	if !ok || index >= c.count {
+		return 0, false, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return index, c.withdrawn[index], true
+}
+
+func (c *consents) withdraw(id string) bool {
+	index, already, ok := c.find(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ok {
+		c.withdrawn[index] = true
+	}
+	return ok && !already
+}
+
+// list streams the consents as CSV.
+func (c *consents) list(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/csv")
+	out := csv.NewWriter(w)
+	defer out.Flush()
+	_ = out.Write([]string{"id", "national_id", "valid_until"}) // Flush tells nobody either: the reader may be gone
+	for i := range c.count {
+		one := c.at(i)
+		if out.Write([]string{one.ID, one.NationalID, one.ValidUntil.Format(time.RFC3339)}) != nil {
+			return
+		}
+	}
+}
+
+// control serves GET consents and POST revoke?consent=ID.
+func (c *consents) control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /consents", c.list)
+	mux.HandleFunc("POST /revoke", func(w http.ResponseWriter, r *http.Request) {
+		if !c.withdraw(r.URL.Query().Get("consent")) {
+			http.Error(w, "revoke: no such active consent", http.StatusNotFound)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return mux
+}
+
+// inParams finds id and secret in the form. The body stays readable.
+func inParams(r *http.Request) (id, secret string, ok bool) {
+	if r.Body == nil {
+		return "", "", false
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	form, formErr := url.ParseQuery(string(body))
+	if err != nil || formErr != nil || r.Header.Get("Authorization") != "" {
+		return "", "", false
+	}
+	return form.Get("client_id"), form.Get("client_secret"), form.Has("client_id") && form.Has("client_secret")
+}
+
+// accept grants client credentials of one scope and, if the provider has one, one audience.
+func accept(scope, audience string) func(sandbox.Client, url.Values) (sandbox.Grant, *sandbox.Refusal) {
+	return func(_ sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
+		switch {
+		case form.Get("grant_type") != "client_credentials":
+			return sandbox.Grant{}, &sandbox.Refusal{Status: http.StatusBadRequest, Code: "unsupported_grant_type"}
+		case !slices.Contains(strings.Fields(form.Get("scope")), scope):
+			return sandbox.Grant{}, &sandbox.Refusal{Status: http.StatusBadRequest, Code: "invalid_scope"}
+		case form.Get("audience") != audience:
+			return sandbox.Grant{}, &sandbox.Refusal{Status: http.StatusBadRequest, Code: "invalid_target"}
+		}
+		return sandbox.Grant{Scope: scope}, nil
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller may be gone
+}
+
+// dayOf counts days since 1970.
+func dayOf(t time.Time) int { return int(t.UTC().Unix() / 86400) }
+
+func isoDay(day int) string { return time.Unix(int64(day)*86400, 0).UTC().Format(time.DateOnly) }
+
+func parseDay(text string) (int, bool) {
+	t, err := time.Parse(time.DateOnly, text)
+	return dayOf(t), err == nil
+}
