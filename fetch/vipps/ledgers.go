@@ -75,8 +75,23 @@ func (c *connector) ledgers(s fetch.Stream, from string) (fetch.Step, error) {
 	}
 	return fetch.Step{
 		Request: r, Version: ledgersVersion + " " + from, Together: true,
-		Decode: func(a *fetch.Answer) (fetch.Page, error) { return decodeLedgers(a.Body, handle, at) },
+		Decode: func(a *fetch.Answer) (fetch.Page, error) {
+			page, err := decodeLedgers(a.Body, handle, at)
+			if errors.Is(err, errNoLedger) {
+				return page, failed(a, finance.Withheld, "GET /"+ledgersPath, err.Error())
+			}
+			return page, err
+		},
 	}, nil
+}
+
+var errNoLedger = errors.New("no ledger is listed for the recipient: the merchant has not granted access, or has no such sales unit")
+
+// failed is the error of an answer that the connector itself judges.
+func failed(a *fetch.Answer, class finance.Class, op, reason string) *fetch.Error {
+	return &fetch.Error{
+		Class: class, Op: op, Reason: reason, Connection: a.Call.Connection, Call: a.Call.ID, Correlation: a.Call.Correlation,
+	}
 }
 
 type ledgerDecoder struct {
@@ -114,8 +129,7 @@ func decodeLedgers(body []byte, handle string, at listing) (fetch.Page, error) {
 	case next != "" && next == at.At:
 		return fetch.Page{}, errors.New("the list of ledgers leads to the page that was asked for")
 	case next == "" && d.items == 0 && len(at.Earlier) == 0 && !at.Broken:
-		return fetch.Page{}, &fetch.Error{Class: finance.Withheld, Op: "GET /" + ledgersPath,
-			Reason: "no ledger is listed for the recipient: the merchant has not granted access, or has no such sales unit"}
+		return fetch.Page{}, errNoLedger
 	}
 	at.Broken = at.Broken || len(d.page.Rejects) > 0
 	if next == "" {

@@ -1,6 +1,7 @@
 package vipps
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func (r *rowReader) balance(name string) *int64 {
 // for; without that it is dropped even if it comes, under the names that are known and those that look like one.
 func (r *rowReader) other(e *entry, o *fetch.Object) {
 	switch key := strings.ToLower(o.Key()); {
-	case !r.gdpr && personal(key):
+	case !r.gdpr && (personal.MatchString(key) || r.nested()):
 	case key == "name":
 		e.CounterpartyName = r.s.Text()
 	case key == "message":
@@ -109,13 +110,16 @@ func (r *rowReader) other(e *entry, o *fetch.Object) {
 	}
 }
 
-func personal(key string) bool {
-	for _, part := range []string{"name", "phone", "message", "email", "address"} {
-		if strings.Contains(key, part) {
-			return true
-		}
+// personal is what names of members that tell who has paid look like.
+var personal = regexp.MustCompile(`(?i)name|phone|message|e-?mail|address|payer`)
+
+// nested says whether the value ahead holds members with such names in its depths.
+func (r *rowReader) nested() bool {
+	if c := r.s.Peek(); c != '{' && c != '[' {
+		return false
 	}
-	return false
+	ahead := *r.s // a look ahead: the scanner itself stays where it is
+	return personal.MatchString(ahead.Raw())
 }
 
 // check fails for a row that can't be booked. Where the ledger date is missing it is the day that was asked for, in

@@ -153,10 +153,8 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 // notYet reads a 404 that did not say the ledger is not ours. In 2023 that was how an open date answered.
 func (p *pass) notYet(a *fetch.Answer, on finance.Date) (fetch.Page, error) {
 	if on < p.stream.Today.AddDays(-openDays) {
-		return fetch.Page{}, &fetch.Error{
-			Class: finance.Rejected, Op: "GET " + datesTemplate(p.cursor.Topic), Call: a.Call.ID, Correlation: a.Call.Correlation,
-			Reason: fmt.Sprintf("there is no report of %s, which must be closed by now: %s", on, readProblem(a.Body).words()),
-		}
+		return fetch.Page{}, failed(a, finance.Rejected, "GET "+datesTemplate(p.cursor.Topic),
+			fmt.Sprintf("there is no report of %s, which must be closed by now: %s", on, readProblem(a.Body).words()))
 	}
 	return p.caughtUp(&report{}), nil
 }
