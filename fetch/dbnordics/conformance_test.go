@@ -45,7 +45,9 @@ func start(t *testing.T, o vendor.Options) *world {
 
 func hmacOf(s string) []byte { h := sha256.Sum256([]byte("test key" + s)); return h[:] }
 
-func subject(number string) finance.Subject { return finance.NewSubject(hmacOf(number), number, hmacOf) }
+func subject(number string) finance.Subject {
+	return finance.NewSubject(hmacOf(number), number, hmacOf)
+}
 
 // find is the first company that is wanted.
 func (w *world) find(t *testing.T, wanted func(vendor.CompanyInfo) bool) vendor.CompanyInfo {

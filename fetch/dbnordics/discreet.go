@@ -23,7 +23,7 @@ func withhold(text string) string {
 		first := digitsEnd(text, i)
 		end := first
 		if first < len(text) && strings.IndexByte("-+ ", text[first]) >= 0 {
-			if second := digitsEnd(text, first+1); identifies(text[i:first] + text[first+1:second]) {
+			if second := digitsEnd(text, first+1); second > first+1 && identifies(text[i:first]+text[first+1:second]) {
 				end = second
 			}
 		}
@@ -75,7 +75,7 @@ func discreet(extra []byte) []byte {
 		return nil // can't be: it was written from checked parts. Nothing is better than what can't be checked.
 	}
 	for name, value := range members {
-		if text := name + string(value); withhold(text) != text {
+		if text := name + "\n" + string(value); withhold(text) != text {
 			delete(members, name)
 		}
 	}

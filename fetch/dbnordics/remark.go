@@ -203,6 +203,12 @@ func (d *decoder) incident(s *fetch.Scanner) (listed int64) {
 	newest, oldest := states[0], states[len(states)-1]
 	debt := newest.debt(kindRemark)
 	debt.Balance, debt.OriginalBalance = newest.amount, oldest.amount
+	switch {
+	case debt.Currency == "": // a percentage of a salary has none
+		debt.Currency = oldest.currency
+	case oldest.currency != debt.Currency: // two currencies have one column
+		debt.OriginalBalance = finance.Amount{}
+	}
 	debt.Extra, debt.Place = discreet(d.extra.JSON()), d.place
 	parts := []string{oldest.date.text, plain(oldest.creditor), oldest.kind, oldest.amount.String()}
 	if oldest.reference != "" {
