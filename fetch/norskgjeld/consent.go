@@ -17,7 +17,11 @@ func (c *connector) Status(ctx context.Context, scope finance.Scope) (fetch.Cons
 	if scope.Consent == nil || scope.Consent.ExternalID == "" {
 		return fetch.ConsentState{}, &fetch.Error{Class: finance.Rejected, Op: "GET /v1/debt/{consent}/status", Reason: "no consent with an id of the registry's was given"}
 	}
-	a, err := c.client.Do(ctx, c.statusRequest(scope.Consent.ExternalID, finance.ForStatus, scope))
+	return c.status(ctx, scope.Consent.ExternalID, scope)
+}
+
+func (c *connector) status(ctx context.Context, id string, scope finance.Scope) (fetch.ConsentState, error) {
+	a, err := c.client.Do(ctx, c.statusRequest(id, finance.ForStatus, scope))
 	if e, ok := errors.AsType[*fetch.Error](err); ok && e.Class == finance.ConsentOver {
 		return fetch.ConsentState{Status: e.Consent}, nil
 	}

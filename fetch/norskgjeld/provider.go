@@ -24,6 +24,12 @@ type Settings struct {
 	DebtScope string `yaml:"debt_scope" doc:"scopes of the debt token, space separated"`
 	// FeedLimit is the number of events asked for at a time.
 	FeedLimit int `yaml:"feed_limit" doc:"events of the consent feed asked for at a time"`
+	// RedirectURI is the redirect URI that the registry has allowed; empty: people don't give consents over it.
+	RedirectURI string `yaml:"redirect_uri" doc:"redirect URI that the registry has allowed, for consents given in the browser"`
+	// ConsentScope is what a person is asked for: one debt scope, with or without a number of days.
+	ConsentScope string `yaml:"consent_scope" doc:"what people are asked for; .N at its end: for N days, else for one answer"`
+	// Issuer is the registry's name in what it signs.
+	Issuer string `yaml:"issuer" doc:"issuer of the registry's ID tokens; empty: the authorization server's address with a slash"`
 }
 
 type environment struct{ api, auth string }
@@ -47,7 +53,9 @@ func Provider() fetch.Provider {
 		Title:    "Norsk Gjeldsinformasjon",
 		Datasets: []finance.Dataset{finance.Debts},
 		Settings: func() any {
-			return &Settings{DebtScope: "debt.unsecured.presentation debt.unsecured.processing", FeedLimit: 500}
+			return &Settings{
+				DebtScope: "debt.unsecured.presentation debt.unsecured.processing", FeedLimit: 500, ConsentScope: presentation,
+			}
 		},
 		Open: open,
 	}
@@ -77,9 +85,14 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 	if err != nil {
 		return fetch.Driver{}, fmt.Errorf("connection %s: base_url is not a URL", c.Name)
 	}
-	tokenURL := strings.TrimSuffix(auth, "/") + "/oauth2/token"
+	auth = strings.TrimSuffix(auth, "/")
+	tokenURL := auth + "/oauth2/token"
+	authorize, err := settings.authorize(auth, id.Reveal(), secret)
+	if err != nil {
+		return fetch.Driver{}, fmt.Errorf("connection %s: settings: %w", c.Name, err)
+	}
 	return fetch.Driver{
-		Base: base,
+		Base: base, Authorize: authorize,
 		Token: func(k fetch.TokenKey) (fetch.TokenRequest, error) {
 			return fetch.TokenRequest{
 				URL: tokenURL, Style: fetch.BasicRaw, ID: id.Reveal(), Secret: secret,

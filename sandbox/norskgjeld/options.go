@@ -72,6 +72,9 @@ type Options struct {
 	// StatusAsText writes the status's active as a string and expires_at as ISO
 	// text, as a left-over schema of the registry has it.
 	StatusAsText bool
+	// NoIDToken gives no ID token for a code, even when openid was asked for:
+	// the documents say both.
+	NoIDToken bool
 	// ArchiveSpent puts an event into the feed when a single-use consent is
 	// spent. The documents name only revocation and expiry.
 	ArchiveSpent bool
@@ -90,7 +93,7 @@ type Options struct {
 
 // DefaultClient is the client of a world that names none.
 func DefaultClient() sandbox.Client {
-	return sandbox.Client{ID: "c0ffee00-0000-4000-8000-000000000001", Secret: "sandbox-secret"}
+	return sandbox.Client{ID: "c0ffee00-0000-4000-8000-000000000001", Secret: "sandbox-secret", Redirects: []string{Callback}}
 }
 
 func (o Options) withDefaults() Options {

@@ -18,6 +18,8 @@ func (s *Simulator) describe(r *http.Request) sandbox.Call {
 	switch {
 	case path == tokenPath:
 		return sandbox.Call{Bucket: client + "/token", Template: path, Token: true}
+	case path == authorizePath:
+		return sandbox.Call{Bucket: r.URL.Query().Get("client_id") + "/browser", Template: path}
 	case strings.HasPrefix(path, debtService+"/"):
 		id, rest, _ := strings.Cut(strings.TrimPrefix(path, debtService+"/"), "/")
 		template := debtService + "/{consent}"
@@ -34,6 +36,8 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case path == tokenPath:
 		s.tokens.ServeHTTP(w, r)
+	case path == authorizePath && r.Method == http.MethodGet:
+		s.authorize.ServeHTTP(w, r)
 	case path == "/.well-known/openid-configuration":
 		s.serveDiscovery(w, r)
 	case path == "/.well-known/jwks.json":
@@ -50,7 +54,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Simulator) routeFeed(w http.ResponseWriter, r *http.Request, rest string) {
-	grant, ok := s.authorize(w, r, feedService)
+	grant, ok := s.bearer(w, r, feedService)
 	if !ok {
 		return
 	}
@@ -76,11 +80,13 @@ func (s *Simulator) routeDebt(w http.ResponseWriter, r *http.Request, rest strin
 	if verb == "status" {
 		service = "" // any token of the client will do
 	}
-	grant, ok := s.authorize(w, r, service)
+	grant, ok := s.bearer(w, r, service)
 	if !ok {
 		return
 	}
 	switch {
+	case id == "" && r.Method == http.MethodGet && grant.Subject != "":
+		s.serveDebt(w, r, grant.Subject, grant)
 	case id == "" && r.Method == http.MethodGet:
 		// Only the token of an authorization code has its consent with it.
 		s.fail(w, r, http.StatusForbidden, "no valid consent", "")
@@ -97,9 +103,9 @@ func (s *Simulator) routeDebt(w http.ResponseWriter, r *http.Request, rest strin
 	}
 }
 
-// authorize checks the bearer token, and its audience unless service is empty.
+// bearer checks the bearer token, and its audience unless service is empty.
 // The debt API answers 403 for everything that is wrong with a token.
-func (s *Simulator) authorize(w http.ResponseWriter, r *http.Request, service string) (sandbox.Grant, bool) {
+func (s *Simulator) bearer(w http.ResponseWriter, r *http.Request, service string) (sandbox.Grant, bool) {
 	grant, known, live := s.tokens.Bearer(r)
 	problem := ""
 	switch {
@@ -129,7 +135,9 @@ func (s *Simulator) tokenError() string {
 
 func (s *Simulator) serveDebt(w http.ResponseWriter, r *http.Request, id string, grant sandbox.Grant) {
 	l, ok := s.register.collect(id, s.o.Kit.Clock.Now(), func(c ConsentInfo) bool {
-		return c.ClientID == grant.ClientID && hasScope(grant.Scope, c.Scope)
+		// The token of an authorization code is bound to its consent.
+		bound := grant.Subject == "" || grant.Subject == c.ID
+		return bound && c.ClientID == grant.ClientID && hasScope(grant.Scope, c.Scope)
 	})
 	switch {
 	case ok && l.expired:
@@ -188,7 +196,7 @@ func (s *Simulator) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	base := "http://" + r.Host
 	writeJSON(w, http.StatusOK, map[string]any{
 		"issuer":                                base + "/",
-		"authorization_endpoint":                base + "/oauth2/auth",
+		"authorization_endpoint":                base + authorizePath,
 		"token_endpoint":                        base + tokenPath,
 		"jwks_uri":                              base + "/.well-known/jwks.json",
 		"userinfo_endpoint":                     base + "/userinfo",
@@ -208,6 +216,7 @@ func (s *Simulator) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 //	GET  consents                       id,national_id,scope,valid_until,single_use,client_ref as CSV
 //	POST revoke|touch|repay?consent=ID
 //	POST silence?consent=ID&silent=true|false
+//	POST person?mood=consents|denies|cancels&national_id=...
 func (s *Simulator) control() http.Handler {
 	mux := http.NewServeMux()
 	verb := func(name string, do func(r *http.Request, id string) bool) {
@@ -225,6 +234,7 @@ func (s *Simulator) control() http.Handler {
 	verb("silence", func(r *http.Request, id string) bool {
 		return s.Silence(id, r.URL.Query().Get("silent") != "false")
 	})
+	mux.HandleFunc("POST /person", s.sit)
 	mux.HandleFunc("GET /consents", s.listConsents)
 	return mux
 }

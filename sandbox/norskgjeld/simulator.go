@@ -25,11 +25,12 @@ const (
 
 // Simulator is the registry.
 type Simulator struct {
-	o        Options
-	tokens   *sandbox.OAuth2
-	limiter  *sandbox.Limiter
-	register *register
-	errors   atomic.Uint64 // numbers trace ids
+	o         Options
+	tokens    *sandbox.OAuth2
+	authorize *sandbox.Authorize
+	limiter   *sandbox.Limiter
+	register  *register
+	errors    atomic.Uint64 // numbers trace ids
 }
 
 // New returns a registry. o.Kit is required.
@@ -44,6 +45,7 @@ func New(o Options) *Simulator {
 		TTL: o.TokenTTL, TokenType: "bearer", ExpiresIn: o.TokenExpiresIn,
 		Accept: s.accept,
 	})
+	s.authorize = s.newAuthorize()
 	return s
 }
 
@@ -108,12 +110,17 @@ func (s *Simulator) Active(id string) bool {
 	return ok && !s.register.standing(c, index, s.o.Kit.Clock.Now()).inactive
 }
 
-// accept has the token endpoint's rules: one grant, one audience, known scopes.
+// accept has the token endpoint's rules: a code, or one audience and known
+// scopes.
 func (s *Simulator) accept(c sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
 	bad := func(code, why string) (sandbox.Grant, *sandbox.Refusal) {
 		return sandbox.Grant{}, &sandbox.Refusal{Status: http.StatusBadRequest, Code: code, Description: why}
 	}
-	if grant := form.Get("grant_type"); grant != "client_credentials" {
+	switch form.Get("grant_type") {
+	case "client_credentials":
+	case "authorization_code":
+		return s.authorize.Redeem(c, form)
+	default: // there are no refresh tokens
 		return bad("unsupported_grant_type", "The authorization grant type is not supported by the authorization server")
 	}
 	audience, scope := form.Get("audience"), form.Get("scope")

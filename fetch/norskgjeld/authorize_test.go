@@ -1,0 +1,143 @@
+package norskgjeld
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"syncer/fetch"
+	"syncer/fetch/fetchtest"
+	"syncer/finance"
+	"syncer/sandbox"
+	registry "syncer/sandbox/norskgjeld"
+)
+
+// asking is a client that may ask people, and the first question.
+func asking(t *testing.T, w *world, scope, subject string) (*fetch.Client, *fetch.Asking) {
+	t.Helper()
+	s := w.conn.Settings.(*Settings)
+	s.RedirectURI, s.ConsentScope = registry.Callback, scope
+	driver, err := Provider().Open(w.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger := fetchtest.NewLedger()
+	ledger.Refuse(func(a finance.Ask) (finance.Class, string) {
+		if a.Scope.Consent != nil && a.Scope.Consent.ID == 0 {
+			return finance.Refused, "a consent that is not in the books"
+		}
+		return "", ""
+	})
+	c, err := fetch.NewClient(fetch.Options{
+		Connection: w.conn, Driver: driver, AllowPrivate: true, Ledger: ledger, Once: ledger, Tokens: ledger, Log: zerolog.Nop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdle)
+	a, err := c.Authorize(t.Context(), fetch.NewSecret(subject))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, a
+}
+
+// browse is the person's browser.
+func browse(t *testing.T, link string) url.Values {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Transport{}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	where, err := resp.Location()
+	if err != nil || !strings.HasPrefix(where.String(), registry.Callback+"?") {
+		t.Fatalf("status %d, %v, %v", resp.StatusCode, where, err)
+	}
+	return where.Query()
+}
+
+// A person gives a single-use consent, and its one answer is still there to be read afterwards.
+func TestAPersonGivesASingleUseConsent(t *testing.T) {
+	w := start(t, registry.Options{})
+	c, a := asking(t, w, registry.Processing, registry.TestPerson)
+	if strings.Contains(a.Link(), registry.TestPerson) {
+		t.Error("the link tells whom it is for")
+	}
+	got, err := a.Finish(t.Context(), browse(t, a.Link()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := time.Until(got.ValidUntil)
+	if !got.SingleUse || got.NationalID.Reveal() != registry.TestPerson || !got.Refresh.IsZero() || left < 8*time.Minute || left > 11*time.Minute ||
+		len(got.Scopes) != 1 || got.Scopes[0] != registry.Processing {
+		t.Errorf("%+v, good for another %s", got, left)
+	}
+	consent := finance.Consent{ID: 900, ExternalID: got.ExternalID, Subject: subject(registry.TestPerson), Status: finance.ConsentActive, SingleUse: true}
+	for _, bought := range []int{1, 1} { // the second time from the stored answer
+		if pages, err := read(t, c.Connector(), consent); err != nil || len(pages) != bought {
+			t.Errorf("%d pages, %v", len(pages), err)
+		}
+	}
+}
+
+func TestAPersonGivesAConsentForDays(t *testing.T) {
+	w := start(t, registry.Options{})
+	_, a := asking(t, w, registry.Presentation+".50", "")
+	got, err := a.Finish(t.Context(), browse(t, a.Link()))
+	if err != nil || got.SingleUse || time.Until(got.ValidUntil) < 49*24*time.Hour || got.Scopes[0] != registry.Presentation {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestWhatTheRegistrySaysInsteadOfAConsent(t *testing.T) {
+	tests := []struct {
+		name   string
+		o      registry.Options
+		person sandbox.Person
+		want   string
+	}{
+		{"denied", registry.Options{}, sandbox.Person{Mood: sandbox.Denies}, "the person did not give the consent (consent_denied)"},
+		{"cancelled", registry.Options{}, sandbox.Person{Mood: sandbox.Cancels}, "the person broke off the login (login_cancelled)"},
+		{"another person", registry.Options{}, sandbox.Person{NationalID: "29868099311"}, "somebody else has logged in"},
+		{"no ID token", registry.Options{NoIDToken: true}, sandbox.Person{}, "no ID token with the consent's id"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := start(t, tt.o)
+			w.sim.Authorize().Sit(tt.person)
+			_, a := asking(t, w, registry.Presentation, registry.TestPerson)
+			_, err := a.Finish(t.Context(), browse(t, a.Link()))
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "29868") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestConsentScopesAreChecked(t *testing.T) {
+	for scope, good := range map[string]bool{
+		presentation: true, processing: true, presentation + ".365": true, processing + ".28": true, processing + ".29": false,
+		presentation + ".0": false, presentation + ".366": false, presentation + ".x": false, presentation + ".": false,
+		"": false, "debt": false, presentation + " " + processing: false, presentation + "50": false,
+	} {
+		w := start(t, registry.Options{})
+		s := w.conn.Settings.(*Settings)
+		s.RedirectURI, s.ConsentScope = registry.Callback, scope
+		if _, err := Provider().Open(w.conn); (err == nil) != good {
+			t.Errorf("%q: %v", scope, err)
+		}
+		s.RedirectURI = ""
+		if d, err := Provider().Open(w.conn); err != nil || d.Authorize != nil {
+			t.Errorf("%q without a redirect URI: %v", scope, err)
+		}
+	}
+}
