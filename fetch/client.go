@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/singleflight"
+
 	"syncer/finance"
 )
 
@@ -24,9 +26,10 @@ type Client struct {
 	wire      chan struct{} // one element for each call on the wire
 	secrets   []string      // what must not come back out of an answer
 
-	mu         sync.Mutex
-	buckets    map[string]*bucket
-	discovered *metadata // of the authorization server; nil: not asked yet
+	discovering singleflight.Group // of discovered
+	mu          sync.Mutex
+	buckets     map[string]*bucket
+	discovered  *metadata // of the authorization server; nil: not asked yet
 }
 
 // NewClient makes a connection's client and the connector on top of it. It makes no call.

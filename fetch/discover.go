@@ -51,15 +51,46 @@ func (c *Client) endpoints(ctx context.Context) (metadata, TokenRequest, *Error)
 	return m, ask, nil
 }
 
-// discover reads the issuer's metadata. What they say is believed only if they are the issuer's own: otherwise whoever
-// can answer at that address would choose where our secret goes.
+// discover gives the issuer's metadata. Callers who need them at once, as a process does that begins with many consents,
+// share one call, which outlives whoever began it.
 func (c *Client) discover(ctx context.Context, issuer string) (*metadata, *Error) {
-	c.mu.Lock()
-	known := c.discovered
-	c.mu.Unlock()
-	if known != nil {
-		return known, nil
+	if m := c.known(); m != nil {
+		return m, nil
 	}
+	flight := c.discovering.DoChan("", func() (any, error) {
+		if m := c.known(); m != nil { // a flight that ended between our look and this one
+			return discovery{m, nil}, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshLimit)
+		defer cancel()
+		m, failed := c.readMetadata(ctx, issuer)
+		return discovery{m, failed}, nil
+	})
+	select {
+	case <-ctx.Done():
+		e := c.tokens.fail(finance.Interrupted, "the caller has left while the authorization server was asked for its endpoints")
+		e.Err = ctx.Err()
+		return nil, e
+	case r := <-flight:
+		d := r.Val.(discovery)
+		return d.found, d.failed
+	}
+}
+
+type discovery struct {
+	found  *metadata
+	failed *Error
+}
+
+func (c *Client) known() *metadata {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.discovered
+}
+
+// readMetadata reads the issuer's metadata. What they say is believed only if they are the issuer's own: otherwise whoever
+// can answer at that address would choose where our secret goes.
+func (c *Client) readMetadata(ctx context.Context, issuer string) (*metadata, *Error) {
 	address := strings.TrimSuffix(issuer, "/") + wellKnown
 	if u, err := url.Parse(address); err != nil || !c.mayCall(u) || u.RawQuery != "" {
 		return nil, c.tokens.fail(finance.Fatal, "the issuer must be an https address without user, query and fragment")

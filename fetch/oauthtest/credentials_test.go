@@ -2,6 +2,7 @@ package oauthtest
 
 import (
 	"fmt"
+	"net/url"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,5 +105,19 @@ func TestWrongCredentialsEndAtOnce(t *testing.T) {
 				t.Errorf("%d calls without a token", n)
 			}
 		})
+	}
+}
+
+func TestSeveralAudiencesArrive(t *testing.T) {
+	c := Client{ID: "me", Secret: "right+secret/1%", Method: Basic, Audiences: []string{"https://a.example/x y", "b+c", "elsewhere"}}
+	s := Serve(t, c)
+	o, b := options(t, s, func(k fetch.TokenKey) (fetch.TokenRequest, error) {
+		r, err := ask(s, c, fetch.BasicEscaped)(k)
+		r.Params = url.Values{"audience": c.Audiences[:2]}
+		return r, err
+	})
+	me, err := open(t, o, b).me(t.Context(), fetch.TokenKey{})
+	if diff := cmp.Diff(c.Audiences[:2], me.Audiences); diff != "" || err != nil {
+		t.Errorf("%v; audiences (-want +got):\n%s", err, diff)
 	}
 }

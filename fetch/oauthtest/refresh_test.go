@@ -232,9 +232,31 @@ func TestOneEndedGrantLeavesTheOthers(t *testing.T) {
 	if _, err := g.me(t.Context(), fetch.TokenKey{Consent: other}); err != nil {
 		t.Error(err)
 	}
-	g.give(t, consent) // the person consents again; the failure of a moment ago is not held against it
+	g.give(t, consent) // the person consents again, and the next process reads
 	if err := g.another(t).Probe(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A process that begins with many consents at once asks where to refresh them once.
+func TestEndpointsAreDiscoveredOnceForAllConsents(t *testing.T) {
+	g := give(t)
+	const consents = 16
+	for i := range consents {
+		g.give(t, int64(100+i))
+	}
+	two, before := g.another(t), len(g.s.Arrivals(metadataPath))
+	var wg sync.WaitGroup
+	for i := range consents {
+		wg.Go(func() {
+			if _, err := two.me(t.Context(), fetch.TokenKey{Consent: int64(100 + i)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(g.s.Arrivals(metadataPath)) - before; n != 1 {
+		t.Errorf("a process has asked for the metadata %d times", n)
 	}
 }
 
