@@ -100,6 +100,9 @@ func (a *app) rerun(ctx context.Context, id int64, selection persist.Selection, 
 		return err
 	}
 	defer s.end()
+	if !work {
+		a.hint("Waiting for other processes to do it: `syncer work` and `syncer serve` are such.")
+	}
 	return s.rerun(ctx, run, selection)
 }
 

@@ -11,7 +11,7 @@ import (
 	"syncer/sandbox/norskgjeld"
 )
 
-// scaleEnv is how many consents TestScale works; 20,000 by default, to be quick. It always plans 100,000.
+// scaleEnv is how many consents TestScale works; 10,000 by default, to be quick. It always plans 100,000.
 const scaleEnv = "SYNCER_TEST_SCALE"
 
 const (
@@ -24,7 +24,7 @@ const (
 // TestScale plans 100,000 consents in seconds and in the memory of 10,000, and works a large run at full speed in
 // bounded memory, by the program itself.
 func TestScale(t *testing.T) {
-	worked := 20_000
+	worked := 10_000
 	if text := os.Getenv(scaleEnv); text != "" {
 		var err error
 		if worked, err = strconv.Atoi(text); err != nil {
