@@ -119,7 +119,7 @@ func (a *Asking) Finish(ctx context.Context, callback url.Values) (*Consented, e
 		return nil, a.refused(trip, "the connector has no id for the consent that could be kept")
 	case given.NationalID.IsZero():
 		given.NationalID = a.subject
-	case !a.subject.IsZero() && a.subject != given.NationalID:
+	case !a.subject.IsZero() && !samePerson(a.subject, given.NationalID):
 		return nil, a.refused(trip, "somebody else has logged in than the person who was to be asked; nothing is kept")
 	}
 	return &Consented{Given: given, Refresh: refresh}, nil
@@ -154,4 +154,15 @@ func (c *Client) wrapped(err error) *Error {
 	e := c.unauthorized(finance.Rejected, "the provider's word on the consent could not be had")
 	e.Err = err
 	return e
+}
+
+// samePerson compares national identity numbers. A Swedish one is written in several ways.
+func samePerson(a, b Secret) bool {
+	normal := func(s Secret) string {
+		if full, ok := finance.FullPersonnummer(s.Reveal()); ok {
+			return full
+		}
+		return s.Reveal()
+	}
+	return normal(a) == normal(b)
 }

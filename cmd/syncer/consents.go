@@ -16,8 +16,8 @@ import (
 )
 
 func (a *app) consentsCommand() *cobra.Command {
-	return group("consents", "Import, list, show, revoke and sync consents",
-		a.consentsImportCommand(), a.consentsListCommand(), a.consentsShowCommand(), a.consentsRevokeCommand(), a.consentsSyncCommand())
+	return group("consents", "Import, authorize, list, show, revoke and sync consents",
+		a.consentsImportCommand(), a.consentsAuthorizeCommand(), a.consentsListCommand(), a.consentsShowCommand(), a.consentsRevokeCommand(), a.consentsSyncCommand())
 }
 
 // consentStatuses are the states a consent may be in.
