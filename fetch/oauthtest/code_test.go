@@ -1,6 +1,8 @@
 package oauthtest
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -149,6 +151,32 @@ func TestTheBrowserComesBackToAListener(t *testing.T) {
 	}
 }
 
+func TestTheWholeFlowOverTLS(t *testing.T) {
+	s, roots := ServeTLS(t, portal)
+	o, b := asking(t, s, portal, fetch.BasicEscaped)
+	grants := fetchtest.NewGrants()
+	o.RootCAs, o.Grants = roots, grants
+	b.browser.TLSClientConfig = &tls.Config{RootCAs: roots}
+	a := begin(t, open(t, o, b))
+	got, err := a.Finish(t.Context(), b.browse(t, a.Link()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants.Give(1, got.Refresh)
+	if _, err := b.me(t.Context(), fetch.TokenKey{Consent: 1}); err != nil {
+		t.Error(err)
+	}
+	o.RootCAs = x509.NewCertPool() // nobody is trusted
+	before := len(s.Arrivals(tokenPath)) + len(s.Arrivals(metadataPath))
+	_, err = open(t, o, b).client.Authorize(t.Context(), fetch.Secret{})
+	wantClass(t, err, finance.Fatal)
+	o.Driver.Token = ask(s, portal, fetch.BasicEscaped)
+	wantClass(t, open(t, o, b).Probe(t.Context()), finance.Fatal)
+	if n := len(s.Arrivals(tokenPath)) + len(s.Arrivals(metadataPath)); n != before {
+		t.Errorf("%d requests to a server that is not trusted", n-before)
+	}
+}
+
 // A code that was given to another session is worth nothing in ours: the server compares our verifier with the
 // challenge of the link that the code came from.
 func TestACodeOfAnotherSessionIsRefused(t *testing.T) {
@@ -216,18 +244,34 @@ func TestACallbackMustNameTheIssuer(t *testing.T) {
 	}
 }
 
+// without takes a parameter out of a link.
+func without(t *testing.T, link, name string) string {
+	t.Helper()
+	u, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Del(name)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
 func TestAForeignNoIsExplained(t *testing.T) {
 	// fosite knows nothing of RFC 9207, and a no of its own carries no issuer.
 	silent := func(m map[string]any) { delete(m, "authorization_response_iss_parameter_supported") }
 	for name, row := range map[string]struct {
 		set  func(*Server, *fetch.Options)
 		want string
+		cut  string // a parameter that somebody takes out of the link
 	}{
-		"person": {func(s *Server, _ *fetch.Options) { s.Refuse = true }, "access_denied"},
+		"person": {func(s *Server, _ *fetch.Options) { s.Refuse = true }, "access_denied", ""},
 		"scope": {func(_ *Server, o *fetch.Options) {
 			o.Driver.Authorize.Token.Scopes = append(o.Driver.Authorize.Token.Scopes, "admin")
-		}, "invalid_scope"},
-		"audience": {func(_ *Server, o *fetch.Options) { o.Driver.Authorize.Params.Set("audience", "elsewhere") }, "invalid_request"},
+		}, "invalid_scope", ""},
+		"audience":  {func(_ *Server, o *fetch.Options) { o.Driver.Authorize.Params.Set("audience", "elsewhere") }, "invalid_request", ""},
+		"challenge": {func(*Server, *fetch.Options) {}, "invalid_request", "code_challenge"},
+		"method":    {func(*Server, *fetch.Options) {}, "invalid_request", "code_challenge_method"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Serve(t, portal)
@@ -235,7 +279,7 @@ func TestAForeignNoIsExplained(t *testing.T) {
 			o, b := asking(t, s, portal, fetch.BasicEscaped)
 			row.set(s, &o)
 			a := begin(t, open(t, o, b))
-			answer := b.browse(t, a.Link())
+			answer := b.browse(t, without(t, a.Link(), row.cut))
 			_, err := a.Finish(t.Context(), answer)
 			d, ok := errors.AsType[*fetch.Denial](err)
 			if !ok || d.Name != row.want || d.Description == "" {

@@ -5,7 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -135,6 +138,20 @@ func Serve(t testing.TB, clients ...Client) *Server {
 	h.Start()
 	t.Cleanup(h.Close)
 	return s
+}
+
+// ServeTLS makes a server on loopback that speaks TLS, and gives who has signed its certificate.
+func ServeTLS(t testing.TB, clients ...Client) (*Server, *x509.CertPool) {
+	t.Helper()
+	h := httptest.NewUnstartedServer(nil)
+	s := New(t, "https://"+h.Listener.Addr().String(), clients...)
+	h.Config.Handler = s
+	h.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
+	h.StartTLS()
+	t.Cleanup(h.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(h.Certificate())
+	return s, pool
 }
 
 // ServeHTTP answers, and keeps what arrived.
