@@ -186,7 +186,7 @@ func (d *decoder) section(s *fetch.Scanner, name string) bool {
 			}
 		}
 	case "paymentRemarks":
-		d.remarks(s)
+		d.list(s, remark)
 	case "petitions":
 		d.list(s, petition)
 	default:

@@ -98,10 +98,8 @@ var (
 	voluntary = category{kindVoluntary, "voluntary:", "voluntary registrations"}
 )
 
-// remarks reads the section of payment remarks: a list in Sweden, incidents and registrations in Norway.
-func (d *decoder) remarks(s *fetch.Scanner) { d.list(s, remark) }
-
-// list reads a section that says how many claims there are and lists them. The vendor cuts long lists off, so a count that
+// list reads a section that says how many claims there are and lists them: remarks or petitions in Sweden, incidents and
+// registrations in Norway. The vendor cuts long lists off, so a count that
 // is larger than its list tells that some are missing; the total is then all that is known of those.
 func (d *decoder) list(s *fetch.Scanner, of category) {
 	if s.Peek() != '{' {

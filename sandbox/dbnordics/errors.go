@@ -23,11 +23,11 @@ type guideline struct {
 	SubErrors  []subError `json:"subErrors,omitempty"`
 }
 
-func (s *Simulator) fail(w http.ResponseWriter, _ *http.Request, status int, message string) {
+func (s *Simulator) fail(w http.ResponseWriter, status int, message string) {
 	writeJSON(w, status, s.envelope(status, message, nil))
 }
 
-func (s *Simulator) invalid(w http.ResponseWriter, _ *http.Request, field, value, why string) {
+func (s *Simulator) invalid(w http.ResponseWriter, field, value, why string) {
 	writeJSON(w, http.StatusBadRequest, s.envelope(http.StatusBadRequest, "Validation error",
 		[]subError{{"RequestModel", field, value, why}}))
 }

@@ -38,7 +38,7 @@ func (q search) hits(c CompanyInfo) bool {
 func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request) {
 	var q search
 	if json.Unmarshal(readBody(r), &q) != nil || q.Country == "" || q.Name+q.RegistrationNumber+q.DUNS == "" {
-		s.invalid(w, r, "country", q.Country, "country and one of name, registrationNumber, dunsNumber are required")
+		s.invalid(w, "country", q.Country, "country and one of name, registrationNumber, dunsNumber are required")
 		return
 	}
 	limit := 20
@@ -46,7 +46,7 @@ func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request) {
 		limit = *q.Limit
 	}
 	if limit < 0 || limit > 200 || q.Offset < 0 || q.Offset+limit > 10_000 {
-		s.invalid(w, r, "limit", "", "limit is 0 to 200, offset and limit at most 10000")
+		s.invalid(w, "limit", "", "limit is 0 to 200, offset and limit at most 10000")
 		return
 	}
 	found, count := []overview{}, 0
@@ -73,7 +73,7 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 		body, ok := s.decisions[kind+"/"+rest]
 		s.mu.Unlock()
 		if !ok {
-			s.fail(w, r, http.StatusNotFound, "Decision not found")
+			s.fail(w, http.StatusNotFound, "Decision not found")
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -90,9 +90,9 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.world.find(country, short(country, q.RegistrationNumber))
 	switch {
 	case kind != "company" || malformed || len(q.RulesetKey) != 16:
-		s.invalid(w, r, "rulesetKey", q.RulesetKey, "rulesetKey has 16 characters; only companies are simulated")
+		s.invalid(w, "rulesetKey", q.RulesetKey, "rulesetKey has 16 characters; only companies are simulated")
 	case !ok || c.Fate == Unknown:
-		s.fail(w, r, http.StatusNotFound, "Company not found")
+		s.fail(w, http.StatusNotFound, "Company not found")
 	default:
 		s.decide(w, kind, c, q.RulesetKey, q.Reference)
 	}
@@ -131,7 +131,7 @@ func (s *Simulator) servePersons(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.world.find("SE", short("SE", number))
 	switch {
 	case r.URL.Query().Get("sourceCountry") == "":
-		s.invalid(w, r, "sourceCountry", "", "sourceCountry is mandatory")
+		s.invalid(w, "sourceCountry", "", "sourceCountry is mandatory")
 	case (!ok || !c.SoleTrader) && s.o.MissIsEmpty200:
 		w.WriteHeader(http.StatusOK)
 	case !ok || !c.SoleTrader:

@@ -86,7 +86,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	case path == Persons+"/" || path == Persons+"/person/search":
 		s.guard(w, r, http.MethodGet, "bci", s.servePersons)
 	default:
-		s.fail(w, r, http.StatusNotFound, "No such resource")
+		s.fail(w, http.StatusNotFound, "No such resource")
 	}
 }
 
@@ -109,7 +109,7 @@ func (s *Simulator) guard(w http.ResponseWriter, r *http.Request, method, scope 
 			writeJSON(w, http.StatusForbidden, map[string]string{"error": "insufficient_scope",
 				"error_description": "The token has not the scope " + scope})
 		case method != "" && r.Method != method:
-			s.fail(w, r, http.StatusMethodNotAllowed, "Method not allowed")
+			s.fail(w, http.StatusMethodNotAllowed, "Method not allowed")
 		default:
 			next(w, r)
 		}
@@ -125,17 +125,17 @@ func (s *Simulator) serveReport(w http.ResponseWriter, r *http.Request) {
 	country := strings.ToUpper(strings.TrimPrefix(r.URL.Path, CreditData+"/companies/"))
 	q := readQuestion(r)
 	if field, why := q.fault(country); field != "" {
-		s.invalid(w, r, field, q.RegistrationNumber, why)
+		s.invalid(w, field, q.RegistrationNumber, why)
 		return
 	}
 	c, ok := s.world.find(country, short(country, q.RegistrationNumber))
 	st := s.stateOf(c, ok)
 	switch {
 	case !ok || *st.fate == Unknown:
-		s.fail(w, r, http.StatusNotFound, "Company not found")
+		s.fail(w, http.StatusNotFound, "Company not found")
 		return
 	case *st.fate == Withheld:
-		s.fail(w, r, http.StatusUnavailableForLegalReasons, "The company exists but can't be delivered due to legal reasons")
+		s.fail(w, http.StatusUnavailableForLegalReasons, "The company exists but can't be delivered due to legal reasons")
 		return
 	}
 	if _, wrong := sandbox.FaultOf(r, sandbox.WrongSubject); wrong {
