@@ -32,9 +32,14 @@ type Options struct {
 	// TokenTTL is the lifetime of an access token; 0 means Keycloak's 300 s.
 	// Neither it nor RefreshTTL is published.
 	TokenTTL time.Duration
-	// RefreshTTL is the lifetime of a refresh token; 0 means Keycloak's 1800 s,
-	// and 30 days where offline_access was granted.
+	// RefreshTTL is the lifetime of a refresh token; 0 means the 30 days that
+	// Keycloak gives with offline_access. Without it they are 1800 s.
 	RefreshTTL time.Duration
+	// NumberClaim is the claim of ID tokens that has the personnummer; empty:
+	// there is none. No page names one.
+	NumberClaim string
+	// NoIssuer leaves iss out of redirects, as Keycloaks before version 20 do.
+	NoIssuer bool
 	// OldRefusal names a client that isn't known invalid_client, as older
 	// Keycloaks do, rather than unauthorized_client.
 	OldRefusal bool
@@ -85,9 +90,10 @@ type Options struct {
 	V1Prefix string
 }
 
-// DefaultClient is the client of a world that names none.
+// DefaultClient is the client of a world that names none. Its secret has
+// characters that Basic wants escaped.
 func DefaultClient() sandbox.Client {
-	return sandbox.Client{ID: "sim-integration", Secret: "sandbox/secret+of=cos"}
+	return sandbox.Client{ID: "sim-integration", Secret: "sandbox/secret+of=cos", Redirects: []string{"http://127.0.0.1:8765/callback"}}
 }
 
 // DefaultSubscription is the subscription of a world that names none.
@@ -105,6 +111,7 @@ func orDefault[T comparable](v *T, d T) {
 func (o Options) withDefaults() Options {
 	orDefault(&o.Seed, o.Kit.Seed)
 	orDefault(&o.TokenTTL, 300*time.Second)
+	orDefault(&o.RefreshTTL, 30*24*time.Hour)
 	orDefault(&o.Realm, "/auth/realms/COS")
 	orDefault(&o.Patients, 50)
 	orDefault(&o.MaxInvoices, 6)

@@ -15,22 +15,56 @@ import (
 
 const tokenPath = "/protocol/openid-connect/token"
 
-// newTokens is the realm's token endpoint. Keycloak takes the client's
-// credentials form-urlencoded, as RFC 6749 section 2.3.1 says.
-func newTokens(o Options) *sandbox.OAuth2 {
+const authPath = "/protocol/openid-connect/auth"
+
+// openRealm makes the realm's endpoints. Keycloak takes the client's credentials
+// form-urlencoded, as RFC 6749 section 2.3.1 says.
+func (s *Simulator) openRealm() {
+	o := s.o
 	refusal := "unauthorized_client"
 	if o.OldRefusal {
 		refusal = "invalid_client"
 	}
-	return sandbox.NewOAuth2(sandbox.OAuth2Options{
+	s.tokens = sandbox.NewOAuth2(sandbox.OAuth2Options{
 		Kit: o.Kit, Provider: Name, Seed: o.Seed, Clients: o.Clients,
 		Identify: sandbox.BasicEncoded,
 		Bad:      sandbox.Refusal{Status: http.StatusUnauthorized, Code: refusal, Description: "Invalid client or Invalid client credentials"},
 		TTL:      o.TokenTTL, TokenType: "Bearer",
-		Accept: accept,
+		Accept: s.accept,
 		Token:  func(g sandbox.Grant, at time.Time, n uint64) string { return jwt(o.Seed, g, at, n) },
 	})
+	s.auth = sandbox.NewAuthorize(s.tokens, sandbox.AuthorizeOptions{
+		Kit: o.Kit, Seed: o.Seed, Consent: s.consent, Issuer: s.issuer, SendIssuer: !o.NoIssuer, RefreshTTL: o.RefreshTTL,
+	})
 }
+
+// consent is a patient's yes. The token stands for that patient alone.
+func (s *Simulator) consent(q sandbox.Question) (sandbox.Consented, *sandbox.Refusal) {
+	i, known := s.world.byNumber(q.Person.NationalID)
+	if q.Person.NationalID == "" {
+		i, known = 0, true
+	}
+	switch {
+	case !known:
+		return sandbox.Consented{}, &sandbox.Refusal{Code: "access_denied", Description: "no such patient"}
+	case unknownScope(q.Client, q.Scope) != "":
+		return sandbox.Consented{}, &sandbox.Refusal{Code: "invalid_scope", Description: "Invalid scopes: " + q.Scope}
+	}
+	number := personnummer(s.o.Seed, i)
+	c := sandbox.Consented{
+		Grant: sandbox.Grant{Scope: q.Scope, Subject: number, Extra: map[string]any{"session_state": s.session(i), "not-before-policy": 0}},
+	}
+	if slices.Contains(strings.Fields(q.Scope), "openid") {
+		c.Claims = map[string]any{"sub": sandbox.UUIDs{Seed: s.world.hash('U')}.At(i), "sid": s.session(i)}
+		if s.o.NumberClaim != "" {
+			c.Claims[s.o.NumberClaim] = number
+		}
+	}
+	c.Params = url.Values{"session_state": {s.session(i)}}
+	return c, nil
+}
+
+func (s *Simulator) session(i int) string { return sandbox.UUIDs{Seed: s.world.hash('S')}.At(i) }
 
 // jwt makes a token that looks like Keycloak's. Nobody can check its signature,
 // and nobody needs to: a client must not look into it.
@@ -42,11 +76,17 @@ func jwt(seed uint64, g sandbox.Grant, at time.Time, n uint64) string {
 }
 
 // accept has the realm's rules for a token.
-func accept(c sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
+func (s *Simulator) accept(c sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
 	bad := func(code, why string) (sandbox.Grant, *sandbox.Refusal) {
 		return sandbox.Grant{}, &sandbox.Refusal{Status: http.StatusBadRequest, Code: code, Description: why}
 	}
-	if grant := form.Get("grant_type"); grant != "client_credentials" {
+	switch form.Get("grant_type") {
+	case "client_credentials":
+	case "authorization_code":
+		return s.auth.Redeem(c, form)
+	case "refresh_token":
+		return s.auth.Refresh(c, form)
+	default:
 		return bad("unsupported_grant_type", "Unsupported grant_type")
 	}
 	scope := form.Get("scope")
@@ -80,6 +120,8 @@ func (s *Simulator) serveRealm(w http.ResponseWriter, r *http.Request, path stri
 	switch path {
 	case tokenPath:
 		s.tokens.ServeHTTP(w, r)
+	case authPath:
+		s.auth.ServeHTTP(w, r)
 	case "/.well-known/openid-configuration":
 		s.serveDiscovery(w, r)
 	case "/protocol/openid-connect/certs":
@@ -95,18 +137,19 @@ func (s *Simulator) issuer(r *http.Request) string { return "http://" + r.Host +
 func (s *Simulator) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	at := s.issuer(r) + "/protocol/openid-connect"
 	writeJSON(w, plainJSON, http.StatusOK, map[string]any{
-		"issuer":                                s.issuer(r),
-		"authorization_endpoint":                at + "/auth",
-		"token_endpoint":                        at + "/token",
-		"introspection_endpoint":                at + "/token/introspect",
-		"userinfo_endpoint":                     at + "/userinfo",
-		"end_session_endpoint":                  at + "/logout",
-		"revocation_endpoint":                   at + "/revoke",
-		"jwks_uri":                              at + "/certs",
-		"grant_types_supported":                 []string{"authorization_code", "implicit", "refresh_token", "password", "client_credentials"},
-		"response_types_supported":              []string{"code"},
-		"code_challenge_methods_supported":      []string{"plain", "S256"},
-		"token_endpoint_auth_methods_supported": []string{"private_key_jwt", "client_secret_basic", "client_secret_post", "tls_client_auth", "client_secret_jwt"},
-		"scopes_supported":                      []string{"openid", "offline_access", "user/Patient.read", "user/Contact.read", "user/Invoice.read"},
+		"issuer":                                         s.issuer(r),
+		"authorization_endpoint":                         at + "/auth",
+		"token_endpoint":                                 at + "/token",
+		"introspection_endpoint":                         at + "/token/introspect",
+		"userinfo_endpoint":                              at + "/userinfo",
+		"end_session_endpoint":                           at + "/logout",
+		"revocation_endpoint":                            at + "/revoke",
+		"jwks_uri":                                       at + "/certs",
+		"grant_types_supported":                          []string{"authorization_code", "implicit", "refresh_token", "password", "client_credentials"},
+		"response_types_supported":                       []string{"code"},
+		"code_challenge_methods_supported":               []string{"plain", "S256"},
+		"authorization_response_iss_parameter_supported": !s.o.NoIssuer,
+		"token_endpoint_auth_methods_supported":          []string{"private_key_jwt", "client_secret_basic", "client_secret_post", "tls_client_auth", "client_secret_jwt"},
+		"scopes_supported":                               []string{"openid", "offline_access", "user/Patient.read", "user/Contact.read", "user/Invoice.read"},
 	})
 }

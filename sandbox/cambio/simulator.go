@@ -20,6 +20,7 @@ type Simulator struct {
 	o        Options
 	world    *world
 	tokens   *sandbox.OAuth2
+	auth     *sandbox.Authorize
 	limiter  *sandbox.Limiter
 	searches *searches
 	answers  atomic.Uint64 // numbers correlation ids
@@ -32,7 +33,7 @@ func New(o Options) *Simulator {
 		o: o, world: newWorld(o), limiter: sandbox.NewLimiter(o.Kit.Clock, o.Quota),
 		searches: &searches{ttl: o.PageTTL, kept: map[string]*search{}},
 	}
-	s.tokens = newTokens(o)
+	s.openRealm()
 	return s
 }
 
@@ -90,6 +91,10 @@ func (g *gateway) Unwrap() http.ResponseWriter { return g.ResponseWriter }
 // Tokens is the token endpoint, for counting its calls and rotating secrets.
 func (s *Simulator) Tokens() *sandbox.OAuth2 { return s.tokens }
 
+// Authorize is the realm's login: who sits before the browser, and the grants
+// that patients have given.
+func (s *Simulator) Authorize() *sandbox.Authorize { return s.auth }
+
 // Limiter is the gateway's quota.
 func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
 
@@ -121,6 +126,7 @@ func (s *Simulator) Raise(i int) { s.world.alter(i, func(c *change) { c.raised++
 //
 //	GET  patients                     personnummer,id,internal_id,family,given,open as CSV
 //	POST bill|pay|raise?patient=NUMBER  a personnummer
+//	POST sit?patient=NUMBER&mood=MOOD   who logs in next: consents, denies, cancels
 func (s *Simulator) control() http.Handler {
 	mux := http.NewServeMux()
 	verb := func(name string, do func(int) bool) {
@@ -136,6 +142,10 @@ func (s *Simulator) control() http.Handler {
 	verb("bill", func(i int) bool { s.Bill(i); return true })
 	verb("raise", func(i int) bool { s.Raise(i); return true })
 	verb("pay", s.Pay)
+	mux.HandleFunc("POST /sit", func(w http.ResponseWriter, r *http.Request) {
+		s.auth.Sit(sandbox.Person{NationalID: r.URL.Query().Get("patient"), Mood: sandbox.Mood(r.URL.Query().Get("mood"))})
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("GET /patients", s.listPatients)
 	return mux
 }
