@@ -107,15 +107,15 @@ func TestTokensAreReplacedBeforeTheForeignServerEndsThem(t *testing.T) {
 		defer bubbled(s, &o, b)()
 		open(t, o, b)
 		for range 60 {
-			many(t, 8, b)
+			many(t, 4, b)
 			<-time.After(time.Minute)
 		}
 		synctest.Wait()
 		if n := s.Asked("client_credentials"); n < 60/int(TokenLife.Minutes()) || n > 8 {
 			t.Errorf("%d tokens of %s in an hour", n, TokenLife)
 		}
-		if got := statuses(s, apiPath); got[200] != 480 || len(got) != 1 {
-			t.Errorf("answers at the API: %v, want 480 good ones", got)
+		if got := statuses(s, apiPath); got[200] != 240 || len(got) != 1 {
+			t.Errorf("answers at the API: %v, want 240 good ones", got)
 		}
 		<-time.After(TokenLife + time.Second) // idle for longer than a token lives
 		many(t, 64, b)
