@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"syncer/config"
+	"syncer/fetch"
+	"syncer/finance"
+	"syncer/persist"
+	"syncer/persist/persisttest"
+	"syncer/sandbox"
+)
+
+// club is a provider whose consents have grants of their own: a refresh token each, which rotates.
+type club struct {
+	t        *testing.T
+	kit      *sandbox.Kit
+	auth     *sandbox.Authorize
+	db       persisttest.Database
+	base     string
+	redirect string
+	dir      string
+}
+
+func newClub(t *testing.T) *club {
+	t.Helper()
+	c := &club{t: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: 5}), db: persisttest.NewDatabase(t), dir: t.TempDir(),
+		redirect: "http://127.0.0.1:" + freePort(t) + "/callback"}
+	tokens := sandbox.NewOAuth2(sandbox.OAuth2Options{
+		Kit: c.kit, Provider: "club", Identify: sandbox.BasicEncoded, TTL: time.Hour, TokenType: "Bearer",
+		Clients: []sandbox.Client{{ID: "me", Secret: "s", Redirects: []string{c.redirect}}},
+		Bad:     sandbox.Refusal{Status: 401, Code: "invalid_client"},
+		Accept: func(client sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
+			if form.Get("grant_type") == "refresh_token" {
+				return c.auth.Refresh(client, form)
+			}
+			return c.auth.Redeem(client, form)
+		},
+	})
+	c.auth = sandbox.NewAuthorize(tokens, sandbox.AuthorizeOptions{
+		Kit: c.kit, PKCE: true, RefreshTTL: time.Hour, Issuer: func(*http.Request) string { return c.base },
+		Consent: func(q sandbox.Question) (sandbox.Consented, *sandbox.Refusal) {
+			return sandbox.Consented{Claims: map[string]any{"sub": "member-" + q.Person.NationalID}}, nil
+		},
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/authorize", c.auth)
+	mux.Handle("/token", tokens)
+	mux.HandleFunc("/debts", func(w http.ResponseWriter, r *http.Request) {
+		if _, _, live := tokens.Bearer(r); !live {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = io.WriteString(w, `{"debts":[]}`)
+	})
+	server, err := sandbox.Start(c.kit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	c.base, err = server.Mount("club", c.kit.Handler(sandbox.Site{Name: "club", API: mux, Describe: func(r *http.Request) sandbox.Call {
+		return sandbox.Call{Bucket: "club", Template: r.URL.Path, Token: r.URL.Path == "/token"}
+	}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := persist.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"syncer.keys": string(keys), "database-url": c.db.URL, "syncer.yaml": clubConfig} {
+		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+const clubConfig = `
+database: { url: "file:database-url" }
+keys: { file: syncer.keys }
+worker: { sweep: 300ms }
+connections: { club: { provider: club, environment: test, allow_private: true, rate: { unlimited: true } } }
+jobs: { dues: { connection: club, datasets: [debt] } }
+`
+
+// provider is how the club is read.
+func (c *club) provider() fetch.Provider {
+	return fetch.Provider{
+		Name: "club", Title: "Club", Datasets: []finance.Dataset{finance.Debts}, Settings: func() any { return &struct{}{} },
+		Open: func(fetch.Connection) (fetch.Driver, error) {
+			base, err := url.Parse(c.base)
+			return fetch.Driver{
+				Base: base, Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: fetch.ByStatus(a)} },
+				Token: func(fetch.TokenKey) (fetch.TokenRequest, error) { return fetch.TokenRequest{}, nil },
+				Authorize: &fetch.Authorization{Issuer: c.base, URL: c.base + "/authorize", Redirect: c.redirect, Token: fetch.TokenRequest{
+					URL: c.base + "/token", ID: "me", Secret: fetch.NewSecret("s"), Scopes: []string{"openid"}}},
+				Connect: func(client *fetch.Client) fetch.Connector { return member{client} },
+			}, err
+		},
+	}
+}
+
+// member is the club's connector.
+type member struct{ client *fetch.Client }
+
+func (member) PerAccount(finance.Dataset) bool { return false }
+func (member) Probe(context.Context) error     { return nil }
+func (m member) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
+	return m.client.Walk(ctx, s, from, func(string) (fetch.Step, error) {
+		return fetch.Step{
+			Request: fetch.Request{Path: "debts", Template: "/debts", Scope: s.Scope, Token: fetch.TokenKey{Consent: s.Consent}},
+			Version: "club-1", Decode: func(*fetch.Answer) (fetch.Page, error) { return fetch.Page{Done: true}, nil },
+		}, nil
+	})
+}
+func (member) Granted(_ context.Context, g fetch.Grant) (fetch.Given, error) {
+	var id string
+	err := json.Unmarshal(g.Claims["sub"], &id)
+	return fetch.Given{ExternalID: id}, err
+}
+
+// house is a process of its own.
+func (c *club) house() *house {
+	c.t.Helper()
+	cfg, err := config.LoadUnresolved(filepath.Join(c.dir, "syncer.yaml"), os.LookupEnv)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	h, err := openHouse(c.t.Context(), cfg, openOptions{Providers: []fetch.Provider{c.provider()}, Env: os.LookupEnv, Log: zerolog.Nop()})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return h
+}
+
+// give is a member who consents in the browser.
+func (c *club) give(name string) string {
+	c.t.Helper()
+	c.auth.Sit(sandbox.Person{NationalID: name})
+	h := c.house()
+	defer h.Close()
+	out, in := io.Pipe()
+	done := make(chan error, 1)
+	app := newApp(nil, in, io.Discard, os.LookupEnv)
+	app.json = true
+	go func() {
+		done <- app.authorize(c.t.Context(), h, authorization{Connection: "club", Wait: time.Minute})
+		_ = in.Close()
+	}()
+	lines := bufio.NewReader(out)
+	var asked struct{ Link string }
+	line, err := lines.ReadString('\n')
+	if err != nil || json.Unmarshal([]byte(line), &asked) != nil {
+		c.t.Fatalf("%q, %v", line, err)
+	}
+	visit(c.t, http.MethodGet, asked.Link)
+	rest, _ := io.ReadAll(lines)
+	if err := <-done; err != nil {
+		c.t.Fatal(err)
+	}
+	return string(rest)
+}
+
+// run runs the job in a process of its own, and gives its report.
+func (c *club) run() persist.Report {
+	c.t.Helper()
+	h := c.house()
+	defer h.Close()
+	app := newApp(nil, io.Discard, io.Discard, os.LookupEnv)
+	s, err := app.begin(c.t.Context(), h, "dues", true)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	run, err := s.pick(c.t.Context(), "dues", true)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	report, err := s.finish(c.t.Context(), run)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := s.end(); err != nil {
+		c.t.Fatal(err)
+	}
+	return report
+}
+
+func (c *club) texts(sql string) (all []string) {
+	c.t.Helper()
+	rows, err := c.db.Pool.Query(c.t.Context(), sql)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			c.t.Fatal(err)
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// The life of a grant: given, refreshed and rotated by the nights' runs, withdrawn at the provider, given again.
+func TestAGrantFromTheBrowserToItsEndAndBack(t *testing.T) {
+	c := newClub(t)
+	if out := c.give("anna"); !strings.Contains(out, `"refreshed":true`) || !strings.Contains(out, `"external_id":"member-anna"`) {
+		t.Fatal(out)
+	}
+	for night := 1; night <= 2; night++ {
+		if r := c.run(); r.Run.Verdict != persist.VerdictComplete || c.auth.Reuses() != 0 {
+			t.Fatalf("night %d: %s, %d reuses: %+v", night, r.Run.Verdict, c.auth.Reuses(), r.NotComplete)
+		}
+		c.kit.ExpireTokens("club")
+	}
+	rotated := c.texts("SELECT consent_id::text FROM grants WHERE rotated_at > granted_at")
+	if len(rotated) != 1 {
+		t.Errorf("rotated: %v", rotated)
+	}
+
+	c.auth.RevokeGrants()
+	r := c.run()
+	if len(r.NotComplete) != 1 || r.NotComplete[0].Outcome != finance.Excused || !strings.Contains(r.NotComplete[0].Reason, "reauth_required") {
+		t.Errorf("after the withdrawal: %s, %+v", r.Run.Verdict, r.NotComplete)
+	}
+	before := c.kit.Journal.Arrivals()
+	if r := c.run(); r.Run.Verdict != persist.VerdictComplete || c.kit.Journal.Arrivals() != before {
+		t.Errorf("the night after: %s and %d calls", r.Run.Verdict, c.kit.Journal.Arrivals()-before)
+	}
+
+	if out := c.give("anna"); !strings.Contains(out, `"was":"reauth_required"`) {
+		t.Errorf("given again: %s", out)
+	}
+	if r := c.run(); r.Run.Verdict != persist.VerdictComplete || c.kit.Journal.Arrivals() == before {
+		t.Errorf("given again: %s, %+v", r.Run.Verdict, r.NotComplete)
+	}
+	got := strings.Join(c.texts("SELECT source || ' ' || coalesce(from_status, 'new') || '>' || to_status FROM consent_events ORDER BY id"), ", ")
+	if want := "grant new>active, answer active>reauth_required, grant reauth_required>active"; got != want {
+		t.Errorf("history: %s\nwant %s", got, want)
+	}
+	if reasons := fmt.Sprint(c.texts("SELECT reason FROM consent_events WHERE to_status = 'reauth_required'")); !strings.Contains(reasons, "invalid_grant") {
+		t.Errorf("the reason: %s", reasons)
+	}
+	if broken := c.texts("SELECT external_id FROM consents WHERE status <> 'active'"); len(broken) != 0 {
+		t.Errorf("not active: %v", broken)
+	}
+}
+
+// A consent that was never given here has no grant: it ends as due for authorisation, and nobody is asked.
+func TestAConsentWithoutAGrantIsDueForAuthorisation(t *testing.T) {
+	c := newClub(t)
+	h := c.house()
+	if err := h.Store.UpsertConnection(t.Context(), "club", "club"); err != nil {
+		t.Fatal(err)
+	}
+	var list []persist.ConsentImport
+	for i := range 12 { // more than would be believed of a provider
+		list = append(list, persist.ConsentImport{ExternalID: fmt.Sprint("imported-", i)})
+	}
+	if _, err := h.Store.ImportConsents(t.Context(), "club", list); err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	r := c.run()
+	ended := c.texts("SELECT status FROM consents WHERE status = 'reauth_required'")
+	if len(ended) != 12 || c.kit.Journal.Arrivals() != 0 || len(c.texts("SELECT name FROM connections WHERE state = 'parked'")) != 0 {
+		t.Errorf("%d have ended after %d calls: %+v", len(ended), c.kit.Journal.Arrivals(), r.NotComplete)
+	}
+}
