@@ -121,8 +121,9 @@ type nodeOptions struct {
 	maxWait     time.Duration
 	timeout     time.Duration
 	drain       time.Duration
-	idle        bool // plans and answers no bell
-	mute        bool // says only once that it lives
+	idle        bool           // plans and answers no bell
+	mute        bool           // says only once that it lives
+	schedule    *jobs.Schedule // of the debt job
 	step        func(string)
 	log         zerolog.Logger
 }
@@ -139,7 +140,8 @@ func (l *lab) start(o nodeOptions) *node {
 	options := jobs.Options{
 		Store: store, Pages: writer, Committer: committer, Pool: l.db.Pool, Connections: conns, Log: o.log,
 		Jobs: []jobs.Job{
-			{Name: debt, Connection: ng, Datasets: []finance.Dataset{finance.Debts}, Zone: time.UTC, BatchSize: o.batchSize},
+			{Name: debt, Connection: ng, Datasets: []finance.Dataset{finance.Debts}, Zone: time.UTC, BatchSize: o.batchSize,
+				Schedule: o.schedule},
 			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
 				Zone: time.UTC, BatchSize: o.batchSize, History: 400, Lookback: 10},
 		},

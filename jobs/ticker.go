@@ -14,8 +14,8 @@ import (
 // maxCaughtUp bounds the runs that the policy "all" makes after a long absence.
 const maxCaughtUp = 1000
 
-// Tick fires the schedules of all jobs until ctx ends; a run whose planning is then in hand is not made. Every replica
-// ticks; which of them makes the run is decided by the database, and the others find it made.
+// Tick fires the schedules of all jobs until ctx ends; a run whose planning is then in hand is not made. An engine that
+// works batches makes final runs too. Every replica ticks; which of them makes the run is decided by the database, and the others find it made.
 //
 // Cron is the clock alone. What has fired and what was missed stands in the schedules table, so a tick that nobody
 // was there to fire, or at which the process died, is found at the next start and treated by the job's policy.
@@ -35,6 +35,9 @@ func (e *Engine) Tick(ctx context.Context) {
 	for _, job := range e.jobs {
 		if job.Schedule != nil {
 			past.Go(func() { e.tick(ctx, job) })
+			if len(e.Serve) > 0 {
+				past.Go(func() { e.finals(ctx, job) })
+			}
 		}
 	}
 	<-ctx.Done()

@@ -28,6 +28,7 @@ CREATE TABLE final_pulls (
     planned_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (job, consent_id, valid_until)
 );
+CREATE INDEX final_pulls_run ON final_pulls (run_id);
 
 -- scopes_cover says whether one of the scopes is one that is needed. A number at a scope's end is how many days it was
 -- given for (debt.unsecured.presentation.50).

@@ -58,23 +58,28 @@ func (s *Store) PlanRun(ctx context.Context, spec RunSpec, enqueue Enqueue) (run
 			return err
 		}
 		created = true
-		if _, err := tx.Exec(ctx, joinByHash); err != nil {
-			return err
-		}
-		tag, err := tx.Exec(ctx, cutRun, id, spec.Connection, spec.BatchSize, consentsOrAll(spec.Consents), spec.Datasets)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, notePlan, id, spec.Connection, tag.RowsAffected(), consentsOrAll(spec.Consents)); err != nil {
-			return err
-		}
-		return ringAll(ctx, tx, id, enqueue)
+		return fillRun(ctx, tx, id, spec, enqueue)
 	})
 	if err != nil {
 		return run, false, err
 	}
 	run, err = s.runBy(ctx, `r.job = $1 AND r.scheduled_for = $2`, spec.Job, spec.ScheduledFor)
 	return run, created, err
+}
+
+// fillRun gives a run that was just made its batches and items, and rings for them.
+func fillRun(ctx context.Context, tx pgx.Tx, id int64, spec RunSpec, enqueue Enqueue) error {
+	if _, err := tx.Exec(ctx, joinByHash); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, cutRun, id, spec.Connection, spec.BatchSize, consentsOrAll(spec.Consents), spec.Datasets)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, notePlan, id, spec.Connection, tag.RowsAffected(), consentsOrAll(spec.Consents)); err != nil {
+		return err
+	}
+	return ringAll(ctx, tx, id, enqueue)
 }
 
 // longStatement lifts the limit on one statement: planning a million consents takes longer than any page.

@@ -15,6 +15,7 @@ const (
 	Manual    RunKind = "manual"
 	Rerun     RunKind = "rerun"
 	Backfill  RunKind = "backfill"
+	Final     RunKind = "final" // the last pull of consents that end before their job fires again
 )
 
 // Verdict is how a run ended, computed from its items and never set by hand. The empty Verdict is a run that is not
