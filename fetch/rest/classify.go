@@ -61,10 +61,6 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	if good && (!f.of.InSuccess || code == "") {
 		return v
 	}
-	if r != nil && r.Purpose == finance.ForCheck && slices.Contains(f.check.Accept, a.Status) {
-		v.Class = finance.OK
-		return v
-	}
 	if v.Reason = code; code == "" || message != "" && message != code {
 		v.Reason = message
 		if code != "" {
@@ -72,6 +68,10 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		}
 	}
 	f.judge(&v, a, code, found, good)
+	if r != nil && r.Purpose == finance.ForCheck && slices.Contains(f.check.Accept, a.Status) &&
+		v.Class != finance.Fatal && v.Class != finance.TokenDenied { // a check that passes with wrong credentials is none
+		v.Class, v.Status = finance.OK, ""
+	}
 	return v
 }
 

@@ -20,11 +20,12 @@ type decoder struct {
 	asked   map[string]string // what the placeholders stood for
 	subject finance.Subject
 	page    fetch.Page
-	found   values          // of the envelope
-	lists   []bool          // which lists were there
-	count   int             // elements of all lists
-	ids     []string        // those of this page that later pages must know
-	seen    map[string]bool // those of earlier pages
+	found   values             // of the envelope
+	lists   []bool             // which lists were there
+	count   int                // elements of all lists
+	ids     []string           // those of this page that later pages must know
+	seen    map[string]bool    // those of earlier pages
+	here    map[[2]string]bool // the provider's own ids of this page: no store takes two rows of one key at once
 	alike   map[string]uint64
 	extra   fetch.Extra
 	left    []string // members of the current record that no path leads to
@@ -34,7 +35,7 @@ type decoder struct {
 func newDecoder(p *plan, s *fetch.Stream, asked map[string]string, earlier []string) *decoder {
 	d := &decoder{
 		p: p, stream: s, asked: asked, found: p.envelope.values(), lists: make([]bool, len(p.Records)),
-		seen: map[string]bool{}, alike: map[string]uint64{},
+		seen: map[string]bool{}, here: map[[2]string]bool{}, alike: map[string]uint64{},
 	}
 	if s.Scope.Consent != nil {
 		d.subject = s.Scope.Consent.Subject

@@ -102,6 +102,7 @@ func parseYAML(data []byte, filename string) (body ast.Node, err error) {
 			p.Message += ": " + syntax.GetMessage()
 			at := placeOf(syntax.GetToken())
 			p.Line, p.Column = at.line, at.column
+			p.Message += braceHint(data, at.line)
 		}
 		return nil, Problems{p}
 	}
@@ -110,6 +111,20 @@ func parseYAML(data []byte, filename string) (body ast.Node, err error) {
 		return nil, Problems{{File: filename, Message: fmt.Sprintf("want one YAML document, got %d", len(docs))}}
 	}
 	return docs[0].Body, nil
+}
+
+// braceHint helps where a placeholder, whose braces mean something to YAML, stands without quotation marks.
+func braceHint(data []byte, line int) string {
+	lines := bytes.Split(data, []byte("\n"))
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	for _, name := range placeholders {
+		if bytes.Contains(lines[line-1], []byte("{"+name+"}")) {
+			return fmt.Sprintf(`; a text with {%s} in it needs quotation marks: "...{%s}..."`, name, name)
+		}
+	}
+	return ""
 }
 
 // entry is one key of a mapping.

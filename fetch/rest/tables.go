@@ -15,6 +15,7 @@ import (
 var (
 	errMissing  = errors.New("missing")
 	errStatus   = errors.New("neither booked nor pending: add it to the map")
+	errTwice    = errors.New("the same as that of an earlier record of the answer")
 	errPersonal = errors.New("it is the person's national identity number, which must not be a key")
 )
 
@@ -67,7 +68,8 @@ func (c *columns[T]) read(v values) (T, error) {
 
 // key gives the record's key: the API's own, or one made of the columns that stay the same, with the number that the
 // record has among those alike. made says that it was made.
-func (c *columns[T]) key(record *T, v values, d *decoder) (id string, made bool, err error) {
+// Keys are compared within an account, where records name one.
+func (c *columns[T]) key(record *T, account string, v values, d *decoder) (id string, made bool, err error) {
 	id, err = textOf(v.first(c.id))
 	switch {
 	case err != nil:
@@ -76,7 +78,10 @@ func (c *columns[T]) key(record *T, v values, d *decoder) (id string, made bool,
 		return "", false, fmt.Errorf("id: %w", errMissing)
 	case id != "" && d.isSubject(id):
 		return "", false, fmt.Errorf("id: %w", errPersonal)
+	case id != "" && d.here[[2]string{account, id}]:
+		return "", false, fmt.Errorf("id: %w", errTwice)
 	case id != "":
+		d.here[[2]string{account, id}] = true
 		return id, false, nil
 	}
 	var b []byte
@@ -120,7 +125,7 @@ func (t *accountTable) take(d *decoder, _ *List, v values, place int32) error {
 		return err
 	}
 	var made bool
-	if a.ID, made, err = t.key(&a, v, d); err != nil {
+	if a.ID, made, err = t.key(&a, "", v, d); err != nil {
 		return err
 	}
 	a.Place = place
@@ -162,7 +167,7 @@ func (t *transactionTable) take(d *decoder, list *List, v values, place int32) e
 		return fmt.Errorf("status: %w", errStatus)
 	}
 	var made bool
-	if x.ID, made, err = t.key(&x, v, d); err != nil {
+	if x.ID, made, err = t.key(&x, x.AccountID, v, d); err != nil {
 		return err
 	}
 	x.Place = place
@@ -187,7 +192,7 @@ func (t *debtTable) take(d *decoder, _ *List, v values, place int32) error {
 		return err
 	}
 	var made bool
-	if x.ID, made, err = t.key(&x, v, d); err != nil {
+	if x.ID, made, err = t.key(&x, "", v, d); err != nil {
 		return err
 	}
 	x.Place = place

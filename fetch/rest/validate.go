@@ -101,7 +101,7 @@ func (b *binder) token(t *Token) {
 		b.credential(join("token.headers", name), t.Headers[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Params)) {
-		if slices.Contains([]string{"grant_type", "scope", "audience", "client_id", "client_secret"}, name) {
+		if slices.Contains([]string{"scope", "audience", "client_id", "client_secret"}, name) {
 			b.fail(join("token.params", name), "this parameter has a key of its own, or is not to be set")
 		}
 	}
@@ -156,7 +156,7 @@ func (b *binder) errors(e *Errors) {
 }
 
 func (b *binder) status(path string, status int) {
-	if status < 200 || status > 599 {
+	if status != 0 && (status < 200 || status > 599) { // 0: no number, and told already
 		b.fail(path, "%d is not an HTTP status", status)
 	}
 }

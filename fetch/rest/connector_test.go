@@ -1,0 +1,332 @@
+package rest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// recorder answers everything well and remembers what was asked.
+type recorder struct {
+	token, call     *http.Request
+	form            url.Values
+	body            string
+	status          int    // of data calls; 0: 200
+	answer          string // of data calls; empty: an empty list
+	tokens, answers int
+}
+
+func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, _ := io.ReadAll(req.Body)
+	if req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/token") {
+		r.token, r.tokens = req, r.tokens+1
+		r.form, _ = url.ParseQuery(string(body))
+		_, _ = io.WriteString(w, `{"access_token":"the-token","token_type":"Bearer","expires_in":600}`)
+		return
+	}
+	r.call, r.body, r.answers = req, string(body), r.answers+1
+	w.WriteHeader(max(r.status, 200))
+	if r.answer == "" {
+		r.answer = `{"rows":[]}`
+	}
+	_, _ = io.WriteString(w, r.answer)
+}
+
+func TestTokenDialects(t *testing.T) {
+	const basicRaw, basicEscaped = "Basic dGhlIGlkKzp0aGUvc2VjcmV0JQ==", "Basic dGhlK2lkJTJCOnRoZSUyRnNlY3JldCUyNQ=="
+	for _, c := range []struct {
+		yaml   string
+		auth   string
+		form   url.Values
+		header string // X-Id of the token call
+	}{
+		{"dialect: basic_escaped, url: 'https://a.example/x/token', scopes: [a, b]", basicEscaped,
+			url.Values{"grant_type": {"client_credentials"}, "scope": {"a b"}}, ""},
+		{"dialect: basic_raw, url: 'https://a.example/x/token', audience: aud", basicRaw,
+			url.Values{"grant_type": {"client_credentials"}, "audience": {"aud"}}, ""},
+		{"dialect: in_params, url: 'https://a.example/x/token', params: { resource: r }, headers: { X-Id: api_key }", "",
+			url.Values{"grant_type": {"client_credentials"}, "client_id": {"the id+"}, "client_secret": {"the/secret%"}, "resource": {"r"}}, "the-api-key"},
+		{"dialect: in_headers, url: 'https://a.example/x/token', headers: { X-Id: client_id, X-Secret: client_secret }", "",
+			url.Values{}, "the id+"}, // the proof is the whole of it
+		{"dialect: in_headers, url: 'https://a.example/x/token', params: { grant_type: api_key }, scopes: a, headers: { X-Id: client_id }", "",
+			url.Values{"grant_type": {"api_key"}, "scope": {"a"}}, "the id+"},
+		{"dialect: none", "", nil, ""},
+	} {
+		server := &recorder{}
+		client := described(t, changed(t, "dialect: none", c.yaml), server)
+		if _, err := pages(t.Context(), client, stream(), ""); err != nil {
+			t.Errorf("%s: %v", c.yaml, err)
+			continue
+		}
+		bearer := server.call.Header.Get("Authorization")
+		if c.form == nil {
+			if server.token != nil || bearer != "" {
+				t.Errorf("%s: a token was asked for, or sent: %q", c.yaml, bearer)
+			}
+			continue
+		}
+		if diff := cmp.Diff(c.form, server.form); diff != "" || bearer != "Bearer the-token" || server.token.URL.Path != "/x/token" {
+			t.Errorf("%s: to %s, then %q: %s", c.yaml, server.token.URL.Path, bearer, diff)
+		}
+		if got := server.token.Header.Get("Authorization"); got != c.auth || server.token.Header.Get("X-Id") != c.header {
+			t.Errorf("%s: authorization %q, X-Id %q", c.yaml, got, server.token.Header.Get("X-Id"))
+		}
+	}
+}
+
+func TestWhatARequestLooksLike(t *testing.T) {
+	server := &recorder{}
+	text := "headers: { X-Key: { credential: api_key }, X-Fixed: 'a b' }\nrequest_id_header: X-Trace\n" + changed(t, `request: { path: "claims/{consent}" }`,
+		`request:
+      method: POST
+      path: "/claims/{consent}/x"
+      query: { from: "{since}", note: "a&b=c" }
+      headers: { X-Person: "{subject}", X-Until: "until {until}" }
+      body: { person: "{subject}", list: [1, 2.50, true, null, "{consent}<&"], deep: { a: "007" } }`)
+	s := stream()
+	s.Scope.Consent.ExternalID = "c/1 ä?"
+	if _, err := pages(t.Context(), described(t, text, server), s, ""); err != nil {
+		t.Fatal(err)
+	}
+	h := server.call.Header
+	got := []string{
+		server.call.Method, server.call.URL.EscapedPath(), server.call.URL.RawQuery, h.Get("X-Key"), h.Get("X-Fixed"), h.Get("X-Person"), h.Get("X-Until"),
+		h.Get("Content-Type"), server.body,
+	}
+	want := []string{
+		"POST", "/v1/claims/c%2F1%20%C3%A4%3F/x", "from=2026-11-01&note=a%26b%3Dc", "the-api-key", "a b", "14842249091", "until 2026-11-20",
+		"application/json", `{"deep":{"a":"007"},"list":[1,2.50,true,null,"c/1 ä?<&"],"person":"14842249091"}`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(h.Get("X-Trace")) != 36 {
+		t.Error(h, diff)
+	}
+}
+
+func TestWhatCannotBeAskedIsNotAsked(t *testing.T) {
+	withBody := changed(t, `path: "claims/{consent}"`, `path: "claims/{consent}", headers: { X-P: "{subject}" }`)
+	for name, c := range map[string]struct {
+		text   string
+		change func(*fetch.Stream)
+		want   string
+	}{
+		"a dataset that is not described": {minimal, func(s *fetch.Stream) { s.Dataset = finance.Accounts }, "the description test.yaml has no dataset accounts (it has debt): take it out of the job"},
+		"no id":                           {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "" }, "the consent has no id of the provider's"},
+		"no number":                       {withBody, func(s *fetch.Stream) { s.Scope.Consent.Subject = finance.NewSubject([]byte{1}, "", keyed) }, "import it with the number kept"},
+		"a number as id":                  {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "14842249091" }, "must not stand in an address"},
+		"one use, many pages":             {paged("{ page: { parameter: p } }"), func(s *fetch.Stream) { s.Scope.Consent.SingleUse = true }, "page by page"},
+	} {
+		server := &recorder{}
+		s := stream()
+		c.change(&s)
+		_, err := pages(t.Context(), described(t, c.text, server), s, "")
+		if fetch.ClassOf(err) != finance.Rejected || !strings.Contains(err.Error(), c.want) || server.answers+server.tokens > 0 {
+			t.Errorf("%s: %v after %d calls", name, err, server.answers)
+		}
+		if strings.Contains(err.Error(), "14842249091") {
+			t.Errorf("%s: the number is in the error", name)
+		}
+	}
+}
+
+func TestASingleUseConsentIsSpentOnce(t *testing.T) {
+	server := &recorder{answer: `{"rows":[{"id":"1"}]}`}
+	client := described(t, minimal, server)
+	s := stream()
+	s.Scope.Consent.SingleUse = true
+	for range 2 {
+		if got, err := pages(t.Context(), client, s, ""); err != nil || len(idsOf(got)) != 1 {
+			t.Fatal(got, err)
+		}
+	}
+	if server.answers != 1 {
+		t.Errorf("%d calls", server.answers)
+	}
+}
+
+const faulty = `errors:
+  code: [error.code, code]
+  message: error.text
+  retry_after: error.wait
+  in_success: true
+  rules:
+    - { code: EXPIRED, class: consent, consent: expired }
+    - { code: GONE, class: consent }
+    - { status: 403, code: [STALE, OLD], class: token }
+    - { code: SLOW, class: throttled }
+    - { code: BUSY, class: transient }
+    - { code: KEY, class: fatal }
+    - { code: FINE, class: ok }
+    - { status: [404, 451], class: withheld }
+    - { status: 422, class: transient }
+correlation: { headers: [X-Nr], body: [meta.nr, error.nr] }
+`
+
+func TestWhatErrorsMean(t *testing.T) {
+	d, err := Parse([]byte(faulty+minimal), "x.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFaults(d, nil)
+	for _, c := range []struct {
+		status int
+		body   string
+		want   fetch.Verdict
+	}{
+		{200, `{"rows":[]}`, fetch.Verdict{Class: finance.OK}},
+		{200, `{"rows":[],"meta":{"nr":"n1"}}`, fetch.Verdict{Class: finance.OK, Correlation: "n1"}},
+		{200, `{"error":{"code":"SLOW","wait":30,"nr":7}}`, fetch.Verdict{Class: finance.Throttled, Reason: "SLOW", RetryAfter: 30 * time.Second, Correlation: "7"}},
+		{200, `{"error":{"code":"WEIRD","text":"who knows"}}`, fetch.Verdict{Class: finance.Rejected, Reason: "WEIRD: who knows"}},
+		{200, `{"code":"FINE"}`, fetch.Verdict{Class: finance.OK, Reason: "FINE"}},
+		{200, `<html>`, fetch.Verdict{Class: finance.Transient}},
+		{200, `[]`, fetch.Verdict{Class: finance.Transient}}, // no dataset is a bare list
+		{403, `{"error":{"code":"EXPIRED","text":"over"}}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentExpired, Reason: "EXPIRED: over"}},
+		{400, `{"code":"GONE"}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentRevoked, Reason: "GONE"}},
+		{403, `{"code":"OLD"}`, fetch.Verdict{Class: finance.TokenDenied, Reason: "OLD"}},
+		{400, `{"code":"OLD"}`, fetch.Verdict{Class: finance.Rejected, Reason: "OLD"}},
+		{500, `{"code":"KEY"}`, fetch.Verdict{Class: finance.Fatal, Reason: "KEY"}},
+		{500, `{"error":{"wait":"5"}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 5 * time.Second}},
+		{500, `{"error":{"code":"BUSY","wait":5}}`, fetch.Verdict{Class: finance.Transient, Reason: "BUSY", RetryAfter: 5 * time.Second}},
+		{429, `{"error":{"wait":999999999999999999}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 24 * time.Hour}},
+		{429, `{"error":{"wait":-1}}`, fetch.Verdict{Class: finance.Throttled}},
+		{429, `slow down`, fetch.Verdict{Class: finance.Throttled}},
+		{404, ``, fetch.Verdict{Class: finance.Withheld}},
+		{451, `{"code":{"a":1}}`, fetch.Verdict{Class: finance.Withheld}},
+		{422, `{}`, fetch.Verdict{Class: finance.Transient}},
+		{401, `{}`, fetch.Verdict{Class: finance.TokenDenied}},
+		{302, ``, fetch.Verdict{Class: finance.Fatal}},
+	} {
+		got := f.classify(nil, &fetch.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)})
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%d %s: %s", c.status, c.body, diff)
+		}
+	}
+	with := &fetch.Answer{Status: 500, Header: http.Header{"X-Nr": {"h"}}, Body: []byte(`{"error":{"nr":"b"}}`)}
+	if got := f.classify(nil, with).Correlation; got != "h" {
+		t.Errorf("the header's id comes first, got %q", got)
+	}
+	check := &fetch.Request{Purpose: finance.ForCheck}
+	d.Check.Accept = Statuses{403}
+	if got := f.classify(check, &fetch.Answer{Status: 403, Body: []byte(`{}`)}); got.Class != finance.OK {
+		t.Errorf("the check's own status: %s", got.Class)
+	}
+	if got := f.classify(check, &fetch.Answer{Status: 403, Body: []byte(`{"code":"KEY"}`)}); got.Class == finance.OK {
+		t.Error("a wrong key passes the check")
+	}
+}
+
+func TestA404ThatIsFineIsEmpty(t *testing.T) {
+	server := &recorder{status: 404, answer: `{"code":"NONE"}`}
+	got, err := pages(t.Context(), described(t, "errors: { code: code, rules: [{ code: NONE, class: ok }] }\n"+minimal, server), stream(), "")
+	if err != nil || len(got) != 1 || !got[0].Done || got[0].Records.Len() != 0 {
+		t.Error(got, err)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	text := "headers: { X-Key: { credential: api_key } }\nrate: { per_minute: 90 }\n" + changed(t, "dialect: none", "dialect: in_params, url: 'https://a.example/oauth/token'")
+	if err := os.WriteFile(filepath.Join(dir, "api.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]fetch.Secret{"client_id": fetch.NewSecret("i"), "client_secret": fetch.NewSecret("s"), "api_key": fetch.NewSecret("k")}
+	c := fetch.Connection{Name: "c", Dir: dir, Settings: &Settings{Description: "api.yaml"}, Credentials: secrets}
+	for _, a := range []struct{ base, auth, wantBase, wantToken string }{
+		{"", "", "https://api.example/v1", "https://a.example/oauth/token"},
+		{"http://127.0.0.1:1", "http://127.0.0.1:2/", "http://127.0.0.1:1/v1", "http://127.0.0.1:2/oauth/token"},
+		{"https://eu.api.example/v3/", "https://eu.example/t", "https://eu.api.example/v3", "https://eu.example/t"},
+	} {
+		c.BaseURL, c.AuthURL = a.base, a.auth
+		d, err := Provider().Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := d.Token(fetch.TokenKey{})
+		if err != nil || d.Base.String() != a.wantBase || token.URL != a.wantToken || d.Rate != 1.5 {
+			t.Errorf("%+v: %s, %s, rate %v, %v", a, d.Base, token.URL, d.Rate, err)
+		}
+	}
+	for want, change := range map[string]func(*fetch.Connection){
+		"description is missing":     func(c *fetch.Connection) { c.Settings = Provider().Settings() },
+		"no such file":               func(c *fetch.Connection) { c.Settings = &Settings{Description: "other.yaml"} },
+		"base_url: not a URL":        func(c *fetch.Connection) { c.BaseURL = "api.example" },
+		"auth_url: not a URL":        func(c *fetch.Connection) { c.AuthURL = ":" },
+		"api_key is needed for hea":  func(c *fetch.Connection) { c.Credentials = map[string]fetch.Secret{"client_id": secrets["client_id"]} },
+		"client_secret is needed fo": func(c *fetch.Connection) { c.Credentials = map[string]fetch.Secret{"client_id": secrets["client_id"]} },
+	} {
+		broken := c
+		change(&broken)
+		if _, err := Provider().Open(broken); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}
+
+func TestACheckIsOneCall(t *testing.T) {
+	for status, good := range map[int]bool{200: true, 404: true, 403: false} {
+		server := &recorder{status: status, answer: `{}`}
+		client := described(t, strings.Replace(minimal, "check: { path: ping }", "check: { path: ping/me, method: POST, accept: 404 }", 1), server)
+		err := client.Connector().Probe(t.Context())
+		if (err == nil) != good || server.call.URL.Path != "/v1/ping/me" || server.call.Method != "POST" {
+			t.Errorf("%d: %v, %s %s", status, err, server.call.Method, server.call.URL)
+		}
+	}
+}
+
+func TestADescriptionIsPartOfAPagesKey(t *testing.T) {
+	var keys []finance.PageKey
+	for _, text := range []string{minimal, minimal, strings.Replace(minimal, "name", "nick", 1)} {
+		got, err := pages(t.Context(), described(t, text, &recorder{}), stream(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, got[0].Key)
+	}
+	if keys[0] != keys[1] || keys[0] == keys[2] {
+		t.Errorf("keys %x", keys)
+	}
+}
+
+func TestCursorsRoundTrip(t *testing.T) {
+	at := position{From: today - 3, To: today - 1, End: today, After: "x\"y", Earlier: []string{"a"}, Base: 1, Spoilt: true}
+	text := cursor{V: 1, Through: today - 9, Pass: &at}.String()
+	d, err := Parse([]byte(paged("{ windows: { days: 3 }, cursor: { path: c, parameter: p } }")), "x.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans, err := compile(d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := plans[finance.Debts].readCursor(text, today)
+	if err != nil || got.Through != today-9 {
+		t.Fatal(got, err)
+	}
+	if diff := cmp.Diff(at, *got.Pass); diff != "" {
+		t.Error(diff)
+	}
+	for _, bad := range []string{
+		`{}`, `{"v":1}`, `{"v":2,"through":"2026-11-01"}`, `{"v":1,"through":"2026-11-01"}{}`, `{"v":1,"through":"2026-12-01"}`, `{"v":1,"x":1}`,
+		`{"v":1,"pass":{}}`, `{"v":1,"pass":{"from":"2026-11-05","to":"2026-11-04","end":"2026-11-06"}}`,
+		`{"v":1,"pass":{"from":"2026-11-01","to":"2026-11-04","end":"2027-11-06"}}`, `{"v":1,"pass":{"from":"2026-11-01","to":"2026-11-04","end":"2026-11-06","page":2}}`,
+		`{"v":1,"pass":{"from":"2026-11-01","to":"2026-11-04","end":"2026-11-06","link":"/v1/x"}}`,
+		`{"v":1,"pass":{"from":"2026-11-01","to":"2026-11-04","end":"2026-11-06","base":1}}`,
+	} {
+		if c, err := plans[finance.Debts].readCursor(bad, today); err == nil {
+			t.Errorf("%s was read as %+v", bad, c)
+		}
+	}
+	if _, err := json.Marshal(got); err != nil {
+		t.Error(err)
+	}
+}

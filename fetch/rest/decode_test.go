@@ -1,0 +1,314 @@
+package rest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// decoded reads one answer by a description of debts.
+func decoded(t *testing.T, description, body string) (fetch.Page, error) {
+	t.Helper()
+	return decodedAs(t, finance.Debts, description, body)
+}
+
+func decodedAs(t *testing.T, dataset finance.Dataset, description, body string) (fetch.Page, error) {
+	t.Helper()
+	d, err := Parse([]byte(description), "test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans, err := compile(d, []byte(description))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stream()
+	s.Dataset, s.Account = dataset, "acc-1"
+	p := &pass{plan: plans[dataset], stream: &s, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"}}
+	return p.decode(&fetch.Answer{Status: 200, Body: []byte(body)})
+}
+
+func amount(t *testing.T, text string) finance.Amount {
+	t.Helper()
+	a, err := finance.ParseAmount(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+var exactly = cmp.Comparer(finance.Amount.Equal)
+
+func TestHowAColumnIsFilled(t *testing.T) {
+	none := finance.Debt{ID: "1", TermsLeft: -1, CoBorrower: -1}
+	with := func(set func(*finance.Debt)) finance.Debt { d := none; set(&d); return d }
+	at := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, fields, record string
+		want                 finance.Debt
+	}{
+		{"a path", "creditor: a.b", `"a":{"b":"X"}`, with(func(d *finance.Debt) { d.Creditor = "X" })},
+		{"a place", "creditor: a.1.b", `"a":[null,{"b":"X"}]`, with(func(d *finance.Debt) { d.Creditor = "X" })},
+		{"the first that is there", "creditor: [a, b, c]", `"c":"Z","b":"Y","a":null`, with(func(d *finance.Debt) { d.Creditor = "Y" })},
+		{"a constant", "currency: { const: NOK }", ``, with(func(d *finance.Debt) { d.Currency = "NOK" })},
+		{"a default", "currency: { path: c, default: NOK }", `"c":null`, with(func(d *finance.Debt) { d.Currency = "NOK" })},
+		{"no default", "currency: { path: c, default: NOK }", `"c":"SEK"`, with(func(d *finance.Debt) { d.Currency = "SEK" })},
+		{"a map", "kind: { path: k, map: { '1': loan, A: card } }", `"k":1`, with(func(d *finance.Debt) { d.Kind = "loan" })},
+		{"a word not in the map", "kind: { path: k, map: { A: card } }", `"k":"B"`, with(func(d *finance.Debt) { d.Kind = "B" })},
+		{"escapes", "kind: k", `"k":"a\u00e6\n\"b"`, with(func(d *finance.Debt) { d.Kind = "aæ\n\"b" })},
+		{"a number as text", "kind: k", `"k":0070`, finance.Debt{}}, // no JSON
+		{"digits as they stand", "kind: k", `"k":7.10`, with(func(d *finance.Debt) { d.Kind = "7.10" })},
+		{"an amount", "balance: a", `"a":-58.000`, with(func(d *finance.Debt) { d.Balance = amount(t, "-58") })},
+		{"an amount in quotes", "balance: a", `"a":"0.29"`, with(func(d *finance.Debt) { d.Balance = amount(t, "0.29") })},
+		{"minor units", "balance: { path: a, minor_units: 2 }", `"a":29`, with(func(d *finance.Debt) { d.Balance = amount(t, "0.29") })},
+		{"minor units in quotes", "balance: { path: a, minor_units: 3 }", `"a":"-1500"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-1.5") })},
+		{"a flag that turns", "balance: { path: a, negate_when: { path: f, is: [C, CR] } }", `"a":10,"f":"CR"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10") })},
+		{"a flag that doesn't", "balance: { path: a, negate_when: { path: f, is: C } }", `"a":10,"f":"D"`, with(func(d *finance.Debt) { d.Balance = amount(t, "10") })},
+		{"a flag of true", "balance: { path: a, negate_when: { path: f, is: true } }", `"f":true,"a":"10"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10") })},
+		{"an instant", "reported_at: a", `"a":"2026-11-20T12:30:00+02:00"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"seconds", "reported_at: { path: a, format: unix }", `"a":1795170600`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"milliseconds in quotes", "reported_at: { path: a, format: unix_ms }", `"a":"1795170600000"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"a pattern", "reported_at: { path: a, format: 'DD.MM.YYYY hh:mm' }", `"a":"20.11.2026 11:30"`, with(func(d *finance.Debt) { d.ReportedAt = at })}, // in Oslo
+		{"a count", "terms_left: a", `"a":0`, with(func(d *finance.Debt) { d.TermsLeft = 0 })},
+		{"a count from a map", "co_borrower: { path: a, map: { SOLE: '0', JOINT: '2' } }", `"a":"JOINT"`, with(func(d *finance.Debt) { d.CoBorrower = 2 })},
+		{"null", "terms_left: a", `"a":null`, none},
+		{"extra", "creditor: a.b", `"z":[1, 2],"a":{"b":"X","c":{"d":null}},"n":null,"m":1.50`, with(func(d *finance.Debt) {
+			d.Creditor, d.Extra = "X", []byte(`{"a.c":{"d":null},"m":1.50,"z":[1,2]}`)
+		})},
+		{"what is left of a list", "creditor: a.1", `"a":["W","X",null,{"y":1}]`, with(func(d *finance.Debt) { d.Creditor, d.Extra = "X", []byte(`{"a":["W",{"y":1}]}`) })},
+		{"a path that leads through a text", "creditor: a.b", `"a":"x"`, with(func(d *finance.Debt) { d.Extra = []byte(`{"a":"x"}`) })},
+		{"a whole and a part", "creditor: a.b\n      kind: [a.k]", `"a":{"b":"X","k":"K"}`, with(func(d *finance.Debt) { d.Creditor, d.Kind = "X", "K" })},
+	} {
+		description := "time_zone: Europe/Oslo\n" + changed(t, "      creditor: name\n      balance: owed\n", "      "+c.fields+"\n")
+		page, err := decoded(t, description, `{"rows":[{"id":"1"`+strings.TrimSuffix(","+c.record, ",")+`}]}`)
+		if c.want.ID == "" {
+			if err == nil && len(page.Rejects) == 0 {
+				t.Errorf("%s: %+v", c.name, page.Records)
+			}
+			continue
+		}
+		if err != nil || len(page.Rejects) > 0 || len(page.Records.Debts) != 1 {
+			t.Errorf("%s: %v %v", c.name, err, page.Rejects)
+			continue
+		}
+		if diff := cmp.Diff(c.want, page.Records.Debts[0], exactly); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+	}
+}
+
+func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
+	for _, c := range []struct{ fields, record, want string }{
+		{"balance: owed", `"id":"1","owed":"1,50"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: owed", `"id":"1","owed":1e400`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: owed", `"id":"1","owed":{}`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: { path: owed, minor_units: 2 }", `"id":"1","owed":1.5`, "balance (owed): not a whole number of minor units"},
+		{"balance: { path: owed, required: true }", `"id":"1"`, "balance (owed): missing"},
+		{"reported_at: at", `"id":"1","at":"yesterday"`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: { path: at, format: unix }", `"id":"1","at":1e9`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: { path: at, format: unix }", `"id":"1","at":9007199254740992`, "reported_at (at): not an instant of the described format"},
+		{"terms_left: n", `"id":"1","n":-1`, "terms_left (n): not a count"},
+		{"creditor: a", `"id":"1","a":["x"]`, "creditor (a): not a text"},
+		{"creditor: a", `"a":"x"`, "id: missing"},
+		{"creditor: a", `"id":"14842249091"`, "id: it is the person's national identity number, which must not be a key"},
+		{"creditor: a", `"id":"1","id":"2"`, "id: the same key twice"},
+		{"creditor: a", `"id":"0"`, "id: the same as that of an earlier record of the answer"},
+	} {
+		description := changed(t, "      creditor: name\n      balance: owed\n", "      "+c.fields+"\n")
+		good := `{"id":"0","owed":1}`
+		if strings.Contains(c.fields, "required") || strings.Contains(c.fields, "minor") {
+			good = `{"id":"0","owed":100}`
+		}
+		page, err := decoded(t, strings.Replace(description, "records: rows", "records: rows\n    whole: true", 1), `{"rows":[`+good+`,{`+c.record+`}]}`)
+		if err != nil || len(page.Records.Debts) != 1 || len(page.Rejects) != 1 || page.Whole != nil {
+			t.Errorf("%s: %v, rejects %v, whole %v", c.record, err, page.Rejects, page.Whole)
+			continue
+		}
+		if diff := cmp.Diff(finance.Reject{Place: 1, Reason: c.want}, page.Rejects[0]); diff != "" {
+			t.Errorf("%s: %s", c.record, diff)
+		}
+	}
+}
+
+func TestWhoseAnswerItIs(t *testing.T) {
+	const own, other = "14842249091", "29868099311"
+	envelope := changed(t, "records: rows", "records: rows\n    subject: who.nin")
+	record := changed(t, "records: rows", "records: rows\n    record_subject: nin")
+	echo := changed(t, "records: rows", "records: rows\n    echoes: { ask.id: '{consent}' }")
+	for _, c := range []struct {
+		description, body string
+		fails             bool
+	}{
+		{envelope, `{"who":{"nin":"` + own + `"},"rows":[{"id":"1"}]}`, false},
+		{envelope, `{"rows":[{"id":"1"}],"who":{"nin":"148422-49091"}}`, false},
+		{envelope, `{"who":{"nin":"` + other + `"},"rows":[{"id":"1"}]}`, true},
+		{envelope, `{"who":{},"rows":[]}`, true},
+		{envelope, `{"rows":[]}`, true},
+		{record, `{"rows":[{"id":"1","nin":"` + own + `"},{"id":"2","nin":14842249091}]}`, false},
+		{record, `{"rows":[{"id":"1","nin":"` + own + `"},{"id":"2","nin":"` + other + `"}]}`, true},
+		{record, `{"rows":[{"id":"1"}]}`, true},
+		{echo, `{"ask":{"id":"c-1"},"rows":[{"id":"1"}]}`, false},
+		{echo, `{"ask":{"id":"c-2"},"rows":[{"id":"1"}]}`, true},
+		{echo, `{"rows":[{"id":"1"}]}`, true},
+	} {
+		page, err := decoded(t, c.description, c.body)
+		if (err != nil) != c.fails {
+			t.Errorf("%s: %v", c.body, err)
+			continue
+		}
+		if c.fails != strings.HasPrefix(errText(err), "wrong subject: ") || strings.Contains(errText(err), other) {
+			t.Errorf("%s: %v", c.body, err)
+		}
+		for _, d := range page.Records.Debts {
+			if strings.Contains(string(d.Extra), own) {
+				t.Errorf("%s: the number is in extra: %s", c.body, d.Extra)
+			}
+		}
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestPersonalNumbersAreNotKept(t *testing.T) {
+	description := changed(t, "records: rows", "records: rows\n    drop: [secret, co.nin]")
+	page, err := decoded(t, description, `{"rows":[{"id":"1","secret":"x","co":{"nin":"1","name":"y"},
+		"own":"14842249091","spaced":"148422 49091","deep":{"a":[{"b":"ref 29868099311"}]},"number":29868099311,"fine":"12345678901","long":"298680993112"}]}`)
+	if err != nil || len(page.Records.Debts) != 1 {
+		t.Fatal(err, page.Rejects)
+	}
+	if got, want := string(page.Records.Debts[0].Extra), `{"co.name":"y","fine":"12345678901","long":"298680993112"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestMadeIDs(t *testing.T) {
+	description := changed(t, "id: id", "id: { path: id, hash: [creditor] }")
+	ids := func(body string) (out []string) {
+		page, err := decoded(t, description, body)
+		if err != nil || len(page.Rejects) > 0 {
+			t.Fatal(err, page.Rejects)
+		}
+		for _, d := range page.Records.Debts {
+			out = append(out, d.ID)
+		}
+		return out
+	}
+	one := ids(`{"rows":[{"name":"A","owed":1},{"name":"B","owed":2},{"name":"A","owed":3},{"id":"own","name":"A"}]}`)
+	if one[0] == one[1] || one[0] == one[2] || one[3] != "own" || len(one[0]) != 26 {
+		t.Errorf("the ids are %q", one)
+	}
+	two := ids(`{"rows":[{"name":"A","owed":99},{"name":"A","owed":3},{"name":"B","owed":2}]}`)
+	if two[0] != one[0] || two[1] != one[2] || two[2] != one[1] {
+		t.Errorf("another balance, another order: %q became %q", one, two)
+	}
+}
+
+const bankish = `base_url: https://api.example/v1
+token: { dialect: none }
+check: { path: ping }
+datasets:
+  accounts:
+    request: { path: accounts, headers: { C: "{consent}" } }
+    records: .
+    whole: true
+    fields: { id: id, currency: cur }
+    balances: { list: figures, kind: { path: t, map: { A: available, B: booked } }, amount: { path: v, minor_units: 2 }, currency: c }
+  transactions:
+    request: { path: "accounts/{account}/tx" }
+    records: [{ path: b, status: booked }, { path: p, status: pending, optional: true }, { path: x, optional: true }]
+    whole_pending: true
+    fields:
+      id: id
+      status: { path: s, map: { DONE: booked } }
+      amount: a
+      currency: { path: c, default: NOK }
+      booked_on: { path: d, format: YYYYMMDD }
+`
+
+func TestBalances(t *testing.T) {
+	page, err := decodedAs(t, finance.Accounts, bankish, `[
+		{"id":"1","cur":"NOK","figures":[{"t":"A","v":150},{"t":"B","v":"200","c":"EUR"},{"t":"Z","v":1},{"t":"A","v":9}]},
+		{"id":"2","cur":"NOK","figures":null},{"id":"3","figures":[{"t":"A","v":1}]},{"id":"4","cur":"SEK","figures":{}}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := finance.Records{
+		Accounts: []finance.Account{
+			{ID: "1", Currency: "NOK", Extra: []byte(`{"figures":[{"t":"Z","v":1},{"t":"A","v":9}]}`)}, {Lineage: finance.Lineage{Place: 1}, ID: "2", Currency: "NOK"},
+		},
+		Balances: []finance.Balance{
+			{AccountID: "1", Kind: "available", Amount: amount(t, "1.5"), Currency: "NOK"}, {AccountID: "1", Kind: "booked", Amount: amount(t, "2"), Currency: "EUR"},
+		},
+	}
+	if diff := cmp.Diff(want, page.Records, exactly); diff != "" {
+		t.Error(diff)
+	}
+	rejects := []finance.Reject{{Place: 2, Reason: "balances.currency: missing"}, {Place: 3, Reason: "balances (figures): not a list"}}
+	if diff := cmp.Diff(rejects, page.Rejects); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSeveralLists(t *testing.T) {
+	page, err := decodedAs(t, finance.Transactions, bankish, `{"p":[{"id":"2","a":"-1","d":null}],"b":[{"id":"1","a":1,"d":"20261105"}],
+		"x":[{"id":"3","a":2,"s":"DONE"},{"id":"4","a":2,"s":"MAYBE"},{"id":"5","s":"DONE"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []finance.Transaction{
+		{AccountID: "acc-1", ID: "2", Status: "pending", Amount: amount(t, "-1"), Currency: "NOK"},
+		{Lineage: finance.Lineage{Place: 1}, AccountID: "acc-1", ID: "1", Status: "booked", Amount: amount(t, "1"), Currency: "NOK", BookedOn: finance.NewDate(2026, 11, 5)},
+		{Lineage: finance.Lineage{Place: 2}, AccountID: "acc-1", ID: "3", Status: "booked", Amount: amount(t, "2"), Currency: "NOK"},
+	}
+	if diff := cmp.Diff(want, page.Records.Transactions, exactly); diff != "" {
+		t.Error(diff)
+	}
+	rejects := []finance.Reject{{Place: 3, Reason: "status: neither booked nor pending: add it to the map"}, {Place: 4, Reason: "amount (a): missing"}}
+	if diff := cmp.Diff(rejects, page.Rejects); diff != "" || page.Whole != nil {
+		t.Error(diff, page.Whole)
+	}
+	page, err = decodedAs(t, finance.Transactions, bankish, `{"b":[]}`)
+	if diff := cmp.Diff(&finance.Whole{Status: finance.Pending}, page.Whole); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
+func TestPartial(t *testing.T) {
+	description := changed(t, "records: rows", "records: rows\n    whole: true\n    partial: [{ path: n, above: 1, says: are late }, { path: ok, is: [no, false], says: the list is not whole }]")
+	for body, want := range map[string]string{
+		`{"rows":[],"n":1,"ok":true}`:  "",
+		`{"rows":[],"n":"2"}`:          "2 are late",
+		`{"rows":[],"ok":false}`:       "the list is not whole",
+		`{"rows":[],"n":null,"ok":{}}`: "",
+	} {
+		page, err := decoded(t, description, body)
+		if err != nil || page.Partial != want || (page.Whole == nil) != (want != "") {
+			t.Errorf("%s: partial %q, whole %v, error %v", body, page.Partial, page.Whole, err)
+		}
+	}
+	if _, err := decoded(t, description, `{"rows":[],"n":"some"}`); err == nil {
+		t.Error("a number in words was taken")
+	}
+}
+
+func TestAnAnswerOfAnotherShapeIsNotEmpty(t *testing.T) {
+	for _, body := range []string{`{}`, `{"rows":null}`, `{"rows":{}}`, `[]`, `"rows"`, `{"Rows":[]}`, `{"rows":[]}x`, `{"rows":[`, "{\"rows\":[],\"a\":\"\xff\"}"} {
+		if page, err := decoded(t, minimal, body); err == nil {
+			t.Errorf("%s was read as %d records", body, page.Records.Len())
+		}
+	}
+	page, err := decoded(t, minimal, " ")
+	if err != nil || !page.Done || page.Records.Len() != 0 {
+		t.Errorf("nothing at all: %v", err)
+	}
+}
