@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"syncer/config"
 	"syncer/finance"
 	"syncer/persist"
 )
@@ -26,10 +27,13 @@ var consentStatuses = []finance.ConsentStatus{finance.ConsentActive, finance.Con
 
 func (a *app) consentsListCommand() *cobra.Command {
 	var f persist.ConsentFilter
-	var status string
+	var status, expiring string
 	c := &cobra.Command{
-		Use: "list", Short: "List consents, by their number", Args: usageArgs(cobra.NoArgs),
-		Example: "  syncer consents list --connection ng-prod --status revoked\n  syncer consents list --after 4711 --limit 1000 --json",
+		Use: "list", Short: "List consents, by their number, or those that end soon", Args: usageArgs(cobra.NoArgs),
+		Long: "Lists consents by their number. With --expiring it lists the active ones that end within so long, the\n" +
+			"first to end first, and when each was last read completely.",
+		Example: "  syncer consents list --connection ng-prod --status revoked\n  syncer consents list --after 4711 --limit 1000 --json\n" +
+			"  syncer consents list --expiring 14d",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.Status = finance.ConsentStatus(status)
 			if status != "" && !slices.Contains(consentStatuses, f.Status) {
@@ -38,9 +42,13 @@ func (a *app) consentsListCommand() *cobra.Command {
 			if f.Limit < 1 {
 				return usagef("--limit %d: list at least one", f.Limit)
 			}
+			if expiring != "" {
+				return a.expiringCommand(cmd.Context(), f, expiring)
+			}
 			return a.look(cmd.Context(), func(h *house) error { return a.listConsents(cmd.Context(), h, f) })
 		},
 	}
+	c.Flags().StringVar(&expiring, "expiring", "", "only active consents that end within so long, such as 14d, 7d or 1d")
 	c.Flags().StringVar(&f.Connection, "connection", "", "only consents over this connection")
 	c.Flags().StringVar(&status, "status", "", "only consents in this state: "+listed(consentStatuses))
 	c.Flags().Int64Var(&f.After, "after", 0, "only consents with a larger number: the next page")
@@ -78,6 +86,51 @@ func (a *app) listConsents(ctx context.Context, h *house, f persist.ConsentFilte
 	return nil
 }
 
+// expiringCommand checks what --expiring goes with, and lists.
+func (a *app) expiringCommand(ctx context.Context, f persist.ConsentFilter, within string) error {
+	d, err := config.ParseDuration(within)
+	switch {
+	case err != nil || d <= 0:
+		return usagef("--expiring %q: write how soon, such as 14d, 7d, 1d or 12h", within)
+	case f.Status != "" && f.Status != finance.ConsentActive:
+		return usagef("--expiring lists active consents: leave --status %s out", f.Status)
+	case f.After != 0:
+		return usagef("--expiring lists by the end and not by the number: raise --limit instead of --after")
+	}
+	return a.look(ctx, func(h *house) error { return a.listExpiring(ctx, h, f, d) })
+}
+
+func (a *app) listExpiring(ctx context.Context, h *house, f persist.ConsentFilter, within time.Duration) error {
+	list, err := h.Store.Expiring(ctx, f.Connection, within, f.Limit)
+	if err != nil {
+		return err
+	}
+	t := newTable(">id", "~connection", "~~external id", "ends", "last read")
+	for _, c := range list {
+		if a.json {
+			j := toConsentJSON(c.Consent)
+			j.LastRead = instant(c.LastRead)
+			if err := a.line(j); err != nil {
+				return err
+			}
+			continue
+		}
+		read := "never"
+		if !c.LastRead.IsZero() {
+			read = clock(c.LastRead)
+		}
+		t.add(c.ID, c.Connection, c.ExternalID, clock(c.ValidUntil), read)
+	}
+	t.write(a.out)
+	switch {
+	case len(list) == 0:
+		a.hint("No active consent ends within %s.", config.Duration(within))
+	case len(list) == f.Limit:
+		a.hint("There may be more: --limit %d", 10*f.Limit)
+	}
+	return nil
+}
+
 type consentJSON struct {
 	ID           int64        `json:"id"`
 	Connection   string       `json:"connection"`
@@ -90,6 +143,7 @@ type consentJSON struct {
 	SingleUse    bool         `json:"single_use"`
 	ReadsPerDay  int          `json:"reads_per_day,omitempty"`
 	SubjectKnown bool         `json:"subject_known"`
+	LastRead     *time.Time   `json:"last_read,omitempty"` // with --expiring: when it was last read completely
 	History      []changeJSON `json:"history,omitempty"`
 }
 
