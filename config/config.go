@@ -104,6 +104,9 @@ type Connection struct {
 	Rate Rate `yaml:"rate"`
 	// Calls in flight at once, per process.
 	Concurrency int `yaml:"concurrency"`
+	// Reads a day of a consent whose import names none. PSD2 knows four unattended ones in 24 hours unless
+	// agreed otherwise: write 4 for such an account. 0 is no bound.
+	ReadsPerDay int `yaml:"reads_per_day"`
 	// Time for one attempt, from connecting to the last byte of the answer.
 	Timeout Duration `yaml:"timeout"`
 	// What happens after an attempt that failed and may be made again.

@@ -113,6 +113,7 @@ func constrain(root *jsonschema.Schema, defs jsonschema.Definitions) {
 	} {
 		property(s, key).Minimum = "1"
 	}
+	property(connection, "reads_per_day").Minimum = "0"
 }
 
 func anys[T any](values []T) []any {

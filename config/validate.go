@@ -22,6 +22,7 @@ var nameRE = regexp.MustCompile(namePattern)
 const (
 	maxRate        = 10_000 // calls a second
 	maxConcurrency = 1_000
+	maxReads       = 100_000
 	maxAttempts    = 100
 	maxBatches     = 256
 	maxBatchSize   = 100_000
@@ -122,6 +123,7 @@ func (k checker) connection(name string, c Connection) {
 	}
 	k.under("rate").rate(c.Rate)
 	k.within(c.Concurrency, 1, maxConcurrency, "concurrency")
+	k.within(c.ReadsPerDay, 0, maxReads, "reads_per_day")
 	k.atLeast(c.Timeout, 100*time.Millisecond, "timeout")
 	k.under("retry").retry(c.Retry)
 	k.want(minBody <= c.MaxBody && c.MaxBody <= maxBody, "max_body", "want %s to %s, got %s", Size(minBody), Size(maxBody), c.MaxBody)

@@ -43,6 +43,7 @@ func TestValidate(t *testing.T) {
 		{"per_minute: 30", "per_minute: 30, unlimited: true", "connections.ng.rate: want only one of"},
 		{"per_minute: 30", "unlimited: true", ""},
 		{"concurrency: 2", "concurrency: -1", "connections.ng.concurrency: want 1 to"},
+		{"concurrency: 2", "reads_per_day: -1", "connections.ng.reads_per_day: want 0 to"},
 		{"timeout: 10s", "timeout: 0", "connections.ng.timeout: want at least"},
 		{"attempts: 3", "attempts: 0", "connections.ng.retry.attempts: want 1 to"},
 		{"cap: 2s", "cap: 50ms", "connections.ng.retry.cap: want at least base (100ms), got 50ms"},

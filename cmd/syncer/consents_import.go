@@ -23,6 +23,7 @@ func (a *app) consentsImportCommand() *cobra.Command {
 			"Only external_id, the provider's id of the consent, is required. scopes are separated by spaces; a time\n" +
 			"is a day (in UTC; valid_until means its end) or RFC 3339. A line that can't be imported is named with\n" +
 			"the reason; the others are imported together, all or none. A consent that is known already is updated.\n" +
+			"One without reads_per_day has those of its connection, if the configuration names some.\n" +
 			"The exit code is 1 if a line was refused. National ids are kept as keyed hashes,\n" +
 			"and sealed beside them only where the provider's calls must carry them.",
 		Example: "  syncer consents import consents.csv --connection ng-prod\n  generate | syncer consents import - --connection sbanken",
@@ -86,6 +87,11 @@ func (a *app) importConsents(ctx context.Context, h *house, connection, path str
 	}
 	if err := h.Store.UpsertConnection(ctx, connection, provider.Name); err != nil {
 		return err
+	}
+	for i := range file.good {
+		if file.good[i].ReadsPerDay == 0 {
+			file.good[i].ReadsPerDay = h.Config.Connections[connection].ReadsPerDay
+		}
 	}
 	var result persist.ImportResult
 	if len(file.good) > 0 {
