@@ -1,0 +1,321 @@
+package persist_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/finance"
+	"syncer/persist"
+)
+
+// keyed is a house whose key file can be changed.
+type keyed struct {
+	*house
+	file atomic.Pointer[[]byte]
+}
+
+func newKeyed(t *testing.T) *keyed {
+	t.Helper()
+	keys, err := persist.NewKeyset()
+	must(t, err)
+	k := &keyed{}
+	k.file.Store(&keys)
+	k.house = newHouse(t)
+	k.house.sealer = k.process(t)
+	k.house.Store = k.house.sibling(t, time.Hour)
+	return k
+}
+
+// process is a sealer that follows the key file.
+func (k *keyed) process(t *testing.T) *persist.Sealer {
+	t.Helper()
+	s, err := persist.OpenSealer(*k.file.Load())
+	must(t, err)
+	s.Follow(func() ([]byte, error) { return *k.file.Load(), nil })
+	return s
+}
+
+// store is the store of a process that has just been started.
+func (k *keyed) store(t *testing.T) *persist.Store {
+	t.Helper()
+	other := *k.house
+	other.sealer = k.process(t)
+	return other.sibling(t, time.Hour)
+}
+
+func (k *keyed) change(t *testing.T, f func([]byte) ([]byte, error)) persist.KeyFile {
+	t.Helper()
+	next, err := f(*k.file.Load())
+	must(t, err)
+	k.file.Store(&next)
+	info, err := persist.ReadKeyFile(next)
+	must(t, err)
+	return info
+}
+
+// fill seals one value of every kind, and n grants.
+func (k *keyed) fill(t *testing.T, n int) (consents []int64, call finance.CallID) {
+	t.Helper()
+	for i := range n {
+		consents = append(consents, k.give(t, given(fmt.Sprint("c-", i), fmt.Sprint("refresh-", i), func(g *persist.GivenConsent) { g.KeepPlain = i%2 == 0 })).ID)
+	}
+	must(t, k.SaveToken(t.Context(), tokenKey, finance.Token{AccessToken: "access"}))
+	call = finance.CallID{7}
+	body, err := k.sealer.SealBody([]byte("an answer"), call)
+	must(t, err)
+	k.exec(t, "INSERT INTO inbox (consent_id, call_id, answered_at, status, body) VALUES ($1, $2, now(), 200, $3)", consents[0], [16]byte(call), body)
+	k.exec(t, "INSERT INTO answers (call_id, body_hash, bytes, body, keep_until) VALUES ($1, '', 9, $2, now())", [16]byte(call), body)
+	return consents, call
+}
+
+func left(t *testing.T, s *persist.Store, key uint32) (n int) {
+	t.Helper()
+	counts, err := s.CountSealed(t.Context())
+	must(t, err)
+	for _, c := range counts {
+		if c.Key != key {
+			n += c.Count
+		}
+	}
+	return n
+}
+
+func TestEverySealedValueFollowsTheKey(t *testing.T) {
+	k := newKeyed(t)
+	consents, call := k.fill(t, 3)
+	info := k.change(t, persist.Rotate)
+	store := k.store(t)
+	if n := left(t, store, info.Primary); n != 3+2+1+1+1 {
+		t.Errorf("%d values are left to be sealed anew", n)
+	}
+	done := map[string]int{}
+	must(t, store.Reseal(t.Context(), info.Primary, func(r persist.Resealed) { done[r.Table] = r.Done }))
+	if diff := cmp.Diff(map[string]int{"grants": 3, "consents": 2, "tokens": 1, "inbox": 1, "answers": 1}, done); diff != "" {
+		t.Error(diff)
+	}
+	if n := left(t, store, info.Primary); n != 0 {
+		t.Errorf("%d values are left", n)
+	}
+
+	if info = k.change(t, persist.Retire); len(info.Old) != 0 {
+		t.Errorf("%+v", info)
+	}
+	store = k.store(t) // which has never seen the old key
+	for i, id := range consents {
+		refresh, ok, err := store.LoadGrant(t.Context(), id)
+		if !ok || err != nil || refresh.Reveal() != fmt.Sprint("refresh-", i) {
+			t.Errorf("grant %d: %v, %v", i, ok, err)
+		}
+		c, err := store.Consent(t.Context(), id)
+		must(t, err)
+		if plain, _ := c.Subject.Reveal(); (plain == "01417014922") != (i%2 == 0) || !c.Subject.Is("01417014922") {
+			t.Errorf("the subject of consent %d", id)
+		}
+	}
+	if token, ok, err := store.LoadToken(t.Context(), tokenKey); !ok || err != nil || token.AccessToken != "access" {
+		t.Errorf("token: %v, %v", ok, err)
+	}
+	fresh := k.process(t)
+	for _, table := range []string{"inbox", "answers"} {
+		var sealed []byte
+		must(t, k.pool.QueryRow(t.Context(), "SELECT body FROM "+table).Scan(&sealed))
+		if body, err := fresh.OpenBody(sealed, call); err != nil || string(body) != "an answer" {
+			t.Errorf("%s: %q, %v", table, body, err)
+		}
+	}
+}
+
+// Broken off after its first step, the work goes on where it was.
+func TestResealGoesOnWhereItWasBrokenOff(t *testing.T) {
+	k := newKeyed(t)
+	k.fill(t, 450)
+	info := k.change(t, persist.Rotate)
+	ctx, cancel := context.WithCancel(t.Context())
+	first := 0
+	err := k.store(t).Reseal(ctx, info.Primary, func(r persist.Resealed) { first = r.Done; cancel() })
+	if !errors.Is(err, context.Canceled) || first != 200 {
+		t.Fatalf("%v after %d", err, first)
+	}
+	second := map[string]int{}
+	must(t, k.store(t).Reseal(t.Context(), info.Primary, func(r persist.Resealed) { second[r.Table] = r.Done }))
+	if second["grants"] != 250 || left(t, k.Store, info.Primary) != 0 {
+		t.Errorf("%+v, %d left", second, left(t, k.Store, info.Primary))
+	}
+}
+
+// A value that can't be opened is told and passed over; a row that somebody works on is left for the next pass.
+func TestWhatCantBeSealedAnewHoldsNothingUp(t *testing.T) {
+	k := newKeyed(t)
+	consents, _ := k.fill(t, 4)
+	k.exec(t, "UPDATE grants SET sealed = set_byte(sealed, 12, get_byte(sealed, 12) # 1) WHERE consent_id = $1", consents[1])
+	tx, err := k.pool.Begin(t.Context())
+	must(t, err)
+	if _, err := tx.Exec(t.Context(), "SELECT FROM grants WHERE consent_id = $1 FOR UPDATE", consents[2]); err != nil {
+		t.Fatal(err)
+	}
+	info := k.change(t, persist.Rotate)
+	store := k.store(t)
+	var grants persist.Resealed
+	tell := func(r persist.Resealed) {
+		if r.Table == "grants" {
+			grants = r
+		}
+	}
+	must(t, store.Reseal(t.Context(), info.Primary, tell))
+	if grants.Done != 2 || grants.Stuck != 1 || grants.Sample != fmt.Sprint("grants ", consents[1]) || left(t, store, info.Primary) != 2 {
+		t.Errorf("%+v, %d left", grants, left(t, store, info.Primary))
+	}
+	must(t, tx.Rollback(t.Context()))
+	must(t, store.Reseal(t.Context(), info.Primary, tell))
+	if grants.Done != 1 || left(t, store, info.Primary) != 1 {
+		t.Errorf("the second pass: %+v, %d left", grants, left(t, store, info.Primary))
+	}
+}
+
+// A refresh token that rotates, and an access token that is dropped, while the keys change: what counts is the token, not
+// its bytes.
+func TestTokensMoveWhileTheKeysChange(t *testing.T) {
+	k := newKeyed(t)
+	consents, _ := k.fill(t, 1)
+	info := k.change(t, persist.Rotate)
+	must(t, k.store(t).Reseal(t.Context(), info.Primary, func(persist.Resealed) {}))
+	// k.Store is a process from before: it meets a key that it has not, and looks.
+	saved, err := k.SaveGrant(t.Context(), consents[0], finance.NewSecret("refresh-0"), finance.NewSecret("next"))
+	if !saved || err != nil {
+		t.Errorf("saved %v, %v", saved, err)
+	}
+	must(t, k.DropToken(t.Context(), tokenKey, "access"))
+	if _, ok, err := k.LoadToken(t.Context(), tokenKey); ok || err != nil {
+		t.Errorf("the dropped token: %v, %v", ok, err)
+	}
+}
+
+// Every column of bytes is either sealed anew or known to be no secret. A new one must be put into one of the two lists.
+func TestNoSealedColumnIsForgotten(t *testing.T) {
+	h := newHouse(t)
+	rows, err := h.pool.Query(t.Context(), `SELECT table_name || '.' || column_name FROM information_schema.columns
+		WHERE table_schema = 'public' AND data_type = 'bytea' ORDER BY 1`)
+	all, err := collect[string](rows, err)
+	must(t, err)
+	all = slices.DeleteFunc(all, func(name string) bool {
+		return strings.HasSuffix(name, "_hash") || strings.HasSuffix(name, "_hmac") || name == "pages.page_key"
+	})
+	want := []string{"answers.body", "consents.subject_sealed", "grants.sealed", "inbox.body", "tokens.sealed"}
+	if diff := cmp.Diff(want, all); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestKeyFileFromPreparedToRetired(t *testing.T) {
+	keys, err := persist.NewKeyset()
+	must(t, err)
+	read := func(keys []byte) persist.KeyFile {
+		info, err := persist.ReadKeyFile(keys)
+		must(t, err)
+		return info
+	}
+	first := read(keys)
+	prepared, err := persist.Prepare(keys)
+	must(t, err)
+	if again, err := persist.Prepare(prepared); err != nil || !bytes.Equal(again, prepared) {
+		t.Errorf("prepared twice: %v", err)
+	}
+	with := read(prepared)
+	if with.Primary != first.Primary || with.Prepared == 0 || len(with.Old) != 0 {
+		t.Errorf("%+v", with)
+	}
+	rotated, err := persist.Rotate(prepared)
+	must(t, err)
+	after := read(rotated)
+	if after.Primary != with.Prepared || after.Prepared != 0 || !slices.Equal(after.Old, []uint32{first.Primary}) || time.Since(after.Rotated) > time.Minute {
+		t.Errorf("%+v", after)
+	}
+	// What a machine that has only the prepared file holds opens what the rotated one has sealed.
+	here, err := persist.OpenSealer(rotated)
+	must(t, err)
+	there, err := persist.OpenSealer(prepared)
+	must(t, err)
+	sealed, err := here.Seal([]byte("x"), []byte("row"))
+	must(t, err)
+	if plain, err := there.Unseal(sealed, []byte("row")); err != nil || string(plain) != "x" {
+		t.Errorf("%q, %v", plain, err)
+	}
+	retired, err := persist.Retire(rotated)
+	must(t, err)
+	if last := read(retired); last.Primary != after.Primary || len(last.Old) != 0 {
+		t.Errorf("%+v", last)
+	}
+	if bytes.Equal(here.SubjectHMAC("1"), nil) || !bytes.Equal(here.SubjectHMAC("1"), there.SubjectHMAC("1")) {
+		t.Error("the subjects' key has changed")
+	}
+}
+
+// A process that runs on takes a new key within FollowEvery, and at once when it meets a value of it. A key file of
+// another house is not taken.
+func TestARunningProcessFollowsItsKeyFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys, err := persist.NewKeyset()
+		must(t, err)
+		current, reads := keys, 0
+		running, err := persist.OpenSealer(keys)
+		must(t, err)
+		running.Follow(func() ([]byte, error) { reads++; return current, nil })
+		seal := func() uint32 {
+			if _, err := running.Seal([]byte("x"), nil); err != nil {
+				t.Error(err)
+			}
+			return running.KeyID()
+		}
+		old := seal()
+		rotated, err := persist.Rotate(keys)
+		must(t, err)
+		current = rotated
+		if seal() != old || reads != 0 {
+			t.Errorf("%d reads within the first moment", reads)
+		}
+		<-time.After(persist.FollowEvery)
+		if seal() == old || reads != 1 {
+			t.Errorf("it seals with the old key after %d reads", reads)
+		}
+		for range 100 {
+			seal()
+		}
+		if reads != 1 {
+			t.Errorf("%d reads for 101 values", reads)
+		}
+
+		next, err := persist.Rotate(rotated)
+		must(t, err)
+		other, err := persist.OpenSealer(next)
+		must(t, err)
+		sealed, err := other.Seal([]byte("from elsewhere"), []byte("row"))
+		must(t, err)
+		if _, err := running.Unseal(sealed, []byte("row")); !errors.Is(err, persist.ErrUnseal) {
+			t.Errorf("opened without its key: %v", err)
+		}
+		current = next
+		if plain, err := running.Unseal(sealed, []byte("row")); err != nil || string(plain) != "from elsewhere" {
+			t.Errorf("%q, %v", plain, err)
+		}
+
+		stranger, err := persist.NewKeyset()
+		must(t, err)
+		for _, bad := range [][]byte{stranger, []byte("{}"), nil} {
+			current = bad
+			<-time.After(persist.FollowEvery)
+			if seal() != other.KeyID() {
+				t.Error("it took the keys of a stranger")
+			}
+		}
+	})
+}
