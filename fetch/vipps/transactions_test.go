@@ -253,7 +253,7 @@ func TestDayByDay(t *testing.T) {
 				w.kit.Clock.Advance(24 * time.Hour)
 			}
 			s.Today = today.AddDays(12)
-			at, _ = pull(t, r, s, w.consent(1), rows, at)
+			pull(t, r, s, w.consent(1), rows, at)
 			long := map[string]finance.Transaction{}
 			pull(t, connect(t, w.conn), s, w.consent(1), long, "")
 			if diff := cmp.Diff(slices.Sorted(maps.Keys(long)), slices.Sorted(maps.Keys(rows))); diff != "" || len(rows) < 150 {
@@ -338,5 +338,34 @@ func TestPersonalDataIsAskedForOnEveryPage(t *testing.T) {
 				t.Errorf("%s: asked for %t", path, got)
 			}
 		}
+	}
+}
+
+// TestTheChainGoesOnOverDates: from day to day within a pass, and from one run to the next.
+func TestTheChainGoesOnOverDates(t *testing.T) {
+	day := func(before, amount int) answer {
+		return datePage("false", "null", move("a", before, amount, before+amount))
+	}
+	s := &script{answers: []answer{
+		day(0, 5), page(openDate), page(openDate), // yesterday's funds, today's, the fees
+		day(5, 1), page(openDate), page(openDate), // the next run finds them whole
+		day(7, 1), day(9, 1), page(openDate), // and another has lost a row before either day
+	}}
+	r, in, at := play(t, s, settings(func(s *Settings) { s.ReadBy = byDates })), stream("410001"), ""
+	in.Since = today.AddDays(-1)
+	var partials []string
+	for run := range 3 {
+		in.Today = today.AddDays([]int{0, 1, 2}[run])
+		pages := r.mustRead(t, in, at)
+		at = pages[len(pages)-1].Next
+		for i := range pages {
+			if pages[i].Partial != "" {
+				partials = append(partials, pages[i].Partial[:len("the running balance of funds breaks 1 times")])
+			}
+		}
+	}
+	const broken = "the running balance of funds breaks 1 times"
+	if diff := cmp.Diff([]string{broken, broken}, partials); diff != "" {
+		t.Error(diff)
 	}
 }
