@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"syncer/sandbox"
+	"syncer/sandbox/norskgjeld"
+)
+
+// The points around the send of a single-use call and of what becomes of its answer. At those before s6 what the
+// provider did is not known to whoever comes next.
+var oncePoints = []struct {
+	name   string
+	n      int  // killed at the n-th time: after an item or two, so that no batch looks poisoned
+	unsure bool // the consent in hand ends as consumed_unknown
+}{
+	{"s1.intend", 2, false}, {"s2.intended", 2, true}, {"s3.admitted", 3, true}, {"s5.answer", 2, true},
+	{"s6.stored", 2, false}, {"s8.decoded", 2, false}, {"s9.begin", 2, false}, {"s10.copied", 2, false},
+	{"s14.before", 2, false}, {"s14.after", 2, false}, {"s12.decide", 2, false}, {"s14.finish", 1, false},
+}
+
+// single is a world of consents that one answer spends.
+func single(t testing.TB) *lab {
+	l := newLab(t, labOptions{NG: norskgjeld.Options{Consents: onceConsents, SingleUse: 1, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
+		Concurrency: 1, Batches: 1, BatchSize: 4})
+	l.importNG("ng1", 0, onceConsents)
+	return l
+}
+
+const onceConsents = 40
+
+// TestSingleUseIsSentOnce kills the program at every named point around the send of a single-use call, and while the
+// call is on the wire, and starts it again each time. By the sandbox's journal no consent is called for twice; what has
+// been answered and stored is in the tables as in an undisturbed run; the others end in a state that says so.
+func TestSingleUseIsSentOnce(t *testing.T) {
+	peace := single(t)
+	if out, code := peace.syncer("run", "debt1"); code != 0 {
+		t.Fatalf("undisturbed: exit code %d\n%s", code, out)
+	}
+	l := single(t)
+	unsure := l.killOnTheWire(5)
+	for _, point := range oncePoints {
+		p := l.start([]string{fmt.Sprintf("%s=kill %s %d", stepEnv, point.name, point.n)}, "run", "debt1")
+		<-p.ended
+		if p.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+			t.Errorf("at %s nothing was killed: exit code %d", point.name, p.ProcessState.ExitCode())
+		}
+		if point.unsure {
+			unsure++
+		}
+	}
+	_, code := l.syncer("run", "debt1")
+	if code != exitPartial {
+		t.Errorf("the last run ends with %d, want %d: some items have failed", code, exitPartial)
+	}
+	l.onceProof(peace, unsure)
+}
+
+// killOnTheWire kills the program while the call for a consent is unanswered.
+func (l *lab) killOnTheWire(consent int) (kills int) {
+	l.Helper()
+	id := l.ng.Consent(consent).ID
+	rule, err := l.kit.Faults.Add(sandbox.Rule{Subject: id, Action: sandbox.Action{Kind: sandbox.Hang}})
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer l.kit.Faults.Remove(rule)
+	p := l.start(nil, "run", "debt1")
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for l.kit.Journal.CountSubject(norskgjeld.Name, id) == 0 {
+		select {
+		case <-p.ended:
+			l.Fatal("the program ended before it called")
+		case <-ticker.C:
+		}
+	}
+	p.kill()
+	return 1
+}
+
+// onceProof holds the journal and the tables against those of an undisturbed run.
+func (l *lab) onceProof(peace *lab, unsure int) {
+	l.Helper()
+	for subject, calls := range l.kit.Journal.CountBySubject(norskgjeld.Name) {
+		if calls > 1 {
+			l.Errorf("consent %s was called for %d times", subject, calls)
+		}
+	}
+	want, got := peace.debtsOf("consumed"), l.debtsOf("consumed")
+	if len(want) != onceConsents || len(got) != onceConsents-unsure {
+		l.Errorf("%d consents were read, want %d but for %d of which nobody can know; undisturbed %d", len(got), onceConsents, unsure, len(want))
+	}
+	for id, rows := range got {
+		if diff := cmp.Diff(want[id], rows); diff != "" {
+			l.Errorf("consent %s differs from an undisturbed run:\n%s", id, diff)
+		}
+	}
+	if n := l.number("SELECT count(*) FROM consents WHERE status = 'consumed_unknown'"); n != unsure {
+		l.Errorf("%d consents are consumed_unknown, want %d", n, unsure)
+	}
+	if n := l.number("SELECT count(*) FROM inbox WHERE answered_at IS NOT NULL AND (settled_at IS NULL OR body IS NOT NULL)"); n != 0 {
+		l.Errorf("%d answers still lie in the inbox", n)
+	}
+	if n := l.number(`SELECT count(*) FROM calls k WHERE k.purpose = 'data' AND k.class = 'ok' AND NOT EXISTS
+		(SELECT FROM items i WHERE i.consent_id = k.consent_id AND i.outcome IN ('rows', 'empty', 'partial'))`); n != 0 {
+		l.Errorf("%d answers that arrived brought nothing into the tables", n)
+	}
+	l.verify()
+}
+
+// debtsOf are the debts of each consent in a state, as the hashes of their contents; none for a person without debts.
+func (l *lab) debtsOf(status string) map[string][]string {
+	l.Helper()
+	rows, err := l.db.Pool.Query(l.Context(), `SELECT c.external_id, array_remove(array_agg(encode(d.content_hash, 'hex') ORDER BY d.debt_id), NULL)
+		FROM consents c LEFT JOIN debts d ON d.consent_id = c.id WHERE c.status = $1 GROUP BY 1`, status)
+	if err != nil {
+		l.Fatal(err)
+	}
+	all := map[string][]string{}
+	var id string
+	var hashes []string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &hashes}, func() error {
+		all[id] = append([]string{}, hashes...)
+		return nil
+	}); err != nil {
+		l.Fatal(err)
+	}
+	return all
+}
