@@ -85,6 +85,8 @@ func TestNumbersOfPersonsAreWithheld(t *testing.T) {
 		"x19" + trader + "y":                 "x[number]y",
 		"850101-9700, 850101+9700":           "[number], [number]",
 		"2026 " + trader:                     "2026 [number]",
+		"850161-9707":                        "[number]",    // a co-ordination number
+		"850160-9708":                        "850160-9708", // no such day
 		"850161-9703":                        "850161-9703", // the control digit is wrong
 		"14842249091":                        "[number]",
 		"148422 49091":                       "[number]",

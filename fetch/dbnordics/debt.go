@@ -195,7 +195,8 @@ func (d *decoder) section(s *fetch.Scanner, name string) bool {
 	return true
 }
 
-// apart reads the next value by itself, so that a record that is broken does not cost its neighbours.
+// apart reads the next value by itself, so that a record that is broken does not cost its neighbours. read leaves nothing
+// in d.extra, broken or not.
 func (d *decoder) apart(s *fetch.Scanner, what string, read func(*fetch.Scanner)) {
 	raw := s.Raw()
 	if s.Err() != nil {
@@ -205,7 +206,6 @@ func (d *decoder) apart(s *fetch.Scanner, what string, read func(*fetch.Scanner)
 	before := len(d.debts)
 	read(in)
 	if err := in.End(); err != nil {
-		d.extra.Reset()
 		d.debts = d.debts[:before]
 		d.reject(what + ": " + reasonOf(err))
 	}

@@ -190,6 +190,38 @@ func TestWhatIsWhole(t *testing.T) {
 	}
 }
 
+// TestABrokenRecordLeavesNothingBehind: neither in its neighbours nor among the records.
+func TestABrokenRecordLeavesNothingBehind(t *testing.T) {
+	good := decodeOne(t, report(swedish, remarks("1", seRemark)))
+	for name, broken := range map[string]string{
+		"an element":     remarks("2", strings.Replace(seRemark, `"date":{"year":2026`, `"leftover":[1],"date":{"year":"x"`, 1), seRemark),
+		"a state":        `"petitions":null,"paymentRemarks":{"paymentRemarksGroups":[` + group(`{"leftover":1,"date":7}`) + `],"paymentRemarks":[` + seRemark + `]}`,
+		"an incident":    `"paymentRemarks":{"paymentRemarksGroups":[{"leftover":1,"paymentRemarks":[{"date":00}]}],"paymentRemarks":[` + seRemark + `]}`,
+		"an older state": `"paymentRemarks":{"paymentRemarksGroups":[` + group(`{"leftover":1,"reference":"a"}`, `{"date":7}`) + `],"paymentRemarks":[` + seRemark + `]}`,
+		"a total":        `"paymentRemarks":{"count":1,"amount":{"leftover":1,"amount":"x"},"paymentRemarks":[` + seRemark + `]}`,
+		"the balance":    strings.NewReplacer(`"claimsCount":3`, `"leftover":3`, `"42350"`, `"x"`).Replace(seBalance) + "," + remarks("1", seRemark),
+		"the rating":     strings.NewReplacer(`"code":"B"`, `"leftover":3`, `"year":2026`, `"year":"x"`).Replace(seRating) + "," + remarks("1", seRemark),
+	} {
+		page, err := decodeDebt([]byte(report(swedish, broken)), swedish, false)
+		if err != nil || len(page.Records.Debts) != 1 || len(page.Rejects) == 0 || page.Whole != nil {
+			t.Errorf("%s: %v, rejects %v, error %v", name, page.Records.Debts, page.Rejects, err)
+			continue
+		}
+		got := page.Records.Debts[0]
+		if got.Place = good.Place; !cmp.Equal(good, got, cmp.Comparer(finance.Amount.Equal)) {
+			t.Errorf("%s: %s", name, cmp.Diff(good, got, cmp.Comparer(finance.Amount.Equal)))
+		}
+	}
+}
+
+func TestAnEmptyIncidentIsNone(t *testing.T) {
+	good, after := decodeOne(t, report(swedish, remarks("1", seRemark))), decodeOne(t, report(swedish,
+		`"paymentRemarks":{"paymentRemarksGroups":[{"leftover":1,"paymentRemarks":[]},{}],"paymentRemarks":[`+seRemark+`]}`))
+	if after.Place = good.Place; !cmp.Equal(good, after, cmp.Comparer(finance.Amount.Equal)) {
+		t.Error(cmp.Diff(good, after, cmp.Comparer(finance.Amount.Equal)))
+	}
+}
+
 func TestTheBalance(t *testing.T) {
 	balance := func(members string) string {
 		return report(swedish, `"financialCommitments":{"debtBalance":{"currentDebtBalance":{`+members+`}}}`)

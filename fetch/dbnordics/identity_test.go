@@ -64,6 +64,10 @@ func TestIncidentsOutliveTheirStates(t *testing.T) {
 	if twins[0] == twins[1] {
 		t.Error("two incidents have one id")
 	}
+	later := strings.Replace(noState, `"day":4`, `"day":5`, 1)
+	if a, b := ids(t, norwegian, groups(group(noState), group(later))), ids(t, norwegian, groups(group(later), group(noState))); a[0] != b[1] || a[1] != b[0] {
+		t.Errorf("two incidents of one reference change places: %v, then %v", a, b)
+	}
 	pledges := func(list ...string) []string {
 		return ids(t, norwegian, `"paymentRemarks":{"voluntaryRegistrations":[`+strings.Join(list, ",")+`]}`)
 	}

@@ -182,6 +182,17 @@ func TestACompanyIsAskedForOnce(t *testing.T) {
 	}
 }
 
+func TestAnIncompleteAnswerIsPartial(t *testing.T) {
+	w := start(t, vendor.Options{Incomplete: 1})
+	r := w.client(t, w.conn, fetchtest.NewLedger())
+	for _, country := range []string{"SE", "NO"} {
+		page, err := r.page(t, consent(w.find(t, in(country, false))))
+		if err != nil || page.Answer.Status != 207 || page.Whole != nil || !strings.Contains(page.Partial, "207") || page.Records.Len() == 0 {
+			t.Errorf("%s: partial %q, whole %v, error %v", country, page.Partial, page.Whole, err)
+		}
+	}
+}
+
 func TestWhatChangesAndWhatVanishes(t *testing.T) {
 	w := start(t, vendor.Options{})
 	r := w.client(t, w.conn, fetchtest.NewLedger())
@@ -324,10 +335,14 @@ func TestTheRequest(t *testing.T) {
 	if _, err := (reader{Client: client}).page(t, finance.Consent{ID: 1, ExternalID: "SE-5560391954"}); err != nil {
 		t.Fatal(err)
 	}
+	if err := client.Connector().Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	want := []string{
 		"POST|/as/token.oauth2|application/x-www-form-urlencoded|application/json|i%2s+ e|grant_type=client_credentials&scope=credit_data_companies",
 		`POST|/credit-data-companies/v2/companies/se|application/json|application/json||` +
 			`{"registrationNumber":"5560391954","language":"SV","segments":["RISK"],"reference":"R\u0026D","onBehalfOf":"Sim"}`,
+		`POST|/credit-data-companies/v2/companies|application/json|application/json||{"country":"SE","name":"syncer","limit":0}`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
