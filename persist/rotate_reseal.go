@@ -66,7 +66,7 @@ type Resealed struct {
 	Table  string
 	Done   int
 	Stuck  int    // values that can't be opened: changed, or sealed with a key that the key file has not
-	Sample string // the key of a row that is stuck
+	Sample string // a row that is stuck
 }
 
 // resealStep is how many rows one transaction seals anew. They are locked for as long as that takes.
@@ -119,7 +119,9 @@ func (s *Store) resealStep(ctx context.Context, c sealedColumn, key uint32, afte
 			plain, err := s.vault.Unseal(sealed, append([]byte(c.word), bound...))
 			if err != nil {
 				stuck++
-				r.Sample = sampleKey(c, id)
+				if r.Sample == "" {
+					r.Sample = sampleKey(c, id)
+				}
 				return nil
 			}
 			defer clear(plain)

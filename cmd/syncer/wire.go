@@ -86,6 +86,7 @@ func openKeys(path string) (*persist.Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
+	sealer.Follow(func() ([]byte, error) { return os.ReadFile(path) }) // `syncer keys rotate` stops nobody
 	return sealer, nil
 }
 
