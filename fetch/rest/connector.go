@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,8 +42,8 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 	return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) {
 		p := c.about.plans[s.Dataset]
 		if p == nil {
-			return fetch.Step{}, c.rejected(&s, fmt.Sprintf("the description %s has no dataset %s (it has %s): take it out of the job",
-				c.about.file, s.Dataset, c.about.datasets()))
+			return fetch.Step{}, c.rejected(&s, fmt.Sprintf("%s, as %s describes it, has no dataset %s (it has %s): take it out of the job",
+				cmp.Or(c.about.Title, "the API"), c.about.file, s.Dataset, c.about.datasets()))
 		}
 		return c.step(p, &s, from)
 	})

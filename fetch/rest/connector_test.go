@@ -120,7 +120,7 @@ func TestWhatCannotBeAskedIsNotAsked(t *testing.T) {
 		change func(*fetch.Stream)
 		want   string
 	}{
-		"a dataset that is not described": {minimal, func(s *fetch.Stream) { s.Dataset = finance.Accounts }, "the description test.yaml has no dataset accounts (it has debt): take it out of the job"},
+		"a dataset that is not described": {minimal, func(s *fetch.Stream) { s.Dataset = finance.Accounts }, "Test, as test.yaml describes it, has no dataset accounts (it has debt): take it out of the job"},
 		"no id":                           {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "" }, "the consent has no id of the provider's"},
 		"no number":                       {withBody, func(s *fetch.Stream) { s.Scope.Consent.Subject = finance.NewSubject([]byte{1}, "", keyed) }, "import it with the number kept"},
 		"a number as id":                  {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "14842249091" }, "must not stand in an address"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -152,17 +153,26 @@ func (d *decoder) keep(path, raw string) {
 	d.left = append(d.left, quote(path)+":"+raw)
 }
 
+// run matches what may be a national identity number: Norwegian ones have 11 digits, Swedish ones 10 or 12, with a
+// separator or without. Longer runs of digits are something else.
+var run = regexp.MustCompile(`\d+(?:[- ]\d+)*`)
+
 // personal says whether a national identity number stands in a JSON text: that of the person asked about, or any
 // Norwegian one.
 func (d *decoder) personal(raw string) bool {
-	notDigit := func(r rune) bool { return (r < '0' || r > '9') && r != '-' && r != ' ' }
-	for run := range strings.FieldsFuncSeq(raw, notDigit) {
-		if digits := digitsOf(run); len(digits) >= 10 && len(digits) <= 12 &&
-			(finance.IsNationalID(digits) || d.isSubject(digits) || d.isSubject(run)) {
-			return true
+	for _, text := range run.FindAllString(raw, -1) {
+		parts := strings.FieldsFunc(text, func(r rune) bool { return r == '-' || r == ' ' })
+		for i, part := range parts {
+			if d.isNumber(part) || i > 0 && len(parts[i-1]) >= 6 && len(part) <= 5 && d.isNumber(parts[i-1]+part) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+func (d *decoder) isNumber(digits string) bool {
+	return len(digits) >= 10 && len(digits) <= 12 && (finance.IsNationalID(digits) || d.isSubject(digits))
 }
 
 // extraJSON is what the current record has left over.

@@ -182,7 +182,7 @@ func errText(err error) string {
 func TestPersonalNumbersAreNotKept(t *testing.T) {
 	description := changed(t, "records: rows", "records: rows\n    drop: [secret, co.nin]")
 	page, err := decoded(t, description, `{"rows":[{"id":"1","secret":"x","co":{"nin":"1","name":"y"},
-		"own":"14842249091","spaced":"148422 49091","deep":{"a":[{"b":"ref 29868099311"}]},"number":29868099311,"fine":"12345678901","long":"298680993112"}]}`)
+		"own":"14842249091","spaced":"148422 49091","dated":"2026-11-20 14842249091 x","behind":"1 148422-49091","deep":{"a":[{"b":"ref 29868099311"}]},"number":29868099311,"fine":"12345678901","long":"298680993112"}]}`)
 	if err != nil || len(page.Records.Debts) != 1 {
 		t.Fatal(err, page.Rejects)
 	}

@@ -16,6 +16,8 @@ const (
 	mostTries = 3
 	// defaultLookback is how many days before the watermark are read again where the job says nothing.
 	defaultLookback = 10
+	// earliest is the first day that is asked for, 2000-01-01: a stream that names none must not begin with the year 1.
+	earliest finance.Date = 730120
 )
 
 // pass reads a stream: window by window, oldest first, and page by page within each.
@@ -34,7 +36,7 @@ func (p *pass) begin(through finance.Date) position {
 	if !p.dated {
 		return position{}
 	}
-	first := p.stream.Since
+	first := max(p.stream.Since, earliest)
 	if !through.IsZero() {
 		lookback := p.stream.Lookback
 		if lookback <= 0 {
@@ -46,7 +48,7 @@ func (p *pass) begin(through finance.Date) position {
 	if !p.stream.Until.IsZero() {
 		end = min(p.stream.Until, end)
 	}
-	first = max(min(first, end), 1)
+	first = min(first, end)
 	return position{From: first, To: p.windowEnd(first, end), End: end}
 }
 
@@ -60,9 +62,12 @@ func (p *pass) windowEnd(from, end finance.Date) finance.Date {
 // last says that the present window is the pass's last.
 func (p *pass) last() bool { return p.at.To == p.at.End }
 
+// current says that the pass reaches today, so that what is pending is shown: one that was begun yesterday ends there.
+func (p *pass) current() bool { return !p.dated || p.at.End >= p.stream.Today }
+
 // together says that the present page belongs to a set that is declared whole at the end of the pass.
 func (p *pass) together() bool {
-	return p.Pagination.paged() && (p.Whole || p.wholePending && p.last() && p.stream.Until.IsZero())
+	return p.Pagination.paged() && (p.Whole || p.wholePending && p.last() && p.current())
 }
 
 // decode reads an answer and finds out where the pass goes on.
@@ -99,7 +104,7 @@ func (p *pass) whole() *finance.Whole {
 	switch {
 	case p.Whole:
 		return &finance.Whole{Earlier: p.at.Earlier}
-	case p.wholePending && p.stream.Until.IsZero():
+	case p.wholePending && p.current():
 		return &finance.Whole{Status: finance.Pending, Earlier: p.at.Earlier}
 	}
 	return nil
@@ -215,7 +220,7 @@ func (p *pass) counted(d *decoder) (next *position, moved bool, err error) {
 		if err != nil {
 			return nil, false, errors.New("the answer does not say whether there is more")
 		}
-		if more && d.count == 0 && p.Pagination.Offset != nil {
+		if more && d.count == 0 { // it could go on so for ever
 			return nil, false, errors.New("the answer says that there is more, but has no records")
 		}
 		return orEnd(next, !more), false, nil
@@ -223,6 +228,10 @@ func (p *pass) counted(d *decoder) (next *position, moved bool, err error) {
 		pages, err := wholeOf(d.found.first(p.pages))
 		if err != nil || pages < 0 {
 			return nil, false, errors.New("the answer does not say how many pages there are")
+		}
+		if d.count == 0 && int64(next.Page) < pages {
+			d.page.Partial = fmt.Sprintf("%d of %d pages are missing from the list", pages-int64(next.Page), pages)
+			return nil, false, nil
 		}
 		return orEnd(next, int64(next.Page) >= pages), false, nil
 	case len(p.total) > 0:

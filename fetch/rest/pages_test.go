@@ -230,6 +230,7 @@ func TestPaginationThatCannotBeRight(t *testing.T) {
 		"no total":             {"{ offset: { parameter: offset, total: total } }", set("total", nil), finance.Malformed},
 		"a total in words":     {"{ page: { parameter: page, total: total } }", set("total", "many"), finance.Malformed},
 		"no pages":             {"{ page: { parameter: page, pages: pages } }", set("pages", -1), finance.Malformed},
+		"more of nothing":      {"{ page: { parameter: page, has_more: more } }", func(a map[string]any, _ http.Header, _ int) { a["rows"], a["more"] = []int{}, true }, finance.Malformed},
 		"no list":              {byLink, set("rows", nil), finance.Malformed},
 		"the list is a text":   {byLink, set("rows", "none"), finance.Malformed},
 	} {
@@ -281,6 +282,17 @@ func TestAListThatEndsBeforeItsTotalIsPartial(t *testing.T) {
 	last := got[len(got)-1]
 	if last.Partial != "2 of 12 records are missing from the list" || last.Whole != nil || !last.Done {
 		t.Errorf("partial %q, whole %v", last.Partial, last.Whole)
+	}
+}
+
+func TestAListWithoutItsLastPagesIsPartial(t *testing.T) {
+	server := &listServer{n: 10, size: 4, odd: func(a map[string]any, _ http.Header, _ int) { a["pages"] = 9 }}
+	got, err := pages(t.Context(), described(t, paged("{ page: { parameter: page, pages: pages } }"), server), stream(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := got[len(got)-1]; last.Partial != "5 of 9 pages are missing from the list" || last.Whole != nil || len(server.asked) != 4 {
+		t.Errorf("partial %q, whole %v, %d calls", last.Partial, last.Whole, len(server.asked))
 	}
 }
 

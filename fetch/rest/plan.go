@@ -47,7 +47,7 @@ type table interface {
 
 // compile makes the plans of a description that was checked, by dataset.
 func compile(d *Description, text []byte) (map[finance.Dataset]*plan, error) {
-	zone, err := time.LoadLocation(d.TimeZone)
+	zone, err := zoneOf(d.TimeZone)
 	if err != nil {
 		return nil, fmt.Errorf("time_zone: %w", err)
 	}

@@ -96,6 +96,15 @@ func boolOf(raw string) (bool, error) {
 	return false, errNoFlag
 }
 
+// zoneOf is the calendar of a description, UTC where it names none. The machine's own would make of one answer two days
+// on two machines.
+func zoneOf(name string) (*time.Location, error) {
+	if name == "Local" {
+		return nil, errors.New("the machine's own time zone is not one to rely on")
+	}
+	return time.LoadLocation(name)
+}
+
 // clock reads days and instants of one format.
 type clock struct {
 	format string // as in the description

@@ -99,6 +99,33 @@ func TestAPendingPurchaseBecomesABookedOne(t *testing.T) {
 	}
 }
 
+// A pass that was begun yesterday and goes on today asks for no day after yesterday, and then the bank shows nothing
+// that is pending: that must not be taken for their end.
+func TestAPassOfYesterdayEndsNoPendingPurchase(t *testing.T) {
+	bank, w := theBank(t, sim.BankOptions{PageSize: 7})
+	consent := consentOf(bank.Consent(3))
+	s := streamOf(consent, finance.Transactions, accountOf(t, w, consent))
+	c, _ := client(t, w.conn)
+	first, err := pages(t.Context(), c, s, "")
+	if err != nil || len(first) < 3 || first[len(first)-1].Whole == nil {
+		t.Fatal(len(first), err)
+	}
+	w.kit.Clock.Advance(24 * time.Hour)
+	s.Today++
+	rest, err := pages(t.Context(), c, s, first[0].Next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := rest[len(rest)-1]; last.Whole != nil || !last.Done || last.Next != first[len(first)-1].Next {
+		t.Errorf("whole %v, next %s", last.Whole, last.Next)
+	}
+	backfill := s
+	backfill.Until = today.AddDays(-30)
+	if old, err := pages(t.Context(), c, backfill, ""); err != nil || old[len(old)-1].Whole != nil {
+		t.Errorf("a backfill declares something whole, or fails: %v", err)
+	}
+}
+
 func TestManyPagesOfClaims(t *testing.T) {
 	collector, w := theCollector(t, sim.CollectorOptions{MaxClaims: 400})
 	consent := consentOf(collector.Consent(2))

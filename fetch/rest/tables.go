@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"syncer/finance"
 )
@@ -203,6 +202,3 @@ func (t *debtTable) take(d *decoder, _ *List, v values, place int32) error {
 	d.page.Records.Debts = append(d.page.Records.Debts, x)
 	return nil
 }
-
-// zoneOf is the calendar of a description, UTC where it names none.
-func zoneOf(name string) (*time.Location, error) { return time.LoadLocation(name) }
