@@ -38,6 +38,7 @@ type place struct {
 	Through finance.Date `json:"through,omitzero"` // dates: every day up to this one has been read after it was closed
 	Chain   chain        `json:"chain,omitzero"`   // behind the last row of Feed or Through
 	Day     *day         `json:"day,omitempty"`    // dates: in the middle of a pass, the day being read
+	Doubt   *doubt       `json:"doubt,omitempty"`  // the balances have broken
 }
 
 // day is a day that is being read. Its chain becomes the topic's only when the day turns out to be closed.
@@ -88,6 +89,8 @@ func (c *cursor) sound(latest finance.Date) bool {
 		case c.By == byDates && (p.Feed != "" || p.Through > latest || !c.Since.IsZero()):
 			return false
 		case p.Day != nil && (p.Day.On < earliest || p.Day.On > latest || p != c.at() || c.Topic == ""):
+			return false
+		case p.Doubt != nil && (p.Doubt.Through > latest || len(p.Doubt.Chain.Tail) > tailLength):
 			return false
 		case len(p.Chain.Tail) > tailLength || p.Day != nil && len(p.Day.Chain.Tail) > tailLength:
 			return false

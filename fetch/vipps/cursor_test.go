@@ -17,8 +17,9 @@ func TestCursorsThatCantBeRight(t *testing.T) {
 		"a feed in the dates": `{"v":1,"by":"dates","fees":{"feed":"x"}}`, "the future": `{"v":1,"by":"dates","funds":{"through":"2999-01-01"}}`,
 		"a future since": `{"v":1,"by":"feed","since":"2999-01-01"}`, "a since in the dates": `{"v":1,"by":"dates","since":"2026-01-01"}`,
 		"a day between passes": `{"v":1,"by":"dates","funds":{"day":{"on":"2026-01-01"}}}`, "a day of the other topic": `{"v":1,"by":"dates","topic":"fees","funds":{"day":{"on":"2026-01-01"}}}`,
-		"a day before the API": `{"v":1,"by":"dates","topic":"funds","funds":{"day":{"on":"2019-01-01"}}}`,
-		"a tail without end":   `{"v":1,"by":"feed","funds":{"chain":{"tail":["a","b","c","d","e","f","g","h","i"]}}}`,
+		"a day before the API":  `{"v":1,"by":"dates","topic":"funds","funds":{"day":{"on":"2019-01-01"}}}`,
+		"a doubt in the future": `{"v":1,"by":"dates","fees":{"doubt":{"through":"2999-01-01"}}}`,
+		"a tail without end":    `{"v":1,"by":"feed","funds":{"chain":{"tail":["a","b","c","d","e","f","g","h","i"]}}}`,
 	} {
 		if c, err := readCursor(text, byFeed, 0, today); err == nil || strings.Contains(err.Error(), "2999") {
 			t.Errorf("%s: %+v, %v", name, c, err)
@@ -35,7 +36,8 @@ func TestACursorComesBackAsItWas(t *testing.T) {
 	balance := int64(-5)
 	for _, c := range []cursor{
 		{V: 1, By: byFeed, Topic: fees, Since: today - 5, Funds: place{Feed: "a==", Chain: chain{Balance: &balance, Tail: []string{"x-0"}}}},
-		{V: 1, By: byDates, Topic: funds, Funds: place{Through: today - 2, Day: &day{On: today - 1, Page: "x", Open: true, Chain: chain{Balance: &balance}}}, Fees: place{Through: today}},
+		{V: 1, By: byDates, Topic: funds, Funds: place{Through: today - 2, Day: &day{On: today - 1, Page: "x", Open: true, Chain: chain{Balance: &balance}},
+			Doubt: &doubt{Through: today - 3, Chain: chain{Balance: &balance}}}, Fees: place{Through: today}},
 	} {
 		got, err := readCursor(cursorText(c), c.By, 0, today)
 		if diff := cmp.Diff(c, got); diff != "" || err != nil {

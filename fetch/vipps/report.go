@@ -17,6 +17,9 @@ type report struct {
 	chain    chain // behind the last row
 }
 
+// broken says that the balances don't add up.
+func (got *report) broken() bool { return got.page.Partial != "" }
+
 // read reads an answer's rows, behind a chain, for a day or for the feed.
 func (p *pass) read(a *fetch.Answer, behind chain, on finance.Date) (*report, error) {
 	got, err := readReport(&rowReader{

@@ -102,6 +102,9 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 	if err != nil {
 		return fetch.Page{}, err
 	}
+	if got.broken() {
+		got.page.Partial = joined(got.page.Partial, at.suspect(doubt{Feed: at.Feed, Chain: at.Chain}))
+	}
 	moved := got.cursor != "" && got.cursor != at.Feed
 	switch {
 	case moved:
@@ -131,6 +134,9 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 	}
 	if got.hasMore && (got.cursor == "" || got.cursor == d.Page) {
 		return fetch.Page{}, errors.New("the date has more rows but no cursor that leads to them")
+	}
+	if got.broken() {
+		got.page.Partial = joined(got.page.Partial, at.suspect(at.openingOf(d.On)))
 	}
 	open := d.Open || got.tryLater
 	switch {
@@ -167,7 +173,7 @@ func (p *pass) next(got *report) fetch.Page {
 
 // caughtUp ends the topic: the fees follow the funds, and nothing follows the fees.
 func (p *pass) caughtUp(got *report) fetch.Page {
-	p.cursor.at().Day = nil
+	p.cursor.at().end()
 	if p.cursor.Topic == funds {
 		p.cursor.Topic = fees
 		return p.next(got)

@@ -105,7 +105,7 @@ func TestTheFeedsCursorIsThePosition(t *testing.T) {
 	}
 	const root = "/report/v2/ledgers/410001/"
 	want := []string{root + "funds/feed", root + "fees/feed", root + "funds/feed?cursor=MQ%3D%3D", root + "fees/feed?cursor=Zg%3D%3D",
-		root + "funds/feed?cursor=MQ%3D%3D", root + "fees/feed?cursor=Zw%3D%3D"}
+		root + "funds/feed?cursor=MQ%3D%3D", root + "fees/feed?cursor=Zg%3D%3D"} // the fees once more, see TestABreakIsReadAgain
 	if diff := cmp.Diff(want, s.data()); diff != "" {
 		t.Error(diff)
 	}

@@ -1,0 +1,46 @@
+package vipps
+
+import "syncer/finance"
+
+// doubt is where a topic stood before its balances first broke in a pass. The next pass reads from there once more: an
+// answer may have lost a row that the provider still has, and a rerun that looked only at what came later would call
+// the hole closed. What breaks again in that second reading is reported again, and then left as the provider has it.
+type doubt struct {
+	Feed    string       `json:"feed,omitempty"`
+	Through finance.Date `json:"through,omitzero"`
+	Chain   chain        `json:"chain,omitzero"`
+	Again   bool         `json:"again,omitempty"` // this pass is the second reading
+}
+
+// suspect remembers the first break of a pass, and says what will be done about it.
+func (p *place) suspect(at doubt) string {
+	switch {
+	case p.Doubt == nil:
+		p.Doubt = &at
+	case p.Doubt.Again:
+		return "this was the second reading"
+	}
+	return "the next run reads from there once more"
+}
+
+// end ends the topic's part of a pass: the next one begins here, or where the balances broke.
+func (p *place) end() {
+	p.Day = nil
+	switch d := p.Doubt; {
+	case d == nil:
+	case d.Again:
+		p.Doubt = nil
+	default:
+		p.Feed, p.Through, p.Chain = d.Feed, d.Through, d.Chain
+		p.Doubt = &doubt{Again: true}
+	}
+}
+
+// openingOf is where a topic stood before a day, as far as the chain of balances is known there.
+func (p *place) openingOf(on finance.Date) doubt {
+	d := doubt{Through: on - 1}
+	if p.Through == d.Through {
+		d.Chain = p.Chain
+	}
+	return d
+}
