@@ -98,6 +98,12 @@ func TestABrokenDayIsReadAgain(t *testing.T) {
 	if !strings.HasPrefix(partials[0], "the running balance of funds breaks 1 times") || partials[1]+partials[2] != "" {
 		t.Errorf("%q", partials)
 	}
+	// A break between two days that stays is told twice: the second reading knows the balance before the day.
+	s = &script{answers: []answer{day(a), day(c), open, open, day(c), open, open, open, open}}
+	partials, _, rows = nights(t, s, byDates, today.AddDays(-2), 3)
+	if rows != 2 || !strings.HasSuffix(partials[1], "this was the second reading") || partials[2] != "" {
+		t.Errorf("%d rows, %q", rows, partials)
+	}
 	// The first day of all has nothing before it, and is read again although the oldest day wanted moves on.
 	s = &script{answers: []answer{day(a, c), open, open, day(a, b, c), open, open}}
 	if partials, asked, rows = nights(t, s, byDates, today.AddDays(-1), 2); rows != 3 || partials[1] != "" {
