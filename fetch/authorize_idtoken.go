@@ -28,31 +28,40 @@ func (a *Asking) claims(token string) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, errors.New("it is not a signed JWT")
 	}
-	var c struct {
-		Issuer   string      `json:"iss"`
-		Audience audience    `json:"aud"`
-		Party    string      `json:"azp"`
-		Nonce    string      `json:"nonce"`
-		Expires  json.Number `json:"exp"`
-	}
+	// A map, because encoding/json would take ISS for the field of iss.
 	var all map[string]json.RawMessage
-	if json.Unmarshal(payload, &c) != nil || json.Unmarshal(payload, &all) != nil || all == nil {
+	var issuer, party, nonce string
+	var audiences audience
+	var end json.Number
+	if json.Unmarshal(payload, &all) != nil || all == nil || !members(all, map[string]any{
+		"iss": &issuer, "aud": &audiences, "azp": &party, "nonce": &nonce, "exp": &end,
+	}) {
 		return nil, errors.New("its claims can't be read") // an error of encoding/json would quote them
 	}
-	expires, err := c.Expires.Float64()
+	expires, err := end.Float64()
 	switch {
-	case a.meta.Issuer != "" && c.Issuer != a.meta.Issuer:
+	case a.meta.Issuer != "" && issuer != a.meta.Issuer:
 		return nil, errors.New("it is another issuer's")
-	case !slices.Contains(c.Audience, a.ask.ID), c.Party != "" && c.Party != a.ask.ID:
+	case !slices.Contains(audiences, a.ask.ID), party != "" && party != a.ask.ID:
 		return nil, errors.New("it is for another client")
-	case len(c.Audience) > 1 && c.Party == "":
+	case len(audiences) > 1 && party == "":
 		return nil, errors.New("it is for several clients and does not say which one asked")
-	case c.Nonce != a.nonce:
+	case nonce != a.nonce:
 		return nil, errors.New("it answers another question than ours")
 	case err != nil || time.Now().Add(-clocksApart).After(time.Unix(int64(min(expires, 1<<40)), 0)):
 		return nil, errors.New("it has ended, or does not say when it does")
 	}
 	return all, nil
+}
+
+// members reads those members of an object that are there.
+func members(all map[string]json.RawMessage, into map[string]any) bool {
+	for name, v := range into {
+		if raw, ok := all[name]; ok && json.Unmarshal(raw, v) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // audience is one name or a list of them.
