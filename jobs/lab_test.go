@@ -294,9 +294,14 @@ func (l *lab) number(sql string, args ...any) int {
 // eventually waits until ok, looking often.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.Helper()
+	l.eventuallyWithin(20*time.Second, what, ok)
+}
+
+func (l *lab) eventuallyWithin(most time.Duration, what string, ok func() bool) {
+	l.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(most)
 	for !ok() {
 		select {
 		case <-ticker.C:
