@@ -1,6 +1,7 @@
 package cambio
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -54,25 +55,41 @@ func (s *Simulator) serveCapabilities(w http.ResponseWriter) {
 		"fhirVersion": "4.0.1", "format": []string{"json"}, "rest": []any{obj{"mode": "server", "resource": types}}})
 }
 
-// parameters are those of a search: of the query, and of the form of a POST.
-func (s *Simulator) parameters(r *http.Request) (url.Values, bool) {
+// parameters are those of a search: of the query, and of the form of a POST. The
+// body can be read again.
+func parameters(r *http.Request) (url.Values, bool) {
 	form := r.URL.Query()
 	form.Del("subscription-key")
-	if r.Method == http.MethodPost {
-		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
-		posted, bad := url.ParseQuery(string(body))
-		if err != nil || bad != nil || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-			return nil, false
-		}
-		for name, values := range posted {
-			form[name] = append(form[name], values...)
-		}
+	if r.Method != http.MethodPost {
+		return form, true
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	posted, bad := url.ParseQuery(string(body))
+	if err != nil || bad != nil || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return nil, false
+	}
+	for name, values := range posted {
+		form[name] = append(form[name], values...)
 	}
 	return form, true
 }
 
+// asked is the patient whom a search names, by identifier or as its subject.
+func (s *Simulator) asked(form url.Values) (int, bool) {
+	if form.Has("subject") {
+		return s.world.byID(strings.TrimPrefix(form.Get("subject"), "Patient/"))
+	}
+	system, number, qualified := strings.Cut(form.Get("identifier"), "|")
+	if !qualified {
+		return s.world.byNumber(system)
+	}
+	i, known := s.world.byNumber(number)
+	return i, known && system == "urn:oid:"+personRoot
+}
+
 func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request, kind string, supported []string, grant sandbox.Grant) {
-	form, ok := s.parameters(r)
+	form, ok := parameters(r)
 	if !ok || !searchable(r, kind) {
 		s.outcome(w, http.StatusBadRequest, issue{Code: "processing", Diagnostics: "Invalid query parameter"})
 		return
@@ -95,7 +112,8 @@ func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request, kind str
 	if s.o.ReuseSearches {
 		asked = kind + "?" + form.Encode()
 	}
-	id, found := s.searches.keep(asked, s.find(r, kind, form, grant), s.o.PageSize, s.o.Kit.Clock.Now())
+	one := search{asked: asked, found: s.find(r, kind, form, grant), subject: s.subject(r)}
+	id, found := s.searches.keep(one, s.o.PageSize, s.o.Kit.Clock.Now())
 	s.bundle(w, r, id, found, 0)
 }
 
@@ -114,16 +132,7 @@ func searchable(r *http.Request, kind string) bool {
 
 // find is what a search matches. A patient's own token sees that patient only.
 func (s *Simulator) find(r *http.Request, kind string, form url.Values, grant sandbox.Grant) []any {
-	_, number, ok := strings.Cut(form.Get("identifier"), "|")
-	if !ok {
-		number = form.Get("identifier")
-	} else if !strings.HasPrefix(form.Get("identifier"), "urn:oid:"+personRoot+"|") {
-		return nil
-	}
-	i, known := s.world.byNumber(number)
-	if kind == "Invoice" {
-		i, known = s.world.byID(strings.TrimPrefix(form.Get("subject"), "Patient/"))
-	}
+	i, known := s.asked(form)
 	if !known || grant.Subject != "" && grant.Subject != personnummer(s.o.Seed, i) {
 		return nil
 	}
@@ -199,31 +208,33 @@ type searches struct {
 }
 
 type search struct {
-	asked string // empty: never found again
-	found []any
-	ends  time.Time
+	asked   string // empty: never found again
+	subject string
+	found   []any
+	ends    time.Time
 }
 
 // keep names a search and gives what it shows. One that fits into a page is not
 // kept: no link leads to it.
-func (k *searches) keep(asked string, found []any, page int, now time.Time) (string, []any) {
+func (k *searches) keep(s search, page int, now time.Time) (string, []any) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.made++
 	id := sandbox.UUIDs{Seed: 's'}.At(k.made)
-	if len(found) <= page {
-		return id, found
+	if len(s.found) <= page {
+		return id, s.found
 	}
 	for old, one := range k.kept {
 		switch {
 		case !now.Before(one.ends):
 			delete(k.kept, old)
-		case asked != "" && one.asked == asked:
+		case s.asked != "" && one.asked == s.asked:
 			return old, one.found
 		}
 	}
-	k.kept[id] = &search{asked: asked, found: found, ends: now.Add(k.ttl)}
-	return id, found
+	s.ends = now.Add(k.ttl)
+	k.kept[id] = &s
+	return id, s.found
 }
 
 func (k *searches) get(id string, now time.Time) ([]any, bool) {
@@ -234,4 +245,14 @@ func (k *searches) get(id string, now time.Time) ([]any, bool) {
 		return nil, false
 	}
 	return one.found, true
+}
+
+// subject is whom a search is about, dead or alive as long as it is remembered.
+func (k *searches) subject(id string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one := k.kept[id]; one != nil {
+		return one.subject
+	}
+	return ""
 }

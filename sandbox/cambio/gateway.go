@@ -24,14 +24,28 @@ func (s *Simulator) describe(r *http.Request) sandbox.Call {
 		token := path == s.o.Realm+tokenPath
 		return sandbox.Call{Bucket: s.tokens.ClientOf(r) + "/realm", Template: strings.TrimPrefix(path, s.o.Realm), Token: token}
 	}
-	c := sandbox.Call{Bucket: s.subscription(r), Template: strings.TrimSuffix(path, "/")}
-	if i, ok := s.world.byNumber(r.Header.Get("patient")); ok {
-		c.Subject = s.world.patient(i).InternalID
-	}
+	c := sandbox.Call{Bucket: s.subscription(r), Template: strings.TrimSuffix(path, "/"), Subject: s.subject(r)}
 	if path == fhirRoot {
 		c.Template = fhirRoot + "/{page}"
 	}
 	return c
+}
+
+// subject is the internal id of the patient whom a call is about, for the journal
+// and for rules; empty if it names none.
+func (s *Simulator) subject(r *http.Request) string {
+	i, known := s.world.byNumber(r.Header.Get("patient"))
+	if strings.HasPrefix(r.URL.Path, fhirRoot) {
+		form, _ := parameters(r)
+		if page := form.Get("_getpages"); page != "" {
+			return s.searches.subject(page)
+		}
+		i, known = s.asked(form)
+	}
+	if !known {
+		return ""
+	}
+	return s.world.internalID(i)
 }
 
 // subscription names the subscription whose key a request carries; "anonymous"

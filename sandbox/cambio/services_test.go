@@ -72,6 +72,10 @@ func TestEveryPatientIsValidSyntheticAndFound(t *testing.T) {
 	}
 	p := g.Patient(299)
 	b := g.search(t, token, "Patient", url.Values{"identifier": {number + p.Personnummer}}.Encode())
+	g.do(t, token, "GET", "/api/open/contacts", p.Personnummer, "")
+	if n := g.kit.Journal.CountSubject(cambio.Name, p.InternalID); n != 2 {
+		t.Errorf("the journal has %d calls about the patient", n)
+	}
 	if len(b.Entry) != 1 || b.Entry[0].Resource.ID != p.ID || b.Entry[0].Resource.Identifier[0].Value != p.Personnummer || b.Entry[0].Search.Mode != "match" {
 		t.Errorf("%+v", b)
 	}
@@ -116,6 +120,9 @@ func TestInvoicePages(t *testing.T) {
 	}
 	if len(ids) != *b.Total || open != p.Open {
 		t.Errorf("%d invoices, %d open; total %d, open %d", len(ids), open, *b.Total, p.Open)
+	}
+	if n := g.kit.Journal.CountSubject(cambio.Name, p.InternalID); n != (len(ids)+19)/20 {
+		t.Errorf("the journal has %d calls about the patient", n)
 	}
 	g.Bill(i)
 	g.Pay(i)

@@ -58,7 +58,7 @@ func (w *world) hash(keys ...uint64) uint64 { return sandbox.Mix(w.o.Seed, keys.
 // patient is seeded patient number i.
 func (w *world) patient(i int) PatientInfo {
 	p := PatientInfo{
-		Personnummer: personnummer(w.o.Seed, i), ID: w.patients.At(i), InternalID: strconv.Itoa(40_000 + i),
+		Personnummer: personnummer(w.o.Seed, i), ID: w.patients.At(i), InternalID: w.internalID(i),
 		Family: families[w.hash(chanceName, uint64(i))%uint64(len(families))],
 		Given:  givens[w.hash(chanceName, uint64(i), 1)%uint64(len(givens))],
 	}
@@ -69,6 +69,8 @@ func (w *world) patient(i int) PatientInfo {
 	}
 	return p
 }
+
+func (w *world) internalID(i int) string { return strconv.Itoa(40_000 + i) }
 
 // byNumber finds a patient by personal identity number.
 func (w *world) byNumber(number string) (int, bool) {
