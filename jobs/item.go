@@ -221,9 +221,20 @@ func (t *tally) decide(last finance.CallID) persist.Decision {
 
 // outcomeOf turns an error of the work into a decision, or into what stops the batch.
 func (w *batchWork) outcomeOf(ctx context.Context, item *persist.Item, err error) (persist.Decision, error) {
-	var failure *fetch.Error
-	if !errors.As(err, &failure) {
-		return persist.Decision{}, err
+	if bad, ok := errors.AsType[*persist.UnstorableError](err); ok {
+		return w.unstorable(ctx, bad)
 	}
-	return w.act(ctx, item, failure)
+	if failure, ok := errors.AsType[*fetch.Error](err); ok {
+		return w.act(ctx, item, failure)
+	}
+	return persist.Decision{}, err
+}
+
+// unstorable is the decision on an item with a page that Postgres refuses. To try the batch again would bring the same
+// page, for ever. The page's call was made all the same.
+func (w *batchWork) unstorable(ctx context.Context, bad *persist.UnstorableError) (persist.Decision, error) {
+	call := bad.Call
+	call.Class, call.Reason = finance.Malformed, bad.Error()
+	d := persist.Decision{Outcome: finance.Failed, Class: call.Class, Reason: call.Reason, Correlation: call.Correlation, Call: call.ID}
+	return d, w.Store.Record(ctx, call)
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"syncer/finance"
 )
 
 // failure is what an error of an attempt means for the next one.
@@ -63,6 +65,16 @@ type dataError struct{ err error }
 
 func (e *dataError) Error() string { return e.err.Error() }
 func (e *dataError) Unwrap() error { return e.err }
+
+// UnstorableError says that Postgres refuses what a page holds, so trying again would bring the same. Nothing of the
+// page is in the tables, its call included.
+type UnstorableError struct {
+	Call finance.Call
+	Err  error
+}
+
+func (e *UnstorableError) Error() string { return e.Err.Error() }
+func (e *UnstorableError) Unwrap() error { return e.Err }
 
 func isPostgres(err error) bool {
 	var pg *pgconn.PgError

@@ -29,8 +29,16 @@ type group struct {
 
 func (g *group) fail(err error) {
 	for _, p := range g.pages {
-		p.result.Err = err
+		p.refuse(err)
 	}
+}
+
+// refuse ends a page with an error. One that is about the page's data says so, with the page's call.
+func (p *page) refuse(err error) {
+	if classify(err) == data {
+		err = &UnstorableError{Call: p.Call, Err: err}
+	}
+	p.result.Err = err
 }
 
 // prepare checks the pages, outside any transaction. A page that can't be written gets its error at once.
@@ -44,7 +52,7 @@ func prepare(pages []PageWrite, results []Result) *group {
 			continue
 		}
 		if err := p.ready(); err != nil {
-			p.result.Err = fmt.Errorf("commit a page of %s, call %s: %w", streamName(p.Stream), p.Call.ID, err)
+			p.refuse(fmt.Errorf("commit a page of %s, call %s: %w", streamName(p.Stream), p.Call.ID, err))
 			broken[p.Stream] = true
 			continue
 		}

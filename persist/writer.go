@@ -101,7 +101,7 @@ func NewWriter(pool *pgxpool.Pool, archive Archive, o WriterOptions) *Writer {
 }
 
 // Commit writes the pages, in their order, in one transaction. Each page has its own result: a page whose batch has
-// been taken over gets ErrFenced, one that Postgres can't store an error that names the record's place. Such pages
+// been taken over gets ErrFenced, one that Postgres can't store an *UnstorableError that names the record's place. Such pages
 // do not hold the others up, but the pages behind a failed one of the same stream fail with it, because the cursor
 // must not pass what is missing.
 func (w *Writer) Commit(ctx context.Context, pages []PageWrite) []Result {
