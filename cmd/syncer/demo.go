@@ -221,9 +221,16 @@ func (n *demoNight) theNight(ctx context.Context) error {
 			return err
 		}
 		n.app.say("")
-		writeReport(n.app.out, painter(n.app.out, n.app.env), report)
+		writeReport(n.app.out, painter(n.app.out, n.app.env), brief(report))
 	}
 	return nil
+}
+
+// brief is a report with a few of its items: the demo has many runs to show, and `syncer runs show` has the rest.
+func brief(r persist.Report) persist.Report {
+	const few = 3
+	r.Slowest, r.NotComplete = r.Slowest[:min(few, len(r.Slowest))], r.NotComplete[:min(few, len(r.NotComplete))]
+	return r
 }
 
 // meddle waits until the work is well under way, then kills the helping process with SIGKILL and revokes a consent

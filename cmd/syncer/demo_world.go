@@ -17,6 +17,11 @@ func demoParts(kit *sandbox.Kit, scale int) []demoPart {
 	return []demoPart{
 		demoNorskgjeld(kit, scale),
 		demoSbanken(kit, scale),
+		demoVipps(kit, scale),
+		demoDBNordics(kit, scale),
+		demoCambio(kit, scale),
+		demoFjordbank(kit, scale),
+		demoNordvik(kit, scale),
 	}
 }
 
@@ -25,6 +30,7 @@ type demoPart struct {
 	Connection string // its name in the configuration
 	Job        string
 	Handler    http.Handler      // the simulator
+	AuthPath   string            // of its authorization server, below its address
 	Files      map[string]string // what the configuration refers to beside it: secrets, mostly
 	// Settings is the connection in YAML below its name, without addresses, bounds and answers, which all share; and
 	// JobSettings the job's without the connection.
@@ -130,7 +136,7 @@ func (w *demoWorld) config() string {
 	text := []string{demoHouse, "connections:"}
 	for _, p := range w.parts {
 		text = append(text, "  "+p.Connection+":", indented(4, p.Settings),
-			indented(4, fmt.Sprintf(demoConnection, w.urls[p.Connection], w.urls[p.Connection])))
+			indented(4, fmt.Sprintf(demoConnection, w.urls[p.Connection], w.urls[p.Connection]+p.AuthPath)))
 	}
 	text = append(text, "jobs:")
 	for _, p := range w.parts {
