@@ -2,6 +2,7 @@ package cambio
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -122,7 +123,7 @@ func TestAGrantIsOnePatients(t *testing.T) {
 	}
 	// past the look for the patient, the services refuse
 	_, err = b.read(t, stream(other), cursor{At: atVisits}.String(), nil)
-	if e, _ := err.(*fetch.Error); fetch.ClassOf(err) != finance.ConsentOver || e.Consent != finance.ConsentReauthRequired || strings.Contains(e.Reason, w.sim.Patient(2).Personnummer) {
+	if e, ok := errors.AsType[*fetch.Error](err); !ok || e.Class != finance.ConsentOver || e.Consent != finance.ConsentReauthRequired || strings.Contains(e.Reason, w.sim.Patient(2).Personnummer) {
 		t.Errorf("another patient's visits: %v", err)
 	}
 }

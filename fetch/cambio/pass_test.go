@@ -3,6 +3,7 @@ package cambio
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -277,6 +278,21 @@ func TestNoPageKeyIsTheHashOfANumber(t *testing.T) {
 	}
 	if len(keys) != 1 {
 		t.Errorf("%v", keys)
+	}
+}
+
+// A record that the patient has closed ends the consent, whichever service says so, and can be revived by an import.
+func TestAClosedRecordEndsTheConsent(t *testing.T) {
+	w := start(t, gateway.Options{})
+	i := w.patient(t, 1)
+	w.sim.Close(i)
+	b := dial(t, w.conn)
+	for _, from := range []string{"", cursor{At: atInvoices, Patient: w.sim.Patient(i).ID}.String(), cursor{At: atVisits}.String()} {
+		_, err := b.read(t, stream(w.consent(i)), from, nil)
+		e, ok := errors.AsType[*fetch.Error](err)
+		if !ok || e.Class != finance.ConsentOver || e.Consent != finance.ConsentReauthRequired || !strings.Contains(e.Reason, "blocked") {
+			t.Errorf("%s: %v", from, err)
+		}
 	}
 }
 

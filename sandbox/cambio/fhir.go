@@ -108,6 +108,10 @@ func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request, kind str
 		s.outcome(w, http.StatusBadRequest, issue{Code: "processing", Diagnostics: "Combination of parameters [name & identifier] are not supported"})
 		return
 	}
+	if i, known := s.asked(form); known && s.world.changed(i).closed {
+		s.outcome(w, http.StatusForbidden, issue{Code: "suppressed", Text: "The record is blocked"})
+		return
+	}
 	asked := ""
 	if s.o.ReuseSearches {
 		asked = kind + "?" + form.Encode()

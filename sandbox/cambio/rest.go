@@ -52,6 +52,8 @@ func (s *Simulator) serveREST(w http.ResponseWriter, r *http.Request, name strin
 		s.cosmic(w, r, http.StatusBadRequest, "Missing required header: patient")
 	case grant.Subject != "" && grant.Subject != number:
 		s.cosmic(w, r, http.StatusForbidden, "The user has no access to patient "+number)
+	case known && s.world.changed(i).closed:
+		s.cosmic(w, r, http.StatusForbidden, "The record of patient "+number+" is blocked")
 	case !known:
 		s.cosmic(w, r, http.StatusNotFound, "No patient found for "+number)
 	default:

@@ -323,9 +323,18 @@ func TestControls(t *testing.T) {
 	control("POST", "pay?patient="+p.Personnummer, 204)
 	control("POST", "raise?patient="+p.Personnummer, 204)
 	control("POST", "pay?patient=1", 404)
+	control("POST", "close?patient="+g.Patient(i+1).Personnummer, 204)
 	control("POST", "sit?mood=denies", 204)
 	if got := g.Patient(i).Open; got != p.Open+1 {
 		t.Errorf("%d open, %d before", got, p.Open)
+	}
+	token := g.token(t, all)
+	for closed, want := range map[int]int{i: 200, i + 1: 403} {
+		rest := g.do(t, token, "GET", "/api/open/contacts", g.Patient(closed).Personnummer, "")
+		fhir := g.do(t, token, "GET", "/fhir/Invoice?subject="+g.Patient(closed).ID, "", "")
+		if rest.status != want || fhir.status != want {
+			t.Errorf("want %d: %d %s, %d %s", want, rest.status, rest.body, fhir.status, fhir.body)
+		}
 	}
 	if csv := control("GET", "patients", 200); strings.Count(csv, "\n") != g.Len()+1 || !strings.Contains(csv, p.Personnummer+","+p.ID) {
 		t.Error(csv)

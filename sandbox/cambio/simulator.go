@@ -122,10 +122,14 @@ func (s *Simulator) Pay(i int) bool {
 // Raise makes the fee of patient i's newest contact 50 kronor higher.
 func (s *Simulator) Raise(i int) { s.world.alter(i, func(c *change) { c.raised++ }) }
 
+// Close closes the record of patient i to the client, as when the patient blocks
+// it: every service answers 403.
+func (s *Simulator) Close(i int) { s.world.alter(i, func(c *change) { c.closed = true }) }
+
 // control is steered from outside under /_sandbox/cambio/:
 //
 //	GET  patients                     personnummer,id,internal_id,family,given,open as CSV
-//	POST bill|pay|raise?patient=NUMBER  a personnummer
+//	POST bill|pay|raise|close?patient=NUMBER  a personnummer
 //	POST sit?patient=NUMBER&mood=MOOD   who logs in next: consents, denies, cancels
 func (s *Simulator) control() http.Handler {
 	mux := http.NewServeMux()
@@ -141,6 +145,7 @@ func (s *Simulator) control() http.Handler {
 	}
 	verb("bill", func(i int) bool { s.Bill(i); return true })
 	verb("raise", func(i int) bool { s.Raise(i); return true })
+	verb("close", func(i int) bool { s.Close(i); return true })
 	verb("pay", s.Pay)
 	mux.HandleFunc("POST /sit", func(w http.ResponseWriter, r *http.Request) {
 		s.auth.Sit(sandbox.Person{NationalID: r.URL.Query().Get("patient"), Mood: sandbox.Mood(r.URL.Query().Get("mood"))})

@@ -33,6 +33,7 @@ type change struct {
 	paid   map[string]bool // invoice ids
 	billed int             // invoices made since
 	raised int             // times that the first contact's fee was raised
+	closed bool            // the record is closed to the client
 }
 
 // world makes patients from seed and index, and keeps only what has changed.
@@ -99,7 +100,7 @@ func (w *world) alter(i int, f func(*change)) {
 // changed is a copy of what has happened to patient i.
 func (w *world) changed(i int) (c change) {
 	w.alter(i, func(now *change) {
-		c = change{paid: map[string]bool{}, billed: now.billed, raised: now.raised}
+		c = change{paid: map[string]bool{}, billed: now.billed, raised: now.raised, closed: now.closed}
 		for id := range now.paid {
 			c.paid[id] = true
 		}
