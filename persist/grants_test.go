@@ -220,8 +220,10 @@ func TestARefusedGrantIsGivenNoMore(t *testing.T) {
 	if end("older") || h.grant(t, id) != "one" {
 		t.Error("the refusal of an older token has ended the grant")
 	}
-	if !end("one") || !end("one") || h.grant(t, id) != "" {
-		t.Error("the refused token is still given")
+	for range 2 { // two processes may hear the refusal
+		if !end("one") || h.grant(t, id) != "" {
+			t.Error("the refused token is still given")
+		}
 	}
 	h.give(t, given("c-1", "two"))
 	if h.grant(t, id) != "two" {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -259,6 +260,40 @@ func TestAGrantFromTheBrowserToItsEndAndBack(t *testing.T) {
 	}
 	if broken := c.texts("SELECT external_id FROM consents WHERE status <> 'active'"); len(broken) != 0 {
 		t.Errorf("not active: %v", broken)
+	}
+}
+
+// Two processes with a pool of callers each need a token of the same grant, night after night: the database lets one of
+// them refresh it, and the other reads what that one has saved.
+func TestTwoProcessesRefreshOneGrant(t *testing.T) {
+	c := newClub(t)
+	c.give("anna")
+	one, two := c.house(), c.house()
+	defer one.Close()
+	defer two.Close()
+	var clients []*fetch.Client
+	for _, h := range []*house{one, two} {
+		client, err := h.client(t.Context(), "club")
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, client)
+	}
+	for night := 1; night <= 3; night++ {
+		var calls sync.WaitGroup
+		for i := range 24 {
+			calls.Go(func() {
+				r := fetch.Request{Path: "debts", Template: "/debts", Purpose: finance.ForStatus, Token: fetch.TokenKey{Consent: 1}}
+				if _, err := clients[i%2].Do(t.Context(), r); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		if n := len(c.texts("SELECT id::text FROM calls WHERE purpose = 'token'")); n != 1+night || c.auth.Reuses() != 0 {
+			t.Fatalf("night %d: %d token calls, %d reuses", night, n-1, c.auth.Reuses())
+		}
+		c.kit.ExpireTokens("club")
 	}
 }
 
