@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -224,7 +225,7 @@ func (t *task) look(ctx context.Context, call *finance.Call) (time.Time, *failur
 		case found.Refusal != "":
 			return now, t.refused(found)
 		case found.Gate > 0:
-			t.bucket.gate.close(now, found.Gate, "closed by another process")
+			t.bucket.gate.close(now, found.Gate, cmp.Or(found.Reason, "closed by another process"))
 			return time.Time{}, nil
 		}
 		took := now.Sub(asked)

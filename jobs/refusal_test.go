@@ -134,3 +134,41 @@ func TestLongPauseParksTheBatch(t *testing.T) {
 		t.Errorf("calls inside the pause: %+v", inside)
 	}
 }
+
+// The same with three processes at once: the first refusals that are too many stop them all, whatever was believed until
+// then is undone, and everybody who asks is told why.
+func TestMassRefusalsStopEveryProcess(t *testing.T) {
+	t.Parallel()
+	const consents, batches, side, processes = 120, 2, 4, 3
+	l := newLab(t, ngsim.Options{Consents: consents}, banksim.Options{})
+	l.importNG(consents)
+	l.fault(sandbox.Rule{Template: debtTemplate, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 403,
+		Body: `{"error":"no valid consent","error_description":"","trace_id":"t"}`}})
+	var nodes [processes]*node
+	for i := range nodes {
+		nodes[i] = l.start(nodeOptions{concurrency: side, batchSize: 10})
+	}
+	root := l.run(nodes[0], debt)
+	if c := root.Counts[0]; root.Run.Verdict != persist.VerdictFailed || c.Failed != consents || c.Excused != 0 {
+		t.Errorf("verdict %s, %+v", root.Run.Verdict, c)
+	}
+	for _, item := range root.NotComplete {
+		if item.Class != finance.Fatal || !strings.Contains(item.Reason, "refused within 10m0s: a broken token or provider") {
+			t.Errorf("consent %d does not say why: %s, %s", item.Consent, item.Class, item.Reason)
+		}
+	}
+	if n := l.number("SELECT count(*) FROM consents WHERE status <> 'active' OR ended_at IS NOT NULL"); n != 0 {
+		t.Errorf("%d consents have ended", n)
+	}
+	if ended, back := l.number("SELECT count(*) FROM consent_events WHERE source = 'answer' AND to_status = 'revoked'"),
+		l.number("SELECT count(*) FROM consent_events WHERE source = 'answer' AND to_status = 'active'"); ended != back || ended != 6 {
+		t.Errorf("%d were believed and %d of them undone, want 6", ended, back)
+	}
+	// Each of those who work side by side may have one call out, and those that were believed went on to another.
+	if n := l.number("SELECT count(*) FROM calls WHERE purpose = 'data'"); n < 6 || n > 6+processes*batches*side {
+		t.Errorf("%d calls were made before everybody stopped", n)
+	}
+	if _, err := l.store.RunReport(t.Context(), root.Run.ID); err != nil {
+		t.Error(err)
+	}
+}

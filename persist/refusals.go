@@ -19,8 +19,10 @@ type Refusal struct {
 	Reason       string
 }
 
-// Disbelief says when refusals are too many to be true: more than Handful and more than Percent of all consents of
-// the connection within Window are a broken token or a broken provider, not revocations.
+// Disbelief says when refusals are too many to be true: more than Handful within Window, and either more than Percent of
+// all consents of the connection or at least half of its newest calls, are a broken token or a broken provider, not
+// revocations. The share of the calls is what finds a large connection out whose calls are slow: in ten minutes it could
+// not refuse so many of its consents.
 type Disbelief struct {
 	Handful, Percent int
 	Window           time.Duration
@@ -46,11 +48,11 @@ func (s *Store) RefuseConsent(ctx context.Context, r Refusal, d Disbelief) (reas
 		if _, err := endConsent(ctx, tx, end); err != nil {
 			return err
 		}
-		var refused, all int
-		if err := tx.QueryRow(ctx, countRefused, r.Connection, micros(d.Window)).Scan(&refused, &all); err != nil {
+		var refused, all, bad, calls int
+		if err := tx.QueryRow(ctx, countRefused, r.Connection, micros(d.Window)).Scan(&refused, &all, &bad, &calls); err != nil {
 			return err
 		}
-		if refused <= d.Handful || refused*100 <= all*d.Percent {
+		if refused <= d.Handful || refused*100 <= all*d.Percent && bad*2 < max(calls, 1) {
 			return decideItems(ctx, tx, r.Batch, r.Fence, []Decided{r.Item})
 		}
 		parked, reason = true, fmt.Sprintf("%d consents refused within %s: a broken token or provider, not revocations; nothing was revoked",
@@ -61,9 +63,12 @@ func (s *Store) RefuseConsent(ctx context.Context, r Refusal, d Disbelief) (reas
 }
 
 // countRefused counts the consents of a connection that answers have ended within the window and that are still ended,
-// and adds those that are active. Single-use consents that were spent are not refusals.
-const countRefused = `SELECT refused, refused + (SELECT count(*) FROM consents WHERE connection = $1 AND status = 'active')
-FROM (SELECT count(DISTINCT c.id) AS refused FROM consent_events e JOIN consents c ON c.id = e.consent_id
+// and adds those that are active. Single-use consents that were spent are not refusals. Then it counts the refusals
+// among the newest calls for data, and those calls; the ids of calls sort by time, so that it is quick to find them.
+const countRefused = `SELECT refused, refused + (SELECT count(*) FROM consents WHERE connection = $1 AND status = 'active'), n.bad, n.calls
+FROM (SELECT count(*) FILTER (WHERE k.class = 'consent') AS bad, count(*) AS calls FROM (
+	SELECT class FROM (SELECT * FROM calls ORDER BY id DESC LIMIT 5000) newest WHERE connection = $1 AND purpose = 'data'
+	AND sent_at > clock_timestamp() - $2 * interval '1 microsecond' LIMIT 100) k) n, (SELECT count(DISTINCT c.id) AS refused FROM consent_events e JOIN consents c ON c.id = e.consent_id
 	WHERE e.source = 'answer' AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
 	AND c.connection = $1 AND c.status = e.to_status AND c.status IN ('revoked', 'expired', 'reauth_required')) x`
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"syncer/finance"
 	"syncer/persist"
 )
@@ -102,5 +104,56 @@ func TestManyRefusalsEndNothing(t *testing.T) {
 	conn, err := h.ConnectionByName(t.Context(), "bank")
 	if err != nil || !conn.Parked || conn.ParkedClass != "fatal" {
 		t.Errorf("%+v, %v", conn, err)
+	}
+}
+
+// Of a large connection a few refusals are little, but when half of its newest calls are refused it is broken all the
+// same, however slow it is; when most of them were answered, they are revocations.
+func TestRefusedCallsAreDisbelieved(t *testing.T) {
+	for _, test := range []struct {
+		name               string
+		answered, refused  int
+		believed, parkings int
+	}{
+		{"all were refused", 0, 7, 2, 1},
+		{"two of three", 4, 8, 3, 1},
+		{"most were answered", 20, 8, 8, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHouse(t)
+			ids := h.consents(t, 400)
+			_, batches := h.plan(t, 400)
+			c := claim(t, h.Store, batches[0])
+			record := func(class finance.Class) {
+				call := newCall(debtStream(ids[0]))
+				call.ID, call.Class = finance.CallID(uuid.Must(uuid.NewV7())), class
+				must(t, h.Record(t.Context(), call))
+			}
+			for range test.answered {
+				record(finance.OK)
+			}
+			believed, parkings := 0, 0
+			for _, id := range ids[:test.refused] {
+				record(finance.ConsentOver)
+				reason, parked, err := h.RefuseConsent(t.Context(), refusal(c, id), disbelief)
+				must(t, err)
+				if reason == "" {
+					believed++
+				}
+				if parked {
+					parkings++
+				}
+			}
+			if believed != test.believed || parkings != test.parkings {
+				t.Errorf("%d believed, %d parkings; want %d, %d", believed, parkings, test.believed, test.parkings)
+			}
+			want := int64(test.refused)
+			if test.parkings > 0 {
+				want = 0
+			}
+			if n := queryInt(t, h.pool, "SELECT count(*) FROM consents WHERE status <> 'active'"); n != want {
+				t.Errorf("%d consents have ended, want %d", n, want)
+			}
+		})
 	}
 }
