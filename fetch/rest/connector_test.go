@@ -330,3 +330,19 @@ func TestCursorsRoundTrip(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAnAnswerThatIsABareList(t *testing.T) {
+	s := stream()
+	s.Dataset = finance.Accounts
+	server := &recorder{answer: ` [{"id":"1","cur":"NOK"}] `}
+	got, err := pages(t.Context(), described(t, bankish, server), s, "")
+	if err != nil || len(got) != 1 || len(got[0].Records.Accounts) != 1 || got[0].Whole == nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, cut := range []string{`[{"id":"1","cur":"NOK"},`, `[{"id":"1"}`, `<html>`} {
+		server := &recorder{answer: cut}
+		if _, err := pages(t.Context(), described(t, bankish, server), s, ""); fetch.ClassOf(err) != finance.Transient || server.answers != 3 {
+			t.Errorf("%s: %v after %d calls", cut, err, server.answers)
+		}
+	}
+}

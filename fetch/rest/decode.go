@@ -158,12 +158,25 @@ func (d *decoder) keep(path, raw string) {
 var run = regexp.MustCompile(`\d+(?:[- ]\d+)*`)
 
 // personal says whether a national identity number stands in a JSON text: that of the person asked about, or any
-// Norwegian one.
+// Norwegian one. An account's number can look like one; what has a column is not asked.
 func (d *decoder) personal(raw string) bool {
-	for _, text := range run.FindAllString(raw, -1) {
-		parts := strings.FieldsFunc(text, func(r rune) bool { return r == '-' || r == ' ' })
+	return anyNumber(raw, func(digits string) bool { return finance.IsNationalID(digits) || d.isSubject(digits) })
+}
+
+// revealing says the same of a link or a cursor, where a number that only looks like one must not end the list: if the
+// person's number is known, only that is one.
+func (d *decoder) revealing(text string) bool {
+	return anyNumber(text, func(digits string) bool {
+		return d.isSubject(digits) || !d.subject.Known() && finance.IsNationalID(digits)
+	})
+}
+
+// anyNumber asks for every run of digits in a text, and every two with a separator between, that may be such a number.
+func anyNumber(text string, is func(digits string) bool) bool {
+	for _, found := range run.FindAllString(text, -1) {
+		parts := strings.FieldsFunc(found, func(r rune) bool { return r == '-' || r == ' ' })
 		for i, part := range parts {
-			if d.isNumber(part) || i > 0 && len(parts[i-1]) >= 6 && len(part) <= 5 && d.isNumber(parts[i-1]+part) {
+			if fits(part) && is(part) || i > 0 && len(parts[i-1]) >= 6 && len(part) <= 5 && fits(parts[i-1]+part) && is(parts[i-1]+part) {
 				return true
 			}
 		}
@@ -171,9 +184,7 @@ func (d *decoder) personal(raw string) bool {
 	return false
 }
 
-func (d *decoder) isNumber(digits string) bool {
-	return len(digits) >= 10 && len(digits) <= 12 && (finance.IsNationalID(digits) || d.isSubject(digits))
-}
+func fits(digits string) bool { return len(digits) >= 10 && len(digits) <= 12 }
 
 // extraJSON is what the current record has left over.
 func (d *decoder) extraJSON() ([]byte, error) {

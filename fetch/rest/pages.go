@@ -163,7 +163,7 @@ func (p *pass) linked(link string, d *decoder) (*position, error) {
 	if link == "" {
 		return nil, nil
 	}
-	if d.personal(link) {
+	if d.revealing(link) {
 		return nil, errors.New("the next link holds a national identity number, which must not stand in an address")
 	}
 	path, query, err := p.resolve(link)
@@ -201,7 +201,7 @@ func (p *pass) cursored(d *decoder) (*position, error) {
 		return nil, nil
 	case after == p.at.After:
 		return nil, errors.New("the cursor is the same as before: the list would never end")
-	case d.personal(after):
+	case d.revealing(after):
 		return nil, errors.New("the cursor holds a national identity number, which must not stand in an address")
 	}
 	return &position{After: after}, nil

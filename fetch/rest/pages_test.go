@@ -316,3 +316,75 @@ func TestLinkHeaders(t *testing.T) {
 		}
 	}
 }
+
+func TestOneRefusedRecordSpoilsTheWholeSet(t *testing.T) {
+	for name, odd := range map[string]func(a map[string]any, _ http.Header, call int){
+		"a broken record": func(a map[string]any, _ http.Header, call int) {
+			if call == 1 {
+				a["rows"].([]map[string]any)[1]["owed"] = "much"
+			}
+		},
+		"a partial page": func(a map[string]any, _ http.Header, call int) { a["late"] = 2 - min(call, 2) },
+	} {
+		text := strings.Replace(paged("{ cursor: { path: page.next, parameter: cursor } }"), "    whole: true", "    whole: true\n    partial: [{ path: late, above: 0, says: late }]", 1)
+		client := described(t, text, &listServer{n: 10, size: 4, odd: odd})
+		got, err := pages(t.Context(), client, stream(), "")
+		if err != nil || len(got) != 3 || got[2].Whole != nil || got[2].Partial != "" {
+			t.Errorf("%s: %d pages, error %v", name, len(got), err)
+		}
+	}
+}
+
+func TestANumberThatOnlyLooksLikeAPersonsIsACursor(t *testing.T) {
+	odd := func(a map[string]any, _ http.Header, call int) {
+		if call == 1 {
+			a["page"] = map[string]any{"next": "29868099311"} // valid, and nobody's here
+		}
+	}
+	server := &listServer{n: 10, size: 4, odd: odd}
+	if _, err := pages(t.Context(), described(t, paged("{ cursor: { path: page.next, parameter: cursor } }"), server), stream(), ""); err != nil || len(server.asked) != 2 {
+		t.Errorf("%d calls, %v", len(server.asked), err)
+	}
+}
+
+// Records without ids are numbered through a pass: a list that is read again must give them the ids they had, and one
+// that goes in a circle must not be numbered without end.
+func TestMadeIDsWhenAListIsReadAgain(t *testing.T) {
+	anonymous := func(and func(a map[string]any, call int)) func(map[string]any, http.Header, int) {
+		return func(a map[string]any, _ http.Header, call int) {
+			for _, row := range a["rows"].([]map[string]any) {
+				row["id"], row["name"] = nil, "twin"
+			}
+			and(a, call)
+		}
+	}
+	ids := func(pagination string, and func(a map[string]any, call int)) ([]string, error) {
+		text := strings.Replace(paged(pagination), "id: id", "id: { path: id, hash: creditor }", 1)
+		got, err := pages(t.Context(), described(t, text, &listServer{n: 10, size: 4, odd: anonymous(and)}), stream(), "")
+		return idsOf(got), err
+	}
+	const byOffset = "{ offset: { parameter: offset, total: total } }"
+	still, err := ids(byOffset, func(map[string]any, int) {})
+	if err != nil || len(still) != 10 {
+		t.Fatal(still, err)
+	}
+	moved, err := ids(byOffset, func(a map[string]any, call int) {
+		if call == 2 {
+			a["total"] = 11
+		}
+	})
+	if err != nil || len(moved) != 18 { // 4 and 4, then all 10 again
+		t.Fatal(moved, err)
+	}
+	if diff := cmp.Diff(still, moved[8:]); diff != "" {
+		t.Error(diff)
+	}
+	for pagination, circle := range map[string]any{
+		"{ cursor: { path: page.next, parameter: cursor } }": map[string]any{"next": 4},
+		"{ next_link: { path: page.link } }":                 map[string]any{"link": "claims/c-1?cursor=4"},
+	} {
+		if got, err := ids(pagination, func(a map[string]any, _ int) { a["page"] = circle }); fetch.ClassOf(err) != finance.Malformed || len(got) > 8 {
+			t.Errorf("%s: %d records, %v", pagination, len(got), err)
+		}
+	}
+}

@@ -75,6 +75,8 @@ func TestOneMistakeEach(t *testing.T) {
 		{"base_url: https://api.example/v1", "base_url: api.example", "base_url: want an address such as"},
 		{"base_url: https://api.example/v1", "base_url: https://u:p@api.example", "no user"},
 		{"base_url: https://api.example/v1", "x: 1", "base_url: missing"},
+		{"base_url: https://api.example/v1", "base_url: ~", "base_url: missing"},
+		{"title: Test", "time_zone: Local", "no time zone"},
 		{"dialect: none", "dialect: basic_escapd", `did you mean "basic_escaped"?`},
 		{"dialect: none", "dialect: in_params", "token.url: missing"},
 		{"dialect: none", "dialect: in_headers, url: https://a.example/t", "token.headers: missing"},
