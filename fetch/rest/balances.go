@@ -34,24 +34,24 @@ func newBalanceTable(b *Balances, p *plan) (*balanceTable, error) {
 	if len(b.List) > 0 {
 		t.list, t.path, in = p.record.slots(b.List), b.List[0], t.one
 	}
-	make1 := func(name string, f *Field, k kind) (*source, error) {
+	fill := func(name string, f *Field, k kind) (*source, error) {
 		if f == nil {
 			return nil, nil
 		}
 		return newSource(use{"balances." + name, f, k}, in, p.zone)
 	}
 	var err error
-	if t.kind, err = make1("kind", b.Kind, asText); err != nil {
+	if t.kind, err = fill("kind", b.Kind, asText); err != nil {
 		return nil, err
 	}
-	if t.amount, err = make1("amount", b.Amount, asAmount); err != nil {
+	if t.amount, err = fill("amount", b.Amount, asAmount); err != nil {
 		return nil, err
 	}
-	if t.money, err = make1("currency", b.Currency, asText); err != nil {
+	if t.money, err = fill("currency", b.Currency, asText); err != nil {
 		return nil, err
 	}
 	for i, f := range []*Field{b.Booked, b.Available, b.CreditLimit} {
-		s, err := make1(balanceKinds[i], f, asAmount)
+		s, err := fill(balanceKinds[i], f, asAmount)
 		if err != nil {
 			return nil, err
 		}

@@ -107,7 +107,7 @@ func (c *connector) ask(p *pass) error {
 		forAccount: "the stream names no account",
 		forSubject: "the consent has no national identity number stored: import it with the number kept",
 	}
-	for _, name := range p.Request.placeholders() {
+	for _, name := range p.used {
 		if p.asked[name] == "" {
 			return c.rejected(p.stream, why[name])
 		}

@@ -21,6 +21,7 @@ type plan struct {
 	query   templates
 	headers templates
 	echoes  templates // by path
+	used    []string  // the placeholders of the request
 	dated   bool      // the request names {since} or {until}
 	account bool      // the request names {account}
 
@@ -100,9 +101,9 @@ func (p *plan) compile() (err error) {
 	if p.echoes, err = parseTemplates(p.Echoes); err != nil {
 		return err
 	}
-	used := p.Request.placeholders()
-	p.dated = slices.Contains(used, forSince) || slices.Contains(used, forUntil)
-	p.account = slices.Contains(used, forAccount)
+	p.used = p.Request.placeholders()
+	p.dated = slices.Contains(p.used, forSince) || slices.Contains(p.used, forUntil)
+	p.account = slices.Contains(p.used, forAccount)
 
 	e := p.envelope
 	for i := range p.Records {
