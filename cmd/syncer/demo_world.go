@@ -52,11 +52,15 @@ type demoWorld struct {
 // newDemoWorld starts the sandbox. Scale 1 is a world that a laptop pulls in well below a minute.
 func newDemoWorld(seed uint64, scale int) (*demoWorld, error) {
 	kit := sandbox.NewKit(sandbox.KitOptions{Seed: seed})
+	return startDemoWorld(kit, demoParts(kit, scale))
+}
+
+func startDemoWorld(kit *sandbox.Kit, parts []demoPart) (*demoWorld, error) {
 	server, err := sandbox.Start(kit)
 	if err != nil {
 		return nil, err
 	}
-	w := &demoWorld{kit: kit, server: server, parts: demoParts(kit, scale), urls: map[string]string{}}
+	w := &demoWorld{kit: kit, server: server, parts: parts, urls: map[string]string{}}
 	for _, p := range w.parts {
 		if w.urls[p.Connection], err = server.Mount(p.Connection, p.Handler); err != nil {
 			_ = server.Close()

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/finance"
+	"syncer/persist"
+	"syncer/persist/persisttest"
+	"syncer/sandbox"
+)
+
+// TestNothingSecretIsWritten runs a night of every provider, with its faults and with logs of the finest level, and
+// looks for secrets, tokens and national identity numbers in everything that it wrote and in every URL that it asked
+// for: plain, URL-escaped, in hex, and in base64 at every alignment. Sealed columns are swept like all others.
+func TestNothingSecretIsWritten(t *testing.T) {
+	t.Parallel()
+	n := newNosyNight(t)
+	var runs sync.WaitGroup
+	for _, job := range n.world.jobs() {
+		runs.Go(func() { n.run("run", job, "--log-level", "trace") })
+	}
+	runs.Wait()
+	for _, args := range [][]string{{"check"}, {"status"}, {"runs", "show", "1"}, {"runs", "show", "1", "--json"}, {"consents", "list", "--json"},
+		{"consents", "show", "1"}, {"connections", "list"}, {"verify"}, {"rerun", "1"}} {
+		n.run(append(args, "--log-level", "trace")...)
+	}
+	if len(n.secrets) < 50 || len(n.urls) < 300 {
+		t.Fatalf("%d secrets and %d URLs are too few to prove anything", len(n.secrets), len(n.urls))
+	}
+	texts := n.tables()
+	texts["what the program printed"] = n.printed.String()
+	texts["the URLs"] = strings.Join(n.urls, "\n")
+	for name, text := range texts {
+		n.sweep(name, text)
+	}
+	t.Logf("%d secrets in %d texts of %d bytes", len(n.secrets), len(texts), n.swept)
+}
+
+// nosyNight is the demo's world, whose simulators note every secret that reaches them.
+type nosyNight struct {
+	testing.TB
+	world  *demoWorld
+	db     persisttest.Database
+	config string
+	swept  int
+
+	mu      sync.Mutex
+	secrets map[string]string // what each is
+	urls    []string
+	printed bytes.Buffer
+}
+
+func newNosyNight(t testing.TB) *nosyNight {
+	t.Helper()
+	n := &nosyNight{TB: t, db: persisttest.NewDatabase(t), secrets: map[string]string{}}
+	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 3})
+	parts := demoParts(kit, 1)
+	for i, p := range parts {
+		parts[i].Handler = n.noting(p.Handler)
+		n.know(p)
+	}
+	var err error
+	if n.world, err = startDemoWorld(kit, parts); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.world.server.Close() })
+	if n.config, err = n.world.writeConfig(t.TempDir(), n.db.URL); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := os.ReadFile(filepath.Join(filepath.Dir(n.config), "syncer.keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := persist.OpenSealer(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.importAll(persist.NewStore(n.db.Pool, sealer, persist.Worker{}))
+	if err := n.world.misbehave(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// know notes a provider's secrets and the people behind its consents.
+func (n *nosyNight) know(p demoPart) {
+	for name, text := range p.Files {
+		if strings.HasSuffix(name, "-secret") || strings.HasSuffix(name, "-key") {
+			n.secrets[text] = "the secret " + name
+		}
+	}
+	for _, c := range p.Consents {
+		if finance.IsNationalID(c.NationalID) || finance.IsPersonnummer(c.NationalID) {
+			n.secrets[c.NationalID] = "the number of somebody at " + p.Connection
+		}
+		if len(c.NationalID) == 12 { // as people write it
+			n.secrets[c.NationalID[2:]] = "the short number of somebody at " + p.Connection
+			n.secrets[c.NationalID[:8]+"-"+c.NationalID[8:]] = "the written number of somebody at " + p.Connection
+		}
+	}
+}
+
+// noting notes the URLs that are asked for, and what the requests prove themselves with.
+func (n *nosyNight) noting(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.mu.Lock()
+		n.urls = append(n.urls, r.URL.String())
+		if kind, value, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
+			n.secrets[value] = "a " + strings.ToLower(kind) + " credential"
+		}
+		n.mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (n *nosyNight) importAll(store *persist.Store) {
+	n.Helper()
+	provider := map[string]string{}
+	for _, p := range n.world.parts {
+		_, rest, _ := strings.Cut(p.Settings, "provider: ")
+		provider[p.Connection], _, _ = strings.Cut(rest, "\n")
+		if err := store.UpsertConnection(n.Context(), p.Connection, provider[p.Connection]); err != nil {
+			n.Fatal(err)
+		}
+		if _, err := store.ImportConsents(n.Context(), p.Connection, p.Consents); err != nil {
+			n.Fatal(err)
+		}
+	}
+}
+
+// run runs the program to its end, whatever that is, and keeps what it printed.
+func (n *nosyNight) run(args ...string) {
+	n.Helper()
+	cmd := exec.CommandContext(n.Context(), "syncer", append([]string{"--config", n.config}, args...)...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		n.Errorf("run syncer %v: %v", args, err)
+		return
+	}
+	if code := cmd.ProcessState.ExitCode(); code == exitUsage || code < 0 {
+		n.Errorf("syncer %v: exit code %d\n%s", args, code, out)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	fmt.Fprintf(&n.printed, "syncer %v\n%s\n", args, out)
+}
+
+// tables are all rows of all tables as text, a bytea in hex.
+func (n *nosyNight) tables() map[string]string {
+	n.Helper()
+	rows, err := n.db.Pool.Query(n.Context(), `SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
+		WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`)
+	if err != nil {
+		n.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		n.Fatal(err)
+	}
+	texts := map[string]string{}
+	for _, name := range names {
+		var text string
+		if err := n.db.Pool.QueryRow(n.Context(), "SELECT coalesce(string_agg(x::text, E'\n'), '') FROM "+name+" x").Scan(&text); err != nil {
+			n.Fatal(err)
+		}
+		texts["table "+name] = text
+	}
+	if !strings.Contains(texts["table public.calls"], "/v1/debt") || texts["table public.answers"] == "" || texts["table public.tokens"] == "" {
+		n.Fatal("the tables are not those of a night")
+	}
+	return texts
+}
+
+func (n *nosyNight) sweep(name, text string) {
+	n.Helper()
+	n.swept += len(text)
+	folded := strings.ToLower(text)
+	for secret, what := range n.secrets {
+		for form, found := range map[string]bool{
+			"plain":  strings.Contains(text, secret),
+			"URL":    strings.Contains(text, url.QueryEscape(secret)) || strings.Contains(text, url.PathEscape(secret)),
+			"hex":    strings.Contains(folded, hex.EncodeToString([]byte(secret))),
+			"base64": inBase64(text, secret),
+		} {
+			if found {
+				n.Errorf("%s stands in %s, in the form %s", what, name, form)
+			}
+		}
+	}
+}
+
+// inBase64 says whether a text holds a secret in base64, wherever in a group of three its first byte stands.
+func inBase64(text, secret string) bool {
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for lead := range 3 {
+			coded := enc.EncodeToString([]byte("\x00\x00"[:lead] + secret))
+			skip := []int{0, 2, 3}[lead] // characters that the bytes before have a part in
+			whole := coded[skip : (len(secret)+lead)/3*4]
+			if len(whole) >= 8 && strings.Contains(text, whole) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestInBase64FindsASecretAtEveryPlace(t *testing.T) {
+	const secret = "s3cret-key"
+	for _, before := range []string{"", "a", "ab", "abc", "abcd"} {
+		for _, after := range []string{"", "x", "xy"} {
+			for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
+				if text := "... " + enc.EncodeToString([]byte(before+secret+after)); !inBase64(text, secret) {
+					t.Errorf("not found behind %q and before %q", before, after)
+				}
+			}
+		}
+	}
+	if inBase64(base64.StdEncoding.EncodeToString([]byte("nothing of that kind")), secret) {
+		t.Error("found where it is not")
+	}
+}
