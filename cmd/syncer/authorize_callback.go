@@ -185,7 +185,8 @@ func openBrowser(ctx context.Context, link string) error {
 	if !strings.HasPrefix(link, "https://") && !strings.HasPrefix(link, "http://") {
 		return errors.New("not a web address")
 	}
-	cmd := exec.CommandContext(ctx, name, args...)
+	// It may be the browser itself, which must not end with us.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
