@@ -297,6 +297,48 @@ func TestTwoProcessesRefreshOneGrant(t *testing.T) {
 	}
 }
 
+// A provider that refuses every grant at once is broken: the connection is parked, no consent ends, and once it is opened
+// again the same grants are tried.
+func TestARefusalOfEveryGrantIsNotBelieved(t *testing.T) {
+	c := newClub(t)
+	c.give("anna") // before the world breaks, so that one grant is good
+	h := c.house()
+	defer h.Close()
+	for i := range 12 {
+		if _, err := h.Store.GiveConsent(t.Context(), "club", persist.GivenConsent{
+			ConsentImport: persist.ConsentImport{ExternalID: fmt.Sprint("member-", i)}, Refresh: finance.NewSecret(fmt.Sprint("refresh-", i)),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	broken, err := c.kit.Faults.Add(sandbox.Rule{Provider: "club", Only: "token", Action: sandbox.Action{
+		Kind: sandbox.AnswerStatus, Status: 400, Body: `{"error":"invalid_grant"}`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.run(); r.Run.Verdict != persist.VerdictFailed {
+		t.Errorf("%s: %+v", r.Run.Verdict, r.NotComplete)
+	}
+	parked := c.texts("SELECT parked_reason FROM connections WHERE state = 'parked'")
+	if len(parked) != 1 || !strings.Contains(parked[0], "nothing was revoked") {
+		t.Errorf("parked: %v", parked)
+	}
+	if ended := c.texts("SELECT external_id FROM consents WHERE status <> 'active'"); len(ended) != 0 {
+		t.Errorf("ended: %v", ended)
+	}
+	if refused := c.texts("SELECT consent_id::text FROM grants WHERE refused_at IS NOT NULL"); len(refused) != 0 {
+		t.Errorf("the grants of %v are given up", refused)
+	}
+	c.kit.Faults.Remove(broken)
+	if err := h.Store.OpenConnection(t.Context(), "club"); err != nil {
+		t.Fatal(err)
+	}
+	c.run()
+	if rotated := c.texts("SELECT external_id FROM grants g JOIN consents c ON c.id = g.consent_id WHERE rotated_at IS NOT NULL"); len(rotated) != 1 || rotated[0] != "member-anna" {
+		t.Errorf("tried again and good: %v", rotated)
+	}
+}
+
 // A consent that was never given here has no grant: it ends as due for authorisation, and nobody is asked.
 func TestAConsentWithoutAGrantIsDueForAuthorisation(t *testing.T) {
 	c := newClub(t)
