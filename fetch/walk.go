@@ -99,8 +99,9 @@ func (w *walk) read(st *Step, answer *Answer, n int) (Page, error) {
 		return Page{}, err
 	}
 	page.Answer, page.Key, page.Unchanged = answer, key, false
-	if page.Whole != nil && w.skipped {
-		// The set is not whole here: what stood on the skipped pages would be removed. Removing nothing is safe.
+	if page.Whole != nil && w.skipped && !st.Together {
+		// What stood on the skipped pages may belong to the set and would be removed. Removing nothing is safe. Of pages
+		// that belong together none is skipped: those that were are another part of the pass.
 		w.c.opt.Log.Warn().Str("path", st.Request.Template).Msg("a set declared whole has skipped pages; set Step.Together")
 		page.Whole = nil
 	}

@@ -89,6 +89,32 @@ func TestReservedThenBookedIsOne(t *testing.T) {
 	night(map[string]int{"booked": accounts * 123, "reserved": 0})
 }
 
+// A reservation that is let go vanishes from the recent list while the archive, whose pages come before it in the pass,
+// has the bytes of last night.
+func TestAReleasedReservationIsRemoved(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 60, Days: 40, Reservations: 3})
+	l.importBank(1)
+	n := l.start(nodeOptions{})
+	const pending = "SELECT count(*) FROM transactions WHERE status = 'pending' AND removed_at IS NULL"
+	// Two nights: what was unchanged in the second is skipped in the third.
+	for range 2 {
+		if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+			t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
+		}
+	}
+	before := l.number(pending)
+	if !l.bank.Release(l.bank.Customer(0).Accounts[0].AccountID) {
+		t.Fatal("nothing was released")
+	}
+	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+		t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
+	}
+	if after := l.number(pending); before == 0 || after != before-3 {
+		t.Errorf("%d reservations, %d before those of an account were released", after, before)
+	}
+}
+
 func (l *lab) texts(sql string) (list []string) {
 	l.Helper()
 	rows, err := l.db.Pool.Query(l.Context(), sql)
