@@ -112,9 +112,16 @@ func harness(t *testing.T, w *world, i int) fetchtest.Harness {
 	return fetchtest.Harness{
 		Provider: Provider(), Connection: w.conn, Consent: w.consent(i),
 		Streams: []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}},
-		Pause: func(after int) func() {
+		Pause: func(after int, form string) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1}}})
+				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+		},
+		Expire: func(after, times int) func() {
+			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
+		},
+		Withdraw: func() finance.Class {
+			w.sim.Close(i)
+			return finance.ConsentOver
 		},
 		Spoil: func(fetch.Stream) func() {
 			return w.rule(t, sandbox.Rule{PathPrefix: "/fhir/Invoice", Times: 1, Action: sandbox.Action{

@@ -106,9 +106,16 @@ func (w *world) harness(t *testing.T, c vendor.CompanyInfo) fetchtest.Harness {
 	return fetchtest.Harness{
 		Provider: Provider(), Connection: w.conn, Consent: consent(c),
 		Streams: []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}},
-		Pause: func(after int) func() {
+		Pause: func(after int, form string) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1}}})
+				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+		},
+		Expire: func(after, times int) func() {
+			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
+		},
+		Withdraw: func() finance.Class {
+			w.sim.Decree(c.Index, vendor.Withheld)
+			return finance.Withheld
 		},
 		Spoil: func(fetch.Stream) func() {
 			return w.rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: `"creditor":`, New: `"creditor":00,"drifted":`}})

@@ -1,6 +1,7 @@
 package fetchtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -21,6 +22,8 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a second pass changes nothing", h.again)
 	t.Run("a kept page is not decoded", h.kept)
 	t.Run("a pause in the middle loses nothing", h.paused)
+	t.Run("a token that ends in the middle is replaced", h.expired)
+	t.Run("a token that is refused again is given up", h.denied)
 	t.Run("a broken record is refused alone", h.spoilt)
 	t.Run("another person's answer stores nothing", h.impostor)
 	t.Run("a cancelled pass ends", h.cancelled)
@@ -31,6 +34,7 @@ func Run(t *testing.T, h Harness) {
 			t.Error(err)
 		}
 	})
+	t.Run("a consent that was taken back ends", h.withdrawn) // the last: there is no way back
 }
 
 func (h Harness) each(t *testing.T, f func(*testing.T, *bench, fetch.Stream)) {
@@ -45,7 +49,7 @@ func (h Harness) twice(t *testing.T) {
 		if len(tableOf(first...)) == 0 {
 			t.Fatal("the harness has no records: nothing is proven")
 		}
-		if diff := cmp.Diff(tableOf(first...), tableOf(second...)); diff != "" {
+		if diff := gocmp.Diff(tableOf(first...), tableOf(second...)); diff != "" {
 			t.Error(diff)
 		}
 		seen := map[string]bool{}
@@ -99,7 +103,7 @@ func (h Harness) resumes(t *testing.T) {
 		for i := range whole[:len(whole)-1] {
 			rest := h.bench(t).mustRead(t, s, whole[i].Next)
 			got := tableOf(append(append([]fetch.Page{}, whole[:i+1]...), rest...)...)
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Errorf("resumed behind page %d:\n%s", i, diff)
 			}
 		}
@@ -110,7 +114,7 @@ func (h Harness) again(t *testing.T) {
 	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
 		first := b.mustRead(t, s, "")
 		second := b.mustRead(t, s, first[len(first)-1].Next)
-		if diff := cmp.Diff(tableOf(first...), tableOf(append(first, second...)...)); diff != "" {
+		if diff := gocmp.Diff(tableOf(first...), tableOf(append(first, second...)...)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -140,25 +144,94 @@ func (h Harness) kept(t *testing.T) {
 		if unchanged == 0 || len(second) != len(first) {
 			t.Errorf("%d of %d pages unchanged, %d before", unchanged, len(second), len(first))
 		}
-		if diff := cmp.Diff(tableOf(first...), tableOf(append(first, second...)...)); diff != "" {
+		if diff := gocmp.Diff(tableOf(first...), tableOf(append(first, second...)...)); diff != "" {
 			t.Error(diff)
 		}
 	})
 }
 
 func (h Harness) paused(t *testing.T) {
+	for _, form := range []string{"", "imf", "rfc850", "asctime"} {
+		t.Run("told as "+cmp.Or(form, "seconds"), func(t *testing.T) {
+			h := h
+			if form != "" { // each takes a second, and the form is no matter of the stream
+				h.Streams = h.Streams[len(h.Streams)-1:]
+			}
+			h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+				whole := b.mustRead(t, s, "")
+				defer h.Pause(len(whole)/2, form)()
+				other := h.bench(t)
+				got := other.mustRead(t, s, "")
+				if pauses := other.ledger.Pauses(); len(pauses) != 1 || pauses[0].For <= 0 || pauses[0].For > 2*time.Second {
+					t.Errorf("the ledger was told of the pauses %v", pauses)
+				}
+				if diff := gocmp.Diff(tableOf(whole...), tableOf(got...)); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// calls counts the calls for a purpose that ended with a class.
+func (b *bench) calls(p finance.Purpose, c finance.Class) (n int) {
+	for _, call := range b.ledger.Calls() {
+		if call.Purpose == p && call.Class == c {
+			n++
+		}
+	}
+	return n
+}
+
+func (h Harness) expired(t *testing.T) {
 	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
 		whole := b.mustRead(t, s, "")
-		defer h.Pause(len(whole) / 2)()
+		defer h.Expire(len(whole)/2, 1)()
 		other := h.bench(t)
 		got := other.mustRead(t, s, "")
-		if len(other.ledger.Pauses()) != 1 {
-			t.Errorf("%d pauses were told to the ledger", len(other.ledger.Pauses()))
-		}
-		if diff := cmp.Diff(tableOf(whole...), tableOf(got...)); diff != "" {
+		if diff := gocmp.Diff(tableOf(whole...), tableOf(got...)); diff != "" {
 			t.Error(diff)
 		}
+		if tokens, denied := other.calls(finance.ForToken, finance.OK), other.calls(finance.ForData, finance.TokenDenied); tokens != 2 || denied != 1 {
+			t.Errorf("%d token calls and %d calls of class token for one token that ended", tokens, denied)
+		}
 	})
+}
+
+func (h Harness) denied(t *testing.T) {
+	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+		defer h.Expire(0, 0)()
+		pages, err := b.read(t.Context(), s, "")
+		if len(pages) > 0 || fetch.ClassOf(err) != finance.TokenDenied {
+			t.Errorf("%d pages, error %v; want class token", len(pages), err)
+		}
+		if n := b.calls(finance.ForData, finance.TokenDenied); n != 2 {
+			t.Errorf("%d data calls with tokens that were refused, want one and its one repetition", n)
+		}
+	})
+}
+
+func (h Harness) withdrawn(t *testing.T) {
+	if h.Withdraw == nil {
+		t.Log("nobody can take a consent back at this provider")
+		return
+	}
+	class := h.Withdraw()
+	refused := 0
+	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+		pages, err := b.read(t.Context(), s, "")
+		if len(pages) > 0 || fetch.ClassOf(err) != class {
+			t.Errorf("%d pages, error %v; want class %s", len(pages), err, class)
+		}
+		if n := b.calls(finance.ForData, class); n != 1 {
+			t.Errorf("%d data calls of class %s, want one", n, class)
+		}
+		refused++
+		h.silent(t, fmt.Sprint(err), b.log.String())
+	})
+	if refused == 0 {
+		t.Error("no stream was read: nothing is proven")
+	}
 }
 
 func (h Harness) spoilt(t *testing.T) {

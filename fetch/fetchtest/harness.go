@@ -24,8 +24,15 @@ type Harness struct {
 	Consent    finance.Consent  // of a subject that the server knows; not single-use
 	Streams    []fetch.Stream   // what is read; Run fills in consent and scope
 
-	// Pause answers one data call with 429 and a Retry-After of one second, after so many good ones.
-	Pause func(after int) (undo func())
+	// Pause answers one data call with 429 and a Retry-After of one second, after so many good ones; form is "" for
+	// seconds, or the form of the date: imf, rfc850 or asctime.
+	Pause func(after int, form string) (undo func())
+	// Expire ends all tokens at the arrival of some data calls, after so many good ones, so that the provider answers
+	// each as it answers a stale token. times is how many; 0: all.
+	Expire func(after, times int) (undo func())
+	// Withdraw takes the consent back at the provider, or withholds its data, for good: it comes last. The class is what
+	// an item then ends with. Nil: the provider has no such thing.
+	Withdraw func() finance.Class
 	// Spoil makes exactly one record of the first answer of the stream unreadable, and nothing else of it.
 	Spoil func(fetch.Stream) (undo func())
 	// Impostor makes the server answer with another person's data. Nil: answers name no subject.

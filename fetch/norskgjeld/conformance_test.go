@@ -67,9 +67,16 @@ func TestConformance(t *testing.T) {
 	fetchtest.Run(t, fetchtest.Harness{
 		Provider: Provider(), Connection: w.conn, Consent: consent,
 		Streams: []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}},
-		Pause: func(after int) func() {
+		Pause: func(after int, form string) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1}}})
+				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+		},
+		Expire: func(after, times int) func() {
+			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
+		},
+		Withdraw: func() finance.Class {
+			w.sim.Revoke(consent.ExternalID)
+			return finance.ConsentOver
 		},
 		Spoil: func(fetch.Stream) func() {
 			return w.rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: `"coBorrower":`, New: `"coBorrower":00`}})

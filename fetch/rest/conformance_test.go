@@ -89,9 +89,12 @@ func (w *world) rule(t *testing.T, r sandbox.Rule) func() {
 func (w *world) harness(t *testing.T, old, spoilt string) fetchtest.Harness {
 	return fetchtest.Harness{
 		Provider: Provider(), Connection: w.conn,
-		Pause: func(after int) func() {
+		Pause: func(after int, form string) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1}}})
+				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+		},
+		Expire: func(after, times int) func() {
+			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
 		},
 		Spoil: func(fetch.Stream) func() {
 			return w.rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: old, New: spoilt}})
@@ -121,6 +124,7 @@ func TestConformanceOfTheBank(t *testing.T) {
 	}}
 	h.Impersonal = func(s fetch.Stream) bool { return s.Dataset == finance.Accounts } // its answers name nobody
 	h.Secrets = func() []string { return []string{client.Secret, person.NationalID} }
+	h.Withdraw = func() finance.Class { bank.Revoke(person.ID); return finance.ConsentOver }
 	fetchtest.Run(t, h)
 }
 
@@ -135,5 +139,6 @@ func TestConformanceOfTheCollector(t *testing.T) {
 	h.Consent = finance.Consent{ID: 3, Connection: w.conn.Name, ExternalID: person.ID, Subject: subject(person.NationalID), Status: finance.ConsentActive}
 	h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}, Today: today}}
 	h.Secrets = func() []string { return []string{client.Secret, person.NationalID, sim.CollectorKey()} }
+	h.Withdraw = func() finance.Class { collector.Revoke(person.ID); return finance.ConsentOver }
 	fetchtest.Run(t, h)
 }

@@ -94,9 +94,12 @@ func harness(t *testing.T, w *world) fetchtest.Harness {
 	return fetchtest.Harness{
 		Provider: Provider(), Connection: w.conn, Consent: w.consent(1),
 		Streams: []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, w.rows(1, 0)},
-		Pause: func(after int) func() {
+		Pause: func(after int, form string) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1}}})
+				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+		},
+		Expire: func(after, times int) func() {
+			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
 		},
 		Spoil: func(s fetch.Stream) func() {
 			field := map[finance.Dataset]string{finance.Accounts: `"accountType":`, finance.Transactions: `"accountingDate":`}[s.Dataset]

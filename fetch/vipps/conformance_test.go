@@ -121,9 +121,16 @@ func harness(t *testing.T, w *world, merchant int) fetchtest.Harness {
 	return fetchtest.Harness{
 		Provider: Provider(), Connection: w.conn, Consent: w.consent(merchant),
 		Streams: []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, w.rows(merchant)},
-		Pause: func(after int) func() {
+		Pause: func(after int, form string) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1}}})
+				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+		},
+		Expire: func(after, times int) func() {
+			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
+		},
+		Withdraw: func() finance.Class {
+			w.sim.Grant(merchant, false)
+			return finance.Withheld
 		},
 		Spoil: func(s fetch.Stream) func() {
 			field := map[finance.Dataset]string{finance.Accounts: `"ledgerId":`, finance.Transactions: `"amount":`}[s.Dataset]
