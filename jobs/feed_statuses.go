@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -138,18 +139,23 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 func (e *Engine) askChunk(ctx context.Context, conn *Connection, reader fetch.StatusReader, consents []finance.Consent, result *FeedResult) error {
 	var mu sync.Mutex
 	var asked []int64
-	group, within := errgroup.WithContext(ctx)
+	var broken atomic.Bool // no further one is asked; an answer that is on its way still counts
+	var group errgroup.Group
 	group.SetLimit(max(conn.Concurrency, 1))
 	for i := range consents {
 		c := &consents[i]
 		group.Go(func() error {
-			unknown, changed, err := e.askStatus(within, reader, c)
+			if broken.Load() {
+				return nil
+			}
+			unknown, changed, err := e.askStatus(ctx, reader, c)
 			mu.Lock()
 			defer mu.Unlock()
 			result.Asked++
 			result.Unknown += unknown
 			result.Changed += changed
 			if err != nil {
+				broken.Store(true)
 				return fmt.Errorf("ask the status of consent %d: %w", c.ID, err)
 			}
 			asked = append(asked, c.ID)
