@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"syncer/finance"
 )
@@ -15,8 +16,17 @@ const groupRows = 5000
 // groupPages bounds the pages of a transaction when they hold few records, or none.
 const groupPages = 500
 
-// Committer commits pages that are ready together in one transaction. It never waits for company: while one group
-// is being written, the pages that arrive form the next.
+// Pages that nobody waits for yet gather until there are so many, so many records in them, or so much time has passed:
+// most of what a transaction costs is its own statements, not its pages. A page that is waited for takes all of them
+// along at once.
+const (
+	gatherPages = 40
+	gatherRows  = groupRows / 2
+	gatherFor   = 25 * time.Millisecond
+)
+
+// Committer commits pages that are ready together in one transaction. A page that somebody waits for never waits for
+// company: while one group is being written, the pages that arrive form the next.
 //
 // The pages of one consent keep their order and are never in two transactions at a time, so that no two writers of
 // a process meet at one item's counters. Of several pages of a stream handed in side by side, those behind a failed
@@ -28,6 +38,7 @@ type Committer struct {
 	queue []*submitted
 	busy  map[int64]bool // the consents in a transaction right now
 	ended error          // why no page is taken any more
+	later *time.Timer    // wakes a writer when the oldest page has gathered for long enough
 
 	wake    chan struct{} // holds a token for each writer that should look
 	writers sync.WaitGroup
@@ -36,6 +47,8 @@ type Committer struct {
 // submitted is one page in the queue or in a transaction.
 type submitted struct {
 	page   PageWrite
+	since  time.Time // when it came
+	wanted bool      // somebody waits for it
 	result Result
 	done   chan struct{}
 }
@@ -47,6 +60,7 @@ func StartCommitter(ctx context.Context, w *Writer, writers int) *Committer {
 		writers = 2
 	}
 	c := &Committer{writer: w, busy: map[int64]bool{}, wake: make(chan struct{}, writers)}
+	c.later = time.AfterFunc(time.Hour, c.rouse)
 	for range writers {
 		c.writers.Go(func() { c.work(ctx) })
 	}
@@ -83,9 +97,44 @@ func (c *Committer) put(s, before *submitted) error {
 	if before != nil && before.result.Err != nil {
 		return before.result.Err
 	}
+	s.since = time.Now()
 	c.queue = append(c.queue, s)
 	c.signal()
 	return nil
+}
+
+// want says that a page is waited for.
+func (c *Committer) want(s *submitted) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.wanted = true
+	c.signal()
+}
+
+// rouse wakes a writer.
+func (c *Committer) rouse() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signal()
+}
+
+// due says whether the pages of the queue should be written now. If not, a writer will be woken when they should.
+func (c *Committer) due() bool {
+	if len(c.queue) == 0 {
+		return false
+	}
+	rows := 0
+	for _, s := range c.queue {
+		if rows += s.page.Records.Len(); s.wanted || rows >= gatherRows {
+			return true
+		}
+	}
+	left := gatherFor - time.Since(c.queue[0].since)
+	if left <= 0 || len(c.queue) >= gatherPages {
+		return true
+	}
+	c.later.Reset(left)
+	return false
 }
 
 // signal wakes one writer, if one sleeps.
@@ -121,6 +170,9 @@ func (c *Committer) work(ctx context.Context) {
 func (c *Committer) take() []*submitted {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.due() {
+		return nil
+	}
 	var group []*submitted
 	rows, mine, left := 0, map[int64]bool{}, c.queue[:0]
 	for i, s := range c.queue {
@@ -176,6 +228,7 @@ func (c *Committer) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = fmt.Errorf("the committer has ended: %w", cause)
+	c.later.Stop()
 	for _, s := range c.queue {
 		s.fail(c.ended)
 	}

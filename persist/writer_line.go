@@ -65,6 +65,7 @@ func (l *Line) oldest(ctx context.Context) error {
 // queue are taken back; one that is being written is waited for, because the caller must know its fate.
 func (c *Committer) settled(ctx context.Context, pages ...*submitted) (Written, error) {
 	first := pages[0]
+	c.want(first)
 	select {
 	case <-first.done:
 	case <-ctx.Done():
