@@ -101,7 +101,7 @@ func median(all []cost) cost {
 // ago: the bank's list of recent ones, which repeats what the archive has, is empty then.
 func benchWorld() banksim.Options {
 	return banksim.Options{
-		Seed: 7, Customers: 6, Transactions: 10_000, Days: 240, Reservations: -1, Today: time.Now().AddDate(0, -2, 0),
+		Seed: 7, Customers: 12, Transactions: 5_000, Days: 240, Reservations: -1, Today: time.Now().AddDate(0, -2, 0),
 		PageCache: 512 << 20,
 	}
 }

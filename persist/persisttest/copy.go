@@ -71,12 +71,16 @@ func Copy(t testing.TB, pool *pgxpool.Pool, groups [][][]any) (rows int, took ti
 // Beside fills the table of transactions with n rows of 500 other consents, from the given id on.
 func Beside(t testing.TB, pool *pgxpool.Pool, first int64, n int) {
 	t.Helper()
-	_, err := pool.Exec(t.Context(), `INSERT INTO transactions (consent_id, account_id, transaction_id, status, booked_on,
-		amount, currency, text, content_hash, call_id, place)
-		SELECT $1::int8 + n % 500, 'account-' || n % 1000, md5(n::text), 'booked', '2026-01-01', n, 'NOK',
-		'Varekjop REMA 1000', decode(md5(n::text), 'hex'), gen_random_uuid(), 0 FROM generate_series(1, $2::int) n`, first, n)
-	if err != nil {
-		t.Fatal(err)
+	const step = 100_000 // a statement has a time limit
+	for from := 1; from <= n; from += step {
+		_, err := pool.Exec(t.Context(), `INSERT INTO transactions (consent_id, account_id, transaction_id, status, booked_on,
+			amount, currency, text, content_hash, call_id, place)
+			SELECT $1::int8 + n % 500, 'account-' || n % 1000, md5(n::text), 'booked', '2026-01-01', n, 'NOK',
+			'Varekjop REMA 1000', decode(md5(n::text), 'hex'), gen_random_uuid(), 0 FROM generate_series($2::int, $3::int) n`,
+			first, from, min(from+step-1, n))
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
