@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,8 +214,8 @@ func TestAReplayedCodeEndsTheConsent(t *testing.T) {
 // over, which is told at once and after one repetition.
 func TestALostRotationEndsTheConsent(t *testing.T) {
 	g := give(t)
-	lost := 0
-	g.s.Lose = func(grant string) bool { lost++; return lost == 1 }
+	var asked atomic.Int32
+	g.s.Lose = func(string) bool { return asked.Add(1) == 1 }
 	g.wantOver(t, g.bench)
 	if n := g.s.Asked("refresh_token"); n != 2 {
 		t.Errorf("%d refreshes, want the lost one and the refused one", n)
