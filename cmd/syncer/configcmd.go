@@ -2,30 +2,25 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"syncer/config"
+	"syncer/fetch/rest"
 )
 
 func (a *app) configCommand() *cobra.Command {
-	return group("config", "Show the config, and its schema for editors",
+	return group("config", "Show the config, and schemas and examples for editing it",
+		a.configSchemaCommand(),
 		&cobra.Command{
-			Use: "schema", Short: "Print the JSON schema of the config file", Args: usageArgs(cobra.NoArgs),
-			Example: "  syncer config schema > syncer.schema.json",
-			RunE: func(*cobra.Command, []string) error {
-				settings := map[string]any{}
-				for _, p := range providers() {
-					settings[p.Name] = p.Settings()
-				}
-				schema, err := config.Schema(settings)
-				if err != nil {
-					return err
-				}
-				_, err = a.out.Write(schema)
-				return err
-			},
+			Use: "example [NAME]", Short: "Print a described API, for a connection of provider rest", Args: usageArgs(cobra.MaximumNArgs(1)),
+			Long:    "Prints a whole description of an invented API, to begin one of your own with. Without a name it lists them.",
+			Example: "  syncer config example\n  syncer config example fjordbank > mybank.yaml",
+			RunE:    func(_ *cobra.Command, args []string) error { return a.showExample(args) },
 		},
 		&cobra.Command{
 			Use: "show", Short: "Print the config with its defaults, the environment applied and no secret", Args: usageArgs(cobra.NoArgs),
@@ -38,6 +33,58 @@ func (a *app) configCommand() *cobra.Command {
 				return a.showConfig(cfg)
 			},
 		})
+}
+
+func (a *app) configSchemaCommand() *cobra.Command {
+	var description bool
+	c := &cobra.Command{
+		Use: "schema", Short: "Print the JSON schema of the config file, or of a described API", Args: usageArgs(cobra.NoArgs),
+		Example: "  syncer config schema > syncer.schema.json\n  syncer config schema --description > description.schema.json",
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := configSchema()
+			if description {
+				schema, err = rest.Schema()
+			}
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(schema)
+			return err
+		},
+	}
+	c.Flags().BoolVar(&description, "description", false, "the schema of the file that describes an API for provider rest")
+	return c
+}
+
+// configSchema is the schema of the config file, with the settings of every provider.
+func configSchema() ([]byte, error) {
+	settings := map[string]any{}
+	for _, p := range providers() {
+		settings[p.Name] = p.Settings()
+	}
+	return config.Schema(settings)
+}
+
+// showExample prints one of the described APIs, or their names.
+func (a *app) showExample(args []string) error {
+	files, err := fs.Glob(rest.Examples(), "*.yaml")
+	if err != nil {
+		return err
+	}
+	for i := range files {
+		files[i] = strings.TrimSuffix(files[i], ".yaml")
+	}
+	if len(args) == 0 {
+		for _, name := range files {
+			a.say("%s", name)
+		}
+		return nil
+	}
+	if !slices.Contains(files, args[0]) {
+		return usagef("no example %q: there are %s", args[0], listed(files))
+	}
+	_, err = a.out.Write([]byte(description(args[0] + ".yaml")))
+	return err
 }
 
 // showConfig prints what holds. Secrets appear as the references they are, which tell where they come from.
