@@ -133,10 +133,11 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 	return last, cmp.Or(line.Drain(ctx), err)
 }
 
-// aheadBytes is how much of a stream may wait for its commit while the next page is fetched: some pages of a hundred
-// records, or one of a thousand. A process that is killed asks for them again, so it is not more; and where calls are
-// paced a page is committed long before the next one may be asked for.
-const aheadBytes = 512 << 10
+// aheadBytes is how much of a stream may wait for its commit while the next page is fetched: some tens of pages of a
+// hundred records, or a few of a thousand. With half of it a stream whose pages are unchanged waits for commits. A process
+// that is killed asks for them again, so it is not more; and where calls are paced a page is committed long before the
+// next one may be asked for.
+const aheadBytes = 1 << 20
 
 // readPages reads a stream to the end of its pass and hands its pages to the writer. It gives the last call.
 func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.Stream, from persist.Standing,

@@ -101,7 +101,7 @@ func median(all []cost) cost {
 // ago: the bank's list of recent ones, which repeats what the archive has, is empty then.
 func benchWorld() banksim.Options {
 	return banksim.Options{
-		Seed: 7, Customers: 12, Transactions: 5_000, Days: 240, Reservations: -1, Today: time.Now().AddDate(0, -2, 0),
+		Seed: 7, Customers: 12, Transactions: 15_000, Days: 240, Reservations: -1, Today: time.Now().AddDate(0, -2, 0),
 		PageCache: 512 << 20,
 	}
 }
@@ -166,9 +166,9 @@ func (p *pipeline) start(b *testing.B) {
 	p.engine, err = jobs.New(jobs.Options{
 		Store: p.store, Pages: writer, Committer: committer, Pool: p.pool, Log: zerolog.Nop(), Serve: []string{money},
 		Connections: []*jobs.Connection{{Name: bank, Provider: "sbanken", Connector: p.client(b, p.store).Connector(),
-			Concurrency: 4, Keep: 30 * 24 * time.Hour}},
+			Concurrency: 8, Keep: 30 * 24 * time.Hour}},
 		Jobs: []jobs.Job{{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
-			Zone: time.UTC, BatchSize: 3, History: history, Lookback: history}},
+			Zone: time.UTC, BatchSize: 6, History: history, Lookback: history}},
 		Batches: 2, Lease: 10 * time.Second, Heartbeat: time.Second, Sweep: time.Second, Drain: time.Second,
 	})
 	must(b, err)
