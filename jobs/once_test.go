@@ -27,7 +27,14 @@ func TestSingleUseAnswerSurvivesACrash(t *testing.T) {
 			var once sync.Once
 			sleeper := l.start(nodeOptions{mute: true, step: func(at string) {
 				if at == step {
-					once.Do(func() { close(asleep); <-wake })
+					once.Do(func() {
+						// A call that is still on its way when the lease ends would rightly be taken for unanswered.
+						l.eventually("all answers are stored", func() bool {
+							return l.number("SELECT count(*) FROM inbox WHERE answered_at IS NOT NULL") == 4
+						})
+						close(asleep)
+						<-wake
+					})
 				}
 			}})
 			run := l.fire(sleeper, debt)
