@@ -15,7 +15,7 @@ import (
 var (
 	errGateMoved = errors.New("the gate was closed before the request was written")
 	errResend    = errors.New("the connection broke before an answer came")
-	errAged      = errors.New("the permission to send had aged before a connection was had; nothing was sent")
+	errAged      = errors.New("the permission to send was withdrawn before a connection was had; nothing was sent")
 )
 
 // reply is what one send brought.
@@ -40,6 +40,10 @@ func (t *task) send(ctx context.Context, call *finance.Call) reply {
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	watch := &watch{gate: t.bucket.gate, abort: abort, born: time.Now()}
+	watch.may = func() bool {
+		looked, failed := t.look(ctx, call)
+		return failed == nil && !looked.IsZero()
+	}
 	req, err := t.build(httptrace.WithClientTrace(ctx, watch.trace()), call.ID)
 	if err != nil {
 		return reply{err: err}
@@ -95,15 +99,16 @@ func announced(h http.Header, now time.Time) (time.Duration, string) {
 	return 0, ""
 }
 
-// aged is how long a call that was let through may take to have a connection. A process that was frozen in between
-// must ask again: by now its batch may be another's.
-const aged = 5 * time.Second
+// aged is how old the permission to send may be when a connection is had. Older, the ledger is asked once more: the
+// handshake may have been slow, or this process was frozen, and then its batch may be another's by now.
+const aged = time.Second
 
 // watch sees to what net/http does by itself within one send.
 type watch struct {
 	gate  *gate
 	abort context.CancelCauseFunc
 	born  time.Time   // when the call was let through
+	may   func() bool // whether it still would be
 	left  atomic.Bool // a connection was had, so bytes may have gone out
 	wrote atomic.Bool
 }
@@ -123,7 +128,7 @@ func (w *watch) trace() *httptrace.ClientTrace {
 			case left > 0:
 				w.abort(errGateMoved)
 				_ = info.Conn.Close()
-			case time.Since(w.born) > aged:
+			case time.Since(w.born) > aged && !w.may():
 				w.abort(errAged)
 				_ = info.Conn.Close()
 			default:
