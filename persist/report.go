@@ -71,6 +71,7 @@ type Report struct {
 	Wall        time.Duration // from planning to settling, or to now
 	Batches     BatchCounts
 	Running     bool
-	ParkedUntil time.Time // zero: nothing is parked; else when the first parked batch wakes
+	Over        Connection // the run's connection as it stands now, which may have been parked by a later run
+	ParkedUntil time.Time  // zero: nothing is parked; else when the first parked batch wakes
 	ParkReason  string
 }

@@ -390,6 +390,15 @@ func TestReportOfARunningRun(t *testing.T) {
 	if _, err := h.RunReport(ctx, 1<<40); !errors.Is(err, persist.ErrNotFound) {
 		t.Errorf("a run there is not: %v", err)
 	}
+	if r.Over.Name != run.Connection || r.Over.Parked {
+		t.Errorf("the run's connection: %+v", r.Over)
+	}
+	if _, err := h.ParkConnection(ctx, run.Connection, finance.TokenDenied, "status 401"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = h.RunReport(ctx, run.ID); err != nil || !r.Over.Parked || r.Over.ParkedReason != "status 401" {
+		t.Errorf("the run's connection, parked: %+v, %v", r.Over, err)
+	}
 }
 
 func TestRunsAreListed(t *testing.T) {

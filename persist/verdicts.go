@@ -154,7 +154,7 @@ func (s *Store) RunReport(ctx context.Context, run int64) (Report, error) {
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}
-		for _, part := range []func(context.Context, pgx.Tx, *Report) error{reportCounts, reportCalls, reportItems, reportBatches} {
+		for _, part := range []func(context.Context, pgx.Tx, *Report) error{reportConnection, reportCounts, reportCalls, reportItems, reportBatches} {
 			if err == nil {
 				err = part(ctx, tx, &r)
 			}
@@ -174,6 +174,15 @@ const standing = `(SELECT root_run, run_id, batch_id, consent_id, dataset, outco
 	UNION ALL SELECT b.run_id, b.run_id, i.batch_id, i.consent_id, i.dataset, i.outcome, i.class, i.reason, i.correlation_id, i.call_id,
 	i.pages, i.records, i.inserted, i.updated, i.removed, i.quarantined, i.started_at, i.finished_at
 	FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = $1 AND $2) x`
+
+func reportConnection(ctx context.Context, tx pgx.Tx, r *Report) error {
+	rows, err := tx.Query(ctx, `SELECT `+connectionColumns+` FROM connections WHERE name = $1`, r.Run.Connection)
+	if err != nil {
+		return err
+	}
+	r.Over, err = pgx.CollectExactlyOneRow(rows, scanConnection)
+	return err
+}
 
 func reportCounts(ctx context.Context, tx pgx.Tx, r *Report) error {
 	rows, err := tx.Query(ctx, `SELECT dataset, count(*), count(*) FILTER (WHERE outcome = 'rows'), count(*) FILTER (WHERE outcome = 'empty'),

@@ -51,6 +51,22 @@ func writeReportHead(w io.Writer, p paint, r persist.Report) {
 	if !r.ParkedUntil.IsZero() && r.Run.Verdict == "" {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", "parked until "+clock(r.ParkedUntil)+": "+r.ParkReason), "\n"))
 	}
+	writeParked(w, p, r)
+}
+
+// writeParked says why whatever else the report names may have failed. The items alone don't tell: those that were on
+// their way when the connection was parked failed by what they met themselves.
+func writeParked(w io.Writer, p paint, r persist.Report) {
+	if !r.Over.Parked || r.Run.Verdict == persist.VerdictComplete {
+		return
+	}
+	said := fmt.Sprintf("connection %s is parked since %s: %s", r.Over.Name, clock(r.Over.ParkedAt), r.Over.ParkedReason)
+	fmt.Fprintln(w, p.bad(strings.Join(wrapped("  ", said), "\n")))
+	todo := "when that is mended: syncer connections open " + r.Over.Name
+	if r.Run.Verdict != "" {
+		todo += fmt.Sprintf(", then syncer rerun %d", r.Run.ID)
+	}
+	fmt.Fprintln(w, strings.Join(wrapped("  ", todo), "\n"))
 }
 
 // runState is the one word for where a run stands.

@@ -88,6 +88,13 @@ type batchesJSON struct {
 	Done    int `json:"done"`
 }
 
+// overJSON is why nothing is called over the run's connection now.
+type overJSON struct {
+	Since  time.Time `json:"since"`
+	Class  string    `json:"class"`
+	Reason string    `json:"reason"`
+}
+
 type reportJSON struct {
 	Event string `json:"event"` // report; progress while the run is going
 	runJSON
@@ -102,6 +109,7 @@ type reportJSON struct {
 	Batches      batchesJSON    `json:"batches"`
 	ParkedUntil  *time.Time     `json:"parked_until,omitempty"`
 	ParkReason   string         `json:"park_reason,omitempty"`
+	Over         *overJSON      `json:"connection_parked,omitempty"`
 	Slowest      []slowJSON     `json:"slowest,omitempty"`
 	NotComplete  []itemJSON     `json:"not_complete,omitempty"`
 }
@@ -113,6 +121,9 @@ func progressJSON(r persist.Report) reportJSON {
 		Calls: r.Calls, Pauses: r.Pauses, PausedFor: r.Paused.Seconds(), WallTime: r.Wall.Seconds(),
 		Batches:    batchesJSON{r.Batches.Pending, r.Batches.Working, r.Batches.Parked, r.Batches.Done},
 		ParkReason: r.ParkReason, ParkedUntil: instant(r.ParkedUntil),
+	}
+	if r.Over.Parked {
+		j.Over = &overJSON{r.Over.ParkedAt, r.Over.ParkedClass, r.Over.ParkedReason}
 	}
 	for _, c := range r.Counts {
 		j.Counts = append(j.Counts, countsJSON{string(c.Dataset), c.Expected, c.Rows, c.Empty, c.Partial, c.Excused, c.Failed,

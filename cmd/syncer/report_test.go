@@ -45,16 +45,21 @@ func nightReport() persist.Report {
 // TestReportIsGolden compares the rendering with testdata/report; UPDATE_GOLDEN=1 writes it anew.
 func TestReportIsGolden(t *testing.T) {
 	parked := nightReport()
+	planned := parked.Run.ScheduledFor
 	parked.Run.Verdict, parked.Run.SettledAt, parked.Run.Kind, parked.Run.OfRun = "", time.Time{}, persist.Rerun, 1100
 	parked.Batches = persist.BatchCounts{Pending: 3, Parked: 5, Done: 2}
 	parked.ParkedUntil, parked.ParkReason = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC), "bucket ng-prod is closed: retry-after"
 	parked.NotComplete, parked.Slowest, parked.Reruns, parked.Pauses = nil, nil, nil, 0
 	parked.Counts[0].Partial, parked.Counts[0].Excused, parked.Counts[0].Failed = 0, 0, 0
 	parked.Counts = append(parked.Counts, persist.Counts{Dataset: finance.Accounts})
+	refused := nightReport()
+	refused.Run.Verdict, refused.NotComplete = persist.VerdictFailed, refused.NotComplete[:1]
+	refused.Over = persist.Connection{Name: "ng-prod", Parked: true, ParkedAt: planned.Add(time.Minute), ParkedClass: "token",
+		ParkedReason: "POST /oauth2/token on ng-prod: fatal: \x1b[2Jstatus 401: invalid_client"}
 	backfill := persist.Report{Run: persist.Run{ID: 7, Job: strings.Repeat("long-name-", 9), Connection: "b", Kind: persist.Backfill,
 		ScheduledFor: parked.Run.ScheduledFor, WindowFrom: finance.NewDate(2026, 1, 1), WindowTo: finance.NewDate(2026, 3, 31),
 		Verdict: persist.VerdictComplete}}
-	for name, r := range map[string]persist.Report{"night": nightReport(), "parked": parked, "backfill": backfill} {
+	for name, r := range map[string]persist.Report{"night": nightReport(), "parked": parked, "refused": refused, "backfill": backfill} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			writeReport(&out, paint{}, r)
