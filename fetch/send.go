@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -111,6 +112,8 @@ type watch struct {
 	may   func() bool // whether it still would be
 	left  atomic.Bool // a connection was had, so bytes may have gone out
 	wrote atomic.Bool
+
+	inHand atomic.Pointer[inHand] // from the connection to the first byte
 }
 
 // trace stops a request between the handshake, which may have taken long enough for another caller to be told to
@@ -132,11 +135,30 @@ func (w *watch) trace() *httptrace.ClientTrace {
 				w.abort(errAged)
 				_ = info.Conn.Close()
 			default:
+				w.inHand.Store(&inHand{info.Conn, time.Now()})
 				w.left.Store(true)
 			}
 		},
-		WroteHeaders: func() { w.wrote.Store(true) },
+		WroteHeaders: w.wroteHeaders,
 	}
+}
+
+// inHand is a request that net/http has taken over with a connection.
+type inHand struct {
+	conn  net.Conn
+	since time.Time
+}
+
+// wroteHeaders is the last moment before the bytes go out: the headers are in a buffer. They are put there by another
+// goroutine than the one that had the connection, so a process may have been frozen in between. Then nothing is sent; the
+// closed connection fails the buffer's flush.
+func (w *watch) wroteHeaders() {
+	if h := w.inHand.Load(); h != nil && time.Since(h.since) > aged {
+		w.abort(errAged)
+		_ = h.conn.Close()
+		return
+	}
+	w.wrote.Store(true)
 }
 
 // bearer is the Authorization header of a token. Providers write bearer in any case; RFC 6750 wants it as here.
