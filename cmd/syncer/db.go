@@ -20,6 +20,7 @@ func (a *app) dbCommand() *cobra.Command {
 		d.command(a, "stop", "Stop the embedded database; the next command that needs it starts it again", a.dbStop),
 		d.command(a, "status", "Say where the database is, whether it runs, and its schema's version", a.dbStatus),
 		d.urlCommand(a),
+		fetchCommand(a),
 		d.command(a, "migrate", "Bring the database to the schema that this binary knows", a.dbMigrate),
 		d.removeCommand(a))
 	c.PersistentFlags().StringVar(&d.dir, "dir", "", "the embedded server's folder (default: the config's, or syncer's own)")

@@ -16,8 +16,8 @@ import (
 	"strings"
 )
 
-// The Postgres versions this program is tested with. An older one lacks what the statements need; a newer one is
-// refused until somebody has run the tests with it.
+// The Postgres versions this program is tested with: .ci/run runs the tests with the first and the last. An older one
+// lacks what the statements need; a newer one is refused until somebody has run the tests with it.
 const (
 	oldestMajor = 14
 	newestMajor = 18
@@ -29,9 +29,24 @@ type binaries struct {
 	major int
 }
 
+// Provide returns a folder with the programs of PostgreSQL's given major version, or for 0 of the one that [Start] would
+// make a new database with. It looks where Start looks, and fetches them once where the machine has none. opt.Dir does
+// not matter.
+func Provide(ctx context.Context, opt Options, major int) (string, error) {
+	if major != 0 && !supported(major) {
+		return "", fmt.Errorf("syncer works with PostgreSQL %d to %d, not with %d", oldestMajor, newestMajor, major)
+	}
+	who, err := serverAccount()
+	if err != nil {
+		return "", err
+	}
+	b, err := findBinaries(ctx, opt, who, major)
+	return b.dir, err
+}
+
 // findBinaries chooses the binaries to run: those the user named, else the first that fit in the order PATH, pg_config,
 // the package managers' folders newest first, what an earlier command fetched, and at last a fetch. major is the version
-// an existing cluster needs, or 0.
+// that is needed, or 0.
 func findBinaries(ctx context.Context, opt Options, who account, major int) (binaries, error) {
 	named := opt.Binaries
 	if named == "" {
@@ -81,13 +96,15 @@ func candidates(ctx context.Context) []string {
 		"/usr/local/opt/postgresql@*/bin",
 		"/Applications/Postgres.app/Contents/Versions/*/bin",
 	}
-	if cache, err := fetchedDir(); err == nil {
-		patterns = append(patterns, filepath.Join(cache, "native", "bin"))
-	}
 	for _, pattern := range patterns {
 		found, _ := filepath.Glob(pattern) // the patterns are constants: they are well formed
 		slices.SortFunc(found, func(a, b string) int { return numberIn(b) - numberIn(a) })
 		dirs = append(dirs, found...)
+	}
+	for _, b := range builds() {
+		if fetched, err := b.dir(); err == nil && there(fetched) {
+			dirs = append(dirs, filepath.Join(fetched, "native", "bin"))
+		}
 	}
 	return slices.Compact(dirs)
 }
@@ -119,15 +136,18 @@ func inspect(ctx context.Context, dir string, who account) (binaries, error) {
 	return binaries{dir: dir, major: major}, nil
 }
 
+// fits tells whether these binaries will do where the major version is needed, or any for 0.
 func (b binaries) fits(major int) error {
 	switch {
-	case b.major < oldestMajor || b.major > newestMajor:
+	case !supported(b.major):
 		return fmt.Errorf("it is PostgreSQL %d, and syncer works with %d to %d", b.major, oldestMajor, newestMajor)
 	case major != 0 && b.major != major:
-		return fmt.Errorf("it is PostgreSQL %d, and the existing database was made by PostgreSQL %d, whose files it can't read", b.major, major)
+		return fmt.Errorf("it is PostgreSQL %d, and PostgreSQL %d is needed", b.major, major)
 	}
 	return nil
 }
+
+func supported(major int) bool { return major >= oldestMajor && major <= newestMajor }
 
 // numberIn is the first number in s, or 0.
 func numberIn(s string) int {
@@ -137,11 +157,9 @@ func numberIn(s string) int {
 
 // noBinaries says what was looked at and what to type next.
 func noBinaries(major int, seen []string) error {
-	headline := "no usable Postgres was found on this machine"
+	headline := fmt.Sprintf("no usable %s was found on this machine", called(major))
 	if major == 0 {
-		major = 17
-	} else {
-		headline = fmt.Sprintf("the existing database was made by PostgreSQL %d, and no PostgreSQL %d was found on this machine", major, major)
+		major = 17 // packaged nearly everywhere
 	}
 	install := map[string]string{
 		"linux":   fmt.Sprintf("apt-get install postgresql  (or: dnf install postgresql-server, apk add postgresql%d)", major),
@@ -152,4 +170,17 @@ func noBinaries(major int, seen []string) error {
 		"\nEither install one:  " + install +
 		"\nor name its folder:  SYNCER_PG_BIN=/path/to/postgres/bin" +
 		"\nor use a database you have:  set database.url")
+}
+
+// called is how a message names the version that is needed.
+func called(major int) string {
+	if major == 0 {
+		return "Postgres"
+	}
+	return fmt.Sprintf("PostgreSQL %d", major)
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

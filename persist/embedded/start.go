@@ -52,6 +52,9 @@ func startLocked(ctx context.Context, opt Options, who account) (*Server, error)
 		return nil, err
 	}
 	bin, err := findBinaries(ctx, opt, who, major)
+	if err != nil && major != 0 {
+		return nil, fmt.Errorf("the existing database was made by PostgreSQL %d, and no other version can read its files: %w", major, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@
 // The server is SYNCER_TEST_DATABASE_URL if that is set (its user must be allowed to create databases). Otherwise it is
 // one embedded Postgres per machine user, without fsync, shared by all test binaries: the first one starts it (about a
 // second), the others find it. It keeps running, idle, so that the next `go test` is quick; nothing needs it, and
-// `syncer db stop --dir` with its folder (see [Dir]) or a reboot ends it.
+// `syncer db stop --dir` with its folder (see [Dir]) or a reboot ends it. SYNCER_PG_BIN names the Postgres to test with.
 //
 // Nothing is remembered inside the process. Every call looks at the server: is the template for these migrations
 // there, which databases did killed tests leave behind.
@@ -71,10 +71,15 @@ func Empty(t testing.TB) Database {
 	return open(t, create(t, false))
 }
 
-// Dir is the folder of the shared embedded server.
+// Dir is the folder of the shared embedded server. Binaries that SYNCER_PG_BIN names get a server of their own: else a
+// test of one Postgres would find that of another running, and pass on it.
 func Dir() (string, error) {
 	dir, err := embedded.DefaultDir()
-	return dir + "-test", err
+	dir += "-test"
+	if named := os.Getenv("SYNCER_PG_BIN"); named != "" {
+		dir += strings.ReplaceAll(filepath.Clean("/"+named), "/", "-")
+	}
+	return dir, err
 }
 
 func open(t testing.TB, url string) Database {

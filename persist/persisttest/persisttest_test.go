@@ -127,3 +127,18 @@ func TestStampsAreRead(t *testing.T) {
 		t.Error("a database that somebody made by hand would be dropped")
 	}
 }
+
+func TestEveryNamedPostgresHasItsServer(t *testing.T) {
+	t.Setenv("SYNCER_STATE_DIR", "/srv/state")
+	for bin, want := range map[string]string{
+		"":                            "/srv/state/postgres-test",
+		"/usr/lib/postgresql/14/bin":  "/srv/state/postgres-test-usr-lib-postgresql-14-bin",
+		"/usr/lib/postgresql/14/bin/": "/srv/state/postgres-test-usr-lib-postgresql-14-bin",
+		"../18/bin":                   "/srv/state/postgres-test-18-bin",
+	} {
+		t.Setenv("SYNCER_PG_BIN", bin)
+		if dir, err := Dir(); err != nil || dir != want {
+			t.Errorf("with %q: %s, %v; want %s", bin, dir, err, want)
+		}
+	}
+}
