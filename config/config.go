@@ -12,7 +12,11 @@
 // schema (see Schema), so they are written for the person who edits the file.
 package config
 
-import "time"
+import (
+	"time"
+
+	"syncer/strictyaml"
+)
 
 // DefaultPath is the file that is read where neither a flag nor EnvPath names another.
 const DefaultPath = "syncer.yaml"
@@ -37,7 +41,7 @@ type Config struct {
 	// What is pulled over which connection and when, by a name of your choice.
 	Jobs map[string]Job `yaml:"jobs"`
 
-	src *source // where each value came from; for messages only
+	src *strictyaml.Source // where each value came from; for messages only
 }
 
 // Database says where Postgres is.
@@ -217,20 +221,12 @@ func Default() *Config {
 			Drain:     Duration(20 * time.Second),
 		},
 		Server: Server{Listen: "127.0.0.1:8080"},
-		src:    &source{file: DefaultPath, at: map[string]origin{}},
+		src:    &strictyaml.Source{File: DefaultPath},
 	}
 }
 
-// defaulter is a type of which a file may hold many: each is given its defaults before its keys are read,
-// so that an explicit zero (answers.keep: 0) is not mistaken for "not said".
-type defaulter interface{ setDefaults() }
-
-var (
-	_ defaulter = (*Connection)(nil)
-	_ defaulter = (*Job)(nil)
-)
-
-func (c *Connection) setDefaults() {
+// SetDefaults makes c what a connection is of which the file says nothing.
+func (c *Connection) SetDefaults() {
 	*c = Connection{
 		Concurrency: 8,
 		Timeout:     Duration(time.Minute),
@@ -245,7 +241,8 @@ func (c *Connection) setDefaults() {
 	}
 }
 
-func (j *Job) setDefaults() {
+// SetDefaults makes j what a job is of which the file says nothing.
+func (j *Job) SetDefaults() {
 	*j = Job{
 		CatchUp:   CatchUps()[0],
 		BatchSize: 500,

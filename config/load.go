@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,13 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+	"syncer/strictyaml"
 )
-
-// maxFile bounds the config file; a larger one is another file.
-const maxFile = 1 << 20
 
 // Load reads the file at path, applies the environment and proves everything that can be proven without
 // asking anyone: names, ranges, schedules, and that every secret can be read now. Its error is a Problems
@@ -49,66 +43,28 @@ func LoadUnresolved(path string, env Env) (*Config, error) {
 // Parse is LoadUnresolved for data that was read already; filename is used in messages, and relative paths
 // inside the file are taken to be relative to its directory. Empty data gives the defaults.
 func Parse(data []byte, filename string, env Env) (*Config, error) {
-	c := Default()
-	c.src.file = filename
-	b := &binder{src: c.src, anchors: map[string]ast.Node{}}
-	body, err := parse(data, filename)
+	src, err := strictyaml.Read(data, filename)
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
-		ast.Walk(b, body)
-		b.bind(body, reflect.ValueOf(c).Elem(), "")
+	if src.Documents() > 1 {
+		return nil, Problems{src.Problem("", "more than one YAML document (---) in the file; put everything into one")}
 	}
+	src.Durations = ParseDuration
+	c := Default()
+	c.src = src
+	src.Bind(c)
 	c.anchor(filepath.Dir(filename))
-	b.override(c, env)
-	c.validate(&b.problems)
-	if err := b.problems.err(); err != nil {
+	c.override(env)
+	c.validate()
+	if err := src.Problems.Err(); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// parse returns the body of the one document in data, nil if there is none. The library quotes the lines around a
-// mistake, which may hold a secret, so only its message and position are passed on; and it has been seen to panic.
-func parse(data []byte, filename string) (body ast.Node, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			body, err = nil, Problems{{File: filename, Message: "this is not YAML that can be read"}}
-		}
-	}()
-	if len(data) > maxFile {
-		return nil, Problems{{File: filename, Message: fmt.Sprintf("larger than %d bytes: is it the right file?", maxFile)}}
-	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))                        // editors on Windows put one there
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // we report duplicates ourselves, all of them
-	if err != nil {
-		return nil, Problems{syntaxProblem(err, filename)}
-	}
-	docs := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil })
-	switch {
-	case len(docs) == 0:
-		return nil, nil
-	case len(docs) > 1:
-		return nil, Problems{{File: filename, Message: "more than one YAML document (---) in the file; put everything into one"}}
-	}
-	return docs[0].Body, nil
-}
-
-func syntaxProblem(err error, filename string) Problem {
-	p := Problem{File: filename, Message: "not valid YAML"}
-	var syntax yaml.Error
-	if errors.As(err, &syntax) {
-		p.Message += ": " + syntax.GetMessage()
-		if tk := syntax.GetToken(); tk != nil && tk.Position != nil {
-			p.Line, p.Column = tk.Position.Line, tk.Position.Column
-		}
-	}
-	return p
-}
-
 // Dir is the folder of the file that the config was read from: relative paths in it begin there.
-func (c *Config) Dir() string { return filepath.Dir(c.src.file) }
+func (c *Config) Dir() string { return filepath.Dir(c.src.File) }
 
 // anchor makes the relative paths in the file relative to its directory, so that a service finds its keys
 // whatever directory it is started in.
@@ -135,33 +91,32 @@ var overridden = []string{"database", "keys", "log", "worker", "server"}
 
 // override applies the environment: SYNCER_WORKER_LEASE=1m is worker.lease, and SYNCER_STATE_DIR is a shorter
 // name for SYNCER_DATABASE_STATE_DIR. An empty variable counts as not set.
-func (b *binder) override(c *Config, env Env) {
+func (c *Config) override(env Env) {
 	root := reflect.ValueOf(c).Elem()
-	sections := fieldsOf(root.Type())
+	sections := strictyaml.Fields(root.Type())
 	for _, section := range overridden {
-		v := root.Field(sections[section])
-		fields := fieldsOf(v.Type())
-		for _, key := range slices.Sorted(maps.Keys(fields)) {
-			b.overrideField(v.Field(fields[key]), join(section, key), env)
+		v := root.FieldByIndex(sections[section].Index)
+		for key, field := range strictyaml.Fields(v.Type()) {
+			c.overrideField(v.FieldByIndex(field.Index), strictyaml.Join(section, key), env)
 		}
 	}
 }
 
-func (b *binder) overrideField(v reflect.Value, path string, env Env) {
+func (c *Config) overrideField(v reflect.Value, path string, env Env) {
 	for _, name := range envNames(path) {
 		value, _ := env(name)
 		if value == "" {
 			continue
 		}
-		b.src.at[path] = origin{env: name}
+		c.src.SaidBy(name, path)
 		var err error
 		if u, ok := v.Addr().Interface().(*DatabaseURL); ok {
 			*u, err = overrideDatabaseURL(name, value)
 		} else {
-			err = setText(v, value)
+			err = c.src.SetText(v.Addr().Interface(), value)
 		}
 		if err != nil {
-			b.fail(path, "%s", err)
+			c.src.Fail(path, "%s", err)
 		}
 		return
 	}
@@ -191,7 +146,7 @@ func (c *Config) Secrets() []SecretUse {
 	for _, name := range slices.Sorted(maps.Keys(c.Connections)) {
 		credentials := c.Connections[name].Credentials
 		for _, key := range slices.Sorted(maps.Keys(credentials)) {
-			uses = append(uses, SecretUse{join("connections", name, "credentials", key), credentials[key]})
+			uses = append(uses, SecretUse{strictyaml.Join("connections", name, "credentials", key), credentials[key]})
 		}
 	}
 	return uses
@@ -202,8 +157,8 @@ func (c *Config) CheckSecrets(env Env) error {
 	var problems Problems
 	for _, use := range c.Secrets() {
 		if _, err := use.Secret.Reveal(env); err != nil {
-			problems = append(problems, c.src.problem(use.Path, "%s", err))
+			problems = append(problems, c.src.Problem(use.Path, "%s", err))
 		}
 	}
-	return problems.err()
+	return problems.Err()
 }

@@ -59,10 +59,10 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	var bare Connection
-	bare.setDefaults()
+	bare.SetDefaults()
 	bare.Provider = "sbanken"
 	var byHand Job
-	byHand.setDefaults()
+	byHand.SetDefaults()
 	byHand.Connection, byHand.Datasets = "bare", []string{"transactions"}
 	second, minute := Duration(time.Second), Duration(time.Minute)
 	want := &Config{

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"syncer/strictyaml"
 )
 
 var sampleEnv = envOf(map[string]string{"NG_CLIENT_ID": "a", "NG_CLIENT_SECRET": "b", "SBANKEN_CLIENT_ID": "c", "SBANKEN_CLIENT_SECRET": "d"})
@@ -54,13 +56,13 @@ func TestSampleNamesDefaults(t *testing.T) {
 	want.Connections, want.Jobs = map[string]Connection{}, map[string]Job{}
 	for name, got := range conf.Connections {
 		var c Connection
-		c.setDefaults()
+		c.SetDefaults()
 		c.Provider, c.Environment, c.Credentials, c.Rate = got.Provider, got.Environment, got.Credentials, got.Rate
 		want.Connections[name] = c
 	}
 	for name, got := range conf.Jobs {
 		var j Job
-		j.setDefaults()
+		j.SetDefaults()
 		j.Connection, j.Datasets, j.Schedule, j.TimeZone = got.Connection, got.Datasets, got.Schedule, got.TimeZone
 		want.Jobs[name] = j
 	}
@@ -73,18 +75,18 @@ func TestSampleNamesDefaults(t *testing.T) {
 func TestSampleExplainsEveryKey(t *testing.T) {
 	var walk func(path string, typ reflect.Type)
 	walk = func(path string, typ reflect.Type) {
-		if isScalar(typ) || typ == reflect.TypeFor[Settings]() {
+		if strictyaml.IsScalar(typ) || typ == reflect.TypeFor[Settings]() {
 			return
 		}
 		switch typ.Kind() {
 		case reflect.Map:
 			walk(path, typ.Elem())
 		case reflect.Struct:
-			for key, i := range fieldsOf(typ) {
+			for key, field := range strictyaml.Fields(typ) {
 				if !strings.Contains(sampleFile, key+":") {
-					t.Errorf("the sample doesn't show %s", join(path, key))
+					t.Errorf("the sample doesn't show %s", strictyaml.Join(path, key))
 				}
-				walk(join(path, key), typ.Field(i).Type)
+				walk(strictyaml.Join(path, key), typ.FieldByIndex(field.Index).Type)
 			}
 		}
 	}

@@ -2,11 +2,7 @@ package config
 
 import (
 	_ "embed"
-	"encoding/json"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
+	"encoding"
 	"maps"
 	"reflect"
 	"slices"
@@ -14,10 +10,11 @@ import (
 	"time"
 
 	"github.com/invopop/jsonschema"
+
+	"syncer/strictyaml"
 )
 
-// typesSource is the file that declares the types of the config. Its doc comments are the descriptions in the
-// schema, so that there is one text for the reader of the code and for the reader of the file.
+// typesSource is the file that declares the types of the config.
 //
 //go:embed config.go
 var typesSource []byte
@@ -33,17 +30,9 @@ const (
 // by name, each with a pointer to its settings struct (the defaults filled in), or nil if it has none; without
 // any, every provider and every setting is allowed. Fields of settings are described by jsonschema tags.
 func Schema(providers map[string]any) ([]byte, error) {
-	comments, err := typeComments()
+	r, err := strictyaml.Reflector(mapType, typesSource)
 	if err != nil {
 		return nil, err
-	}
-	r := &jsonschema.Reflector{
-		Anonymous:                  true,
-		ExpandedStruct:             true,
-		RequiredFromJSONSchemaTags: true,
-		FieldNameTag:               "yaml",
-		Mapper:                     mapType,
-		LookupComment:              func(t reflect.Type, field string) string { return comments[join(t.Name(), field)] },
 	}
 	root := r.Reflect(Config{})
 	root.Title = "syncer configuration"
@@ -52,13 +41,9 @@ func Schema(providers map[string]any) ([]byte, error) {
 	setDefault(root, defs, reflect.ValueOf(*Default()))
 	setDefault(defs["Connection"], defs, withDefaults[Connection]())
 	setDefault(defs["Job"], defs, withDefaults[Job]())
-	describeSettings(defs["Connection"], providers)
+	describeSettings(*r, defs["Connection"], providers)
 	allowEmpty(root)
-	out, err := json.MarshalIndent(root, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("config schema: %w", err)
-	}
-	return append(out, '\n'), nil
+	return strictyaml.SchemaText(root)
 }
 
 // mapType gives the types that are one text in the file their own schema; nil leaves a type to the reflector.
@@ -66,7 +51,7 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 	text := func(pattern string) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Pattern: pattern} }
 	either := func(s ...*jsonschema.Schema) *jsonschema.Schema { return &jsonschema.Schema{AnyOf: s} }
 	switch t {
-	case reflect.TypeFor[Duration](), stdDuration:
+	case reflect.TypeFor[Duration](), reflect.TypeFor[time.Duration]():
 		return either(text(durationPattern), &jsonschema.Schema{Const: 0})
 	case reflect.TypeFor[Size]():
 		return either(text(sizePattern), &jsonschema.Schema{Type: "integer", Minimum: "0"})
@@ -77,7 +62,7 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[Settings]():
 		return &jsonschema.Schema{Type: "object"}
 	}
-	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(textUnmarshaler) {
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return &jsonschema.Schema{Type: "string"}
 	}
 	return nil
@@ -126,21 +111,21 @@ func anys[T any](values []T) []any {
 
 func withDefaults[T any, P interface {
 	*T
-	defaulter
+	strictyaml.Defaulter
 }]() reflect.Value {
 	v := P(new(T))
-	v.setDefaults()
+	v.SetDefaults()
 	return reflect.ValueOf(*v)
 }
 
 // setDefault writes the scalar defaults that v holds into the schema s of its type, and into those of the structs in it.
 func setDefault(s *jsonschema.Schema, defs jsonschema.Definitions, v reflect.Value) {
-	for key, i := range fieldsOf(v.Type()) {
+	for key, field := range strictyaml.Fields(v.Type()) {
 		p, ok := s.Properties.Get(key)
-		f := v.Field(i)
+		f := v.FieldByIndex(field.Index)
 		switch {
 		case !ok || f.IsZero():
-		case isScalar(f.Type()):
+		case strictyaml.IsScalar(f.Type()):
 			p.Default = f.Interface()
 			if d, ok := p.Default.(time.Duration); ok {
 				p.Default = Duration(d) // as text
@@ -168,7 +153,7 @@ func allowEmpty(root *jsonschema.Schema) {
 }
 
 // describeSettings makes the schema of a connection's settings depend on its provider.
-func describeSettings(connection *jsonschema.Schema, providers map[string]any) {
+func describeSettings(r jsonschema.Reflector, connection *jsonschema.Schema, providers map[string]any) {
 	if len(providers) == 0 {
 		return
 	}
@@ -179,57 +164,19 @@ func describeSettings(connection *jsonschema.Schema, providers map[string]any) {
 		when := &jsonschema.Schema{Properties: jsonschema.NewProperties(), Required: []string{"provider"}}
 		when.Properties.Set("provider", &jsonschema.Schema{Const: name})
 		then := &jsonschema.Schema{Properties: jsonschema.NewProperties()}
-		then.Properties.Set("settings", settingsSchema(providers[name]))
+		then.Properties.Set("settings", settingsSchema(r, providers[name]))
 		connection.AllOf = append(connection.AllOf, &jsonschema.Schema{If: when, Then: then})
 	}
 }
 
-func settingsSchema(settings any) *jsonschema.Schema {
+func settingsSchema(r jsonschema.Reflector, settings any) *jsonschema.Schema {
 	v := reflect.Indirect(reflect.ValueOf(settings))
 	if !v.IsValid() || v.Kind() != reflect.Struct {
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: jsonschema.FalseSchema}
 	}
-	r := &jsonschema.Reflector{
-		Anonymous:                  true,
-		DoNotReference:             true,
-		RequiredFromJSONSchemaTags: true,
-		FieldNameTag:               "yaml",
-		KeyNamer:                   strings.ToLower, // as keyOf names a field without a tag
-		Mapper:                     mapType,
-	}
+	r.ExpandedStruct, r.DoNotReference, r.LookupComment = false, true, nil
 	s := r.ReflectFromType(v.Type())
 	s.Version = ""
 	setDefault(s, nil, v)
 	return s
 }
-
-// typeComments returns the doc comments of the structs in config.go and of their fields, by Type.Field, each on one line.
-func typeComments() (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", typesSource, parser.ParseComments)
-	if err != nil {
-		return nil, fmt.Errorf("config schema: %w", err)
-	}
-	comments := map[string]string{}
-	for _, decl := range file.Decls {
-		gen, ok := decl.(*ast.GenDecl)
-		if !ok || gen.Tok != token.TYPE {
-			continue
-		}
-		for _, spec := range gen.Specs {
-			typ := spec.(*ast.TypeSpec)
-			comments[typ.Name.Name] = oneLine(gen.Doc)
-			fields, ok := typ.Type.(*ast.StructType)
-			if !ok {
-				continue
-			}
-			for _, f := range fields.Fields.List {
-				for _, name := range f.Names {
-					comments[join(typ.Name.Name, name.Name)] = oneLine(f.Doc)
-				}
-			}
-		}
-	}
-	return comments, nil
-}
-
-func oneLine(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }

@@ -115,7 +115,7 @@ func TestSchemaDescribesEverything(t *testing.T) {
 			if p.Description == "" && (p.Ref == nil || p.Ref.Description == "") {
 				t.Errorf("%s.%s has no description", path, key)
 			}
-			walk(join(path, key), p)
+			walk(path+"."+key, p)
 		}
 		for _, option := range s.AnyOf {
 			walk(path, option)

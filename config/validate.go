@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"syncer/strictyaml"
 )
 
 // namePattern is what connections and jobs may be called: names go into tables, log lines, metrics and commands.
@@ -32,20 +34,19 @@ const (
 
 // checker collects what is wrong below one path.
 type checker struct {
-	src      *source
-	path     string
-	unread   map[string]bool // values that could not even be read: reported before, they hold their defaults now
-	problems *Problems
+	src    *strictyaml.Source
+	path   string
+	unread map[string]bool // values that could not even be read: reported before, they hold their defaults now
 }
 
 func (k checker) under(keys ...string) checker {
-	k.path = join(append([]string{k.path}, keys...)...)
+	k.path = strictyaml.Join(append([]string{k.path}, keys...)...)
 	return k
 }
 
 func (k checker) fail(key, format string, args ...any) {
-	if path := join(k.path, key); !k.unread[path] {
-		*k.problems = append(*k.problems, k.src.problem(path, format, args...))
+	if path := strictyaml.Join(k.path, key); !k.unread[path] {
+		k.src.Fail(path, format, args...)
 	}
 }
 
@@ -65,17 +66,17 @@ func (k checker) atLeast(d Duration, least time.Duration, key string) {
 }
 
 func (k checker) oneOf(value string, allowed []string, key string) {
-	k.want(slices.Contains(allowed, value), key, "want one of %s, got %q%s", strings.Join(allowed, ", "), value, didYouMean(value, allowed))
+	k.want(slices.Contains(allowed, value), key, "want one of %s, got %q%s", strings.Join(allowed, ", "), value, strictyaml.DidYouMean(value, allowed))
 }
 
 func (k checker) name(name string) {
 	k.want(nameRE.MatchString(name), "", "%q is not a name: use at most 63 of a-z, 0-9, - and _, beginning with a letter or digit", name)
 }
 
-// validate adds to problems everything that the types alone can't forbid.
-func (c *Config) validate(problems *Problems) {
-	k := checker{src: c.src, problems: problems, unread: map[string]bool{}}
-	for _, p := range *problems {
+// validate adds to the problems everything that the types alone can't forbid.
+func (c *Config) validate() {
+	k := checker{src: c.src, unread: map[string]bool{}}
+	for _, p := range c.src.Problems {
 		k.unread[p.Path] = true
 	}
 	k.want(c.Keys.File != "", "keys.file", "want the path of the key file that `syncer init` made")
@@ -175,7 +176,7 @@ func (k checker) rate(r Rate) {
 // positiveRate reports a rate that was given and is no sensible number of calls. An explicit 0 would mean "never",
 // and silently mean "the provider's default".
 func (k checker) positiveRate(r, most float64, key string) {
-	if _, given := k.src.at[join(k.path, key)]; given {
+	if k.src.Said(strictyaml.Join(k.path, key)) {
 		k.want(r > 0 && r <= most, key, "want more than 0 and at most %g calls, got %g (to stop a job, remove its schedule; for no limit write unlimited: true)", most, r)
 	}
 }
@@ -193,7 +194,7 @@ func (k checker) job(name string, j Job, connections []string) {
 	case j.Connection == "":
 		k.fail("connection", "want the name of a connection")
 	case !slices.Contains(connections, j.Connection):
-		k.fail("connection", "no connection %q%s", j.Connection, didYouMean(j.Connection, connections))
+		k.fail("connection", "no connection %q%s", j.Connection, strictyaml.DidYouMean(j.Connection, connections))
 	}
 	k.datasets(j.Datasets)
 	k.schedule(j)

@@ -133,7 +133,7 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	for _, h := range p.headers {
 		r.Header.Set(h.name, h.fill(p.asked, asItIs))
 	}
-	if r.Body, err = p.Request.Body.encode(p.asked); err != nil {
+	if r.Body, err = encode(p.Request.Body, p.asked); err != nil {
 		return r, err
 	}
 	if r.Body != nil && r.Header.Get("Content-Type") == "" {

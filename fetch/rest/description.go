@@ -56,9 +56,9 @@ type Header struct {
 // Rate is what the API allows, in one of two units.
 type Rate struct {
 	// PerSecond is in calls a second.
-	PerSecond float64 `yaml:"per_second"`
+	PerSecond Calls `yaml:"per_second"`
 	// PerMinute is in calls a minute.
-	PerMinute float64 `yaml:"per_minute"`
+	PerMinute Calls `yaml:"per_minute"`
 }
 
 // Correlation is where the API's own id of a call stands. The first that is there counts, headers before bodies.

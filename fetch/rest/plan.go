@@ -170,6 +170,6 @@ func (r *Request) placeholders() (names []string) {
 	for _, text := range r.Headers {
 		add("", text)
 	}
-	eachText(r.Body.value, "", add)
+	eachText(r.Body, "", add)
 	return names
 }

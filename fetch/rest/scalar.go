@@ -189,10 +189,3 @@ func sinceEpoch(text, format string) (time.Time, error) {
 	}
 	return time.Unix(n, 0), nil
 }
-
-// jsonNumber says whether a text is a number as JSON writes it.
-func jsonNumber(text string) bool {
-	s := fetch.Scan([]byte(text))
-	s.Word()
-	return s.End() == nil && !strings.HasPrefix(text, `"`)
-}

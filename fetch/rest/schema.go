@@ -1,40 +1,28 @@
 package rest
 
 import (
-	"embed"
-	"encoding/json"
-	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
+	_ "embed"
 	"reflect"
-	"strings"
 
 	"github.com/invopop/jsonschema"
+
+	"syncer/strictyaml"
 )
 
-// sources declare the types of a description. Their doc comments are the descriptions in the schema, so that there is
-// one text for the reader of the code and for the writer of a description.
-//
-//go:embed description.go fields.go
-var sources embed.FS
+// The files that declare the types of a description.
+var (
+	//go:embed description.go
+	descriptionSource []byte
+	//go:embed fields.go
+	fieldsSource []byte
+)
 
 // Schema returns the JSON schema (draft 2020-12) of a description, for editors. What only makes sense across keys stays
 // with Parse: an editor is told enough, not everything.
 func Schema() ([]byte, error) {
-	comments, err := typeComments()
+	r, err := strictyaml.Reflector(mapType, descriptionSource, fieldsSource)
 	if err != nil {
 		return nil, err
-	}
-	r := &jsonschema.Reflector{
-		Anonymous:                  true,
-		ExpandedStruct:             true,
-		RequiredFromJSONSchemaTags: true,
-		FieldNameTag:               "yaml",
-		Mapper:                     mapType,
-		LookupComment: func(t reflect.Type, field string) string {
-			return comments[strings.TrimSuffix(t.Name()+"."+field, ".")]
-		},
 	}
 	root := r.Reflect(Description{})
 	root.Title = "syncer: a REST API by description"
@@ -45,11 +33,7 @@ func Schema() ([]byte, error) {
 		group := root.Definitions[name]
 		root.Definitions[name] = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{group, also}}
 	}
-	out, err := json.MarshalIndent(root, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("description schema: %w", err)
-	}
-	return append(out, '\n'), nil
+	return strictyaml.SchemaText(root)
 }
 
 // text is a scalar: YAML reads 404 as a number and true as a boolean, and here they are texts like others.
@@ -76,40 +60,4 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: text()}
 	}
 	return nil
-}
-
-// typeComments returns the doc comments of the types and of their fields, by Type.Field, each on one line.
-func typeComments() (map[string]string, error) {
-	comments := map[string]string{}
-	for _, name := range []string{"description.go", "fields.go"} {
-		source, err := sources.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("description schema: %w", err)
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments)
-		if err != nil {
-			return nil, fmt.Errorf("description schema: %w", err)
-		}
-		for _, decl := range file.Decls {
-			if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.TYPE {
-				commentsOf(gen, comments)
-			}
-		}
-	}
-	return comments, nil
-}
-
-func commentsOf(gen *ast.GenDecl, into map[string]string) {
-	oneLine := func(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }
-	for _, spec := range gen.Specs {
-		typ := spec.(*ast.TypeSpec)
-		into[typ.Name.Name] = oneLine(gen.Doc)
-		if fields, ok := typ.Type.(*ast.StructType); ok {
-			for _, f := range fields.Fields.List {
-				for _, name := range f.Names {
-					into[typ.Name.Name+"."+name.Name] = oneLine(f.Doc)
-				}
-			}
-		}
-	}
 }

@@ -1,8 +1,11 @@
 package rest
 
-import "github.com/goccy/go-yaml/ast"
+import (
+	"fmt"
+	"strconv"
+)
 
-// Types that may be written in a short way.
+// Types that may be written in a short way; see strictyaml.Shorthand.
 
 // Paths are dotted paths into an answer, with numbers for places in a list: one, or a list of which the first that is
 // there counts.
@@ -17,61 +20,48 @@ type Statuses []int
 // Lists are lists of records: one, or several.
 type Lists []List
 
+// Short is the place of a single path.
+func (p *Paths) Short() any { return single((*[]string)(p)) }
+
+// Short is the place of a single text.
+func (w *Words) Short() any { return single((*[]string)(w)) }
+
+// Short is the place of a single status.
+func (s *Statuses) Short() any { return single((*[]int)(s)) }
+
+// Short is the place of a single list.
+func (l *Lists) Short() any { return single((*[]List)(l)) }
+
+// single makes a list of one and gives its place.
+func single[T any](list *[]T) *T {
+	*list = make([]T, 1)
+	return &(*list)[0]
+}
+
+// Short is the place of a constant text.
+func (h *Header) Short() any { return &h.Value }
+
+// Short is the place of the path.
+func (l *List) Short() any { return &l.Path }
+
+// Short is the place of the path.
+func (f *Field) Short() any { return &f.Path }
+
+// Short is the place of the path.
+func (i *ID) Short() any { return &i.Path }
+
 // Body is any YAML value that is sent as JSON, with placeholders in its texts.
-type Body struct{ value any }
+type Body any
 
-// oneOrMany marks lists of which a single element may stand without brackets.
-type oneOrMany interface{ oneOrMany() }
+// Calls are how many of them a rate allows, from 0 to a million.
+type Calls float64
 
-func (Paths) oneOrMany()    {}
-func (Words) oneOrMany()    {}
-func (Statuses) oneOrMany() {}
-func (Lists) oneOrMany()    {}
-
-// shorthand is a group of keys of which a single one may be written alone: it gives the place of that one's value.
-type shorthand interface{ short() any }
-
-func (h *Header) short() any { return &h.Value }
-func (l *List) short() any   { return &l.Path }
-func (f *Field) short() any  { return &f.Path }
-func (i *ID) short() any     { return &i.Path }
-
-// number is a number of a request's body, sent with the digits that stand in the description.
-type number string
-
-// MarshalJSON gives the digits.
-func (n number) MarshalJSON() ([]byte, error) { return []byte(n), nil }
-
-// bodyValue turns a YAML tree into what encoding/json writes.
-func (b *binder) bodyValue(n ast.Node, path string) any {
-	switch t := n.(type) {
-	case *ast.MappingNode:
-		m := map[string]any{}
-		for _, e := range b.entries(t, path) {
-			m[e.key] = b.bodyValue(e.value, join(path, e.key))
-		}
-		return m
-	case *ast.SequenceNode:
-		list := make([]any, len(t.Values))
-		for i, v := range t.Values {
-			list[i] = b.bodyValue(v, join(path, itoa(i)))
-		}
-		return list
-	case *ast.NullNode:
-		return nil
-	case *ast.BoolNode:
-		return t.Value
-	case *ast.IntegerNode, *ast.FloatNode:
-		if text := n.GetToken().Value; jsonNumber(text) {
-			return number(text)
-		}
-		b.failAt(n.GetToken(), path, "not a number as JSON knows it: put it into quotation marks")
-		return nil
+// UnmarshalText reads the number.
+func (c *Calls) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(n >= 0 && n <= 1e6) {
+		return fmt.Errorf("want a number from 0 to 1000000, got %q", text)
 	}
-	text, ok := scalarText(n)
-	if !ok {
-		b.failAt(n.GetToken(), path, "this can't be sent as JSON")
-	}
-	b.note(path, n.GetToken())
-	return text
+	*c = Calls(n)
+	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"syncer/strictyaml"
 )
 
 // The placeholders.
@@ -40,7 +42,7 @@ func parseTemplate(text string) (template, error) {
 			return nil, fmt.Errorf("a { without a }")
 		}
 		if !slices.Contains(placeholders, name) {
-			return nil, fmt.Errorf("no placeholder {%s}%s (there are: %s)", name, didYouMean(name, placeholders), strings.Join(placeholders, ", "))
+			return nil, fmt.Errorf("no placeholder {%s}%s (there are: %s)", name, strictyaml.DidYouMean(name, placeholders), strings.Join(placeholders, ", "))
 		}
 		t, text = append(t, name), after
 	}
@@ -109,11 +111,11 @@ func eachText(v any, path string, f func(path, text string) string) any {
 }
 
 // encode gives the body as JSON with the values in its texts.
-func (b *Body) encode(values map[string]string) ([]byte, error) {
-	if b.value == nil {
+func encode(body Body, values map[string]string) ([]byte, error) {
+	if body == nil {
 		return nil, nil
 	}
-	filled := eachText(b.value, "", func(_, text string) string {
+	filled := eachText(body, "", func(_, text string) string {
 		t, err := parseTemplate(text)
 		if err != nil {
 			return text // can't be: the description was checked

@@ -7,33 +7,34 @@ import (
 	"time"
 
 	"syncer/finance"
+	"syncer/strictyaml"
 )
 
-func (b *binder) datasets(d *Datasets, zoneName string) {
+func (k checker) datasets(d *Datasets, zoneName string) {
 	zone, err := zoneOf(zoneName)
 	if err != nil {
 		zone = time.UTC // told already
 	}
 	if a := d.Accounts; a != nil {
 		const path = "datasets.accounts"
-		b.reading(path, &a.Reading, false)
-		b.uses(path, usesOf(a.Fields.columns()), a.Fields.ID, zone)
-		b.balances(path+".balances", a.Balances, zone)
-		b.noAccount(path, &a.Reading)
+		k.reading(path, &a.Reading, false)
+		k.uses(path, usesOf(a.Fields.columns()), a.Fields.ID, zone)
+		k.balances(path+".balances", a.Balances, zone)
+		k.noAccount(path, &a.Reading)
 	}
 	if t := d.Transactions; t != nil {
 		const path = "datasets.transactions"
-		b.reading(path, &t.Reading, true)
-		b.uses(path, usesOf(t.Fields.columns()), t.Fields.ID, zone)
-		b.transactions(path, t, d.Accounts != nil)
+		k.reading(path, &t.Reading, true)
+		k.uses(path, usesOf(t.Fields.columns()), t.Fields.ID, zone)
+		k.transactions(path, t, d.Accounts != nil)
 	}
 	if t := d.Debt; t != nil {
 		const path = "datasets.debt"
-		b.reading(path, &t.Reading, false)
-		b.uses(path, usesOf(t.Fields.columns()), t.Fields.ID, zone)
-		b.noAccount(path, &t.Reading)
+		k.reading(path, &t.Reading, false)
+		k.uses(path, usesOf(t.Fields.columns()), t.Fields.ID, zone)
+		k.noAccount(path, &t.Reading)
 		if t.Fields.ID != nil && slices.Contains(t.Fields.ID.Hash, "balance") {
-			b.fail(path+".fields.id.hash", "balance changes with every payment, and the debt would be another one: leave it out")
+			k.Fail(path+".fields.id.hash", "balance changes with every payment, and the debt would be another one: leave it out")
 		}
 	}
 }
@@ -45,80 +46,80 @@ func usesOf[T any](columns []column[T]) (uses []use) {
 	return uses
 }
 
-func (b *binder) noAccount(path string, r *Reading) {
+func (k checker) noAccount(path string, r *Reading) {
 	if slices.Contains(r.Request.placeholders(), forAccount) {
-		b.fail(path+".request", "{account} is for transactions: only they are read account by account")
+		k.Fail(path+".request", "{account} is for transactions: only they are read account by account")
 	}
 }
 
-func (b *binder) transactions(path string, t *Transactions, accounts bool) {
+func (k checker) transactions(path string, t *Transactions, accounts bool) {
 	perAccount := slices.Contains(t.Request.placeholders(), forAccount)
 	switch {
 	case perAccount && !accounts:
-		b.fail(path+".request", "{account} needs the accounts, and datasets.accounts is not described")
+		k.Fail(path+".request", "{account} needs the accounts, and datasets.accounts is not described")
 	case perAccount && t.Fields.Account != nil:
-		b.fail(path+".fields.account", "the request names the {account}, so this is known")
+		k.Fail(path+".fields.account", "the request names the {account}, so this is known")
 	case !perAccount && t.Fields.Account == nil:
-		b.fail(path+".fields.account", "missing: the request names no {account}, so the record must")
+		k.Fail(path+".fields.account", "missing: the request names no {account}, so the record must")
 	case !perAccount && (t.Whole || t.WholePending):
-		b.fail(path, "whole sets are kept account by account, and the request names no {account}")
+		k.Fail(path, "whole sets are kept account by account, and the request names no {account}")
 	}
 	if t.Whole && t.WholePending {
-		b.fail(path+".whole_pending", "whole says it already")
+		k.Fail(path+".whole_pending", "whole says it already")
 	}
 	if id := t.Fields.ID; id != nil && len(id.Hash) > 0 && !slices.ContainsFunc([]string{"booked_on", "value_on", "purchased_on"}, func(day string) bool {
 		return slices.Contains(id.Hash, day)
 	}) {
-		b.fail(path+".fields.id.hash", "without a day (booked_on, value_on or purchased_on) the purchases of different days would be numbered together")
+		k.Fail(path+".fields.id.hash", "without a day (booked_on, value_on or purchased_on) the purchases of different days would be numbered together")
 	}
 	if f := t.Fields.Status; f != nil {
 		words := append(slices.Sorted(maps.Values(f.Map)), f.Const, f.Default)
 		for _, word := range words {
 			if word != "" && word != finance.Booked && word != finance.Pending {
-				b.fail(path+".fields.status", "%q is not a status: booked or pending", word)
+				k.Fail(path+".fields.status", "%q is not a status: booked or pending", word)
 			}
 		}
 	}
 }
 
 // reading checks what all datasets share.
-func (b *binder) reading(path string, r *Reading, statuses bool) {
-	b.request(path+".request", &r.Request)
+func (k checker) reading(path string, r *Reading, statuses bool) {
+	k.request(path+".request", &r.Request)
 	used := r.Request.placeholders()
 	if !slices.Contains(used, forConsent) && !slices.Contains(used, forAccount) && !slices.Contains(used, forSubject) {
-		b.fail(path+".request", "the request names nobody, so everybody would get the same: use {consent}, {account} or {subject}")
+		k.Fail(path+".request", "the request names nobody, so everybody would get the same: use {consent}, {account} or {subject}")
 	}
 	dated := slices.Contains(used, forSince) || slices.Contains(used, forUntil)
 	if r.Whole && (dated || r.Pagination.Windows != nil) {
-		b.fail(path+".whole", "the request names days, so a pass shows a part; older records would look as if they had vanished")
+		k.Fail(path+".whole", "the request names days, so a pass shows a part; older records would look as if they had vanished")
 	}
-	b.lists(path, r, statuses)
-	b.pagination(path+".pagination", r, used)
-	b.paths(path+".subject", r.Subject)
-	b.paths(path+".record_subject", r.RecordSubject)
-	b.paths(path+".drop", r.Drop)
+	k.lists(path, r, statuses)
+	k.pagination(path+".pagination", r, used)
+	k.paths(path+".subject", r.Subject)
+	k.paths(path+".record_subject", r.RecordSubject)
+	k.paths(path+".drop", r.Drop)
 	for _, at := range slices.Sorted(maps.Keys(r.Echoes)) {
-		b.paths(path+".echoes."+at, Paths{at})
-		for _, name := range b.template(path+".echoes."+at, r.Echoes[at]) {
+		k.paths(path+".echoes."+at, Paths{at})
+		for _, name := range k.template(path+".echoes."+at, r.Echoes[at]) {
 			if name == forSubject {
-				b.fail(path+".echoes."+at, "whom an answer is about is checked by subject")
+				k.Fail(path+".echoes."+at, "whom an answer is about is checked by subject")
 			}
 		}
 	}
 	for i := range r.Partial {
 		at, sign := join(path+".partial", itoa(i)), &r.Partial[i]
-		b.paths(at+".path", Paths{sign.Path})
+		k.paths(at+".path", Paths{sign.Path})
 		if (sign.Above != nil) == (len(sign.Is) > 0) {
-			b.fail(at, "give above or is, one of the two")
+			k.Fail(at, "give above or is, one of the two")
 		}
 	}
 }
 
-func (b *binder) request(path string, r *Request) {
-	b.relative(path+".path", r.Path)
+func (k checker) request(path string, r *Request) {
+	k.relative(path+".path", r.Path)
 	inURL := func(at, text string) {
-		if slices.Contains(b.template(at, text), forSubject) {
-			b.fail(at, "a national identity number must not stand in an address, which is logged everywhere: send {subject} in a header or in the body")
+		if slices.Contains(k.template(at, text), forSubject) {
+			k.Fail(at, "a national identity number must not stand in an address, which is logged everywhere: send {subject} in a header or in the body")
 		}
 	}
 	inURL(path+".path", r.Path)
@@ -126,31 +127,31 @@ func (b *binder) request(path string, r *Request) {
 		inURL(path+".query."+name, r.Query[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		b.header(path+".headers."+name, name)
-		b.template(path+".headers."+name, r.Headers[name])
+		k.header(path+".headers."+name, name)
+		k.template(path+".headers."+name, r.Headers[name])
 		if strings.EqualFold(name, "Authorization") {
-			b.fail(path+".headers."+name, "this header carries the token; for a constant one use headers at the top")
+			k.Fail(path+".headers."+name, "this header carries the token; for a constant one use headers at the top")
 		}
 	}
-	eachText(r.Body.value, path+".body", func(at, text string) string {
-		b.template(at, text)
+	eachText(r.Body, path+".body", func(at, text string) string {
+		k.template(at, text)
 		return text
 	})
-	if r.Body.value != nil && r.Method != "POST" {
-		b.fail(path+".body", "a body goes with method POST")
+	if r.Body != nil && r.Method != "POST" {
+		k.Fail(path+".body", "a body goes with method POST")
 	}
 }
 
 // template checks a text with placeholders and gives their names.
-func (b *binder) template(path, text string) []string {
+func (k checker) template(path, text string) []string {
 	t, err := parseTemplate(text)
 	if err != nil {
-		b.fail(path, "%s", err)
+		k.Fail(path, "%s", err)
 	}
 	return t.names()
 }
 
-func (b *binder) lists(path string, r *Reading, statuses bool) {
+func (k checker) lists(path string, r *Reading, statuses bool) {
 	var outer Paths
 	outer = append(append(outer, r.Subject...), slices.Sorted(maps.Keys(r.Echoes))...)
 	for i := range r.Partial {
@@ -163,19 +164,19 @@ func (b *binder) lists(path string, r *Reading, statuses bool) {
 			at = join(at, itoa(i))
 		}
 		if l.Path != "." {
-			b.paths(at, Paths{l.Path})
+			k.paths(at, Paths{l.Path})
 		}
 		if l.Status != "" && !statuses {
-			b.fail(at, "only transactions have a status")
+			k.Fail(at, "only transactions have a status")
 		}
 		for _, other := range outer {
 			if l.Path == "." || other == l.Path || strings.HasPrefix(other, l.Path+".") {
-				b.fail(at, "%s can't be read: it lies inside of the list of records", other)
+				k.Fail(at, "%s can't be read: it lies inside of the list of records", other)
 			}
 		}
 		for j := range r.Records {
 			if j != i && (l.Path == "." || r.Records[j].Path == l.Path && j < i || strings.HasPrefix(r.Records[j].Path, l.Path+".")) {
-				b.fail(at, "one list of records lies inside of another")
+				k.Fail(at, "one list of records lies inside of another")
 			}
 		}
 	}
@@ -198,10 +199,10 @@ func (p *Pagination) reads() (paths Paths) {
 	return paths
 }
 
-func (b *binder) pagination(path string, r *Reading, used []string) {
+func (k checker) pagination(path string, r *Reading, used []string) {
 	p := &r.Pagination
 	if kinds := p.kinds(); len(kinds) > 1 {
-		b.fail(path, "one list has one way of paging, and here are %s", strings.Join(kinds, " and "))
+		k.Fail(path, "one list has one way of paging, and here are %s", strings.Join(kinds, " and "))
 	}
 	parameter, ends := "", 0
 	count := func(ps ...Paths) {
@@ -216,31 +217,31 @@ func (b *binder) pagination(path string, r *Reading, used []string) {
 		parameter = p.Page.Parameter
 		count(p.Page.HasMore, p.Page.Pages, p.Page.Total)
 		if f := p.Page.First; f != nil && *f != 0 && *f != 1 {
-			b.fail(path+".page.first", "the first page is 0 or 1")
+			k.Fail(path+".page.first", "the first page is 0 or 1")
 		}
 	case p.Offset != nil:
 		parameter = p.Offset.Parameter
 		count(p.Offset.HasMore, p.Offset.Total)
 	}
 	if ends > 1 {
-		b.fail(path, "has_more, pages and total are ways to tell the end: give one of them")
+		k.Fail(path, "has_more, pages and total are ways to tell the end: give one of them")
 	}
 	if _, twice := r.Request.Query[parameter]; twice {
-		b.fail(path, "parameter %q is set by the request's query already", parameter)
+		k.Fail(path, "parameter %q is set by the request's query already", parameter)
 	}
-	b.paths(path, p.reads())
+	k.paths(path, p.reads())
 	if w := p.Windows; w != nil {
 		if w.Days < 1 || w.Days > 3660 {
-			b.fail(path+".windows.days", "want 1 to 3660 days")
+			k.Fail(path+".windows.days", "want 1 to 3660 days")
 		}
 		if !slices.Contains(used, forSince) || !slices.Contains(used, forUntil) {
-			b.fail(path+".windows", "the request must name {since} and {until}, the ends of a window")
+			k.Fail(path+".windows", "the request must name {since} and {until}, the ends of a window")
 		}
 	}
 }
 
 // uses checks how columns are filled, and the key.
-func (b *binder) uses(path string, uses []use, id *ID, zone *time.Location) {
+func (k checker) uses(path string, uses []use, id *ID, zone *time.Location) {
 	path += ".fields"
 	filled := map[string]bool{}
 	var all []string
@@ -248,56 +249,56 @@ func (b *binder) uses(path string, uses []use, id *ID, zone *time.Location) {
 		all = append(all, u.name)
 		if u.field != nil {
 			filled[u.name] = true
-			b.use(join(path, u.name), u, zone)
+			k.use(join(path, u.name), u, zone)
 		}
 	}
 	if id == nil {
 		return // told already
 	}
-	b.paths(path+".id", id.Path)
+	k.paths(path+".id", id.Path)
 	if len(id.Path) == 0 && len(id.Hash) == 0 {
-		b.fail(path+".id", "give the path of the key, or hash with the columns that make one")
+		k.Fail(path+".id", "give the path of the key, or hash with the columns that make one")
 	}
 	for _, name := range id.Hash {
 		switch {
 		case !slices.Contains(all, name):
-			b.fail(path+".id.hash", "no column %q%s (there are: %s)", name, didYouMean(name, all), strings.Join(all, ", "))
+			k.Fail(path+".id.hash", "no column %q%s (there are: %s)", name, strictyaml.DidYouMean(name, all), strings.Join(all, ", "))
 		case !filled[name]:
-			b.fail(path+".id.hash", "column %s is not filled", name)
+			k.Fail(path+".id.hash", "column %s is not filled", name)
 		}
 	}
 }
 
 // use checks how one column is filled, and tries its constants.
-func (b *binder) use(path string, u use, zone *time.Location) {
+func (k checker) use(path string, u use, zone *time.Location) {
 	f := u.field
-	b.paths(path, f.Path)
+	k.paths(path, f.Path)
 	bare := len(f.Path) == 0
 	switch {
 	case f.Const != "" && (!bare || f.Default != "" || len(f.Map) > 0 || f.NegateWhen != nil || f.Required):
-		b.fail(path, "const stands alone")
+		k.Fail(path, "const stands alone")
 	case bare && f.Const == "":
-		b.fail(path, "give a path, or const")
+		k.Fail(path, "give a path, or const")
 	}
 	if u.kind != asAmount && (f.MinorUnits != nil || f.NegateWhen != nil) {
-		b.fail(path, "minor_units and negate_when are for amounts")
+		k.Fail(path, "minor_units and negate_when are for amounts")
 	}
 	if f.MinorUnits != nil && (*f.MinorUnits < 0 || *f.MinorUnits > 9) {
-		b.fail(path+".minor_units", "want 0 to 9 decimals")
+		k.Fail(path+".minor_units", "want 0 to 9 decimals")
 	}
 	if f.NegateWhen != nil {
-		b.paths(path+".negate_when.path", f.NegateWhen.Path)
+		k.paths(path+".negate_when.path", f.NegateWhen.Path)
 	}
 	if len(f.Map) > 0 && u.kind != asText && u.kind != asCount {
-		b.fail(path+".map", "a map is for texts and counts")
+		k.Fail(path+".map", "a map is for texts and counts")
 	}
 	if f.Format != "" && u.kind != asDay && u.kind != asInstant {
-		b.fail(path+".format", "a format is for days and instants")
+		k.Fail(path+".format", "a format is for days and instants")
 		return
 	}
 	source, err := newSource(u, newShape(), zone)
 	if err != nil {
-		b.fail(path+".format", "%s", err)
+		k.Fail(path+".format", "%s", err)
 		return
 	}
 	for _, raw := range []string{source.constant, source.fallback} {
@@ -305,7 +306,7 @@ func (b *binder) use(path string, u use, zone *time.Location) {
 			continue
 		}
 		if _, _, err := source.with(raw).read(values{""}); err != nil {
-			b.fail(path, "what stands here as const or default is %s", err)
+			k.Fail(path, "what stands here as const or default is %s", err)
 		}
 	}
 }
@@ -316,28 +317,28 @@ func (s source) with(raw string) *source {
 	return &s
 }
 
-func (b *binder) balances(path string, t *Balances, zone *time.Location) {
+func (k checker) balances(path string, t *Balances, zone *time.Location) {
 	if t == nil {
 		return
 	}
 	single := t.Booked != nil || t.Available != nil || t.CreditLimit != nil
 	switch {
 	case len(t.List) > 0 && single:
-		b.fail(path, "balances stand in a list or one by one: give list, or booked, available and credit_limit")
+		k.Fail(path, "balances stand in a list or one by one: give list, or booked, available and credit_limit")
 	case len(t.List) > 0 && (t.Kind == nil || t.Amount == nil):
-		b.fail(path, "a list of balances needs kind and amount")
+		k.Fail(path, "a list of balances needs kind and amount")
 	case len(t.List) == 0 && (t.Kind != nil || t.Amount != nil):
-		b.fail(path, "kind and amount are those of a list: give list")
+		k.Fail(path, "kind and amount are those of a list: give list")
 	case len(t.List) == 0 && !single:
-		b.fail(path, "give list, or booked, available or credit_limit")
+		k.Fail(path, "give list, or booked, available or credit_limit")
 	}
-	b.paths(path+".list", t.List)
+	k.paths(path+".list", t.List)
 	for _, u := range []use{
 		{"kind", t.Kind, asText}, {"amount", t.Amount, asAmount}, {"currency", t.Currency, asText},
 		{"booked", t.Booked, asAmount}, {"available", t.Available, asAmount}, {"credit_limit", t.CreditLimit, asAmount},
 	} {
 		if u.field != nil {
-			b.use(join(path, u.name), u, zone)
+			k.use(join(path, u.name), u, zone)
 		}
 	}
 }

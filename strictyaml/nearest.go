@@ -1,4 +1,4 @@
-package config
+package strictyaml
 
 import "fmt"
 
@@ -14,8 +14,8 @@ func nearest(name string, candidates []string) (string, bool) {
 	return best, best != ""
 }
 
-// didYouMean is nearest as the end of a sentence, or nothing.
-func didYouMean(name string, candidates []string) string {
+// DidYouMean is the candidate that name was most likely meant to be, as the end of a sentence, or nothing.
+func DidYouMean(name string, candidates []string) string {
 	if c, ok := nearest(name, candidates); ok {
 		return fmt.Sprintf("; did you mean %q?", c)
 	}
