@@ -44,3 +44,23 @@ func TestAPermissionIsAskedForAgainBehindASlowHandshake(t *testing.T) {
 		})
 	}
 }
+
+// What is cancelled before a connection was had was never a call, and is on no record.
+func TestACallThatWasNeverSentIsNotRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {}}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		ctx, leave := context.WithCancel(t.Context())
+		o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			leave()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		_, err := client(t, o).Do(ctx, get("x"))
+		wantClass(t, err, finance.Interrupted)
+		if calls := l.Calls(); len(calls) != 0 {
+			t.Errorf("recorded: %+v", calls)
+		}
+	})
+}

@@ -136,6 +136,10 @@ func (t *task) attempt(ctx context.Context) (*Answer, *failure) {
 		leave(endSilent)
 		return nil, t.unsent(ctx, call, &failure{Error: t.fail(finance.Transient, errAged.Error())})
 	}
+	if got.answer == nil && !got.left && ctx.Err() != nil { // the caller left before a connection was had: no call was made
+		leave(endSilent)
+		return nil, t.unsent(ctx, call, &failure{Error: t.interrupted(got.err), final: true})
+	}
 	if got.left {
 		t.paid, t.bought = false, nil
 	}

@@ -15,13 +15,14 @@ import (
 )
 
 // BenchmarkCommit measures what a page costs beside a plain COPY of the same typed rows into the same table over one
-// connection, in the same run: pages of 100 transactions with a body of 9 KB (compressed), 25 pages a transaction,
+// connection, in the same run: pages of 100 transactions with 90 bytes of body each (compressed), 25 pages a transaction,
 // one writer. "ratio" is rows/s over those of that COPY; WAL is that of everything, calls and cursors included.
 //
 //	first      nothing is there, and the streams are known to be new
 //	asked      nothing is there, but the writer must ask
 //	repeat     the same pages again, decoded although their bytes are the same
 //	unchanged  the same bytes again
+//	thousand   the same bytes again, in pages of 1,000 transactions, as Sbanken gives them
 //	million    first, beside a million rows of other consents
 func BenchmarkCommit(b *testing.B) {
 	for _, c := range []struct {
@@ -29,14 +30,16 @@ func BenchmarkCommit(b *testing.B) {
 		seeded, unchanged bool
 		virgin            bool
 		beside            int
+		rows              int // of a page
 	}{
-		{name: "first", virgin: true},
-		{name: "asked"},
-		{name: "repeat", seeded: true},
-		{name: "unchanged", seeded: true, unchanged: true},
-		{name: "million", virgin: true, beside: 1_000_000},
-		{name: "million-asked", beside: 1_000_000},
-		{name: "million-repeat", seeded: true, beside: 1_000_000},
+		{name: "first", virgin: true, rows: 100},
+		{name: "asked", rows: 100},
+		{name: "repeat", seeded: true, rows: 100},
+		{name: "unchanged", seeded: true, unchanged: true, rows: 100},
+		{name: "thousand", seeded: true, unchanged: true, rows: 1000},
+		{name: "million", virgin: true, beside: 1_000_000, rows: 100},
+		{name: "million-asked", beside: 1_000_000, rows: 100},
+		{name: "million-repeat", seeded: true, beside: 1_000_000, rows: 100},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			pool := persisttest.New(b)
@@ -44,10 +47,10 @@ func BenchmarkCommit(b *testing.B) {
 			if c.beside > 0 {
 				persisttest.Beside(b, pool, 1, c.beside)
 			}
-			copied := plainCopy(b, pool)
-			batch := newBatch(b, pool, benchStreams()...)
+			copied := plainCopy(b, pool, c.rows)
+			batch := newBatch(b, pool, benchStreams(c.rows)...)
 			if c.seeded {
-				benchCommit(b, w, benchPages(batch, true, false))
+				benchCommit(b, w, benchPages(batch, c.rows, true, false))
 			}
 			var rows int
 			var spent time.Duration
@@ -56,7 +59,7 @@ func BenchmarkCommit(b *testing.B) {
 				if !c.seeded {
 					clearTables(b, pool)
 				}
-				groups := benchPages(batch, c.virgin, c.unchanged)
+				groups := benchPages(batch, c.rows, c.virgin, c.unchanged)
 				before, start := lsn(b, pool), time.Now()
 				rows += benchCommit(b, w, groups)
 				spent += time.Since(start)
@@ -72,36 +75,35 @@ func BenchmarkCommit(b *testing.B) {
 }
 
 const (
-	benchAccounts     = 100
+	benchRows         = 50_000 // of a pass
 	benchPagesEach    = 5
-	benchPageRows     = 100
 	benchPagesAGroup  = 25
 	benchFirstConsent = 1000
 )
 
-func benchStreams() (streams []finance.Stream) {
-	for i := range benchAccounts {
+func benchStreams(rows int) (streams []finance.Stream) {
+	for i := range benchRows / benchPagesEach / rows {
 		streams = append(streams, transactionsStream(benchFirstConsent+int64(i)/2, fmt.Sprintf("account-%06d", i)))
 	}
 	return streams
 }
 
-// benchPages are the pages of one pass over all streams, in groups of one transaction.
-func benchPages(batch int64, virgin, unchanged bool) (groups [][]persist.PageWrite) {
+// benchPages are the pages of one pass over all streams, of so many rows each, in groups of one transaction.
+func benchPages(batch int64, rows int, virgin, unchanged bool) (groups [][]persist.PageWrite) {
 	var group []persist.PageWrite
-	body := make([]byte, 9000)
-	for _, s := range benchStreams() {
+	body := make([]byte, 90*rows)
+	for _, s := range benchStreams(rows) {
 		for n := range benchPagesEach {
 			p := newPage(s, fmt.Sprintf("%s:%d", "2026-03-29", n))
 			binary.BigEndian.PutUint64(p.Call.ID[:8], uint64(time.Now().UnixNano())) // in order, as version 7 is
 			p.Scope.Batch, p.Scope.Fence, p.Virgin, p.Remember, p.Unchanged = batch, 1, virgin, true, unchanged
 			p.Key, p.Hash = finance.PageKey{byte(n)}, finance.Hash{byte(n)} // the same bytes every time
-			p.Body, p.Facts.Records = body, benchPageRows
+			p.Body, p.Facts.Records = body, rows
 			if unchanged {
 				p.KeptCall = p.Call.ID
 			} else {
-				for i := range benchPageRows {
-					p.Records.Transactions = append(p.Records.Transactions, benchTransaction(s.Account, n*benchPageRows+i, i))
+				for i := range rows {
+					p.Records.Transactions = append(p.Records.Transactions, benchTransaction(s.Account, n*rows+i, i))
 				}
 			}
 			if group = append(group, p); len(group) == benchPagesAGroup {
@@ -152,9 +154,9 @@ func clearTables(b *testing.B, pool *pgxpool.Pool) {
 }
 
 // plainCopy is the rows/s of a plain COPY of the same rows, 2,500 rows a transaction. The median of five.
-func plainCopy(b *testing.B, pool *pgxpool.Pool) float64 {
+func plainCopy(b *testing.B, pool *pgxpool.Pool, rows int) float64 {
 	var pages []persisttest.CopyPage
-	for _, group := range benchPages(0, true, false) {
+	for _, group := range benchPages(0, rows, true, false) {
 		for i := range group {
 			p := &group[i]
 			pages = append(pages, persisttest.CopyPage{Consent: p.Stream.Consent, Call: p.Call.ID, Transactions: p.Records.Transactions})
