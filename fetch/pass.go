@@ -245,10 +245,11 @@ func (t *task) clear(ctx context.Context, call *finance.Call, slot, looked time.
 		}
 	}
 	if time.Since(looked) > t.bucket.stale() {
-		if looked, failed := t.look(ctx, call); failed != nil || looked.IsZero() {
+		if looked, failed = t.look(ctx, call); failed != nil || looked.IsZero() {
 			return nil, failed
 		}
 	}
+	t.cleared = looked
 	if time.Since(slot) > t.bucket.late() {
 		return nil, nil
 	}

@@ -40,7 +40,7 @@ func (t *task) send(ctx context.Context, call *finance.Call) reply {
 	defer cancel()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	watch := &watch{gate: t.bucket.gate, abort: abort, born: time.Now()}
+	watch := &watch{gate: t.bucket.gate, abort: abort, born: t.cleared}
 	watch.may = func() bool {
 		looked, failed := t.look(ctx, call)
 		return failed == nil && !looked.IsZero()
@@ -108,7 +108,7 @@ const aged = time.Second
 type watch struct {
 	gate  *gate
 	abort context.CancelCauseFunc
-	born  time.Time   // when the call was let through
+	born  time.Time   // when the ledger last let the call through
 	may   func() bool // whether it still would be
 	left  atomic.Bool // a connection was had, so bytes may have gone out
 	wrote atomic.Bool

@@ -40,6 +40,7 @@ type task struct {
 	token     finance.Token
 	refreshed bool
 	intended  bool
+	cleared   time.Time // when the ledger last said that this attempt may be sent
 	attempts  int
 	throttled int
 	held      time.Duration // at closed gates
