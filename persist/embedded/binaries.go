@@ -54,10 +54,13 @@ func findBinaries(ctx context.Context, opt Options, who account, major int) (bin
 	}
 	if named != "" {
 		b, err := inspect(ctx, named, who)
+		if err == nil {
+			err = b.fits(major)
+		}
 		if err != nil {
 			return binaries{}, fmt.Errorf("the Postgres binaries in %s (SYNCER_PG_BIN) can't be used: %w", named, err)
 		}
-		return b, b.fits(major)
+		return b, nil
 	}
 	var seen []string
 	for _, dir := range candidates(ctx) {

@@ -105,5 +105,5 @@ func TestProvideFindsTheVersion(t *testing.T) {
 	}
 	t.Setenv("SYNCER_PG_BIN", fakePostgres(t, "17.2"))
 	_, err = Provide(t.Context(), refuse, 16)
-	wantError(t, err, "it is PostgreSQL 17, and PostgreSQL 16 is needed")
+	wantError(t, err, "(SYNCER_PG_BIN) can't be used: it is PostgreSQL 17, and PostgreSQL 16 is needed")
 }
