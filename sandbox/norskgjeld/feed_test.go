@@ -39,9 +39,9 @@ func (g *registry) readAll(t *testing.T, from int64, limit int) []feedEvent {
 	for {
 		var p feedPage
 		r := g.do(t, "GET", fmt.Sprintf("/feed/v1/consent?fromSequenceNr=%d&limit=%d", from, limit), token, "")
-		r.decode(t, &p)
-		if strings.Count(r.body, `Event":null`) != len(p.Result) {
-			t.Fatalf("the event that didn't happen must be null: %s", r.body)
+		r.Decode(t, &p)
+		if strings.Count(r.Body, `Event":null`) != len(p.Result) {
+			t.Fatalf("the event that didn't happen must be null: %s", r.Body)
 		}
 		all = append(all, p.Result...)
 		if len(p.Result) < limit {
@@ -54,7 +54,7 @@ func (g *registry) readAll(t *testing.T, from int64, limit int) []feedEvent {
 func (g *registry) bound(t *testing.T, name string) int64 {
 	t.Helper()
 	var n map[string]int64
-	g.do(t, "GET", "/feed/v1/consent/"+name, g.token(t, "feed"), "").decode(t, &n)
+	g.do(t, "GET", "/feed/v1/consent/"+name, g.token(t, "feed"), "").Decode(t, &n)
 	return n[name]
 }
 
@@ -107,14 +107,14 @@ func TestFeedTellsRevocationRegistrationAndExpiry(t *testing.T) {
 		t.Fatalf("events %+v", events)
 	}
 	next = events[1].SequenceNr + 1
-	g.kit.Clock.Advance(3 * 24 * time.Hour)
+	g.Kit.Clock.Advance(3 * 24 * time.Hour)
 	ended := map[string]int{}
 	for _, e := range g.readAll(t, next, 500) {
 		ended[e.ConsentID]++
 	}
 	for _, c := range g.Consents() {
 		want := 0
-		if c.ID != revoked.ID && !c.ValidUntil.After(g.kit.Clock.Now()) {
+		if c.ID != revoked.ID && !c.ValidUntil.After(g.Kit.Clock.Now()) {
 			want = 1
 		}
 		if ended[c.ID] != want {
@@ -129,13 +129,13 @@ func TestFeedTellsRevocationRegistrationAndExpiry(t *testing.T) {
 func TestFeedForgetsAfterSevenDays(t *testing.T) {
 	g := open(t, norskgjeld.Options{Consents: 100, Lifetime: 100 * 24 * time.Hour})
 	first := g.bound(t, "firstSequenceNr")
-	g.kit.Clock.Advance(4 * 24 * time.Hour)
+	g.Kit.Clock.Advance(4 * 24 * time.Hour)
 	if moved := g.bound(t, "firstSequenceNr"); moved <= first || g.readAll(t, 1, 500)[0].SequenceNr != moved {
 		t.Errorf("the feed still begins at %d", moved)
 	}
-	g.kit.Clock.Advance(365 * 24 * time.Hour)
+	g.Kit.Clock.Advance(365 * 24 * time.Hour)
 	for _, e := range g.readAll(t, 1, 500) {
-		if g.kit.Clock.Now().Sub(e.Timestamp) > 7*24*time.Hour {
+		if g.Kit.Clock.Now().Sub(e.Timestamp) > 7*24*time.Hour {
 			t.Errorf("an event of %v is still there", e.Timestamp)
 		}
 	}
@@ -152,7 +152,7 @@ func TestFeedQuirksAndRefusals(t *testing.T) {
 	}
 	token := g.token(t, "feed")
 	var p feedPage
-	g.do(t, "GET", "/feed/v1/consent?fromSequenceNr=1&limit=500", token, "").decode(t, &p)
+	g.do(t, "GET", "/feed/v1/consent?fromSequenceNr=1&limit=500", token, "").Decode(t, &p)
 	if len(p.Result) != 5 || p.End != e[0].SequenceNr {
 		t.Errorf("%d events up to %d", len(p.Result), p.End)
 	}
@@ -160,12 +160,12 @@ func TestFeedQuirksAndRefusals(t *testing.T) {
 		"?fromSequenceNr=1": 400, "?limit=5": 400, "?fromSequenceNr=x&limit=5": 400, "?fromSequenceNr=1&limit=0": 400,
 		"/other": 404, "?fromSequenceNr=999999&limit=5": 200,
 	} {
-		if r := g.do(t, "GET", "/feed/v1/consent"+path, token, ""); r.status != want {
-			t.Errorf("%s: %d, want %d", path, r.status, want)
+		if r := g.do(t, "GET", "/feed/v1/consent"+path, token, ""); r.Status != want {
+			t.Errorf("%s: %d, want %d", path, r.Status, want)
 		}
 	}
-	if r := g.do(t, "GET", "/feed/v1/consent?fromSequenceNr=1&limit=1", g.token(t, "debt"), ""); r.status != 403 {
-		t.Errorf("with the debt token: %d", r.status)
+	if r := g.do(t, "GET", "/feed/v1/consent?fromSequenceNr=1&limit=1", g.token(t, "debt"), ""); r.Status != 403 {
+		t.Errorf("with the debt token: %d", r.Status)
 	}
 }
 
@@ -186,12 +186,12 @@ type agreement struct {
 func (g *registry) register(t *testing.T, body string, want int) (a agreement) {
 	t.Helper()
 	r := g.do(t, http.MethodPut, "/v1/consent/agreement", g.token(t, "agreement"), body)
-	r.decode(t, &a)
-	if r.status != want {
-		t.Fatalf("%s: %d %s, want %d", body, r.status, r.body, want)
+	r.Decode(t, &a)
+	if r.Status != want {
+		t.Fatalf("%s: %d %s, want %d", body, r.Status, r.Body, want)
 	}
 	if want != 200 && (a.Status != want || a.Path != "/v1/consent/agreement" || a.RequestID == "" || a.Error == "") {
-		t.Errorf("error body %s", r.body)
+		t.Errorf("error body %s", r.Body)
 	}
 	return a
 }
@@ -224,7 +224,7 @@ func TestRegisterConsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) { g.register(t, bad, 400) })
 	}
 	var d debt
-	g.do(t, "GET", "/v1/debt/"+first.Consent.ID, g.token(t, "debt"), "").decode(t, &d)
+	g.do(t, "GET", "/v1/debt/"+first.Consent.ID, g.token(t, "debt"), "").Decode(t, &d)
 	if d.SSN != nin {
 		t.Errorf("the new consent answers for %s", d.SSN)
 	}
@@ -238,8 +238,8 @@ func TestRegisterConsent(t *testing.T) {
 		"other token": {"PUT", g.token(t, "debt"), 403, false},
 	} {
 		r := g.do(t, c.method, "/v1/consent/agreement", c.token, "{}")
-		if r.status != c.want || (r.body == "") != c.empty {
-			t.Errorf("%s: %d %q", name, r.status, r.body)
+		if r.Status != c.want || (r.Body == "") != c.empty {
+			t.Errorf("%s: %d %q", name, r.Status, r.Body)
 		}
 	}
 }
@@ -250,12 +250,12 @@ func TestDiscoveryNamesTheTokenEndpoint(t *testing.T) {
 		Token string   `json:"token_endpoint"`
 		Auth  []string `json:"token_endpoint_auth_methods_supported"`
 	}
-	g.do(t, "GET", "/.well-known/openid-configuration", "", "").decode(t, &d)
-	if d.Token != g.base+"/oauth2/token" || len(d.Auth) != 1 || d.Auth[0] != "client_secret_basic" {
+	g.do(t, "GET", "/.well-known/openid-configuration", "", "").Decode(t, &d)
+	if d.Token != g.Base+"/oauth2/token" || len(d.Auth) != 1 || d.Auth[0] != "client_secret_basic" {
 		t.Errorf("discovery %+v", d)
 	}
-	if r := g.do(t, "GET", "/.well-known/jwks.json", "", ""); r.body != `{"keys":[]}` {
-		t.Errorf("keys %s", r.body)
+	if r := g.do(t, "GET", "/.well-known/jwks.json", "", ""); r.Body != `{"keys":[]}` {
+		t.Errorf("keys %s", r.Body)
 	}
 }
 
@@ -267,25 +267,25 @@ func TestControlsAndJournal(t *testing.T) {
 	for path, want := range map[string]int{
 		"touch?consent=" + c.ID: 204, "silence?consent=" + c.ID: 204, "repay?consent=" + c.ID: 204, "revoke?consent=nobody": 404,
 	} {
-		if r := g.do(t, "POST", "/_sandbox/norskgjeld/"+path, "", ""); r.status != want {
-			t.Errorf("%s: %d", path, r.status)
+		if r := g.do(t, "POST", "/_sandbox/norskgjeld/"+path, "", ""); r.Status != want {
+			t.Errorf("%s: %d", path, r.Status)
 		}
 	}
-	if r := g.do(t, "POST", "/_sandbox/norskgjeld/revoke?consent="+c.ID, "", ""); r.status != 204 || g.Active(c.ID) {
-		t.Errorf("revoke: %d", r.status)
+	if r := g.do(t, "POST", "/_sandbox/norskgjeld/revoke?consent="+c.ID, "", ""); r.Status != 204 || g.Active(c.ID) {
+		t.Errorf("revoke: %d", r.Status)
 	}
-	if lines := strings.Count(g.do(t, "GET", "/_sandbox/norskgjeld/consents", "", "").body, "\n"); lines != 26 {
+	if lines := strings.Count(g.do(t, "GET", "/_sandbox/norskgjeld/consents", "", "").Body, "\n"); lines != 26 {
 		t.Errorf("%d lines of consents", lines)
 	}
 	id := norskgjeld.DefaultClient().ID
-	j := g.journal(t)
+	j := g.Entries(t)
 	if len(j) != 2 || !j[0].Token || j[0].Bucket != id+"/token" || j[1].Bucket != id || j[1].Subject != c.ID ||
 		j[1].Template != "/v1/debt/{consent}" || j[1].RequestID != "trace-1" || j[1].Status != 200 {
 		t.Errorf("journal %+v", j)
 	}
 	g.do(t, "GET", "/v1/debt/"+c.ID, token, "")
 	g.do(t, "GET", "/v1/debt/"+c.ID, token, "")
-	if r := g.do(t, "GET", "/v1/debt/"+c.ID, token, ""); r.status != 429 || !strings.Contains(r.body, "too many requests") {
-		t.Errorf("over the quota: %d %s", r.status, r.body)
+	if r := g.do(t, "GET", "/v1/debt/"+c.ID, token, ""); r.Status != 429 || !strings.Contains(r.Body, "too many requests") {
+		t.Errorf("over the quota: %d %s", r.Status, r.Body)
 	}
 }

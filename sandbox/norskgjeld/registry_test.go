@@ -3,8 +3,6 @@ package norskgjeld_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -12,94 +10,35 @@ import (
 
 	"syncer/sandbox"
 	"syncer/sandbox/norskgjeld"
+	"syncer/sandbox/sandboxtest"
 )
 
 var start = time.Date(2026, 11, 3, 9, 0, 0, 0, time.UTC)
 
-// registry is a simulator on a loopback port, reached as a client would.
+// registry is a simulator, reached as a client would.
 type registry struct {
 	*norskgjeld.Simulator
-	kit  *sandbox.Kit
-	base string
+	*sandboxtest.Host
 }
 
 func open(t *testing.T, o norskgjeld.Options) *registry {
 	t.Helper()
-	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 11})
-	kit.Clock.Set(start)
-	o.Kit, o.Start = kit, start
+	o.Kit, o.Start = sandboxtest.NewKit(start), start
 	sim := norskgjeld.New(o)
-	server, err := sandbox.Start(kit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	base, err := server.Mount(norskgjeld.Name, sim.Handler())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &registry{sim, kit, base}
+	return &registry{sim, sandboxtest.Serve(t, o.Kit, norskgjeld.Name, sim.Handler())}
 }
 
-func (g *registry) journal(t *testing.T) []sandbox.Entry {
+func (g *registry) do(t *testing.T, method, path, token, body string) sandboxtest.Reply {
 	t.Helper()
-	if err := g.kit.Journal.Settle(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return g.kit.Journal.Entries()
-}
-
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (r reply) decode(t *testing.T, into any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(r.body), into); err != nil {
-		t.Fatalf("%v in %q", err, r.body)
-	}
-}
-
-func (g *registry) do(t *testing.T, method, path, token, body string) reply {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, g.base+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("X-Trace-ID", "trace-1")
 	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+		token = "Bearer " + token
 	}
-	return send(t, req)
+	return g.Do(t, method, path, body, "X-Trace-ID", "trace-1", "Authorization", token)
 }
 
-func send(t *testing.T, req *http.Request) reply {
+func (g *registry) ask(t *testing.T, id, secret string, form url.Values) sandboxtest.Reply {
 	t.Helper()
-	res, err := new(http.Client).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply{res.StatusCode, res.Header, string(b)}
-}
-
-func (g *registry) ask(t *testing.T, id, secret string, form url.Values) reply {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", g.base+"/oauth2/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if id != "" {
-		req.SetBasicAuth(id, secret)
-	}
-	return send(t, req)
+	return g.Ask(t, "/oauth2/token", id, secret, form)
 }
 
 const preprod = "https://api-preprod.norskgjeld.no"
@@ -117,11 +56,7 @@ func form(audience, scope string) url.Values {
 func (g *registry) token(t *testing.T, service string) string {
 	t.Helper()
 	c := norskgjeld.DefaultClient()
-	var answer struct {
-		Token string `json:"access_token"`
-	}
-	g.ask(t, c.ID, c.Secret, form(preprod+services[service].path, services[service].scope)).decode(t, &answer)
-	return answer.Token
+	return g.ask(t, c.ID, c.Secret, form(preprod+services[service].path, services[service].scope)).Token(t)
 }
 
 func TestTokenEndpoint(t *testing.T) {
@@ -162,13 +97,13 @@ func TestTokenEndpoint(t *testing.T) {
 				Expires json.RawMessage `json:"expires_in"`
 				Scope   string          `json:"scope"`
 			}
-			r.decode(t, &answer)
-			if r.status != c.status || answer.Error != c.error {
-				t.Fatalf("%d %s", r.status, r.body)
+			r.Decode(t, &answer)
+			if r.Status != c.status || answer.Error != c.error {
+				t.Fatalf("%d %s", r.Status, r.Body)
 			}
 			if c.status == 200 && (strings.Count(answer.Token, ".") != 1 || answer.Type != "bearer" ||
 				string(answer.Expires) != "3599" || answer.Scope != c.form.Get("scope")) {
-				t.Errorf("answer %s", r.body)
+				t.Errorf("answer %s", r.Body)
 			}
 		})
 	}
@@ -196,12 +131,12 @@ func TestDebtOfManyConsents(t *testing.T) {
 	for _, c := range g.Consents() {
 		r := g.do(t, "GET", "/v1/debt/"+c.ID, token, "")
 		var d debt
-		r.decode(t, &d)
-		if r.status != 200 || d.SSN != c.NationalID || d.Consent.ID != c.ID || d.Consent.Exp != c.ValidUntil.Unix() || d.Consent.Scope != c.Scope {
-			t.Fatalf("%d %s", r.status, r.body)
+		r.Decode(t, &d)
+		if r.Status != 200 || d.SSN != c.NationalID || d.Consent.ID != c.ID || d.Consent.Exp != c.ValidUntil.Unix() || d.Consent.Scope != c.Scope {
+			t.Fatalf("%d %s", r.Status, r.Body)
 		}
-		if !strings.Contains(r.body, `"numberOfcreditorsMissing":`) || strings.Contains(r.body, `"loans":null`) {
-			t.Fatalf("odd spelling or empty list lost: %s", r.body)
+		if !strings.Contains(r.Body, `"numberOfcreditorsMissing":`) || strings.Contains(r.Body, `"loans":null`) {
+			t.Fatalf("odd spelling or empty list lost: %s", r.Body)
 		}
 		nulls := 0
 		for _, l := range d.Loans {
@@ -241,7 +176,7 @@ func TestAnswersFollowTheSeed(t *testing.T) {
 		token := g.token(t, "debt")
 		var all strings.Builder
 		for _, i := range []int{999_999, 0, 500_000, 0} {
-			all.WriteString(g.do(t, "GET", "/v1/debt/"+g.Consent(i).ID, token, "").body)
+			all.WriteString(g.do(t, "GET", "/v1/debt/"+g.Consent(i).ID, token, "").Body)
 		}
 		return all.String()
 	}
@@ -269,15 +204,9 @@ func TestDebtIsRefused(t *testing.T) {
 		}
 	}
 	c := norskgjeld.DefaultClient()
-	var narrow struct {
-		Token string `json:"access_token"`
-	}
-	g.ask(t, c.ID, c.Secret, form(preprod+"/v1/debt", norskgjeld.Presentation)).decode(t, &narrow)
+	narrow := g.ask(t, c.ID, c.Secret, form(preprod+"/v1/debt", norskgjeld.Presentation)).Token(t)
 	g.Tokens().Register(sandbox.Client{ID: "other", Secret: "s"})
-	var foreign struct {
-		Token string `json:"access_token"`
-	}
-	g.ask(t, "other", "s", form(preprod+"/v1/debt", services["debt"].scope)).decode(t, &foreign)
+	foreign := g.ask(t, "other", "s", form(preprod+"/v1/debt", services["debt"].scope)).Token(t)
 	cases := map[string]struct {
 		method, path, token string
 		status              int
@@ -289,8 +218,8 @@ func TestDebtIsRefused(t *testing.T) {
 		"other audience":    {"GET", "/v1/debt/" + live, feed, 403, "invalid access token"},
 		"expired":           {"GET", "/v1/debt/" + dead, token, 403, "invalid consent"},
 		"unknown":           {"GET", "/v1/debt/00000000-0000-4000-8000-000000000000", token, 403, "no valid consent"},
-		"somebody else's":   {"GET", "/v1/debt/" + live, foreign.Token, 403, "no valid consent"},
-		"scope not covered": {"GET", "/v1/debt/" + processing, narrow.Token, 403, "no valid consent"},
+		"somebody else's":   {"GET", "/v1/debt/" + live, foreign, 403, "no valid consent"},
+		"scope not covered": {"GET", "/v1/debt/" + processing, narrow, 403, "no valid consent"},
 		"no id":             {"GET", "/v1/debt", token, 403, "no valid consent"},
 		"not a uuid":        {"GET", "/v1/debt/17", token, 400, "bad request"},
 		"post":              {"POST", "/v1/debt/" + live, token, 405, "Method Not Allowed"},
@@ -304,9 +233,9 @@ func TestDebtIsRefused(t *testing.T) {
 				Description string `json:"error_description"`
 				TraceID     string `json:"trace_id"`
 			}
-			r.decode(t, &e)
-			if r.status != c.status || e.Error != c.error {
-				t.Fatalf("%d %s", r.status, r.body)
+			r.Decode(t, &e)
+			if r.Status != c.status || e.Error != c.error {
+				t.Fatalf("%d %s", r.Status, r.Body)
 			}
 			if c.status == 403 && e.TraceID != "trace-1" {
 				t.Errorf("trace id %q", e.TraceID)
@@ -316,9 +245,9 @@ func TestDebtIsRefused(t *testing.T) {
 			}
 		})
 	}
-	g.kit.ExpireTokens(norskgjeld.Name)
-	if r := g.do(t, "GET", "/v1/debt/"+live, token, ""); r.status != 403 || !strings.Contains(r.body, "token expired") {
-		t.Errorf("after the token's end: %d %s", r.status, r.body)
+	g.Kit.ExpireTokens(norskgjeld.Name)
+	if r := g.do(t, "GET", "/v1/debt/"+live, token, ""); r.Status != 403 || !strings.Contains(r.Body, "token expired") {
+		t.Errorf("after the token's end: %d %s", r.Status, r.Body)
 	}
 }
 
@@ -327,7 +256,7 @@ func TestSingleUseConsentIsSpentOnce(t *testing.T) {
 	token, id := g.token(t, "debt"), g.Consent(3).ID
 	codes := make(chan int)
 	for range 8 {
-		go func() { codes <- g.do(t, "GET", "/v1/debt/"+id, token, "").status }()
+		go func() { codes <- g.do(t, "GET", "/v1/debt/"+id, token, "").Status }()
 	}
 	count := map[int]int{}
 	for range 8 {
@@ -337,22 +266,20 @@ func TestSingleUseConsentIsSpentOnce(t *testing.T) {
 		t.Errorf("answers %v, active %v", count, g.Active(id))
 	}
 	other := g.Consent(4).ID
-	g.kit.Clock.Advance(25 * time.Hour)
-	if r := g.do(t, "GET", "/v1/debt/"+other, g.token(t, "debt"), ""); r.status != 403 || !strings.Contains(r.body, "expired") {
-		t.Errorf("after its window: %d %s", r.status, r.body)
+	g.Kit.Clock.Advance(25 * time.Hour)
+	if r := g.do(t, "GET", "/v1/debt/"+other, g.token(t, "debt"), ""); r.Status != 403 || !strings.Contains(r.Body, "expired") {
+		t.Errorf("after its window: %d %s", r.Status, r.Body)
 	}
 }
 
 // An answer that is lost on the way has spent the consent all the same.
 func TestLostAnswerSpendsTheConsent(t *testing.T) {
 	g := open(t, norskgjeld.Options{SingleUse: 1})
-	if _, err := g.kit.Faults.Add(sandbox.Rule{Times: 1, Only: "api", Action: sandbox.Action{Kind: "status", Status: 500, Work: true}}); err != nil {
-		t.Fatal(err)
-	}
+	g.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: "status", Status: 500, Work: true}})
 	id := g.Consent(0).ID
 	r := g.do(t, "GET", "/v1/debt/"+id, g.token(t, "debt"), "")
-	if r.status != 500 || !strings.Contains(r.body, `"error":"server error"`) || g.Active(id) {
-		t.Errorf("%d %s, active %v", r.status, r.body, g.Active(id))
+	if r.Status != 500 || !strings.Contains(r.Body, `"error":"server error"`) || g.Active(id) {
+		t.Errorf("%d %s, active %v", r.Status, r.Body, g.Active(id))
 	}
 }
 
@@ -361,8 +288,8 @@ func TestWorldMoves(t *testing.T) {
 	token := g.token(t, "debt")
 	look := func(id string) (body string, d debt) {
 		r := g.do(t, "GET", "/v1/debt/"+id, token, "")
-		r.decode(t, &d)
-		return r.body, d
+		r.Decode(t, &d)
+		return r.Body, d
 	}
 	id := g.Consent(0).ID
 	before, whole := look(id)
@@ -390,12 +317,10 @@ func TestWorldMoves(t *testing.T) {
 
 func TestWrongSubject(t *testing.T) {
 	g := open(t, norskgjeld.Options{})
-	if _, err := g.kit.Faults.Add(sandbox.Rule{Only: "api", Action: sandbox.Action{Kind: sandbox.WrongSubject}}); err != nil {
-		t.Fatal(err)
-	}
+	g.Rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.WrongSubject}})
 	c := g.Consent(0)
 	var d debt
-	g.do(t, "GET", "/v1/debt/"+c.ID, g.token(t, "debt"), "").decode(t, &d)
+	g.do(t, "GET", "/v1/debt/"+c.ID, g.token(t, "debt"), "").Decode(t, &d)
 	if d.SSN == c.NationalID || !sandbox.ValidNationalID(d.SSN) || d.Consent.ID != c.ID {
 		t.Errorf("answered for %s under %s", d.SSN, d.Consent.ID)
 	}
@@ -404,31 +329,31 @@ func TestWrongSubject(t *testing.T) {
 func TestStatusAndRevocation(t *testing.T) {
 	g := open(t, norskgjeld.Options{})
 	token, c := g.token(t, "debt"), g.Consent(1)
-	status := func() string { return g.do(t, "GET", "/v1/debt/"+c.ID+"/status", g.token(t, "feed"), "").body }
+	status := func() string { return g.do(t, "GET", "/v1/debt/"+c.ID+"/status", g.token(t, "feed"), "").Body }
 	if got, want := status(), fmt.Sprintf(`{"active":true,"expires_at":%d}`, c.ValidUntil.Unix()); got != want {
 		t.Errorf("status %s, want %s", got, want)
 	}
-	if r := g.do(t, "DELETE", "/v1/debt/"+c.ID, g.token(t, "feed"), ""); r.status != 403 {
-		t.Errorf("revoked with the feed's token: %d", r.status)
+	if r := g.do(t, "DELETE", "/v1/debt/"+c.ID, g.token(t, "feed"), ""); r.Status != 403 {
+		t.Errorf("revoked with the feed's token: %d", r.Status)
 	}
-	if r := g.do(t, "DELETE", "/v1/debt/"+c.ID, token, ""); r.status != 204 || r.body != "" {
-		t.Errorf("revoke: %d %q", r.status, r.body)
+	if r := g.do(t, "DELETE", "/v1/debt/"+c.ID, token, ""); r.Status != 204 || r.Body != "" {
+		t.Errorf("revoke: %d %q", r.Status, r.Body)
 	}
-	if r := g.do(t, "DELETE", "/v1/debt/"+c.ID, token, ""); r.status != 403 {
-		t.Errorf("revoked again: %d", r.status)
+	if r := g.do(t, "DELETE", "/v1/debt/"+c.ID, token, ""); r.Status != 403 {
+		t.Errorf("revoked again: %d", r.Status)
 	}
-	if r := g.do(t, "GET", "/v1/debt/"+c.ID, token, ""); r.status != 403 || !strings.Contains(r.body, "no valid consent") {
-		t.Errorf("looked up after revocation: %d %s", r.status, r.body)
+	if r := g.do(t, "GET", "/v1/debt/"+c.ID, token, ""); r.Status != 403 || !strings.Contains(r.Body, "no valid consent") {
+		t.Errorf("looked up after revocation: %d %s", r.Status, r.Body)
 	}
 	if got := status(); !strings.Contains(got, `"active":false`) {
 		t.Errorf("status %s", got)
 	}
 	unknown := g.do(t, "GET", "/v1/debt/00000000-0000-4000-8000-000000000000/status", token, "")
-	if unknown.status != 200 || unknown.body != `{"active":false}` {
-		t.Errorf("unknown: %d %s", unknown.status, unknown.body)
+	if unknown.Status != 200 || unknown.Body != `{"active":false}` {
+		t.Errorf("unknown: %d %s", unknown.Status, unknown.Body)
 	}
 	text := open(t, norskgjeld.Options{StatusAsText: true})
-	got := text.do(t, "GET", "/v1/debt/"+text.Consent(0).ID+"/status", text.token(t, "debt"), "").body
+	got := text.do(t, "GET", "/v1/debt/"+text.Consent(0).ID+"/status", text.token(t, "debt"), "").Body
 	if !strings.Contains(got, `"active":"true"`) || !strings.Contains(got, `Z"`) {
 		t.Errorf("as text: %s", got)
 	}
@@ -437,7 +362,7 @@ func TestStatusAndRevocation(t *testing.T) {
 func TestTokenErrorQuirks(t *testing.T) {
 	g := open(t, norskgjeld.Options{UpperCaseTokenError: true, UnauthorizedTokens: true})
 	r := g.do(t, "GET", "/v1/debt/"+g.Consent(0).ID, "x", "")
-	if r.status != 401 || !strings.Contains(r.body, `"Invalid access token"`) {
-		t.Errorf("%d %s", r.status, r.body)
+	if r.Status != 401 || !strings.Contains(r.Body, `"Invalid access token"`) {
+		t.Errorf("%d %s", r.Status, r.Body)
 	}
 }
