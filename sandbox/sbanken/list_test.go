@@ -44,10 +44,10 @@ func (b *bank) read(t *testing.T, base string, account int, query string) listin
 	t.Helper()
 	var l listing
 	r := b.get(t, 0, base+b.Customer(0).Accounts[account].AccountID+"?"+query)
-	if r.status != 200 {
-		t.Fatalf("%s: %d %s", query, r.status, r.body)
+	if r.Status != 200 {
+		t.Fatalf("%s: %d %s", query, r.Status, r.Body)
 	}
-	r.decode(t, &l)
+	r.Decode(t, &l)
 	return l
 }
 
@@ -76,11 +76,11 @@ func TestQueryRules(t *testing.T) {
 	for query, want := range cases {
 		for _, base := range []string{live, archive, sbanken.V1 + "/transactions/"} {
 			r := b.get(t, 0, base+account+"?"+query)
-			if r.status != want {
-				t.Errorf("%s?%s: %d %s, want %d", base, query, r.status, r.body, want)
+			if r.Status != want {
+				t.Errorf("%s?%s: %d %s, want %d", base, query, r.Status, r.Body, want)
 			}
-			if want == 400 && !strings.Contains(r.body, "traceId") {
-				t.Errorf("no traceId in %s", r.body)
+			if want == 400 && !strings.Contains(r.Body, "traceId") {
+				t.Errorf("no traceId in %s", r.Body)
 			}
 		}
 	}
@@ -194,7 +194,7 @@ func TestReservationsBecomeBooked(t *testing.T) {
 			t.Fatalf("reserved %+v, booked %+v", reserved, fresh)
 		}
 		known := b.read(t, archive, 0, "length=1000").Available
-		b.kit.Clock.Advance(5 * 24 * time.Hour)
+		b.Kit.Clock.Advance(5 * 24 * time.Hour)
 		after, fresh := split()
 		if len(after) != 0 || len(fresh) != 4 || fresh[0].TransactionTypeCode != 714 {
 			t.Errorf("late %v: five days later %d reserved, booked %+v", late, len(after), fresh)
@@ -241,7 +241,6 @@ func TestDriftMovesTheListBetweenPages(t *testing.T) {
 }
 
 func TestTogglesOfTheLists(t *testing.T) {
-	raw := func(b *bank, path string) reply { return b.get(t, 0, path) }
 	t.Run("numbers on the wire", func(t *testing.T) {
 		three := threeAccounts(t, sbanken.Options{}).read(t, live, 0, "").Items[5].Amount.String()
 		two := threeAccounts(t, sbanken.Options{TwoDecimals: true}).read(t, live, 0, "").Items[5].Amount.String()
@@ -273,15 +272,15 @@ func TestTogglesOfTheLists(t *testing.T) {
 	t.Run("endDate today", func(t *testing.T) {
 		b := open(t, sbanken.Options{EndDateToday500: true})
 		account := b.Customer(0).Accounts[0].AccountID
-		v1 := raw(b, sbanken.V1+"/Transactions/"+account+"?endDate=2026-11-03")
-		if v1.status != 500 || !strings.Contains(v1.body, `"Extensions":{"traceId":`) {
-			t.Errorf("v1: %d %s", v1.status, v1.body)
+		v1 := b.get(t, 0, sbanken.V1+"/Transactions/"+account+"?endDate=2026-11-03")
+		if v1.Status != 500 || !strings.Contains(v1.Body, `"Extensions":{"traceId":`) {
+			t.Errorf("v1: %d %s", v1.Status, v1.Body)
 		}
-		if r := raw(b, live+account+"?endDate=2026-11-03"); r.status != 200 {
-			t.Errorf("v2: %d", r.status)
+		if r := b.get(t, 0, live+account+"?endDate=2026-11-03"); r.Status != 200 {
+			t.Errorf("v2: %d", r.Status)
 		}
-		if r := raw(b, sbanken.V1+"/Transactions/"+account); r.status != 200 {
-			t.Errorf("without endDate: %d", r.status)
+		if r := b.get(t, 0, sbanken.V1+"/Transactions/"+account); r.Status != 200 {
+			t.Errorf("without endDate: %d", r.Status)
 		}
 	})
 	t.Run("year boundary", func(t *testing.T) {
@@ -333,7 +332,7 @@ func TestTogglesOfTheLists(t *testing.T) {
 	t.Run("v1 is v2 in an envelope", func(t *testing.T) {
 		b := open(t, sbanken.Options{})
 		account := b.Customer(0).Accounts[0].AccountID
-		v1, v2 := raw(b, sbanken.V1+"/Transactions/"+account).body, raw(b, live+account).body
+		v1, v2 := b.get(t, 0, sbanken.V1+"/Transactions/"+account).Body, b.get(t, 0, live+account).Body
 		if !strings.HasPrefix(v1, strings.TrimSuffix(v2, "}")) || !strings.Contains(v1, `"isError":false`) {
 			t.Errorf("v1 %.200s\nv2 %.200s", v1, v2)
 		}

@@ -36,7 +36,7 @@ func (v *vendor) feed(t *testing.T, n int, topic string) (rows []row, pages []sh
 	cursor := ""
 	for range 1000 {
 		var p sheet
-		v.get(t, v.path(n, topic, "feed?cursor="+url.QueryEscape(cursor))).decode(t, &p)
+		v.get(t, v.path(n, topic, "feed?cursor="+url.QueryEscape(cursor))).Decode(t, &p)
 		rows, pages = append(rows, p.Items...), append(pages, p)
 		if p.TryLater || p.Cursor == cursor {
 			return rows, pages
@@ -52,7 +52,7 @@ func (v *vendor) date(t *testing.T, n int, topic, day string) (rows []row, open 
 	t.Helper()
 	for cursor := ""; ; {
 		var p sheet
-		v.get(t, v.path(n, topic, "dates/"+day+"?cursor="+url.QueryEscape(cursor))).decode(t, &p)
+		v.get(t, v.path(n, topic, "dates/"+day+"?cursor="+url.QueryEscape(cursor))).Decode(t, &p)
 		rows = append(rows, p.Items...)
 		if cursor = p.Cursor; p.HasMore == nil || !*p.HasMore {
 			return rows, p.TryLater
@@ -74,7 +74,7 @@ func TestEveryWorldHolds(t *testing.T) {
 			v := open(t, o)
 			for _, topic := range []string{"funds", "fees"} {
 				before, _ := v.feed(t, 1, topic)
-				v.kit.Clock.Advance(20 * time.Minute)
+				v.Kit.Clock.Advance(20 * time.Minute)
 				rows, _ := v.feed(t, 1, topic)
 				if len(before) < 10 || len(rows) < len(before) || !cmp.Equal(before, rows[:len(before)]) {
 					t.Fatalf("%s: %d rows became %d", topic, len(before), len(rows))
@@ -192,17 +192,17 @@ func TestSwitches(t *testing.T) {
 			return first && !last
 		}},
 		"an open date is empty": {vipps.Options{}, func(t *testing.T, v *vendor) bool {
-			return v.get(t, v.path(1, "funds", "dates/"+today)).body == `{"tryLater":true,"items":[]}`
+			return v.get(t, v.path(1, "funds", "dates/"+today)).Body == `{"tryLater":true,"items":[]}`
 		}},
 		"an open date with rows": {vipps.Options{OpenRows: true}, func(t *testing.T, v *vendor) bool { r, open := v.date(t, 1, "funds", today); return open && len(r) > 0 }},
 		"an open date is a 404": {vipps.Options{Open404: true}, func(t *testing.T, v *vendor) bool {
 			r := v.get(t, v.path(1, "funds", "dates/"+today))
-			return r.status == 404 && !strings.Contains(r.body, "ledgerId")
+			return r.Status == 404 && !strings.Contains(r.Body, "ledgerId")
 		}},
 		"the report comes at three": {vipps.Options{}, func(t *testing.T, v *vendor) bool {
-			v.kit.Clock.Set(time.Date(2026, 11, 21, 1, 59, 0, 0, time.UTC))
+			v.Kit.Clock.Set(time.Date(2026, 11, 21, 1, 59, 0, 0, time.UTC))
 			_, before := v.date(t, 1, "funds", today)
-			v.kit.Clock.Advance(time.Minute)
+			v.Kit.Clock.Advance(time.Minute)
 			_, after := v.date(t, 1, "funds", today)
 			return before && !after
 		}},
@@ -228,9 +228,9 @@ func TestSwitches(t *testing.T) {
 		}},
 		"an empty page behind hasMore": {vipps.Options{EmptyLast: true}, func(t *testing.T, v *vendor) bool {
 			var p sheet
-			v.get(t, v.path(1, "funds", "dates/"+day)).decode(t, &p)
+			v.get(t, v.path(1, "funds", "dates/"+day)).Decode(t, &p)
 			var q sheet
-			v.get(t, v.path(1, "funds", "dates/"+day+"?cursor="+url.QueryEscape(p.Cursor))).decode(t, &q)
+			v.get(t, v.path(1, "funds", "dates/"+day+"?cursor="+url.QueryEscape(p.Cursor))).Decode(t, &q)
 			return *p.HasMore && len(p.Items) > 0 && !*q.HasMore && len(q.Items) == 0
 		}},
 		"nobody's name": {vipps.Options{}, func(t *testing.T, v *vendor) bool {
@@ -239,8 +239,8 @@ func TestSwitches(t *testing.T) {
 		}},
 		"names on request, of VM-numbers only": {vipps.Options{}, func(t *testing.T, v *vendor) bool {
 			var vm, api sheet
-			v.get(t, v.path(2, "funds", "feed?includeGDPRSensitiveData=true")).decode(t, &vm)
-			v.get(t, v.path(1, "funds", "feed?includeGDPRSensitiveData=true")).decode(t, &api)
+			v.get(t, v.path(2, "funds", "feed?includeGDPRSensitiveData=true")).Decode(t, &vm)
+			v.get(t, v.path(1, "funds", "feed?includeGDPRSensitiveData=true")).Decode(t, &api)
 			return vm.Items[0].Name != "" && strings.HasPrefix(vm.Items[0].MaskedPhoneNo, "xxxx ") && api.Items[0].Name == ""
 		}},
 		"names that nobody asked for": {vipps.Options{LeakPersonal: true}, func(t *testing.T, v *vendor) bool {
