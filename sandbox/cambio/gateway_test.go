@@ -1,10 +1,7 @@
 package cambio_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -13,113 +10,59 @@ import (
 
 	"syncer/sandbox"
 	"syncer/sandbox/cambio"
+	"syncer/sandbox/sandboxtest"
 )
 
 var begin = time.Date(2026, 11, 3, 9, 0, 0, 0, time.UTC)
 
-// region is a simulator on a loopback port, reached as a client would.
+// region is a simulator, reached as a client would.
 type region struct {
 	*cambio.Simulator
-	kit  *sandbox.Kit
-	base string
+	*sandboxtest.Host
 }
 
 func open(t *testing.T, o cambio.Options) *region {
 	t.Helper()
-	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 11})
-	kit.Clock.Set(begin)
-	o.Kit, o.Start = kit, begin
+	o.Kit, o.Start = sandboxtest.NewKit(begin), begin
 	sim := cambio.New(o)
-	server, err := sandbox.Start(kit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	base, err := server.Mount(cambio.Name, sim.Handler())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &region{sim, kit, base}
-}
-
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (r reply) decode(t *testing.T, into any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(r.body), into); err != nil {
-		t.Fatalf("%v in %q", err, r.body)
-	}
+	return &region{sim, sandboxtest.Serve(t, o.Kit, cambio.Name, sim.Handler())}
 }
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
-func send(t *testing.T, req *http.Request) reply {
+// call is any call; every answer names itself.
+func (g *region) call(t *testing.T, method, path, body string, headers ...string) sandboxtest.Reply {
 	t.Helper()
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
+	if body != "" && body[0] != '{' {
+		headers = append(headers, "Content-Type", "application/x-www-form-urlencoded")
 	}
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
+	r := g.Do(t, method, path, body, headers...)
+	if id := r.Header.Get("X-COS-CORRELATION-ID"); !uuid.MatchString(id) {
+		t.Errorf("%s %s: correlation id %q", method, path, id)
 	}
-	if id := res.Header.Get("X-COS-CORRELATION-ID"); !uuid.MatchString(id) {
-		t.Errorf("%s %s: correlation id %q", req.Method, req.URL, id)
-	}
-	return reply{res.StatusCode, res.Header, string(b)}
+	return r
 }
 
-func (g *region) request(t *testing.T, method, path, body string) *http.Request {
-	t.Helper()
-	address := g.base + path
-	if strings.HasPrefix(path, "http") {
-		address = path
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body != "" && body[0] != '{' {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	return req
-}
+const subscriptionKey = "Ocp-Apim-Subscription-Key"
 
 // do calls with key and token; patient, where it is not empty, is the header.
-func (g *region) do(t *testing.T, token, method, path, patient, body string) reply {
+func (g *region) do(t *testing.T, token, method, path, patient, body string) sandboxtest.Reply {
 	t.Helper()
-	req := g.request(t, method, path, body)
-	req.Header.Set("Ocp-Apim-Subscription-Key", cambio.DefaultSubscription().Key)
-	req.Header.Set("Authorization", "Bearer "+token)
-	if patient != "" {
-		req.Header.Set("patient", patient)
-	}
-	return send(t, req)
+	return g.call(t, method, path, body, subscriptionKey, cambio.DefaultSubscription().Key, "Authorization", "Bearer "+token, "patient", patient)
 }
 
-func (g *region) ask(t *testing.T, form url.Values, id, secret string) reply {
+const realm = "/auth/realms/COS"
+
+func (g *region) ask(t *testing.T, form url.Values, id, secret string) sandboxtest.Reply {
 	t.Helper()
-	req := g.request(t, "POST", "/auth/realms/COS/protocol/openid-connect/token", form.Encode())
-	if id != "" {
-		req.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
-	}
-	return send(t, req)
+	basic := sandboxtest.Basic(url.QueryEscape(id), url.QueryEscape(secret))
+	return g.call(t, "POST", realm+"/protocol/openid-connect/token", form.Encode(), "Authorization", basic)
 }
 
 func (g *region) token(t *testing.T, scope string) string {
 	t.Helper()
 	c := cambio.DefaultClient()
-	var answer struct {
-		Token string `json:"access_token"`
-	}
-	g.ask(t, url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}, c.ID, c.Secret).decode(t, &answer)
-	return answer.Token
+	return g.ask(t, url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}, c.ID, c.Secret).Token(t)
 }
 
 const all = "user/*.read user/*.write"
@@ -151,31 +94,29 @@ func TestTokenEndpoint(t *testing.T) {
 		"a dead token":  {form("grant_type", "refresh_token", "refresh_token", "x"), c.ID, c.Secret, 400, `Token is not active`},
 	} {
 		r := open(t, cambio.Options{}).ask(t, x.form, x.id, x.secret)
-		if r.status != x.status || !strings.Contains(r.body, x.words) {
-			t.Errorf("%s: %d %s", name, r.status, r.body)
+		if r.Status != x.status || !strings.Contains(r.Body, x.words) {
+			t.Errorf("%s: %d %s", name, r.Status, r.Body)
 		}
 	}
-	if r := open(t, cambio.Options{OldRefusal: true}).ask(t, form(), c.ID, "x"); !strings.Contains(r.body, `"invalid_client"`) {
-		t.Errorf("an old Keycloak: %s", r.body)
+	if r := open(t, cambio.Options{OldRefusal: true}).ask(t, form(), c.ID, "x"); !strings.Contains(r.Body, `"invalid_client"`) {
+		t.Errorf("an old Keycloak: %s", r.Body)
 	}
 	// Keycloak decodes Basic, so a raw secret with + in it is another one.
 	g := open(t, cambio.Options{})
-	raw := g.request(t, "POST", "/auth/realms/COS/protocol/openid-connect/token", form().Encode())
-	raw.SetBasicAuth(c.ID, c.Secret)
-	if r := send(t, raw); r.status != 401 {
-		t.Errorf("a raw secret: %d %s", r.status, r.body)
+	if r := g.Ask(t, realm+"/protocol/openid-connect/token", c.ID, c.Secret, form()); r.Status != 401 {
+		t.Errorf("a raw secret: %d %s", r.Status, r.Body)
 	}
 }
 
 func TestDiscovery(t *testing.T) {
 	g := open(t, cambio.Options{})
 	var d map[string]any
-	send(t, g.request(t, "GET", "/auth/realms/COS/.well-known/openid-configuration", "")).decode(t, &d)
-	if d["issuer"] != g.base+"/auth/realms/COS" || d["token_endpoint"] != g.base+"/auth/realms/COS/protocol/openid-connect/token" {
+	g.call(t, "GET", realm+"/.well-known/openid-configuration", "").Decode(t, &d)
+	if d["issuer"] != g.Base+realm || d["token_endpoint"] != g.Base+realm+"/protocol/openid-connect/token" {
 		t.Errorf("%v", d)
 	}
-	if r := send(t, g.request(t, "GET", "/.well-known/openid-configuration", "")); r.status != 404 || !strings.Contains(r.body, `"Resource not found"`) {
-		t.Errorf("at the root: %d %s", r.status, r.body)
+	if r := g.call(t, "GET", "/.well-known/openid-configuration", ""); r.Status != 404 || !strings.Contains(r.Body, `"Resource not found"`) {
+		t.Errorf("at the root: %d %s", r.Status, r.Body)
 	}
 }
 
@@ -204,25 +145,21 @@ func TestTheOrderOfTheGateway(t *testing.T) {
 		{"with a slash", "/api/open/contacts/", key, token, number, 200, `contactPatientFee`},
 		{"the key in the query", "/api/open/patient?subscription-key=" + key, "", token, number, 200, `"PatientAddressCity"`},
 	} {
-		req := g.request(t, "GET", x.path, "")
-		req.Header.Set("patient", x.patient)
-		if x.key != "" {
-			req.Header.Set("Ocp-Apim-Subscription-Key", x.key)
-		}
+		bearer := ""
 		if x.token != "" {
-			req.Header.Set("Authorization", "Bearer "+x.token)
+			bearer = "Bearer " + x.token
 		}
-		r := send(t, req)
-		if r.status != x.status || !strings.Contains(r.body, x.words) {
-			t.Errorf("%s: %d %s", x.name, r.status, r.body)
+		r := g.call(t, "GET", x.path, "", subscriptionKey, x.key, "Authorization", bearer, "patient", x.patient)
+		if r.Status != x.status || !strings.Contains(r.Body, x.words) {
+			t.Errorf("%s: %d %s", x.name, r.Status, r.Body)
 		}
-		if missing := strings.Contains(x.words, "missing"); missing != strings.HasPrefix(r.header.Get("WWW-Authenticate"), "AzureApiManagementKey") {
-			t.Errorf("%s: WWW-Authenticate %q", x.name, r.header.Get("WWW-Authenticate"))
+		if missing := strings.Contains(x.words, "missing"); missing != strings.HasPrefix(r.Header.Get("WWW-Authenticate"), "AzureApiManagementKey") {
+			t.Errorf("%s: WWW-Authenticate %q", x.name, r.Header.Get("WWW-Authenticate"))
 		}
 	}
-	g.kit.Clock.Advance(301 * time.Second)
-	if r := g.do(t, token, "GET", "/api/open/contacts", number, ""); r.status != 401 {
-		t.Errorf("after 301 s: %d %s", r.status, r.body)
+	g.Kit.Clock.Advance(301 * time.Second)
+	if r := g.do(t, token, "GET", "/api/open/contacts", number, ""); r.Status != 401 {
+		t.Errorf("after 301 s: %d %s", r.Status, r.Body)
 	}
 }
 
@@ -231,23 +168,23 @@ func TestQuota(t *testing.T) {
 	for _, quiet := range []bool{false, true} {
 		g := open(t, cambio.Options{Quota: sandbox.Quota{Calls: 2, Period: 30 * time.Second, Fixed: true}, OnlySentence: quiet})
 		token := g.token(t, all)
-		get := func() reply { return g.do(t, token, "GET", "/fhir/metadata", "", "") }
+		get := func() sandboxtest.Reply { return g.do(t, token, "GET", "/fhir/metadata", "", "") }
 		get()
 		get()
 		for _, left := range []int{30, 20, 10} {
 			r := get()
-			if r.status != 429 || !strings.Contains(r.body, fmt.Sprintf("Rate limit is exceeded. Try again in %d seconds.", left)) || strings.Contains(r.body, "{seconds}") {
-				t.Errorf("%d s before the end: %d %s", left, r.status, r.body)
+			if r.Status != 429 || !strings.Contains(r.Body, fmt.Sprintf("Rate limit is exceeded. Try again in %d seconds.", left)) || strings.Contains(r.Body, "{seconds}") {
+				t.Errorf("%d s before the end: %d %s", left, r.Status, r.Body)
 			}
-			if want := fmt.Sprint(left); quiet == (r.header.Get("Retry-After") == want) {
-				t.Errorf("Retry-After %q", r.header.Get("Retry-After"))
+			if want := fmt.Sprint(left); quiet == (r.Header.Get("Retry-After") == want) {
+				t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
 			}
-			g.kit.Clock.Advance(10 * time.Second)
+			g.Kit.Clock.Advance(10 * time.Second)
 		}
-		if r := get(); r.status != 200 {
-			t.Errorf("after the pause: %d %s", r.status, r.body)
+		if r := get(); r.Status != 200 {
+			t.Errorf("after the pause: %d %s", r.Status, r.Body)
 		}
-		if w := g.kit.Journal.IdleTime(); len(w) != 3 || w[0].Bucket != "care-provider" {
+		if w := g.Kit.Journal.IdleTime(); len(w) != 3 || w[0].Bucket != "care-provider" {
 			t.Errorf("%+v", w)
 		}
 	}
@@ -266,13 +203,10 @@ func TestFaultsHaveTheLayersShape(t *testing.T) {
 		{500, "/fhir/Invoice", `OperationOutcome`},
 		{401, "/fhir/Invoice", `"Invalid access token."`},
 	} {
-		id, err := g.kit.Faults.Add(sandbox.Rule{Provider: cambio.Name, Only: "api", Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: x.status}})
-		if err != nil {
-			t.Fatal(err)
+		undo := g.Rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: x.status}})
+		if r := g.do(t, token, "GET", x.path, number, ""); r.Status != x.status || !strings.Contains(r.Body, x.words) {
+			t.Errorf("%d on %s: %d %s", x.status, x.path, r.Status, r.Body)
 		}
-		if r := g.do(t, token, "GET", x.path, number, ""); r.status != x.status || !strings.Contains(r.body, x.words) {
-			t.Errorf("%d on %s: %d %s", x.status, x.path, r.status, r.body)
-		}
-		g.kit.Faults.Remove(id)
+		undo()
 	}
 }

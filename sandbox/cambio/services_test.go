@@ -44,10 +44,10 @@ const number = "urn:oid:1.2.752.129.2.1.3.1|"
 func (g *region) search(t *testing.T, token, kind, form string) (b bundle) {
 	t.Helper()
 	r := g.do(t, token, "POST", "/fhir/"+kind+"/_search", "", form)
-	if r.status != 200 || !strings.HasPrefix(r.header.Get("Content-Type"), "application/fhir+json") {
-		t.Fatalf("%d %s", r.status, r.body)
+	if r.Status != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/fhir+json") {
+		t.Fatalf("%d %s", r.Status, r.Body)
 	}
-	r.decode(t, &b)
+	r.Decode(t, &b)
 	return b
 }
 
@@ -73,7 +73,7 @@ func TestEveryPatientIsValidSyntheticAndFound(t *testing.T) {
 	p := g.Patient(299)
 	b := g.search(t, token, "Patient", url.Values{"identifier": {number + p.Personnummer}}.Encode())
 	g.do(t, token, "GET", "/api/open/contacts", p.Personnummer, "")
-	if n := g.kit.Journal.CountSubject(cambio.Name, p.InternalID); n != 2 {
+	if n := g.Kit.Journal.CountSubject(cambio.Name, p.InternalID); n != 2 {
 		t.Errorf("the journal has %d calls about the patient", n)
 	}
 	if len(b.Entry) != 1 || b.Entry[0].Resource.ID != p.ID || b.Entry[0].Resource.Identifier[0].Value != p.Personnummer || b.Entry[0].Search.Mode != "match" {
@@ -116,12 +116,12 @@ func TestInvoicePages(t *testing.T) {
 		}
 		r := g.do(t, token, "GET", link, "", "")
 		b = bundle{}
-		r.decode(t, &b)
+		r.Decode(t, &b)
 	}
 	if len(ids) != *b.Total || open != p.Open {
 		t.Errorf("%d invoices, %d open; total %d, open %d", len(ids), open, *b.Total, p.Open)
 	}
-	if n := g.kit.Journal.CountSubject(cambio.Name, p.InternalID); n != (len(ids)+19)/20 {
+	if n := g.Kit.Journal.CountSubject(cambio.Name, p.InternalID); n != (len(ids)+19)/20 {
 		t.Errorf("the journal has %d calls about the patient", n)
 	}
 	g.Bill(i)
@@ -143,17 +143,17 @@ func TestPagesExpire(t *testing.T) {
 		if b.Total != nil || b.Entry[0].Resource.TotalGross.Value[0] != '"' {
 			t.Errorf("%+v", b)
 		}
-		g.kit.Clock.Advance(5*time.Minute - time.Second)
-		if r := g.do(t, token, "GET", b.next(), "", ""); r.status != 200 {
-			t.Errorf("in time: %d %s", r.status, r.body)
+		g.Kit.Clock.Advance(5*time.Minute - time.Second)
+		if r := g.do(t, token, "GET", b.next(), "", ""); r.Status != 200 {
+			t.Errorf("in time: %d %s", r.Status, r.Body)
 		}
-		g.kit.Clock.Advance(time.Second)
+		g.Kit.Clock.Advance(time.Second)
 		want := status
 		if status == 0 {
 			want = 410
 		}
-		if r := g.do(t, token, "GET", b.next(), "", ""); r.status != want || !strings.Contains(r.body, "may have expired") {
-			t.Errorf("too late: %d %s", r.status, r.body)
+		if r := g.do(t, token, "GET", b.next(), "", ""); r.Status != want || !strings.Contains(r.Body, "may have expired") {
+			t.Errorf("too late: %d %s", r.Status, r.Body)
 		}
 	}
 }
@@ -180,14 +180,14 @@ func TestSearchesThatAreRefused(t *testing.T) {
 		{"GET", "/fhir?_getpages=x&_getpagesoffset=1", "", 410, "may have expired"},
 		{"GET", "/fhir/metadata", "", 200, "CapabilityStatement"},
 	} {
-		if r := g.do(t, token, x.method, x.path, "", x.body); r.status != x.status || !strings.Contains(r.body, x.words) {
-			t.Errorf("%s %s: %d %s", x.method, x.path, r.status, r.body)
+		if r := g.do(t, token, x.method, x.path, "", x.body); r.Status != x.status || !strings.Contains(r.Body, x.words) {
+			t.Errorf("%s %s: %d %s", x.method, x.path, r.Status, r.Body)
 		}
 	}
 	g = open(t, cambio.Options{InjectSID: true})
 	token = g.token(t, all)
-	if r := g.do(t, token, "GET", "/fhir/Invoice?subject=x", "", ""); r.status != 400 || !strings.Contains(r.body, "Invalid search criteria") {
-		t.Errorf("with _sid: %d %s", r.status, r.body)
+	if r := g.do(t, token, "GET", "/fhir/Invoice?subject=x", "", ""); r.Status != 400 || !strings.Contains(r.Body, "Invalid search criteria") {
+		t.Errorf("with _sid: %d %s", r.Status, r.Body)
 	}
 	g.search(t, token, "Invoice", "subject=x")
 }
@@ -195,15 +195,13 @@ func TestSearchesThatAreRefused(t *testing.T) {
 func TestWrongSubjectIsTheNeighbour(t *testing.T) {
 	g := open(t, cambio.Options{})
 	token, me := g.token(t, all), g.Patient(3)
-	if _, err := g.kit.Faults.Add(sandbox.Rule{Provider: cambio.Name, Only: "api", Action: sandbox.Action{Kind: sandbox.WrongSubject}}); err != nil {
-		t.Fatal(err)
-	}
+	g.Rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.WrongSubject}})
 	b := g.search(t, token, "Patient", url.Values{"identifier": {number + me.Personnummer}}.Encode())
 	if len(b.Entry) != 1 || b.Entry[0].Resource.ID != g.Patient(4).ID {
 		t.Errorf("%+v", b)
 	}
-	if r := g.do(t, token, "GET", "/api/open/patient", me.Personnummer, ""); strings.Contains(r.body, me.Personnummer) || !strings.Contains(r.body, g.Patient(4).Personnummer) {
-		t.Error(r.body)
+	if r := g.do(t, token, "GET", "/api/open/patient", me.Personnummer, ""); strings.Contains(r.Body, me.Personnummer) || !strings.Contains(r.Body, g.Patient(4).Personnummer) {
+		t.Error(r.Body)
 	}
 }
 
@@ -224,7 +222,7 @@ func TestContactsAndAppointments(t *testing.T) {
 	for len(all) < 5 {
 		i++
 		all = nil
-		g.do(t, token, "GET", "/api/open/contacts", g.Patient(i).Personnummer, "").decode(t, &all)
+		g.do(t, token, "GET", "/api/open/contacts", g.Patient(i).Personnummer, "").Decode(t, &all)
 	}
 	me := g.Patient(i).Personnummer
 	if len(all[0].ContactEHRExtract) != 1 || len(all[0].ContactEHRExtract[0].TimeCreated.Value) != 14 {
@@ -232,30 +230,30 @@ func TestContactsAndAppointments(t *testing.T) {
 	}
 	var some []record
 	from := begin.AddDate(0, 0, -15).Format("2006-01-02T15:04:05")
-	g.do(t, token, "GET", "/api/open/contacts?fromDateTime="+from+"&toDateTime=2026-10-31T00:00:00", me, "").decode(t, &some)
+	g.do(t, token, "GET", "/api/open/contacts?fromDateTime="+from+"&toDateTime=2026-10-31T00:00:00", me, "").Decode(t, &some)
 	if len(some) != 1 || some[0].ContactEHRExtract[0].Contact.ContactBeginDateTime.Value != "20261024110000" { // summer time
 		t.Errorf("%+v", some)
 	}
 	g.Raise(i)
 	g.Raise(i)
-	g.do(t, token, "GET", "/api/open/contacts", me, "").decode(t, &all)
+	g.do(t, token, "GET", "/api/open/contacts", me, "").Decode(t, &all)
 	if all[0].ContactEHRExtract[0].Contact.ContactPatientFee != "100" {
 		t.Errorf("%+v", all[0])
 	}
 	id := "c-" + g.Patient(i).InternalID
 	for body, want := range map[string]string{`{"status":"arrived"}`: `"ResultCode":"OK"`, `{"status":"gone"}`: `"ResultCode":"ERROR"`} {
-		if r := g.do(t, token, "PUT", "/api/open/appointments/?id="+id, me, body); r.status != 200 || !strings.Contains(r.body, want) {
-			t.Errorf("%s: %d %s", body, r.status, r.body)
+		if r := g.do(t, token, "PUT", "/api/open/appointments/?id="+id, me, body); r.Status != 200 || !strings.Contains(r.Body, want) {
+			t.Errorf("%s: %d %s", body, r.Status, r.Body)
 		}
 	}
-	if r := g.do(t, token, "GET", "/api/open/appointments", me, ""); !strings.HasPrefix(r.body, `[{"Any":[],"Booking":[{`) || !strings.Contains(r.body, `"Price":200`) {
-		t.Error(r.body)
+	if r := g.do(t, token, "GET", "/api/open/appointments", me, ""); !strings.HasPrefix(r.Body, `[{"Any":[],"Booking":[{`) || !strings.Contains(r.Body, `"Price":200`) {
+		t.Error(r.Body)
 	}
-	if r := g.do(t, token, "GET", "/api/open/v1/journalnotes", me, ""); !strings.Contains(r.body, `"XSDVersion":{"version":0.21}`) || !strings.Contains(r.body, "HCMContacInternaltID") {
-		t.Errorf("%d %s", r.status, r.body)
+	if r := g.do(t, token, "GET", "/api/open/v1/journalnotes", me, ""); !strings.Contains(r.Body, `"XSDVersion":{"version":0.21}`) || !strings.Contains(r.Body, "HCMContacInternaltID") {
+		t.Errorf("%d %s", r.Status, r.Body)
 	}
 	g = open(t, cambio.Options{FreshTimeCreated: true})
-	g.do(t, g.token(t, "user/*.read"), "GET", "/api/open/contacts", g.Patient(i).Personnummer, "").decode(t, &all)
+	g.do(t, g.token(t, "user/*.read"), "GET", "/api/open/contacts", g.Patient(i).Personnummer, "").Decode(t, &all)
 	if len(all) > 0 && all[0].ContactEHRExtract[0].TimeCreated.Value != "20261103100000" {
 		t.Errorf("%+v", all[0])
 	}
@@ -267,10 +265,10 @@ func TestLogin(t *testing.T) {
 	me, c := g.Patient(5), cambio.DefaultClient()
 	g.Authorize().Sit(sandbox.Person{NationalID: me.Personnummer})
 	question := url.Values{"response_type": {"code"}, "client_id": {c.ID}, "redirect_uri": {c.Redirects[0]}, "state": {"12345678"}, "scope": {"openid offline_access patient/Patient.read patient/Contact.read"}}
-	r := send(t, g.request(t, "GET", "/auth/realms/COS/protocol/openid-connect/auth?"+question.Encode(), ""))
-	back, err := url.Parse(r.header.Get("Location"))
-	if err != nil || r.status != http.StatusFound || back.Query().Get("state") != "12345678" || back.Query().Get("iss") != g.base+"/auth/realms/COS" || back.Query().Get("session_state") == "" {
-		t.Fatalf("%d %v", r.status, back)
+	r := g.call(t, "GET", realm+"/protocol/openid-connect/auth?"+question.Encode(), "")
+	back, err := url.Parse(r.Header.Get("Location"))
+	if err != nil || r.Status != http.StatusFound || back.Query().Get("state") != "12345678" || back.Query().Get("iss") != g.Base+realm || back.Query().Get("session_state") == "" {
+		t.Fatalf("%d %v", r.Status, back)
 	}
 	var got struct {
 		Access  string `json:"access_token"`
@@ -278,27 +276,27 @@ func TestLogin(t *testing.T) {
 		ID      string `json:"id_token"`
 		Ends    int    `json:"refresh_expires_in"`
 	}
-	g.ask(t, url.Values{"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {c.Redirects[0]}}, c.ID, c.Secret).decode(t, &got)
+	g.ask(t, url.Values{"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {c.Redirects[0]}}, c.ID, c.Secret).Decode(t, &got)
 	if got.Refresh == "" || strings.Count(got.ID, ".") != 2 || got.Ends != 30*24*3600 {
 		t.Fatalf("%+v", got)
 	}
 	for patient, want := range map[string]int{"": 200, me.Personnummer: 200, g.Patient(6).Personnummer: 403} {
-		if r := g.do(t, got.Access, "GET", "/api/open/contacts", patient, ""); r.status != want {
-			t.Errorf("patient %q: %d %s", patient, r.status, r.body)
+		if r := g.do(t, got.Access, "GET", "/api/open/contacts", patient, ""); r.Status != want {
+			t.Errorf("patient %q: %d %s", patient, r.Status, r.Body)
 		}
 	}
 	if b := g.search(t, got.Access, "Patient", url.Values{"identifier": {number + g.Patient(6).Personnummer}}.Encode()); len(b.Entry) != 0 {
 		t.Errorf("another patient: %+v", b)
 	}
 	first := got.Refresh
-	g.ask(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first}}, c.ID, c.Secret).decode(t, &got)
+	g.ask(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first}}, c.ID, c.Secret).Decode(t, &got)
 	if got.Refresh == first {
 		t.Error("the refresh token was not rotated")
 	}
 	question.Set("scope", "user/Patient.rc")
-	r = send(t, g.request(t, "GET", "/auth/realms/COS/protocol/openid-connect/auth?"+question.Encode(), ""))
-	if !strings.Contains(r.header.Get("Location"), "error=invalid_scope") {
-		t.Error(r.header.Get("Location"))
+	r = g.call(t, "GET", realm+"/protocol/openid-connect/auth?"+question.Encode(), "")
+	if !strings.Contains(r.Header.Get("Location"), "error=invalid_scope") {
+		t.Error(r.Header.Get("Location"))
 	}
 }
 
@@ -311,12 +309,11 @@ func TestControls(t *testing.T) {
 	p := g.Patient(i)
 	control := func(method, path string, want int) string {
 		t.Helper()
-		req := g.request(t, method, "/_sandbox/cambio/"+path, "")
-		r := send(t, req)
-		if r.status != want {
-			t.Errorf("%s: %d %s", path, r.status, r.body)
+		r := g.call(t, method, "/_sandbox/cambio/"+path, "")
+		if r.Status != want {
+			t.Errorf("%s: %d %s", path, r.Status, r.Body)
 		}
-		return r.body
+		return r.Body
 	}
 	control("POST", "bill?patient="+p.Personnummer, 204)
 	control("POST", "bill?patient="+p.Personnummer, 204)
@@ -332,14 +329,14 @@ func TestControls(t *testing.T) {
 	for closed, want := range map[int]int{i: 200, i + 1: 403} {
 		rest := g.do(t, token, "GET", "/api/open/contacts", g.Patient(closed).Personnummer, "")
 		fhir := g.do(t, token, "GET", "/fhir/Invoice?subject="+g.Patient(closed).ID, "", "")
-		if rest.status != want || fhir.status != want {
-			t.Errorf("want %d: %d %s, %d %s", want, rest.status, rest.body, fhir.status, fhir.body)
+		if rest.Status != want || fhir.Status != want {
+			t.Errorf("want %d: %d %s, %d %s", want, rest.Status, rest.Body, fhir.Status, fhir.Body)
 		}
 	}
 	if csv := control("GET", "patients", 200); strings.Count(csv, "\n") != g.Len()+1 || !strings.Contains(csv, p.Personnummer+","+p.ID) {
 		t.Error(csv)
 	}
-	for _, e := range g.kit.Journal.Entries() {
+	for _, e := range g.Kit.Journal.Entries() {
 		if strings.Contains(e.Path, p.Personnummer) {
 			t.Errorf("%+v", e)
 		}

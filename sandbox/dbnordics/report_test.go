@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"syncer/sandbox"
 	"syncer/sandbox/dbnordics"
+	"syncer/sandbox/sandboxtest"
 )
 
 // list is a section of an answer that says how much it holds.
@@ -53,10 +55,10 @@ type answer struct {
 func (v *vendor) answer(t *testing.T, c dbnordics.CompanyInfo, more string) (a answer) {
 	t.Helper()
 	got := v.credit(t, c, more)
-	if got.status != http.StatusOK && got.status != http.StatusMultiStatus {
-		t.Fatalf("%+v: %d %s", c, got.status, got.body)
+	if got.Status != http.StatusOK && got.Status != http.StatusMultiStatus {
+		t.Fatalf("%+v: %d %s", c, got.Status, got.Body)
 	}
-	got.decode(t, &a)
+	got.Decode(t, &a)
 	return a
 }
 
@@ -64,8 +66,8 @@ func TestTheSameSeedIsTheSameBytes(t *testing.T) {
 	o := dbnordics.Options{Capped: 0.3, Clean: 0.2, Incomplete: 0.2}
 	one, two := open(t, o), open(t, o)
 	for i := range 30 {
-		if a, b := one.credit(t, one.Company(i), ""), two.credit(t, two.Company(i), ""); a.body != b.body || a.status != b.status {
-			t.Errorf("company %d:\n%s\n%s", i, a.body, b.body)
+		if a, b := one.credit(t, one.Company(i), ""), two.credit(t, two.Company(i), ""); a.Body != b.Body || a.Status != b.Status {
+			t.Errorf("company %d:\n%s\n%s", i, a.Body, b.Body)
 		}
 	}
 }
@@ -81,7 +83,7 @@ func TestASwedishReport(t *testing.T) {
 		got := v.credit(t, c, "")
 		a := v.answer(t, c, "")
 		if a.CompanyInformation.Identifiers.RegistrationNumber != c.RegistrationNumber || a.CorrelationID != "" {
-			t.Fatalf("%s", got.body)
+			t.Fatalf("%s", got.Body)
 		}
 		remarks := a.Risk.PaymentRemarks
 		if len(remarks.Remarks) != 4 || remarks.Count <= 4 {
@@ -91,15 +93,15 @@ func TestASwedishReport(t *testing.T) {
 		if current.Date != "2026W45" || current.PublicCount != remarks.Count {
 			t.Errorf("%+v", current)
 		}
-		if strings.Count(got.body, `"amount":"`) != len(texts.FindAllString(got.body, -1)) {
-			t.Errorf("an amount is no text of the vendor's pattern: %s", got.body)
+		if strings.Count(got.Body, `"amount":"`) != len(texts.FindAllString(got.Body, -1)) {
+			t.Errorf("an amount is no text of the vendor's pattern: %s", got.Body)
 		}
-		empty += strings.Count(got.body, `"amount":""`)
+		empty += strings.Count(got.Body, `"amount":""`)
 	}
 	if empty == 0 {
 		t.Error("no amount is empty")
 	}
-	v.kit.Clock.Advance(7 * 24 * time.Hour)
+	v.Kit.Clock.Advance(7 * 24 * time.Hour)
 	if date := v.answer(t, v.find(t, in("SE", false)), "").Risk.FinancialCommitments.DebtBalance.Current.Date; date != "2026W46" {
 		t.Errorf("a week later it is %s", date)
 	}
@@ -152,8 +154,8 @@ func TestSwitches(t *testing.T) {
 		}
 	}
 	part := open(t, dbnordics.Options{Incomplete: 1})
-	if got := part.credit(t, part.find(t, se), ""); got.status != 207 || strings.Contains(got.body, "petitions") {
-		t.Errorf("incomplete: %d %s", got.status, got.body)
+	if got := part.credit(t, part.find(t, se), ""); got.Status != 207 || strings.Contains(got.Body, "petitions") {
+		t.Errorf("incomplete: %d %s", got.Status, got.Body)
 	}
 	flat := open(t, dbnordics.Options{FlatSweden: true, CorrelationInReports: true})
 	c := flat.find(t, se)
@@ -170,11 +172,11 @@ func TestSwitches(t *testing.T) {
 	}
 	long := sole
 	long.RegistrationNumber = "19" + sole.RegistrationNumber
-	if a, b := plain.credit(t, long, ""), plain.credit(t, sole, ""); a.body != b.body || a.status != 200 {
-		t.Errorf("with a century: %d %s", a.status, a.body)
+	if a, b := plain.credit(t, long, ""), plain.credit(t, sole, ""); a.Body != b.Body || a.Status != 200 {
+		t.Errorf("with a century: %d %s", a.Status, a.Body)
 	}
-	if sv := plain.credit(t, sole, `,"language":"SV"`); !strings.Contains(sv.body, "Oklassificerad") {
-		t.Errorf("in Swedish: %s", sv.body)
+	if sv := plain.credit(t, sole, `,"language":"SV"`); !strings.Contains(sv.Body, "Oklassificerad") {
+		t.Errorf("in Swedish: %s", sv.Body)
 	}
 }
 
@@ -184,23 +186,23 @@ func TestRefusals(t *testing.T) {
 		c := v.find(t, in("SE", false))
 		short := c
 		short.RegistrationNumber = "12"
-		if got := v.credit(t, short, ""); got.status != 400 || !strings.Contains(got.body, field) || envelope == "generic" == strings.Contains(got.body, "egistration") {
-			t.Errorf("%q: %d %s", envelope, got.status, got.body)
+		if got := v.credit(t, short, ""); got.Status != 400 || !strings.Contains(got.Body, field) || envelope == "generic" == strings.Contains(got.Body, "egistration") {
+			t.Errorf("%q: %d %s", envelope, got.Status, got.Body)
 		}
 		for _, more := range []string{`,"language":"en"`, `,"segments":["DEBTS"]`, `,`} {
-			if got := v.credit(t, c, more); got.status != 400 {
-				t.Errorf("%s: %d %s", more, got.status, got.body)
+			if got := v.credit(t, c, more); got.Status != 400 {
+				t.Errorf("%s: %d %s", more, got.Status, got.Body)
 			}
 		}
 		stranger := c
 		stranger.RegistrationNumber = "5560160680"
-		if got := v.credit(t, stranger, ""); got.status != 404 || v.Asked(c.Index) != 0 {
-			t.Errorf("an unknown company: %d %s", got.status, got.body)
+		if got := v.credit(t, stranger, ""); got.Status != 404 || v.Asked(c.Index) != 0 {
+			t.Errorf("an unknown company: %d %s", got.Status, got.Body)
 		}
 		abroad := c
 		abroad.Country = "NO"
-		if got := v.credit(t, abroad, ""); got.status != 400 {
-			t.Errorf("a Swedish number in Norway: %d %s", got.status, got.body)
+		if got := v.credit(t, abroad, ""); got.Status != 400 {
+			t.Errorf("a Swedish number in Norway: %d %s", got.Status, got.Body)
 		}
 	}
 }
@@ -228,51 +230,44 @@ func TestWhatHappensToACompany(t *testing.T) {
 		fate   string
 		status int
 	}{{"unknown", 404}, {"withheld", 451}, {"", 200}} {
-		v.control(t, "decree?company="+itoa(se.Index)+"&fate="+step.fate, 204)
-		if got := v.credit(t, se, ""); got.status != step.status {
-			t.Errorf("%q: %d", step.fate, got.status)
+		v.control(t, "decree?company="+strconv.Itoa(se.Index)+"&fate="+step.fate, 204)
+		if got := v.credit(t, se, ""); got.Status != step.status {
+			t.Errorf("%q: %d", step.fate, got.Status)
 		}
 	}
 	v.control(t, "petition?company=-1", 404)
 	v.control(t, "advance?company=100", 404)
-	if got := v.do(t, "GET", "/_sandbox/dbnordics/companies", "", ""); strings.Count(got.body, "\n") != 101 {
-		t.Errorf("the list of companies: %s", got.body)
+	if got := v.do(t, "GET", "/_sandbox/dbnordics/companies", "", ""); strings.Count(got.Body, "\n") != 101 {
+		t.Errorf("the list of companies: %s", got.Body)
 	}
 }
 
 func (v *vendor) control(t *testing.T, verb string, status int) {
 	t.Helper()
-	if got := v.do(t, "POST", "/_sandbox/dbnordics/"+verb, "", ""); got.status != status {
-		t.Errorf("%s: %d %s", verb, got.status, got.body)
+	if got := v.do(t, "POST", "/_sandbox/dbnordics/"+verb, "", ""); got.Status != status {
+		t.Errorf("%s: %d %s", verb, got.Status, got.Body)
 	}
 }
-
-func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 func TestFaultsAndJournal(t *testing.T) {
 	v := open(t, dbnordics.Options{SoleTraders: 0.5, Quota: sandbox.Quota{Calls: 3, Period: time.Minute}})
 	sole := v.find(t, in("SE", true))
-	if _, err := v.kit.Faults.Add(sandbox.Rule{Provider: "dbnordics", Subject: sole.Subject, Times: 1, Action: sandbox.Action{Kind: sandbox.WrongSubject}}); err != nil {
-		t.Fatal(err)
-	}
+	v.Rule(t, sandbox.Rule{Subject: sole.Subject, Times: 1, Action: sandbox.Action{Kind: sandbox.WrongSubject}})
 	token := v.token(t, dbnordics.SandboxToken, "credit_data_companies")
-	post := func() reply {
+	post := func() sandboxtest.Reply {
 		return v.do(t, "POST", dbnordics.CreditData+"/companies/se", token, `{"registrationNumber":"`+sole.RegistrationNumber+`"}`)
 	}
-	if got := post(); got.status != 200 || strings.Contains(got.body, sole.RegistrationNumber) {
-		t.Errorf("a wrong subject: %d %s", got.status, got.body)
+	if got := post(); got.Status != 200 || strings.Contains(got.Body, sole.RegistrationNumber) {
+		t.Errorf("a wrong subject: %d %s", got.Status, got.Body)
 	}
-	if got := post(); got.status != 200 || !strings.Contains(got.body, sole.RegistrationNumber) {
-		t.Errorf("the right subject: %d %s", got.status, got.body)
+	if got := post(); got.Status != 200 || !strings.Contains(got.Body, sole.RegistrationNumber) {
+		t.Errorf("the right subject: %d %s", got.Status, got.Body)
 	}
 	post()
-	if got := post(); got.status != 429 || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, "statusText") {
-		t.Errorf("over the quota: %d %v %s", got.status, got.header, got.body)
+	if got := post(); got.Status != 429 || got.Header.Get("Retry-After") == "" || !strings.Contains(got.Body, "statusText") {
+		t.Errorf("over the quota: %d %v %s", got.Status, got.Header, got.Body)
 	}
-	if err := v.kit.Journal.Settle(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	entries := v.kit.Journal.Entries()
+	entries := v.Entries(t)
 	text, err := json.Marshal(entries)
 	if err != nil || strings.Contains(string(text), sole.RegistrationNumber) {
 		t.Errorf("a personal number stands in the journal, or %v", err)
@@ -280,7 +275,7 @@ func TestFaultsAndJournal(t *testing.T) {
 	if len(entries) != 5 || !entries[0].Token || entries[1].Subject != sole.Subject || entries[1].Template != dbnordics.CreditData+"/companies/se" || entries[1].Bucket != dbnordics.DefaultClient().ID {
 		t.Errorf("%s", text)
 	}
-	if n := v.kit.ExpireTokens("dbnordics"); n != 1 {
+	if n := v.Kit.ExpireTokens("dbnordics"); n != 1 {
 		t.Errorf("%d tokens were live", n)
 	}
 }
@@ -288,14 +283,14 @@ func TestFaultsAndJournal(t *testing.T) {
 func TestSearch(t *testing.T) {
 	v := open(t, dbnordics.Options{Companies: 300})
 	token := v.token(t, dbnordics.SandboxToken, "credit_data_companies")
-	search := func(body string) (r reply, hits, count int) {
+	search := func(body string) (r sandboxtest.Reply, hits, count int) {
 		r = v.do(t, "POST", dbnordics.CreditData+"/companies", token, body)
 		var a struct {
 			Companies []struct{ Country string }
 			Paging    struct{ ResultCount, Limit int } `json:"_paging"`
 		}
-		if r.status == 200 {
-			r.decode(t, &a)
+		if r.Status == 200 {
+			r.Decode(t, &a)
 		}
 		return r, len(a.Companies), a.Paging.ResultCount
 	}
@@ -306,16 +301,16 @@ func TestSearch(t *testing.T) {
 	if _, n, _ := search(`{"country":"SE","name":" AB"}`); n != 20 {
 		t.Errorf("%d hits without a limit", n)
 	}
-	if _, n, count := search(`{"country":"SE","name":" AB","offset":` + itoa(total-3) + `}`); n != 3 || count != total {
+	if _, n, count := search(`{"country":"SE","name":" AB","offset":` + strconv.Itoa(total-3) + `}`); n != 3 || count != total {
 		t.Errorf("%d hits at the end, of %d", n, count)
 	}
 	c := v.find(t, in("NO", false))
-	if r, n, _ := search(`{"country":"NO","registrationNumber":"` + c.RegistrationNumber + `"}`); n != 1 || !strings.Contains(r.body, c.Name) {
-		t.Errorf("by number: %s", r.body)
+	if r, n, _ := search(`{"country":"NO","registrationNumber":"` + c.RegistrationNumber + `"}`); n != 1 || !strings.Contains(r.Body, c.Name) {
+		t.Errorf("by number: %s", r.Body)
 	}
 	for _, bad := range []string{`{"name":"x"}`, `{"country":"SE"}`, `{"country":"SE","name":"x","limit":201}`, `{"country":"SE","name":"x","offset":9990}`, `[`} {
-		if r, _, _ := search(bad); r.status != 400 {
-			t.Errorf("%s: %d", bad, r.status)
+		if r, _, _ := search(bad); r.Status != 400 {
+			t.Errorf("%s: %d", bad, r.Status)
 		}
 	}
 	if v.Asked(c.Index) != 0 {
@@ -332,24 +327,24 @@ func TestDecisionsAreKept(t *testing.T) {
 	var a struct {
 		CorrelationID string `json:"correlationId"`
 	}
-	if got.decode(t, &a); got.status != 200 || len(a.CorrelationID) != 36 || !strings.Contains(got.body, `"reference":"APP-1"`) {
-		t.Fatalf("%d %s", got.status, got.body)
+	if got.Decode(t, &a); got.Status != 200 || len(a.CorrelationID) != 36 || !strings.Contains(got.Body, `"reference":"APP-1"`) {
+		t.Fatalf("%d %s", got.Status, got.Body)
 	}
 	path := dbnordics.Decisions + "/company/" + a.CorrelationID
-	if again := v.do(t, "GET", path, token, ""); again.body != got.body {
-		t.Errorf("read again: %s", again.body)
+	if again := v.do(t, "GET", path, token, ""); again.Body != got.Body {
+		t.Errorf("read again: %s", again.Body)
 	}
-	if other := v.do(t, "POST", dbnordics.Decisions+"/company/se", token, body); strings.Contains(other.body, a.CorrelationID) {
+	if other := v.do(t, "POST", dbnordics.Decisions+"/company/se", token, body); strings.Contains(other.Body, a.CorrelationID) {
 		t.Error("two decisions have one correlation id")
 	}
-	if got := v.do(t, "GET", dbnordics.Decisions+"/person/"+a.CorrelationID, token, ""); got.status != 404 {
-		t.Errorf("as a person's: %d", got.status)
+	if got := v.do(t, "GET", dbnordics.Decisions+"/person/"+a.CorrelationID, token, ""); got.Status != 404 {
+		t.Errorf("as a person's: %d", got.Status)
 	}
-	if got := v.do(t, "POST", dbnordics.Decisions+"/company/se", token, `{"rulesetKey":"short"}`); got.status != 400 {
-		t.Errorf("a short ruleset key: %d", got.status)
+	if got := v.do(t, "POST", dbnordics.Decisions+"/company/se", token, `{"rulesetKey":"short"}`); got.Status != 400 {
+		t.Errorf("a short ruleset key: %d", got.Status)
 	}
-	if got := v.do(t, "GET", path, v.token(t, dbnordics.SandboxToken, "bci"), ""); got.status != 403 {
-		t.Errorf("another scope: %d", got.status)
+	if got := v.do(t, "GET", path, v.token(t, dbnordics.SandboxToken, "bci"), ""); got.Status != 403 {
+		t.Errorf("another scope: %d", got.Status)
 	}
 }
 
@@ -361,17 +356,17 @@ func TestPersonSearch(t *testing.T) {
 		v := open(t, miss.o)
 		c := v.find(t, in("SE", true))
 		token := v.token(t, dbnordics.SandboxToken, "bci")
-		find := func(number string) reply {
+		find := func(number string) sandboxtest.Reply {
 			return v.do(t, "GET", dbnordics.Persons+"/person/search?sourceCountry=SE&legalId="+number, token, "")
 		}
-		if got := find("19" + c.RegistrationNumber); got.status != 200 || !strings.Contains(got.body, `"preferredFirstName":null`) {
-			t.Errorf("%d %s", got.status, got.body)
+		if got := find("19" + c.RegistrationNumber); got.Status != 200 || !strings.Contains(got.Body, `"preferredFirstName":null`) {
+			t.Errorf("%d %s", got.Status, got.Body)
 		}
-		if got := find("191212121212"); got.status != miss.status || got.body != "" {
-			t.Errorf("a miss: %d %q", got.status, got.body)
+		if got := find("191212121212"); got.Status != miss.status || got.Body != "" {
+			t.Errorf("a miss: %d %q", got.Status, got.Body)
 		}
-		if got := v.do(t, "GET", dbnordics.Persons+"/?legalId=1", token, ""); got.status != 400 {
-			t.Errorf("without a country: %d", got.status)
+		if got := v.do(t, "GET", dbnordics.Persons+"/?legalId=1", token, ""); got.Status != 400 {
+			t.Errorf("without a country: %d", got.Status)
 		}
 	}
 }

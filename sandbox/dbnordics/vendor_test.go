@@ -1,9 +1,6 @@
 package dbnordics_test
 
 import (
-	"encoding/json"
-	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,85 +8,30 @@ import (
 
 	"syncer/sandbox"
 	"syncer/sandbox/dbnordics"
+	"syncer/sandbox/sandboxtest"
 )
 
 var begin = time.Date(2026, 11, 3, 9, 0, 0, 0, time.UTC) // week 45
 
-// vendor is a simulator on a loopback port, reached as a client would.
+// vendor is a simulator, reached as a client would.
 type vendor struct {
 	*dbnordics.Simulator
-	kit  *sandbox.Kit
-	base string
+	*sandboxtest.Host
 }
 
 func open(t *testing.T, o dbnordics.Options) *vendor {
 	t.Helper()
-	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 11})
-	kit.Clock.Set(begin)
-	o.Kit, o.Start = kit, begin
+	o.Kit, o.Start = sandboxtest.NewKit(begin), begin
 	sim := dbnordics.New(o)
-	server, err := sandbox.Start(kit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	base, err := server.Mount(dbnordics.Name, sim.Handler())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &vendor{sim, kit, base}
+	return &vendor{sim, sandboxtest.Serve(t, o.Kit, dbnordics.Name, sim.Handler())}
 }
 
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-func (r reply) decode(t *testing.T, into any) {
+func (v *vendor) do(t *testing.T, method, path, token, body string) sandboxtest.Reply {
 	t.Helper()
-	if err := json.Unmarshal([]byte(r.body), into); err != nil {
-		t.Fatalf("%v in %q", err, r.body)
-	}
-}
-
-func send(t *testing.T, req *http.Request) reply {
-	t.Helper()
-	res, err := new(http.Client).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply{res.StatusCode, res.Header, string(b)}
-}
-
-func (v *vendor) do(t *testing.T, method, path, token, body string) reply {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, v.base+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
 	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+		token = "Bearer " + token
 	}
-	return send(t, req)
-}
-
-func (v *vendor) ask(t *testing.T, path, id, secret string, form url.Values) reply {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", v.base+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if id != "" {
-		req.SetBasicAuth(id, secret)
-	}
-	return send(t, req)
+	return v.Do(t, method, path, body, "Authorization", token)
 }
 
 func form(scope string) url.Values {
@@ -102,15 +44,11 @@ func (v *vendor) token(t *testing.T, path, scope string) string {
 	if path == dbnordics.ProductionToken {
 		c = dbnordics.ProductionClient()
 	}
-	var answer struct {
-		Token string `json:"access_token"`
-	}
-	v.ask(t, path, c.ID, c.Secret, form(scope)).decode(t, &answer)
-	return answer.Token
+	return v.Ask(t, path, c.ID, c.Secret, form(scope)).Token(t)
 }
 
 // credit asks for the credit data of a company.
-func (v *vendor) credit(t *testing.T, c dbnordics.CompanyInfo, more string) reply {
+func (v *vendor) credit(t *testing.T, c dbnordics.CompanyInfo, more string) sandboxtest.Reply {
 	t.Helper()
 	return v.do(t, "POST", dbnordics.CreditData+"/companies/"+strings.ToLower(c.Country), v.token(t, dbnordics.SandboxToken, "credit_data_companies"),
 		`{"registrationNumber":"`+c.RegistrationNumber+`"`+more+`}`)
@@ -157,28 +95,28 @@ func TestTokenEndpoints(t *testing.T) {
 		"a password grant":       {dbnordics.SandboxToken, sandboxed.ID, sandboxed.Secret, url.Values{"grant_type": {"password"}}, 400, "unsupported_grant_type"},
 		"a scope that is longer": {dbnordics.SandboxToken, sandboxed.ID, sandboxed.Secret, form("bcix"), 400, "invalid_scope"},
 	} {
-		got := v.ask(t, c.path, c.id, c.secret, c.form)
+		got := v.Ask(t, c.path, c.id, c.secret, c.form)
 		var answer struct {
 			Error, Scope string
 			Token        string `json:"access_token"`
 			Type         string `json:"token_type"`
 			Expires      int    `json:"expires_in"`
 		}
-		got.decode(t, &answer)
-		if got.status != c.status || answer.Error != c.error {
-			t.Errorf("%s: %d %s", name, got.status, got.body)
+		got.Decode(t, &answer)
+		if got.Status != c.status || answer.Error != c.error {
+			t.Errorf("%s: %d %s", name, got.Status, got.Body)
 		}
 		if c.status == 200 && (answer.Type != "Bearer" || answer.Expires != 3600 || answer.Scope != c.form.Get("scope") || answer.Token == "") {
-			t.Errorf("%s: %s", name, got.body)
+			t.Errorf("%s: %s", name, got.Body)
 		}
 	}
 	old := open(t, dbnordics.Options{TokenTTL: 7199 * time.Second, LowerTokenType: true, NoTokenScope: true})
-	got := old.ask(t, dbnordics.SandboxToken, sandboxed.ID, sandboxed.Secret, form("credit_data_companies"))
-	if !strings.Contains(got.body, `"expires_in":7199`) || !strings.Contains(got.body, `"token_type":"bearer"`) || strings.Contains(got.body, "scope") {
-		t.Errorf("an old answer: %s", got.body)
+	got := old.Ask(t, dbnordics.SandboxToken, sandboxed.ID, sandboxed.Secret, form("credit_data_companies"))
+	if !strings.Contains(got.Body, `"expires_in":7199`) || !strings.Contains(got.Body, `"token_type":"bearer"`) || strings.Contains(got.Body, "scope") {
+		t.Errorf("an old answer: %s", got.Body)
 	}
-	if got := old.credit(t, old.find(t, in("SE", false)), ""); got.status != 200 {
-		t.Errorf("a token whose answer names no scope: %d %s", got.status, got.body)
+	if got := old.credit(t, old.find(t, in("SE", false)), ""); got.Status != 200 {
+		t.Errorf("a token whose answer names no scope: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -186,7 +124,7 @@ func TestWhichTokensTheAPITakes(t *testing.T) {
 	v := open(t, dbnordics.Options{})
 	path, body := dbnordics.CreditData+"/companies", `{"country":"SE","name":"sim"}`
 	stale := v.token(t, dbnordics.SandboxToken, "credit_data_companies")
-	v.kit.Clock.Advance(time.Hour)
+	v.Kit.Clock.Advance(time.Hour)
 	for name, c := range map[string]struct {
 		token  string
 		status int
@@ -200,16 +138,16 @@ func TestWhichTokensTheAPITakes(t *testing.T) {
 		"another scope":  {v.token(t, dbnordics.SandboxToken, "bci"), 403, "insufficient_scope"},
 		"without scopes": {v.token(t, dbnordics.SandboxToken, ""), 403, "insufficient_scope"},
 	} {
-		if got := v.do(t, "POST", path, c.token, body); got.status != c.status || !strings.Contains(got.body, c.error) {
-			t.Errorf("%s: %d %s", name, got.status, got.body)
+		if got := v.do(t, "POST", path, c.token, body); got.Status != c.status || !strings.Contains(got.Body, c.error) {
+			t.Errorf("%s: %d %s", name, got.Status, got.Body)
 		}
 	}
 	p := open(t, dbnordics.Options{Production: true})
-	if got := p.do(t, "POST", path, p.token(t, dbnordics.ProductionToken, "credit_data_companies"), body); got.status != 200 {
-		t.Errorf("production: %d %s", got.status, got.body)
+	if got := p.do(t, "POST", path, p.token(t, dbnordics.ProductionToken, "credit_data_companies"), body); got.Status != 200 {
+		t.Errorf("production: %d %s", got.Status, got.Body)
 	}
-	if got := p.do(t, "POST", path, p.token(t, dbnordics.SandboxToken, "credit_data_companies"), body); got.status != 401 {
-		t.Errorf("a sandbox token in production: %d %s", got.status, got.body)
+	if got := p.do(t, "POST", path, p.token(t, dbnordics.SandboxToken, "credit_data_companies"), body); got.Status != 401 {
+		t.Errorf("a sandbox token in production: %d %s", got.Status, got.Body)
 	}
 }
 
@@ -237,8 +175,8 @@ func TestTheWorld(t *testing.T) {
 		}
 		want := map[string]int{"": 200, dbnordics.Unknown: 404, dbnordics.Withheld: 451}[c.Fate]
 		if i < 40 {
-			if got := v.credit(t, c, ""); got.status != want {
-				t.Errorf("%+v: %d %s", c, got.status, got.body)
+			if got := v.credit(t, c, ""); got.Status != want {
+				t.Errorf("%+v: %d %s", c, got.Status, got.Body)
 			}
 		}
 	}
