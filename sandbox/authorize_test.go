@@ -3,14 +3,13 @@ package sandbox_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
 	"syncer/sandbox"
+	"syncer/sandbox/sandboxtest"
 )
 
 const (
@@ -20,17 +19,16 @@ const (
 
 // inquirer is an authorization server that asks people, and one client of it.
 type inquirer struct {
+	*sandboxtest.Host
 	t    *testing.T
-	kit  *sandbox.Kit
 	auth *sandbox.Authorize
-	base string
 }
 
 func newInquirer(t *testing.T, o sandbox.AuthorizeOptions) *inquirer {
 	t.Helper()
-	q := &inquirer{t: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: 3})}
+	q, kit := &inquirer{t: t}, sandbox.NewKit(sandbox.KitOptions{Seed: 3})
 	tokens := sandbox.NewOAuth2(sandbox.OAuth2Options{
-		Kit: q.kit, Provider: "bank", Identify: sandbox.BasicRaw, TTL: time.Minute, TokenType: "Bearer",
+		Kit: kit, Provider: "bank", Identify: sandbox.BasicRaw, TTL: time.Minute, TokenType: "Bearer",
 		Clients: []sandbox.Client{{ID: "me", Secret: "s", Redirects: []string{home}}, {ID: "you", Secret: "s", Redirects: []string{home}}},
 		Bad:     sandbox.Refusal{Status: 401, Code: "invalid_client"},
 		Accept: func(c sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
@@ -40,7 +38,7 @@ func newInquirer(t *testing.T, o sandbox.AuthorizeOptions) *inquirer {
 			return q.auth.Redeem(c, form)
 		},
 	})
-	o.Kit, o.RefreshTTL = q.kit, time.Hour
+	o.Kit, o.RefreshTTL = kit, time.Hour
 	o.Consent = func(sandbox.Question) (sandbox.Consented, *sandbox.Refusal) {
 		return sandbox.Consented{Grant: sandbox.Grant{Scope: "read"}, Claims: map[string]any{"pid": "p"}}, nil
 	}
@@ -54,30 +52,8 @@ func newInquirer(t *testing.T, o sandbox.AuthorizeOptions) *inquirer {
 			w.WriteHeader(401)
 		}
 	})
-	server, err := sandbox.Start(q.kit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	if q.base, err = server.Mount("bank", mux); err != nil {
-		t.Fatal(err)
-	}
+	q.Host = sandboxtest.Serve(t, kit, "bank", mux)
 	return q
-}
-
-func (q *inquirer) do(req *http.Request, err error) (*http.Response, map[string]any) {
-	q.t.Helper()
-	if err != nil {
-		q.t.Fatal(err)
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
-		q.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body := map[string]any{}
-	_ = json.NewDecoder(resp.Body).Decode(&body) // a page is none
-	return resp, body
 }
 
 // ask gives the redirect's parameters, or nil for a page without a redirect.
@@ -91,22 +67,21 @@ func (q *inquirer) ask(change func(url.Values)) url.Values {
 	if change != nil {
 		change(form)
 	}
-	resp, _ := q.do(http.NewRequestWithContext(q.t.Context(), http.MethodGet, q.base+"/authorize?"+form.Encode(), nil))
-	where, err := resp.Location()
-	if err != nil {
+	to := q.Do(q.t, "GET", "/authorize?"+form.Encode(), "").Header.Get("Location")
+	if to == "" {
 		return nil
+	}
+	where, err := url.Parse(to)
+	if err != nil {
+		q.t.Fatal(err)
 	}
 	return where.Query()
 }
 
-func (q *inquirer) token(client string, form url.Values) map[string]any {
+func (q *inquirer) token(client string, form url.Values) (answer map[string]any) {
 	q.t.Helper()
-	req, err := http.NewRequestWithContext(q.t.Context(), http.MethodPost, q.base+"/token", strings.NewReader(form.Encode()))
-	if err == nil {
-		req.SetBasicAuth(client, "s")
-	}
-	_, body := q.do(req, err)
-	return body
+	q.Ask(q.t, "/token", client, "s", form).Decode(q.t, &answer)
+	return answer
 }
 
 func exchange(code string) url.Values {
@@ -148,7 +123,7 @@ func TestACodeIsGoodForOneHonestExchange(t *testing.T) {
 		t.Errorf("what the code was good for is still good: %v", after)
 	}
 	late := exchange(q.ask(nil).Get("code"))
-	q.kit.Clock.Advance(2 * time.Minute)
+	q.Kit.Clock.Advance(2 * time.Minute)
 	if got := q.token("me", late); got["error"] != "invalid_grant" {
 		t.Errorf("late: %v", got)
 	}
@@ -169,12 +144,8 @@ func TestReuseOfARefreshTokenEndsItsFamily(t *testing.T) {
 		t.Errorf("its successor: %v", got)
 	}
 	for token, status := range map[any]int{first["access_token"]: 401, second["access_token"]: 401, bystander["access_token"]: 200} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, q.base+"/data", nil)
-		if err == nil {
-			req.Header.Set("Authorization", "Bearer "+token.(string))
-		}
-		if resp, _ := q.do(req, err); resp.StatusCode != status {
-			t.Errorf("status %d, want %d", resp.StatusCode, status)
+		if r := q.Do(t, "GET", "/data", "", "Authorization", "Bearer "+token.(string)); r.Status != status {
+			t.Errorf("status %d, want %d", r.Status, status)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"syncer/sandbox"
+	"syncer/sandbox/sandboxtest"
 )
 
 func TestLimiter(t *testing.T) {
@@ -68,7 +69,7 @@ func TestQuotaAnswers429AndIsJournaled(t *testing.T) {
 	if w := s.journal(t).IdleTime(); len(w) != 1 || w[0].Demanded <= 59*time.Minute {
 		t.Errorf("windows %+v", w)
 	}
-	s.kit.Clock.Advance(time.Hour)
+	s.Kit.Clock.Advance(time.Hour)
 	if r := s.get(t, "/debt/3"); r.status != 200 {
 		t.Errorf("after the period: %d", r.status)
 	}
@@ -84,14 +85,8 @@ func with(base map[string]string, name, value string) map[string]string {
 	return out
 }
 
-func basic(id, secret string) string {
-	r := &http.Request{Header: make(http.Header)}
-	r.SetBasicAuth(id, secret)
-	return r.Header.Get("Authorization")
-}
-
 func TestClientDialects(t *testing.T) {
-	encoded := basic(url.QueryEscape("me:1"), url.QueryEscape("a+b%c"))
+	encoded := sandboxtest.Basic(url.QueryEscape("me:1"), url.QueryEscape("a+b%c"))
 	cases := map[string]struct {
 		identify sandbox.Identify
 		header   map[string]string
@@ -99,7 +94,7 @@ func TestClientDialects(t *testing.T) {
 		want     int
 	}{
 		"encoded":             {sandbox.BasicEncoded, with(form, "Authorization", encoded), "", 200},
-		"raw where encoded":   {sandbox.BasicEncoded, with(form, "Authorization", basic("me:1", "a+b%c")), "", 401},
+		"raw where encoded":   {sandbox.BasicEncoded, with(form, "Authorization", sandboxtest.Basic("me:1", "a+b%c")), "", 401},
 		"encoded where raw":   {sandbox.BasicRaw, with(form, "Authorization", encoded), "", 401},
 		"form post":           {sandbox.BasicEncoded, form, "client_id=me:1&client_secret=a%2Bb%25c", 401},
 		"headers":             {sandbox.Headers("client_id", "client_secret"), map[string]string{"client_id": "me:1", "client_secret": "a+b%c"}, "", 200},
@@ -108,7 +103,7 @@ func TestClientDialects(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := newStand(t, c.identify)
-			if r := call(t, "POST", s.base+"/token", c.header, c.body); r.status != c.want {
+			if r := call(t, "POST", s.Base+"/token", c.header, c.body); r.status != c.want {
 				t.Errorf("answered %d %s, want %d", r.status, r.body, c.want)
 			}
 			if s.tokens.Requests() != 1 {
@@ -120,7 +115,7 @@ func TestClientDialects(t *testing.T) {
 
 func (s *stand) token(t *testing.T) reply {
 	t.Helper()
-	return call(t, "POST", s.base+"/token", with(form, "client_id", "me:1"), "")
+	return call(t, "POST", s.Base+"/token", with(form, "client_id", "me:1"), "")
 }
 
 func tokenStand(t *testing.T) *stand {
@@ -163,12 +158,12 @@ func TestTokensEnd(t *testing.T) {
 	if g, _, live := s.tokens.Bearer(first); !live || g.ClientID != "me:1" {
 		t.Fatal("a fresh token is not live")
 	}
-	s.kit.Clock.Advance(time.Minute)
+	s.Kit.Clock.Advance(time.Minute)
 	if _, known, live := s.tokens.Bearer(first); !known || live {
 		t.Error("a token outlived its lifetime")
 	}
 	third := issue()
-	if n := s.kit.ExpireTokens("bank"); n != 1 {
+	if n := s.Kit.ExpireTokens("bank"); n != 1 {
 		t.Errorf("expired %d tokens, want the one alive", n)
 	}
 	if _, _, live := s.tokens.Bearer(third); live {
@@ -185,14 +180,14 @@ func TestTokenEndpointFaults(t *testing.T) {
 	s := tokenStand(t)
 	id := s.add(t, sandbox.Rule{Only: "token", Action: sandbox.Action{Kind: sandbox.Redirect, Status: 307}})
 	r := s.token(t)
-	if r.status != 307 || r.header.Get("Location") != s.server.URL("trap") {
+	if r.status != 307 || r.header.Get("Location") != s.Server.URL("trap") {
 		t.Fatalf("%d to %q", r.status, r.header.Get("Location"))
 	}
 	call(t, "POST", r.header.Get("Location"), form, "secret")
 	if n := s.journal(t).Totals()[sandbox.Total{Provider: "trap", Status: 200}]; n != 1 {
 		t.Errorf("the trap saw %d calls", n)
 	}
-	s.kit.Faults.Remove(id)
+	s.Kit.Faults.Remove(id)
 	s.add(t, sandbox.Rule{Only: "token", Action: sandbox.Action{Kind: sandbox.ErrorIn200, Body: `{"error":"temporarily_unavailable"}`}})
 	if r := s.token(t); r.status != 200 || strings.Contains(r.body, "access_token") {
 		t.Errorf("%d %s", r.status, r.body)
@@ -203,7 +198,7 @@ func TestControlSurface(t *testing.T) {
 	s := tokenStand(t)
 	do := func(method, path, body string, want int) reply {
 		t.Helper()
-		r := call(t, method, s.base+"/_sandbox"+path, nil, body)
+		r := call(t, method, s.Base+"/_sandbox"+path, nil, body)
 		if r.status != want {
 			t.Fatalf("%s %s: %d %s, want %d", method, path, r.status, r.body, want)
 		}
@@ -238,11 +233,11 @@ func TestControlSurface(t *testing.T) {
 		t.Errorf("rules left: %s", rules)
 	}
 	do("DELETE", "/faults", "", 204)
-	before := s.kit.Clock.Now()
+	before := s.Kit.Clock.Now()
 	do("POST", "/clock?advance=48h", "", 200)
 	do("POST", "/clock?advance=soon", "", 400)
 	do("GET", "/clock", "", 200)
-	if moved := s.kit.Clock.Now().Sub(before); moved < 48*time.Hour || moved > 49*time.Hour {
+	if moved := s.Kit.Clock.Now().Sub(before); moved < 48*time.Hour || moved > 49*time.Hour {
 		t.Errorf("the clock moved %v", moved)
 	}
 	s.token(t)

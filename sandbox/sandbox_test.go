@@ -12,24 +12,23 @@ import (
 	"time"
 
 	"syncer/sandbox"
+	"syncer/sandbox/sandboxtest"
 )
 
 // stand is a kit with a tiny provider on it: a token endpoint and one resource.
 type stand struct {
-	kit     *sandbox.Kit
+	*sandboxtest.Host
 	tokens  *sandbox.OAuth2
 	limiter *sandbox.Limiter
-	server  *sandbox.Server
-	base    string
 	worked  atomic.Int32 // how often the resource was really served
 }
 
 func newStand(t *testing.T, identify sandbox.Identify) *stand {
 	t.Helper()
-	s := &stand{kit: sandbox.NewKit(sandbox.KitOptions{Seed: 7})}
-	s.limiter = sandbox.NewLimiter(s.kit.Clock, sandbox.Quota{})
+	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 7})
+	s := &stand{limiter: sandbox.NewLimiter(kit.Clock, sandbox.Quota{})}
 	s.tokens = sandbox.NewOAuth2(sandbox.OAuth2Options{
-		Kit: s.kit, Provider: "bank", Seed: 7, Identify: identify, TTL: time.Minute, TokenType: "Bearer",
+		Kit: kit, Provider: "bank", Seed: 7, Identify: identify, TTL: time.Minute, TokenType: "Bearer",
 		Clients: []sandbox.Client{{ID: "me:1", Secret: "a+b%c"}},
 		Bad:     sandbox.Refusal{Status: 401, Code: "invalid_client"},
 		Accept:  func(sandbox.Client, url.Values) (sandbox.Grant, *sandbox.Refusal) { return sandbox.Grant{}, nil },
@@ -41,21 +40,13 @@ func newStand(t *testing.T, identify sandbox.Identify) *stand {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, trueBody)
 	})
-	h := s.kit.Handler(sandbox.Site{
+	s.Host = sandboxtest.Serve(t, kit, "bank", kit.Handler(sandbox.Site{
 		Name: "bank", API: mux, Limiter: s.limiter,
 		Describe: func(r *http.Request) sandbox.Call {
 			id := strings.TrimPrefix(r.URL.Path, "/debt/")
 			return sandbox.Call{Bucket: "b", Template: "/debt/{id}", Subject: id, Token: r.URL.Path == "/token"}
 		},
-	})
-	var err error
-	if s.server, err = sandbox.Start(s.kit); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.server.Close() })
-	if s.base, err = s.server.Mount("bank", h); err != nil {
-		t.Fatal(err)
-	}
+	}))
 	return s
 }
 
@@ -64,10 +55,8 @@ const trueBody = `{"name":"whole answer","n":1}`
 // journal is the settled journal.
 func (s *stand) journal(t *testing.T) *sandbox.Journal {
 	t.Helper()
-	if err := s.kit.Journal.Settle(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s.kit.Journal
+	s.Entries(t)
+	return s.Kit.Journal
 }
 
 type reply struct {
@@ -101,12 +90,12 @@ func call(t *testing.T, method, target string, header map[string]string, body st
 
 func (s *stand) get(t *testing.T, path string) reply {
 	t.Helper()
-	return call(t, "GET", s.base+path, map[string]string{"X-Request-Id": "r-1"}, "")
+	return call(t, "GET", s.Base+path, map[string]string{"X-Request-Id": "r-1"}, "")
 }
 
 func (s *stand) add(t *testing.T, r sandbox.Rule) string {
 	t.Helper()
-	id, err := s.kit.Faults.Add(r)
+	id, err := s.Kit.Faults.Add(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +138,7 @@ func TestEveryFaultOnTheWire(t *testing.T) {
 			if got := int(s.worked.Load()); got != c.worked {
 				t.Errorf("the provider did its work %d times, want %d", got, c.worked)
 			}
-			if e := s.journal(t).Entries()[0]; !strings.HasSuffix(e.Fault, string(c.action.Kind)) || e.RequestID != "r-1" {
+			if e := s.Entries(t)[0]; !strings.HasSuffix(e.Fault, string(c.action.Kind)) || e.RequestID != "r-1" {
 				t.Errorf("journal has fault %q of request %q", e.Fault, e.RequestID)
 			}
 			if err := body(trueBody)(s.get(t, "/debt/1")); err != nil {
@@ -209,9 +198,9 @@ func TestHangEndsWithTheServer(t *testing.T) {
 	s := newStand(t, func(*http.Request) (string, string, bool) { close(worked); return "", "", false })
 	s.add(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.Hang, Work: true}})
 	done := make(chan reply)
-	go func() { done <- call(t, "POST", s.base+"/token", nil, "grant_type=x") }()
+	go func() { done <- call(t, "POST", s.Base+"/token", nil, "grant_type=x") }()
 	<-worked
-	if e := s.kit.Journal.Entries(); len(e) != 1 || e[0].Done != 0 {
+	if e := s.Kit.Journal.Entries(); len(e) != 1 || e[0].Done != 0 {
 		t.Fatalf("the journal has %+v", e)
 	}
 	select {
@@ -219,7 +208,7 @@ func TestHangEndsWithTheServer(t *testing.T) {
 		t.Fatalf("answered %d %v", r.status, r.err)
 	default:
 	}
-	if err := s.server.Close(); err != nil {
+	if err := s.Server.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if r := <-done; r.err == nil {
@@ -262,7 +251,7 @@ func TestRulesPickCalls(t *testing.T) {
 			if got.String() != c.want {
 				t.Errorf("faults at %s, want %s", got.String(), c.want)
 			}
-			if fired := s.kit.Faults.Fired(id); fired != strings.Count(c.want, "x") {
+			if fired := s.Kit.Faults.Fired(id); fired != strings.Count(c.want, "x") {
 				t.Errorf("fired %d times", fired)
 			}
 		})
@@ -316,7 +305,7 @@ func TestBadRulesAreRefused(t *testing.T) {
 
 func TestRetryAfterForms(t *testing.T) {
 	s := newStand(t, sandbox.BasicRaw)
-	s.kit.Clock.Set(time.Date(2031, 3, 4, 5, 6, 7, 500_000_000, time.UTC))
+	s.Kit.Clock.Set(time.Date(2031, 3, 4, 5, 6, 7, 500_000_000, time.UTC))
 	for form, layout := range map[string]string{
 		"imf": http.TimeFormat, "rfc850": "Monday, 02-Jan-06 15:04:05 GMT", "asctime": time.ANSIC,
 	} {
@@ -328,7 +317,7 @@ func TestRetryAfterForms(t *testing.T) {
 		if err != nil || errDate != nil || at.Sub(date) != 90*time.Second || at.Format(layout) != r.header.Get("Retry-After") {
 			t.Errorf("%s: Retry-After %q at %q", form, r.header.Get("Retry-After"), r.header.Get("Date"))
 		}
-		s.kit.Faults.Remove(id)
+		s.Kit.Faults.Remove(id)
 	}
 	for _, w := range s.journal(t).IdleTime() {
 		if w.Demanded <= 89*time.Second || w.Demanded > 90*time.Second {

@@ -2,7 +2,6 @@ package rest_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,34 +11,17 @@ import (
 
 	"syncer/sandbox"
 	"syncer/sandbox/rest"
+	"syncer/sandbox/sandboxtest"
 )
 
 var start = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 
-// host is a simulator on a loopback port, reached as a client would.
-type host struct {
-	kit  *sandbox.Kit
-	base string
-}
+// host is a simulator, reached as a client would.
+type host struct{ *sandboxtest.Host }
 
-func newKit() *sandbox.Kit {
-	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 5})
-	kit.Clock.Set(start)
-	return kit
-}
-
-func mount(t *testing.T, kit *sandbox.Kit, h http.Handler) *host {
+func mount(t *testing.T, kit *sandbox.Kit, h http.Handler) host {
 	t.Helper()
-	server, err := sandbox.Start(kit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	base, err := server.Mount("it", h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &host{kit, base}
+	return host{sandboxtest.Serve(t, kit, "it", h)}
 }
 
 type reply struct {
@@ -61,60 +43,36 @@ func (r reply) code() string {
 	return ""
 }
 
-func (h *host) do(t *testing.T, method, path, body string, header map[string]string) reply {
+func (h host) do(t *testing.T, method, path, body string, header map[string]string) reply {
 	t.Helper()
-	if !strings.HasPrefix(path, "http") {
-		path = h.base + path
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var pairs []string
 	for name, value := range header {
-		req.Header.Set(name, value)
+		pairs = append(pairs, name, value)
 	}
-	resp, err := (&http.Client{}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := reply{status: resp.StatusCode, header: resp.Header}
-	if len(text) > 0 && json.Unmarshal(text, &r.body) != nil {
-		t.Fatalf("%s is not JSON: %s", path, text)
+	got := h.Do(t, method, path, body, pairs...)
+	r := reply{status: got.Status, header: got.Header}
+	if got.Body != "" {
+		got.Decode(t, &r.body)
 	}
 	return r
 }
 
-func (h *host) bankToken(t *testing.T) string {
+func (h host) bankToken(t *testing.T) string {
 	t.Helper()
 	c := rest.BankClient()
-	req := &http.Request{Header: http.Header{}}
-	req.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret))
-	r := h.do(t, "POST", "/oauth2/token", "grant_type=client_credentials&scope=aisp", map[string]string{
-		"Authorization": req.Header.Get("Authorization"), "Content-Type": "application/x-www-form-urlencoded"})
-	if r.status != 200 {
-		t.Fatalf("token: %d %v", r.status, r.body)
-	}
-	return "Bearer " + r.body["access_token"].(string)
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"aisp"}}
+	return "Bearer " + h.Ask(t, "/oauth2/token", url.QueryEscape(c.ID), url.QueryEscape(c.Secret), form).Token(t)
 }
 
-func (h *host) collectorToken(t *testing.T) string {
+func (h host) collectorToken(t *testing.T) string {
 	t.Helper()
 	c := rest.CollectorClient()
-	r := h.do(t, "POST", "/connect/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {c.ID}, "client_secret": {c.Secret},
-		"audience": {"claims-api"}, "scope": {"claims.read"}}.Encode(), nil)
-	if r.status != 200 {
-		t.Fatalf("token: %d %v", r.status, r.body)
-	}
-	return "Bearer " + r.body["access_token"].(string)
+	return "Bearer " + h.Ask(t, "/connect/token", "", "", url.Values{"grant_type": {"client_credentials"}, "client_id": {c.ID}, "client_secret": {c.Secret},
+		"audience": {"claims-api"}, "scope": {"claims.read"}}).Token(t)
 }
 
 func TestTheBankRefuses(t *testing.T) {
-	kit := newKit()
+	kit := sandboxtest.NewKit(start)
 	bank := rest.NewBank(rest.BankOptions{Kit: kit})
 	h := mount(t, kit, bank.Handler())
 	token, consent := h.bankToken(t), bank.Consent(0).ID
@@ -165,7 +123,7 @@ func TestTheBankRefuses(t *testing.T) {
 }
 
 func TestTheBanksPages(t *testing.T) {
-	kit := newKit()
+	kit := sandboxtest.NewKit(start)
 	bank := rest.NewBank(rest.BankOptions{Kit: kit, PageSize: 10})
 	h := mount(t, kit, bank.Handler())
 	header := map[string]string{"Authorization": h.bankToken(t), "X-Request-ID": "r", "Consent-ID": bank.Consent(0).ID}
@@ -194,7 +152,7 @@ func TestTheBanksPages(t *testing.T) {
 }
 
 func TestTheCollectorRefuses(t *testing.T) {
-	kit := newKit()
+	kit := sandboxtest.NewKit(start)
 	c := rest.NewCollector(rest.CollectorOptions{Kit: kit, Closed: 4})
 	h := mount(t, kit, c.Handler())
 	if r := h.do(t, "POST", "/connect/token", "grant_type=client_credentials&client_id=x&client_secret=y", nil); r.status != 400 || r.code() != "invalid_client" {
@@ -240,7 +198,7 @@ func TestTheCollectorRefuses(t *testing.T) {
 
 func TestAnswersFollowTheSeed(t *testing.T) {
 	answer := func(seed uint64) any {
-		kit := newKit()
+		kit := sandboxtest.NewKit(start)
 		c := rest.NewCollector(rest.CollectorOptions{Kit: kit, Seed: seed})
 		h := mount(t, kit, c.Handler())
 		one := c.Consent(0)
@@ -258,39 +216,15 @@ func TestAnswersFollowTheSeed(t *testing.T) {
 }
 
 func TestControls(t *testing.T) {
-	kit := newKit()
+	kit := sandboxtest.NewKit(start)
 	c := rest.NewCollector(rest.CollectorOptions{Kit: kit, Consents: 3})
 	h := mount(t, kit, c.Handler())
-	req, err := http.NewRequestWithContext(t.Context(), "GET", h.base+"/_sandbox/nordvik/consents", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := (&http.Client{}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if text, err := io.ReadAll(resp.Body); err != nil || strings.Count(string(text), "\n") != 4 {
-		t.Errorf("%s, %v", text, err)
+	if r := h.Do(t, "GET", "/_sandbox/nordvik/consents", ""); strings.Count(r.Body, "\n") != 4 {
+		t.Errorf("%d %s", r.Status, r.Body)
 	}
 	for _, want := range []int{204, 404} {
-		if r := h.status(t, "/_sandbox/nordvik/revoke?consent="+c.Consent(2).ID); r != want {
-			t.Errorf("revoke: %d, want %d", r, want)
+		if r := h.Do(t, "POST", "/_sandbox/nordvik/revoke?consent="+c.Consent(2).ID, ""); r.Status != want {
+			t.Errorf("revoke: %d, want %d", r.Status, want)
 		}
 	}
-}
-
-// status posts and gives the status.
-func (h *host) status(t *testing.T, path string) int {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", h.base+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := (&http.Client{}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
 }
