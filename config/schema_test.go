@@ -1,51 +1,19 @@
 package config
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"syncer/strictyaml/schematest"
 )
 
 func compiled(t *testing.T, providers map[string]any) *jsonschema.Schema {
 	t.Helper()
 	text, err := Schema(providers)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := compiler.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if schema.DraftVersion != 2020 {
-		t.Fatalf("draft %d", schema.DraftVersion)
-	}
-	return schema
-}
-
-// check validates YAML the way an editor does: as the JSON it stands for.
-func check(t *testing.T, schema *jsonschema.Schema, text []byte) error {
-	t.Helper()
-	asJSON, err := yaml.YAMLToJSON(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema.Validate(doc)
+	return schematest.Compile(t, text, err)
 }
 
 func TestSchemaAcceptsWhatParses(t *testing.T) {
@@ -53,7 +21,7 @@ func TestSchemaAcceptsWhatParses(t *testing.T) {
 	for _, doc := range []string{string(Sample()), strings.Replace(whole, "id: 007", "id: w7", 1), "{}",
 		"connections: {a: {provider: norskgjeld, settings: {window: 2d, version: 1, feed: {page: 1}, untagged: x}}}",
 		"database: {url: 'postgres://u@h/d'}\nworker: {drain: 1.5h}"} {
-		if err := check(t, schema, []byte(doc)); err != nil {
+		if err := schematest.Validate(t, schema, []byte(doc)); err != nil {
 			t.Errorf("%.60s: %v", doc, err)
 		}
 	}
@@ -86,14 +54,14 @@ func TestSchemaRefusesWhatDoesNot(t *testing.T) {
 		"jobs: {j: {connection: a, datasets: [debt], schedule: '0 0 * * *'}}",
 		"jobs: {j: {connection: a, datasets: [debt], catch_up: some}}",
 	} {
-		if check(t, schema, []byte(doc)) == nil {
+		if schematest.Validate(t, schema, []byte(doc)) == nil {
 			t.Errorf("the schema accepts %s", doc)
 		}
 	}
 }
 
 func TestSchemaWithoutProviders(t *testing.T) {
-	if err := check(t, compiled(t, nil), []byte("connections: {a: {provider: any, settings: {thing: 1}}}")); err != nil {
+	if err := schematest.Validate(t, compiled(t, nil), []byte("connections: {a: {provider: any, settings: {thing: 1}}}")); err != nil {
 		t.Error(err)
 	}
 }

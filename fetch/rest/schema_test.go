@@ -1,55 +1,16 @@
 package rest
 
 import (
-	"bytes"
 	"io/fs"
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"syncer/strictyaml/schematest"
 )
 
-func compiledSchema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	text, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := compiler.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if schema.DraftVersion != 2020 {
-		t.Fatalf("draft %d", schema.DraftVersion)
-	}
-	return schema
-}
-
-// against validates YAML the way an editor does: as the JSON it stands for.
-func against(t *testing.T, schema *jsonschema.Schema, text []byte) error {
-	t.Helper()
-	asJSON, err := yaml.YAMLToJSON(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema.Validate(doc)
-}
-
 func TestTheExamplesFitTheSchema(t *testing.T) {
-	schema := compiledSchema(t)
+	text, err := Schema()
+	schema := schematest.Compile(t, text, err)
 	files, err := fs.Glob(Examples(), "*.yaml")
 	if err != nil || len(files) != 2 {
 		t.Fatal(files, err)
@@ -59,20 +20,21 @@ func TestTheExamplesFitTheSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := against(t, schema, text); err != nil {
+		if err := schematest.Validate(t, schema, text); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 		if _, err := Parse(text, file); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := against(t, schema, []byte(minimal)); err != nil {
+	if err := schematest.Validate(t, schema, []byte(minimal)); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestTheSchemaRefusesWhatParseRefuses(t *testing.T) {
-	schema := compiledSchema(t)
+	text, err := Schema()
+	schema := schematest.Compile(t, text, err)
 	for _, c := range []struct{ old, broken string }{
 		{"title: Test", "titel: Test"},
 		{"dialect: none", "dialect: basic"},
@@ -89,7 +51,7 @@ func TestTheSchemaRefusesWhatParseRefuses(t *testing.T) {
 		if text == minimal {
 			t.Fatalf("%q is not in the description", c.old)
 		}
-		if against(t, schema, []byte(text)) == nil {
+		if schematest.Validate(t, schema, []byte(text)) == nil {
 			t.Errorf("the schema accepts %q", c.broken)
 		}
 		if _, err := Parse([]byte(text), "x.yaml"); err == nil {
