@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,21 +55,47 @@ func (a *app) demoCommand() *cobra.Command {
 	return c
 }
 
+// foreign says whether a variable of the environment is a setting of syncer's that the demo does not follow. It asks
+// where its own Postgres is; any other would lead its simulated night to a real database.
+func foreign(name string) bool {
+	return strings.HasPrefix(name, "SYNCER_") && name != "SYNCER_STATE_DIR" && name != "SYNCER_PG_BIN"
+}
+
+// ownEnv is an environment without foreign settings.
+func ownEnv(env config.Env) config.Env {
+	return func(name string) (string, bool) {
+		if foreign(name) {
+			return "", false
+		}
+		return env(name)
+	}
+}
+
 // demo is the whole night.
 func (a *app) demo(ctx context.Context, o demoOptions) error {
 	began := time.Now()
+	a.env = ownEnv(a.env)
 	world, err := newDemoWorld(o.seed, o.scale)
 	if err != nil {
 		return err
 	}
 	defer world.server.Close()
 	a.say("%s on loopback, a Postgres of our own, and a night that goes wrong.", count(len(world.parts), "simulated provider"))
-	cfg, path, err := a.demoHouse(ctx, world)
+	server, err := a.demoServer(ctx)
+	if err != nil {
+		return err
+	}
+	alone, err := onlyDemo(ctx, server.URL())
+	if err != nil {
+		return err
+	}
+	defer alone.Close(context.WithoutCancel(ctx))
+	cfg, path, err := a.demoHouse(ctx, world, server.URL())
 	if err != nil {
 		return err
 	}
 	if !o.keep {
-		defer a.forgetDemo(context.WithoutCancel(ctx))
+		defer forgetDemo(context.WithoutCancel(ctx), server.URL())
 	}
 	h, err := a.house(ctx, cfg, a.logger(cfg.Log.Level))
 	if err != nil {
@@ -85,26 +113,50 @@ func (a *app) demo(ctx context.Context, o demoOptions) error {
 	return nil
 }
 
-// demoHouse brings up Postgres with a new database, and writes the configuration that the next commands use too.
-func (a *app) demoHouse(ctx context.Context, world *demoWorld) (*config.Config, string, error) {
+// demoServer brings up the embedded Postgres.
+func (a *app) demoServer(ctx context.Context) (*embedded.Server, error) {
 	base, err := config.Parse(nil, config.DefaultPath, a.env)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	dir, err := embeddedDir(base)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	began := time.Now()
 	server, err := embedded.Start(ctx, embedded.Options{Dir: dir, Log: a.note})
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	address, err := newDemoDatabase(ctx, server.URL())
+	a.say("  Postgres is up in %s (%s).", server.Dir(), took(time.Since(began)))
+	return server, nil
+}
+
+// onlyDemo keeps other demos away from the demo's database for as long as the connection lives.
+func onlyDemo(ctx context.Context, server string) (*pgx.Conn, error) {
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return nil, fmt.Errorf("look for another demo: %w", err)
+	}
+	var alone bool
+	err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtext('`+demoDatabase+`'))`).Scan(&alone)
+	if err == nil && !alone {
+		err = errors.New("one is running on this machine: wait for its end, or give this one a Postgres of its own with " +
+			"SYNCER_STATE_DIR=/another/folder")
+	}
+	if err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("look for another demo: %w", err)
+	}
+	return conn, nil
+}
+
+// demoHouse makes a new database, and writes the configuration that the next commands use too.
+func (a *app) demoHouse(ctx context.Context, world *demoWorld, server string) (*config.Config, string, error) {
+	address, err := newDemoDatabase(ctx, server)
 	if err != nil {
 		return nil, "", err
 	}
-	a.say("  Postgres is up in %s (%s).", server.Dir(), took(time.Since(began)))
 	folder, err := filepath.Abs(demoDir)
 	if err != nil {
 		return nil, "", fmt.Errorf("find the demo's folder: %w", err)
@@ -145,14 +197,8 @@ func onServer(ctx context.Context, server string, statements ...string) error {
 }
 
 // forgetDemo removes what the demo made. The cluster itself stays: other databases may be in it.
-func (a *app) forgetDemo(ctx context.Context) {
-	if base, err := config.Parse(nil, config.DefaultPath, a.env); err == nil {
-		if dir, err := embeddedDir(base); err == nil {
-			if server, err := embedded.Find(ctx, dir); err == nil {
-				_ = onServer(ctx, server.URL(), `DROP DATABASE IF EXISTS `+demoDatabase+` WITH (FORCE)`)
-			}
-		}
-	}
+func forgetDemo(ctx context.Context, server string) {
+	_ = onServer(ctx, server, `DROP DATABASE IF EXISTS `+demoDatabase+` WITH (FORCE)`)
 	_ = os.RemoveAll(demoDir)
 }
 
@@ -260,6 +306,7 @@ func (n *demoNight) helper(ctx context.Context) (*demoHelper, error) {
 		return nil, fmt.Errorf("find this program to start a second worker: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, self, "work", "--config", n.config, "--log-level", "error")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { name, _, _ := strings.Cut(v, "="); return foreign(name) })
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start a second worker: %w", err)
 	}
@@ -296,6 +343,20 @@ func (n *demoNight) theMorning(ctx context.Context) error {
 	return nil
 }
 
+// unset is what a command line begins with so that settings in the environment do not lead it away from the demo.
+func unset(environ []string) string {
+	text := ""
+	for _, v := range environ {
+		if name, _, _ := strings.Cut(v, "="); foreign(name) && name != config.EnvPath {
+			text += " -u " + name
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	return "env" + text + " "
+}
+
 func (a *app) tryNext(path string, runs []persist.Run) {
 	if rel, err := filepath.Rel(".", path); err == nil && !strings.HasPrefix(rel, "..") {
 		path = rel
@@ -305,7 +366,7 @@ func (a *app) tryNext(path string, runs []persist.Run) {
 			path = rel
 		}
 	}
-	prefix := "  SYNCER_CONFIG=" + path + " go run ./cmd/syncer "
+	prefix := "  " + unset(os.Environ()) + "SYNCER_CONFIG=" + path + " go run ./cmd/syncer "
 	a.say("Worth trying next (the simulators are gone, the database is still there):")
 	a.say("%sruns show %d", prefix, runs[0].ID)
 	a.say("%sstatus", prefix)
