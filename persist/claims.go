@@ -11,18 +11,6 @@ import (
 	"syncer/finance"
 )
 
-// Heartbeat says that this process lives and keeps its batches for another lease, by the database's clock.
-func (s *Store) Heartbeat(ctx context.Context, lease time.Duration) error {
-	_, err := s.pool.Exec(ctx, `INSERT INTO workers (id, host, pid, version, expires_at)
-		VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 microsecond')
-		ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
-		s.worker.ID, s.worker.Host, int32(s.worker.PID), s.worker.Version, micros(lease))
-	if err != nil {
-		return fmt.Errorf("heartbeat: %w", err)
-	}
-	return nil
-}
-
 // Leave says that this process holds nothing any more, so that what it could not give back is free at once.
 func (s *Store) Leave(ctx context.Context) error {
 	if _, err := s.pool.Exec(ctx, `DELETE FROM workers WHERE id = $1`, s.worker.ID); err != nil {

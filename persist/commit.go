@@ -20,6 +20,9 @@ SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;
 SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '10s'`
 
+// commitStatement is the statement_timeout of beginCommit.
+const commitStatement = 30 * time.Second
+
 // attempt is one transaction over a group's pages, in this order:
 //
 //	s9.begin    BEGIN; the fences of the batches, by id, locked against a claim until the commit. Pages whose batch
@@ -53,6 +56,7 @@ func (a *attempt) run(ctx context.Context) (err error) {
 		return fmt.Errorf("begin: %w", err)
 	}
 	a.tx = tx
+	a.guard.limitCommit(tx.Conn())
 	defer func() {
 		if err != nil {
 			err = a.abandon(ctx, err)

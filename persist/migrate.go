@@ -64,6 +64,7 @@ type migrator struct {
 
 func newMigrator(pool *pgxpool.Pool, files fs.FS, log zerolog.Logger) (*migrator, error) {
 	cfg := pool.Config().ConnConfig.Copy()
+	cfg.Tracer = nil // nor is a migration's statement limited on this side
 	cfg.RuntimeParams["statement_timeout"] = "0"
 	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
 	db := stdlib.OpenDB(*cfg)

@@ -19,7 +19,7 @@ import (
 
 // OpenOptions tune [Open]. The zero value is right for a worker.
 type OpenOptions struct {
-	// MaxConns bounds the pool. 0 means 16.
+	// MaxConns bounds the pool, unless the URL does so by pool_max_conns. 0 means 16.
 	MaxConns int32
 	// ApplicationName is what pg_stat_activity shows. Empty means syncer.
 	ApplicationName string
@@ -27,23 +27,33 @@ type OpenOptions struct {
 	StatementTimeout time.Duration
 	// ConnectTimeout bounds one attempt to connect. 0 means 10 s.
 	ConnectTimeout time.Duration
+	// Log is told when the database is silent. The zero value tells nobody.
+	Log zerolog.Logger
 }
 
 // Open connects to the database at url (libpq URL or key=value form) and makes sure that it answers and can be written.
-// Timeouts that the URL sets win over ours; TLS is as the URL says. No error contains the password.
+// Limits and timeouts that the URL sets win over ours; TLS is as the URL says. No error contains the password. Every
+// round trip of the pool is limited in time; see guard.
 func Open(ctx context.Context, url string, opt OpenOptions) (*pgxpool.Pool, error) {
 	cfg, err := poolConfig(url, opt)
 	if err != nil {
 		return nil, err
 	}
+	g := &guard{log: opt.Log}
+	g.watch(cfg)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", withHint(err))
 	}
-	if err := pool.Ping(ctx); err != nil {
+	var statement int64
+	err = pool.QueryRow(ctx, "SELECT setting::int8 FROM pg_settings WHERE name = 'statement_timeout'").Scan(&statement)
+	if err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("connect to the database %s at %s: %w",
 			cfg.ConnConfig.Database, net.JoinHostPort(cfg.ConnConfig.Host, strconv.Itoa(int(cfg.ConnConfig.Port))), withHint(err))
+	}
+	if statement > 0 {
+		g.limit.Store(int64(time.Duration(statement)*time.Millisecond + slack))
 	}
 	return pool, nil
 }

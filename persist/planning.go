@@ -85,6 +85,7 @@ func fillRun(ctx context.Context, tx pgx.Tx, id int64, spec RunSpec, enqueue Enq
 
 // longStatement lifts the limit on one statement: planning a million consents takes longer than any page.
 func longStatement(ctx context.Context, tx pgx.Tx) error {
+	limitTrips(tx.Conn(), 15*time.Minute)
 	_, err := tx.Exec(ctx, `SET LOCAL statement_timeout = '15min'`)
 	return err
 }

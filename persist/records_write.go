@@ -136,7 +136,9 @@ func (k *kind[T]) copy(ctx context.Context, a *attempt, es []*entry[T], firstSee
 	}
 	src := &copySource[T]{kind: k, entries: es, firstSeen: firstSeen, enc: encoder{buf: a.scratch[:0]}}
 	src.enc.buf = append(src.enc.buf, copyHeader...)
+	ctx = a.guard.begin(ctx, a.tx.Conn())
 	_, err := a.tx.Conn().PgConn().CopyFrom(ctx, src, k.copySQL(firstSeen != nil))
+	a.guard.end(ctx, a.tx.Conn(), err)
 	a.scratch = src.enc.buf
 	if src.err != nil {
 		return src.err

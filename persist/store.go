@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncer/finance"
@@ -51,6 +52,11 @@ type Store struct {
 	itemWrites *combiner[itemWrite, bool]
 
 	transit transit // of what admit answers
+}
+
+// execer is a pool, a connection or a transaction.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
 // NewStore makes a Store over a migrated database.

@@ -80,6 +80,7 @@ type WriterOptions struct {
 // Writer commits pages. It is safe for concurrent use; two commits that share a stream wait for each other.
 type Writer struct {
 	pool     *pgxpool.Pool
+	guard    *guard
 	archive  Archive
 	patience time.Duration
 	step     func(string)
@@ -89,7 +90,7 @@ type Writer struct {
 
 // NewWriter makes a Writer over a migrated database.
 func NewWriter(pool *pgxpool.Pool, archive Archive, o WriterOptions) *Writer {
-	w := &Writer{pool: pool, archive: archive, patience: o.Patience, step: o.Step}
+	w := &Writer{pool: pool, guard: guardOf(pool), archive: archive, patience: o.Patience, step: o.Step}
 	w.standings = newCombiner(w.loadStandings)
 	if w.patience == 0 {
 		w.patience = 45 * time.Second

@@ -1,0 +1,239 @@
+package persist_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+
+	"syncer/persist"
+	"syncer/persist/persisttest"
+)
+
+// freezer is a proxy in front of Postgres, such as a firewall that forgets connections: those that are frozen pass
+// nothing on, and nobody is told. New ones work.
+type freezer struct {
+	listener net.Listener
+
+	mu              sync.Mutex
+	network, target string
+	frozen          []chan struct{}
+}
+
+// freeze has the connections that there are pass nothing more.
+func (f *freezer) freeze() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.frozen {
+		close(c)
+	}
+	f.frozen = nil
+}
+
+func (f *freezer) serve() {
+	for {
+		client, err := f.listener.Accept()
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		ice, network, target := make(chan struct{}), f.network, f.target
+		f.frozen = append(f.frozen, ice)
+		f.mu.Unlock()
+		server, err := net.Dial(network, target)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		go pass(client, server, ice)
+		go pass(server, client, ice)
+	}
+}
+
+// pass passes bytes on until there is ice. Then it swallows them.
+func pass(from, to net.Conn, ice <-chan struct{}) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		select {
+		case <-ice:
+			if err != nil {
+				return
+			}
+			continue
+		default:
+		}
+		if err != nil {
+			to.Close()
+			return
+		}
+		_, _ = to.Write(buf[:n])
+	}
+}
+
+// lines collects a log.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.buf.String(), text)
+}
+
+// freezable is a pool as Open makes it, behind a freezer.
+func freezable(t *testing.T, url string, opt persist.OpenOptions) (*pgxpool.Pool, *freezer) {
+	t.Helper()
+	plain, err := persist.Open(t.Context(), url, opt)
+	must(t, err)
+	defer plain.Close()
+	f := &freezer{}
+	f.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { f.listener.Close() })
+	config := plain.Config()
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr != f.listener.Addr().String() { // which a cancel request dials
+			f.mu.Lock()
+			f.network, f.target = network, addr
+			f.mu.Unlock()
+		}
+		return dial(ctx, "tcp", f.listener.Addr().String())
+	}
+	go f.serve()
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	return pool, f
+}
+
+// A server that goes silent without closing its connections ends a statement in time, the connection is closed, those
+// of its age are not used again, and the log says why.
+func TestSilentDatabaseIsNotWaitedForWithoutEnd(t *testing.T) {
+	t.Parallel()
+	var log lines
+	db := persisttest.NewDatabase(t)
+	pool, f := freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second, MaxConns: 4, Log: zerolog.New(&log)})
+	all := make([]*pgxpool.Conn, 4)
+	for i := range all {
+		var err error
+		all[i], err = pool.Acquire(t.Context())
+		must(t, err)
+	}
+	f.freeze()
+	began := time.Now()
+	_, err := all[0].Exec(t.Context(), "SELECT 1")
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 15*time.Second {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+	if !all[0].Conn().IsClosed() || log.count(`"level":"warn"`) != 1 || log.count("the database is silent") != 1 {
+		t.Errorf("closed %v; log %s", all[0].Conn().IsClosed(), &log.buf)
+	}
+	for _, c := range all {
+		c.Release()
+	}
+	began = time.Now()
+	var n int
+	if err := pool.QueryRow(t.Context(), "SELECT 1").Scan(&n); err != nil || time.Since(began) > 2*time.Second {
+		t.Errorf("the next statement took %v: %v", time.Since(began), err)
+	}
+}
+
+// A page whose connection goes silent in the middle of its transaction is written over another.
+func TestCommitOverASilentConnectionStartsOver(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"s9.begin", "s13.cursor", "s14.before"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			db := persisttest.NewDatabase(t)
+			pool, f := freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second})
+			w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
+				if name == step {
+					step = ""
+					f.freeze()
+				}
+			}})
+			got := commitAll(t, w, transactionsPage(transactionsStream(7, "acc"), "1", "a", "one"))
+			if diff := cmp.Diff([]persist.Written{{Inserted: 1}}, got); diff != "" {
+				t.Error(diff)
+			}
+			if n := queryInt(t, db.Pool, "SELECT count(*) FROM calls, transactions, cursors WHERE version = 1"); n != 1 {
+				t.Errorf("%d commits are to be seen, want 1", n)
+			}
+		})
+	}
+}
+
+// After a failover the connections of the pool lead to a server that has become read-only. The first that says so is
+// closed, and so is every other before it is used.
+func TestReadOnlyServerIsLeftAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	all := make([]*pgxpool.Conn, 5)
+	for i := range all {
+		var err error
+		all[i], err = h.pool.Acquire(t.Context())
+		must(t, err)
+		_, err = all[i].Exec(t.Context(), "SET default_transaction_read_only = on")
+		must(t, err)
+	}
+	for _, c := range all {
+		c.Release()
+	}
+	failed := 0
+	for range 20 {
+		if err := h.Heartbeat(t.Context(), time.Minute); err != nil {
+			failed++
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d of 20 writes failed, want the first", failed)
+	}
+}
+
+// The heartbeat has a connection of its own: it neither waits for those of the pool, nor is it lost with them.
+func TestHeartBeatsWhileThePoolIsBusy(t *testing.T) {
+	t.Parallel()
+	db := persisttest.NewDatabase(t)
+	pool, f := freezable(t, db.URL, persist.OpenOptions{MaxConns: 2})
+	s := persist.NewStore(pool, nil, persist.Worker{ID: [16]byte{1}, Host: "busy"})
+	heart := s.Heart()
+	t.Cleanup(func() { heart.Stop(t.Context()) })
+	const lease = 6 * time.Second
+	must(t, heart.Beat(t.Context(), lease))
+	for range 2 {
+		c, err := pool.Acquire(t.Context())
+		must(t, err)
+		defer c.Release()
+	}
+	for range 3 {
+		must(t, heart.Beat(t.Context(), lease))
+	}
+
+	f.freeze()
+	began := time.Now()
+	if err := heart.Beat(t.Context(), lease); err == nil || time.Since(began) > lease/2 {
+		t.Errorf("the beat over a silent connection took %v: %v", time.Since(began), err)
+	}
+	must(t, heart.Beat(t.Context(), lease))
+	if n := queryInt(t, db.Pool, "SELECT count(*) FROM workers WHERE host = 'busy' AND expires_at > now()"); n != 1 {
+		t.Error("the process is taken for dead")
+	}
+}
