@@ -25,6 +25,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a token that ends in the middle is replaced", h.expired)
 	t.Run("a token that is refused again is given up", h.denied)
 	t.Run("a broken record is refused alone", h.spoilt)
+	t.Run("a record that was broken once comes with the next pass", h.healed)
 	t.Run("another person's answer stores nothing", h.impostor)
 	t.Run("a cancelled pass ends", h.cancelled)
 	t.Run("a foreign cursor is refused", h.foreignCursor)
@@ -267,6 +268,48 @@ func (h Harness) spoilt(t *testing.T) {
 			t.Errorf("%d keys were lost with one record", lost)
 		}
 	})
+}
+
+// healed proves that no position passes a record that could not be read: the next pass begins where it stood, however
+// far back that is, or the record would never be had and nothing would say so.
+func (h Harness) healed(t *testing.T) {
+	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+		whole := tableOf(b.mustRead(t, s, "")...)
+		undo := h.Spoil(s)
+		first := h.bench(t).mustRead(t, s, "")
+		undo()
+		second := h.bench(t).mustRead(t, s, first[len(first)-1].Next)
+		if diff := gocmp.Diff(whole, tableOf(append(first, second...)...)); diff != "" {
+			t.Errorf("after the pass behind the one with the broken record:\n%s", diff)
+		}
+		third := h.bench(t).mustRead(t, s, second[len(second)-1].Next)
+		if len(third) > len(second) {
+			t.Errorf("the pass behind the good one reads %d pages, and that read %d: it goes back without need", len(third), len(second))
+		}
+		h.stillBroken(t, s)
+	})
+}
+
+// stillBroken proves the same of a record that is broken for several passes: each must go back to it, but none further
+// than the one before.
+func (h Harness) stillBroken(t *testing.T, s fetch.Stream) {
+	from, pages := "", 0
+	for n := range 3 {
+		undo := h.Spoil(s)
+		got := h.bench(t).mustRead(t, s, from)
+		undo()
+		rejects := 0
+		for i := range got {
+			rejects += len(got[i].Rejects)
+		}
+		if rejects == 0 {
+			t.Errorf("pass %d no longer comes by the broken record", n+1)
+		}
+		if n > 0 && len(got) > pages {
+			t.Errorf("pass %d reads %d pages, the one before it %d", n+1, len(got), pages)
+		}
+		from, pages = got[len(got)-1].Next, len(got)
+	}
 }
 
 func (h Harness) impostor(t *testing.T) {

@@ -68,11 +68,12 @@ func (c *connector) step(p *plan, s *fetch.Stream, from string) (fetch.Step, err
 	if err != nil {
 		return fetch.Step{}, err
 	}
-	walk := &pass{plan: p, stream: s, through: cur.Through, resolve: c.client.Resolve, root: strings.TrimRight(c.about.base.EscapedPath(), "/")}
+	walk := &pass{plan: p, stream: s, through: cur.Through, again: cur.Again, resolve: c.client.Resolve, root: strings.TrimRight(c.about.base.EscapedPath(), "/")}
 	if cur.Pass != nil {
 		walk.at = *cur.Pass
 	} else {
-		walk.at = walk.begin(cur.Through)
+		walk.at = walk.begin()
+		walk.again = 0
 	}
 	if err := c.ask(walk); err != nil {
 		return fetch.Step{}, err

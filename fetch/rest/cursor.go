@@ -13,12 +13,16 @@ import (
 //
 //	{"v":1,"through":"2026-11-20"}
 //
-// Within a pass it also holds the place that is read next. A cursor that can't be right is refused: to begin anew in
+// and Again too, if something was missing. Within a pass it also holds the place that is read next. A cursor that can't be right is refused: to begin anew in
 // silence would hide what broke it.
 type cursor struct {
 	V       int          `json:"v"`
 	Through finance.Date `json:"through,omitzero"` // everything up to and with this day has been read
-	Pass    *position    `json:"pass,omitempty"`   // nil: between passes
+	// Again is the first day of the oldest window that was not complete, in this pass, or between passes in the last one:
+	// a record could not be read, or the provider left something out. The next pass begins there, however far behind
+	// Through it is, because nothing else leads back to what is missing.
+	Again finance.Date `json:"again,omitzero"`
+	Pass  *position    `json:"pass,omitempty"` // nil: between passes
 }
 
 // position is a place in a list, or in a window of one.
@@ -71,9 +75,9 @@ func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error)
 	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
 	case c.V != 1:
 		return c, errors.New("the stored cursor is of another version" + clearIt)
-	case c.Through > latest:
+	case c.Through > latest || c.Again > latest:
 		return c, errors.New("the stored cursor lies in the future: clear it, or check the clock")
-	case c.Through < 0 || !p.dated && !c.Through.IsZero() || c.Through.IsZero() && c.Pass == nil:
+	case c.Through < 0 || c.Again < 0 || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()) || c.Through.IsZero() && c.Pass == nil:
 		return c, errors.New("the stored cursor is not one of this description" + clearIt)
 	case c.Pass != nil && !p.sound(c.Pass, latest):
 		return c, errors.New("the stored cursor is not one of this description, or contradicts itself" + clearIt)

@@ -73,7 +73,7 @@ func FuzzAnswer(f *testing.F) {
 			plan: p, stream: &s, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"},
 			resolve: func(string) (string, url.Values, error) { return "x", nil, nil },
 		}
-		walk.at = walk.begin(0)
+		walk.at = walk.begin()
 		page, err := walk.decode(&fetch.Answer{Status: 200, Body: []byte(body)})
 		if err != nil {
 			silent(t, body, err.Error())

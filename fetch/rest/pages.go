@@ -25,24 +25,30 @@ type pass struct {
 	*plan
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
+	again   finance.Date // see cursor.Again
 	at      position
 	asked   map[string]string // what the placeholders stand for
 	resolve func(link string) (path string, query url.Values, err error)
 	root    string // the base's path
 }
 
-// begin is where a new pass starts: at the oldest day wanted, or as many days before the watermark as records come late.
-func (p *pass) begin(through finance.Date) position {
+// begin is where a new pass starts: at the oldest day wanted, or as many days before the watermark as records come late,
+// or where the last pass first met something that it could not have.
+func (p *pass) begin() position {
 	if !p.dated {
 		return position{}
 	}
 	first := max(p.stream.Since, earliest)
-	if !through.IsZero() {
+	if !p.through.IsZero() {
 		lookback := p.stream.Lookback
 		if lookback <= 0 {
 			lookback = defaultLookback
 		}
-		first = max(first, through.AddDays(-lookback))
+		late := p.through.AddDays(-lookback)
+		if !p.again.IsZero() {
+			late = min(late, p.again)
+		}
+		first = max(first, late)
 	}
 	end := p.stream.Today
 	if !p.stream.Until.IsZero() {
@@ -80,14 +86,18 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	if err != nil {
 		return fetch.Page{}, err
 	}
-	spoilt := p.at.Spoilt || d.page.Partial != "" || len(d.page.Rejects) > 0
+	lacking := d.page.Partial != "" || len(d.page.Rejects) > 0
+	spoilt := p.at.Spoilt || lacking
+	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
+		p.again = p.at.From
+	}
 	if next == nil {
 		d.page.Done = true
 		if !spoilt {
 			d.page.Whole = p.whole()
 		}
 		if p.dated {
-			d.page.Next = cursor{V: 1, Through: p.at.End}.String()
+			d.page.Next = cursor{V: 1, Through: p.at.End, Again: p.again}.String()
 		}
 		return d.page, nil
 	}
@@ -95,7 +105,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	if len(next.Earlier) > mostEarlier {
 		return fetch.Page{}, fmt.Errorf("more than %d records whose ids must be kept: describe narrower windows, or ids of the API's own", mostEarlier)
 	}
-	d.page.Next = cursor{V: 1, Through: p.through, Pass: next}.String()
+	d.page.Next = cursor{V: 1, Through: p.through, Again: p.again, Pass: next}.String()
 	return d.page, nil
 }
 

@@ -13,12 +13,16 @@ import (
 //
 //	{"v":1,"through":"2026-11-20"}
 //
-// Within a pass it also holds the place in the list that is being read. A cursor that can't be right is refused: to
+// or, if there were rows that could not be read, Again too. Within a pass it also holds the place in the list that is being read. A cursor that can't be right is refused: to
 // begin anew in silence would hide what broke it and read years again.
 type cursor struct {
 	V       int          `json:"v"`
-	Through finance.Date `json:"through,omitzero"` // the archive has been read whole up to and with this day
-	Pass    *position    `json:"pass,omitempty"`   // nil: between passes
+	Through finance.Date `json:"through,omitzero"` // the archive has been read up to and with this day
+	// Again is the first day of the oldest window with a row that could not be read, in this pass, or between passes in the
+	// last one. The next pass begins there, however far behind Through it is: the row would be lost otherwise, because
+	// nothing else leads back to it.
+	Again finance.Date `json:"again,omitzero"`
+	Pass  *position    `json:"pass,omitempty"` // nil: between passes
 }
 
 // The two lists.
@@ -70,7 +74,7 @@ func readCursor(text string, today finance.Date) (c cursor, err error) {
 	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
 	case c.V != 1:
 		return c, errors.New("the stored cursor is of another version: clear it to read the account from the beginning")
-	case c.Through > latest:
+	case c.Through > latest || c.Again > latest:
 		return c, errors.New("the stored cursor lies in the future: clear it, or check the clock")
 	case c.Pass != nil && !c.Pass.sound(latest):
 		return c, errors.New("the stored cursor contradicts itself: clear it to read the account from the beginning")

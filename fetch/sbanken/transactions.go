@@ -19,7 +19,8 @@ const (
 )
 
 // pass reads an account: first the archive, window by window, oldest first; then the recent list. A window is closed,
-// and Through moves, only when its pages add up to the number of rows that the bank counts.
+// and Through moves, only when its pages add up to the number of rows that the bank counts. A window with rows that
+// could not be read is closed too, so that later days are had, but the next pass begins with it.
 type pass struct {
 	settings Settings
 	stream   fetch.Stream
@@ -40,6 +41,7 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 		p.at = *cur.Pass
 	} else {
 		p.at = p.begin()
+		p.cursor.Again = 0
 	}
 	if p.at.List == recent && !s.Until.IsZero() {
 		return fetch.Step{}, fmt.Errorf("the stored cursor is that of a normal run, and this is a backfill")
@@ -59,7 +61,8 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 	}, nil
 }
 
-// begin is where a new pass starts: at the oldest day wanted, or as many days before Through as bookings arrive late.
+// begin is where a new pass starts: at the oldest day wanted, or as many days before Through as bookings arrive late, or
+// where the last pass first met a row that it could not read.
 func (p *pass) begin() position {
 	first := max(p.stream.Since, earliest)
 	if !p.cursor.Through.IsZero() {
@@ -67,7 +70,11 @@ func (p *pass) begin() position {
 		if lookback <= 0 {
 			lookback = defaultLookback
 		}
-		first = max(first, p.cursor.Through.AddDays(-lookback))
+		late := p.cursor.Through.AddDays(-lookback)
+		if again := p.cursor.Again; !again.IsZero() {
+			late = min(late, again)
+		}
+		first = max(first, late)
 	}
 	if end := p.end(); first > end {
 		first = end
@@ -153,6 +160,9 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 	rows, moved := p.behind(got)
 	at := p.at
 	at.Tail += got.archived
+	if len(got.page.Rejects) > 0 && (p.cursor.Again.IsZero() || at.From < p.cursor.Again) {
+		p.cursor.Again = at.From
+	}
 	last := int64(rows) >= got.available
 	switch {
 	case moved || got.nameless && !(last && p.at.Index == 0):
@@ -236,6 +246,6 @@ func (p *pass) next(got *answer, at *position) fetch.Page {
 }
 
 func (p *pass) done(got *answer) fetch.Page {
-	got.page.Next, got.page.Done = cursor{V: 1, Through: p.cursor.Through}.String(), true
+	got.page.Next, got.page.Done = cursor{V: 1, Through: p.cursor.Through, Again: p.cursor.Again}.String(), true
 	return got.page
 }

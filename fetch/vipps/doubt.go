@@ -2,14 +2,25 @@ package vipps
 
 import "syncer/finance"
 
-// doubt is where a topic stood before its balances first broke in a pass. The next pass reads from there once more: an
-// answer may have lost a row that the provider still has, and a rerun that looked only at what came later would call
-// the hole closed. What breaks again in that second reading is reported again, and then left as the provider has it.
+// doubt is where a topic stood before its balances first broke in a pass, or before the first row that could not be read.
+// The next pass reads from there once more: an answer may have lost a row that the provider still has, and a rerun that
+// looked only at what came later would call the hole closed. Balances that break again in that second reading are
+// reported again, and then left as the provider has them. A row that can't be read is never left behind: we don't have it.
 type doubt struct {
 	Feed    string       `json:"feed,omitempty"`
 	Through finance.Date `json:"through,omitzero"`
 	Chain   chain        `json:"chain,omitzero"`
 	Again   bool         `json:"again,omitempty"` // this pass is the second reading
+}
+
+// doubts looks at an answer that was asked for at a place, and remembers the place if the answer can't be all.
+func (p *place) doubts(got *report, at doubt) {
+	if got.broken() {
+		got.page.Partial = joined(got.page.Partial, p.suspect(at))
+	}
+	if len(got.page.Rejects) > 0 && (p.Doubt == nil || p.Doubt.Again) {
+		p.Doubt = &at
+	}
 }
 
 // suspect remembers the first break of a pass, and says what will be done about it.

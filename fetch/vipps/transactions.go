@@ -102,9 +102,7 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 	if err != nil {
 		return fetch.Page{}, err
 	}
-	if got.broken() {
-		got.page.Partial = joined(got.page.Partial, at.suspect(doubt{Feed: at.Feed, Chain: at.Chain}))
-	}
+	at.doubts(got, doubt{Feed: at.Feed, Chain: at.Chain})
 	moved := got.cursor != "" && got.cursor != at.Feed
 	switch {
 	case moved:
@@ -135,9 +133,7 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 	if got.hasMore && (got.cursor == "" || got.cursor == d.Page) {
 		return fetch.Page{}, errors.New("the date has more rows but no cursor that leads to them")
 	}
-	if got.broken() {
-		got.page.Partial = joined(got.page.Partial, at.suspect(at.openingOf(d.On)))
-	}
+	at.doubts(got, at.openingOf(d.On))
 	open := d.Open || got.tryLater
 	switch {
 	case got.hasMore:
