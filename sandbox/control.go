@@ -31,7 +31,7 @@ func (k *Kit) Control() http.Handler {
 	})
 	mux.HandleFunc("GET /_sandbox/proof", k.prove)
 	mux.HandleFunc("GET /_sandbox/faults", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, k.Faults.Rules())
+		WriteJSON(w, http.StatusOK, k.Faults.Rules())
 	})
 	mux.HandleFunc("POST /_sandbox/faults", k.addFault)
 	mux.HandleFunc("DELETE /_sandbox/faults", func(w http.ResponseWriter, _ *http.Request) {
@@ -42,7 +42,7 @@ func (k *Kit) Control() http.Handler {
 	mux.HandleFunc("GET /_sandbox/clock", k.tellTime)
 	mux.HandleFunc("POST /_sandbox/clock", k.moveClock)
 	mux.HandleFunc("POST /_sandbox/tokens/expire", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]int{"expired": k.ExpireTokens(r.URL.Query().Get("provider"))})
+		WriteJSON(w, http.StatusOK, map[string]int{"expired": k.ExpireTokens(r.URL.Query().Get("provider"))})
 	})
 	mux.HandleFunc("/_sandbox/", k.simulatorControl)
 	return mux
@@ -74,7 +74,7 @@ func (k *Kit) prove(w http.ResponseWriter, r *http.Request) {
 		}
 		totals[fmt.Sprintf("%s %s %d", t.Provider, kind, t.Status)] = n
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	WriteJSON(w, http.StatusOK, map[string]any{
 		"arrivals": k.Journal.Arrivals(), "totals": totals,
 		"inside_windows": k.Journal.InsideWindows(flight), "idle": k.Journal.IdleTime(),
 	})
@@ -93,7 +93,7 @@ func (k *Kit) addFault(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	writeJSON(w, http.StatusCreated, map[string]string{"id": id})
+	WriteJSON(w, http.StatusCreated, map[string]string{"id": id})
 }
 
 func (k *Kit) removeFault(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +105,7 @@ func (k *Kit) removeFault(w http.ResponseWriter, r *http.Request) {
 }
 
 func (k *Kit) tellTime(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]time.Time{"now": k.Clock.Now().UTC()})
+	WriteJSON(w, http.StatusOK, map[string]time.Time{"now": k.Clock.Now().UTC()})
 }
 
 func (k *Kit) moveClock(w http.ResponseWriter, r *http.Request) {

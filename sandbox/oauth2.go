@@ -228,7 +228,7 @@ func (a *OAuth2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer[k] = v
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	writeJSON(w, http.StatusOK, answer)
+	WriteJSON(w, http.StatusOK, answer)
 }
 
 func (a *OAuth2) grant(r *http.Request) (Grant, *Refusal) {
@@ -301,16 +301,19 @@ func (f *Refusal) write(w http.ResponseWriter) {
 		w.Header().Set("WWW-Authenticate", "Basic")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	writeJSON(w, f.Status, body)
+	WriteJSON(w, f.Status, body)
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
+// WriteJSON answers with v as JSON. It is application/json unless the answer's header says otherwise already.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil { // an odd expires_in that is no JSON: a mistake in the test's rule
 		http.Error(w, "sandbox: answer can't be written as JSON: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) // the caller may be gone
 }

@@ -30,7 +30,7 @@ func Start(kit *Kit) (*Server, error) {
 		Name:     "trap",
 		Describe: func(*http.Request) Call { return Call{Bucket: "trap", Template: "*"} },
 		API: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			writeJSON(w, http.StatusOK, map[string]any{"access_token": "trapped", "expires_in": 3600, "token_type": "Bearer"})
+			WriteJSON(w, http.StatusOK, map[string]any{"access_token": "trapped", "expires_in": 3600, "token_type": "Bearer"})
 		}),
 	}))
 	if err != nil {

@@ -95,9 +95,6 @@ func (s *Simulator) Tokens() *sandbox.OAuth2 { return s.tokens }
 // that patients have given.
 func (s *Simulator) Authorize() *sandbox.Authorize { return s.auth }
 
-// Limiter is the gateway's quota.
-func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
-
 // Len is the number of seeded patients.
 func (s *Simulator) Len() int { return s.o.Patients }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"syncer/sandbox"
 )
 
 // subError is one thing that is wrong with a request. It repeats the value.
@@ -24,11 +26,11 @@ type guideline struct {
 }
 
 func (s *Simulator) fail(w http.ResponseWriter, status int, message string) {
-	writeJSON(w, status, s.envelope(status, message, nil))
+	sandbox.WriteJSON(w, status, s.envelope(status, message, nil))
 }
 
 func (s *Simulator) invalid(w http.ResponseWriter, field, value, why string) {
-	writeJSON(w, http.StatusBadRequest, s.envelope(http.StatusBadRequest, "Validation error",
+	sandbox.WriteJSON(w, http.StatusBadRequest, s.envelope(http.StatusBadRequest, "Validation error",
 		[]subError{{"RequestModel", field, value, why}}))
 }
 
@@ -62,15 +64,4 @@ func (s *Simulator) problem(_ *http.Request, status int) (contentType, body stri
 		return "text/plain", http.StatusText(status)
 	}
 	return "application/json", string(b)
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"syncer/sandbox"
 )
 
 // overview is a hit of the search.
@@ -59,7 +61,7 @@ func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request) {
 			found = append(found, overview{c.Name, c.Country, c.RegistrationNumber, c.DUNS, true, true, "LIMITED_COMPANY"})
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	sandbox.WriteJSON(w, http.StatusOK, map[string]any{
 		"companies": found, "_paging": map[string]int{"resultCount": count, "limit": limit, "offset": q.Offset},
 	})
 }
@@ -137,7 +139,7 @@ func (s *Simulator) servePersons(w http.ResponseWriter, r *http.Request) {
 	case !ok || !c.SoleTrader:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		writeJSON(w, http.StatusOK, map[string]any{"persons": []any{map[string]any{
+		sandbox.WriteJSON(w, http.StatusOK, map[string]any{"persons": []any{map[string]any{
 			"lastModified": s.o.Start.Format("2006-01-02T15:04:05Z"), "sourceList": []string{"SPAR"},
 			"person": map[string]any{
 				"gedi": "UNKNOWN", "legalId": number, "protectedIdentity": false, "firstNames": []string{"Sim"},

@@ -106,7 +106,7 @@ func (s *Simulator) guard(w http.ResponseWriter, r *http.Request, method, scope 
 		case !live:
 			continue
 		case !slices.Contains(held, scope) && !slices.Contains(held, scope+"-test"):
-			writeJSON(w, http.StatusForbidden, map[string]string{"error": "insufficient_scope",
+			sandbox.WriteJSON(w, http.StatusForbidden, map[string]string{"error": "insufficient_scope",
 				"error_description": "The token has not the scope " + scope})
 		case method != "" && r.Method != method:
 			s.fail(w, http.StatusMethodNotAllowed, "Method not allowed")
@@ -116,7 +116,7 @@ func (s *Simulator) guard(w http.ResponseWriter, r *http.Request, method, scope 
 		return
 	}
 	w.Header().Set("WWW-Authenticate", "Bearer")
-	writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_token",
+	sandbox.WriteJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_token",
 		"error_description": "Invalid Token: token not found, expired or invalid"})
 }
 
@@ -151,7 +151,7 @@ func (s *Simulator) serveReport(w http.ResponseWriter, r *http.Request) {
 	if about.incomplete {
 		status = http.StatusMultiStatus
 	}
-	writeJSON(w, status, answer)
+	sandbox.WriteJSON(w, status, answer)
 }
 
 // fault is what the vendor's validation finds.

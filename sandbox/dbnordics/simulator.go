@@ -80,9 +80,6 @@ func (s *Simulator) Tokens() *sandbox.OAuth2 { return s.sandbox }
 // ProductionTokens is the token endpoint of production.
 func (s *Simulator) ProductionTokens() *sandbox.OAuth2 { return s.production }
 
-// Limiter is the vendor's quota.
-func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
-
 // Len is the number of companies.
 func (s *Simulator) Len() int { return s.o.Companies }
 

@@ -73,7 +73,7 @@ func (s *Simulator) serveAgreement(w http.ResponseWriter, r *http.Request) {
 		s.springError(w, r, http.StatusConflict, "client_consent_id already registered with different data")
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	sandbox.WriteJSON(w, http.StatusOK, map[string]any{
 		"client_consent_id": info.ClientRef,
 		"consent": map[string]string{
 			"id": info.ID, "scope_of_consent": info.Scope,

@@ -190,7 +190,7 @@ func (s *Simulator) serveFeed(w http.ResponseWriter, r *http.Request, client str
 	if s.o.FeedEndIsLast {
 		page.End = last
 	}
-	writeJSON(w, http.StatusOK, page)
+	sandbox.WriteJSON(w, http.StatusOK, page)
 }
 
 func (s *Simulator) serveBound(w http.ResponseWriter, name, client string) {
@@ -203,5 +203,5 @@ func (s *Simulator) serveBound(w http.ResponseWriter, name, client string) {
 	if name == "lastSequenceNr" {
 		n = last
 	}
-	writeJSON(w, http.StatusOK, map[string]int64{name: n})
+	sandbox.WriteJSON(w, http.StatusOK, map[string]int64{name: n})
 }

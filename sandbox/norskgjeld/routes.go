@@ -41,7 +41,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	case path == "/.well-known/openid-configuration":
 		s.serveDiscovery(w, r)
 	case path == "/.well-known/jwks.json":
-		writeJSON(w, http.StatusOK, map[string]any{"keys": []any{}})
+		sandbox.WriteJSON(w, http.StatusOK, map[string]any{"keys": []any{}})
 	case path == agreementService:
 		s.serveAgreement(w, r)
 	case path == feedService, strings.HasPrefix(path, feedService+"/"):
@@ -146,7 +146,7 @@ func (s *Simulator) serveDebt(w http.ResponseWriter, r *http.Request, id string,
 	case !ok || l.inactive:
 		s.fail(w, r, http.StatusForbidden, "no valid consent", "")
 	default:
-		writeJSON(w, http.StatusOK, s.answer(r, l))
+		sandbox.WriteJSON(w, http.StatusOK, s.answer(r, l))
 	}
 }
 
@@ -166,7 +166,7 @@ func (s *Simulator) serveStatus(w http.ResponseWriter, id string, grant sandbox.
 			body["expires_at"] = c.ValidUntil.UTC().Format(time.RFC3339)
 		}
 	}
-	writeJSON(w, http.StatusOK, body)
+	sandbox.WriteJSON(w, http.StatusOK, body)
 }
 
 func (s *Simulator) serveRevoke(w http.ResponseWriter, r *http.Request, id string, grant sandbox.Grant) {
@@ -194,7 +194,7 @@ func looksLikeUUID(id string) bool {
 
 func (s *Simulator) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	base := "http://" + r.Host
-	writeJSON(w, http.StatusOK, map[string]any{
+	sandbox.WriteJSON(w, http.StatusOK, map[string]any{
 		"issuer":                                base + "/",
 		"authorization_endpoint":                base + authorizePath,
 		"token_endpoint":                        base + tokenPath,

@@ -61,9 +61,6 @@ func (s *Simulator) Handler() http.Handler {
 // Tokens is the token endpoint, for counting its calls and rotating secrets.
 func (s *Simulator) Tokens() *sandbox.OAuth2 { return s.tokens }
 
-// Limiter is the registry's quota.
-func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
-
 // Len is the number of seeded consents.
 func (s *Simulator) Len() int { return s.o.Consents }
 
@@ -183,7 +180,7 @@ func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, status int, pro
 		TraceID     string `json:"trace_id"`
 		Timestamp   string `json:"timestamp"`
 	}{problem, description, s.trace(r), s.o.Kit.Clock.Now().UTC().Format("2006-01-02T15:04:05.000000Z")}
-	writeJSON(w, status, body)
+	sandbox.WriteJSON(w, status, body)
 }
 
 // springError answers in the shape of the agreement service.
@@ -198,7 +195,7 @@ func (s *Simulator) springError(w http.ResponseWriter, r *http.Request, status i
 		RequestID string `json:"requestId"`
 	}{s.o.Kit.Clock.Now().UTC().Format("2006-01-02T15:04:05.000+00:00"), r.URL.Path, status,
 		http.StatusText(status), message, id[:8] + "-" + id[9:12]}
-	writeJSON(w, status, body)
+	sandbox.WriteJSON(w, status, body)
 }
 
 // problem is the error body that quotas and faults use. 429 is not documented.
@@ -216,15 +213,4 @@ func (s *Simulator) problem(r *http.Request, status int) (contentType, body stri
 		return "text/plain", word
 	}
 	return "application/json", string(b)
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
 }

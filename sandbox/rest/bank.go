@@ -134,7 +134,7 @@ func (b *BankSimulator) serve(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet:
 		b.fail(w, 405, "SERVICE_INVALID", "this is for GET")
 	case rest == "ping":
-		writeJSON(w, 200, map[string]string{"status": "up"})
+		sandbox.WriteJSON(w, 200, map[string]string{"status": "up"})
 	case rest == "accounts":
 		b.withConsent(w, r, b.accounts)
 	case isList && account != "":
@@ -167,7 +167,7 @@ func (b *BankSimulator) accounts(w http.ResponseWriter, r *http.Request, person 
 	for i := range b.accountsOf(person) {
 		list = append(list, b.account(person, i, r.URL.Query().Get("withBalance") == "true"))
 	}
-	writeJSON(w, 200, map[string]any{"accounts": list})
+	sandbox.WriteJSON(w, 200, map[string]any{"accounts": list})
 }
 
 // transactions answers one page: pending ones on the first page of a question that reaches today, booked ones newest
@@ -204,7 +204,7 @@ func (b *BankSimulator) transactions(w http.ResponseWriter, r *http.Request, per
 		link := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawQuery: q.Encode()}
 		w.Header().Add("Link", fmt.Sprintf(`<%s>; rel="self", <%s>; title="older, next"; rel="next"`, r.URL.Path, link.String()))
 	}
-	writeJSON(w, 200, map[string]any{
+	sandbox.WriteJSON(w, 200, map[string]any{
 		"account":      map[string]string{"resourceId": b.accountID(person, number), "iban": iban(person, number)},
 		"transactions": answer,
 	})

@@ -149,7 +149,7 @@ func (c *CollectorSimulator) serve(w http.ResponseWriter, r *http.Request) {
 	case c.o.Kit.Clock.Now().After(c.consents.until):
 		c.fail(w, 403, "mandate_expired", "the mandate has run out")
 	case rest == "":
-		writeJSON(w, 200, map[string]any{"mandate_id": mandate, "status": "active"})
+		sandbox.WriteJSON(w, 200, map[string]any{"mandate_id": mandate, "status": "active"})
 	default:
 		c.claims(w, r, mandate, person)
 	}
@@ -172,7 +172,7 @@ func (c *CollectorSimulator) claims(w http.ResponseWriter, r *http.Request, mand
 		c.fail(w, 404, "debtor_unknown", "nothing is registered on this person")
 		return
 	case c.o.Closed > 0 && nth%uint64(c.o.Closed) == 0:
-		writeJSON(w, 200, c.problem("register_closed", "the register is closed for a moment", 0)) // yes, with 200
+		sandbox.WriteJSON(w, 200, c.problem("register_closed", "the register is closed for a moment", 0)) // yes, with 200
 		return
 	}
 	if _, wrong := sandbox.FaultOf(r, sandbox.WrongSubject); wrong {
@@ -186,7 +186,7 @@ func (c *CollectorSimulator) claims(w http.ResponseWriter, r *http.Request, mand
 	if c.happens(person, 'w', c.o.Waiting) {
 		waiting = 1
 	}
-	writeJSON(w, 200, map[string]any{
+	sandbox.WriteJSON(w, 200, map[string]any{
 		"mandate_id": mandate, "debtor": map[string]string{"national_id": number},
 		"claims": all[min(offset, end):end], "creditors_pending": waiting,
 		"paging": map[string]int{"offset": offset, "limit": limit, "total": len(all)},
@@ -198,7 +198,7 @@ func (c *CollectorSimulator) requestID() string {
 }
 
 func (c *CollectorSimulator) fail(w http.ResponseWriter, status int, code, message string) {
-	writeJSON(w, status, c.problem(code, message, 0))
+	sandbox.WriteJSON(w, status, c.problem(code, message, 0))
 }
 
 // problem is the collector's error document. A pause is told in it, and in no header.

@@ -6,7 +6,6 @@ package rest
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -128,17 +127,6 @@ func accept(scope, audience string) func(sandbox.Client, url.Values) (sandbox.Gr
 		}
 		return sandbox.Grant{Scope: scope}, nil
 	}
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
 }
 
 // dayOf counts days since 1970.

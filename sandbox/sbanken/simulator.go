@@ -63,9 +63,6 @@ func (s *Simulator) Handler() http.Handler {
 	})
 }
 
-// Tokens is the token endpoint, for counting its calls and rotating secrets.
-func (s *Simulator) Tokens() *sandbox.OAuth2 { return s.tokens }
-
 // Limiter is the bank's quota.
 func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
 

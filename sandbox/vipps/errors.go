@@ -71,12 +71,6 @@ func (s *Simulator) problem(_ *http.Request, status int) (contentType, body stri
 }
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
 	w.Header().Set("Content-Type", contentType+"; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
+	sandbox.WriteJSON(w, status, v)
 }

@@ -44,9 +44,6 @@ func (s *Simulator) Handler() http.Handler {
 	})
 }
 
-// Len is the number of merchants.
-func (s *Simulator) Len() int { return s.o.Merchants }
-
 // Merchant is merchant number i, below Len.
 func (s *Simulator) Merchant(i int) MerchantInfo { return s.world.merchant(i) }
 
@@ -61,12 +58,6 @@ func (s *Simulator) Merchants() []MerchantInfo {
 
 // Limiter is the quota, for changing it while a test runs.
 func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
-
-// Standard and Specialized are the token endpoints, for counting their calls and rotating secrets.
-func (s *Simulator) Standard() *sandbox.OAuth2 { return s.standard }
-
-// Specialized is the token endpoint of accounting partners.
-func (s *Simulator) Specialized() *sandbox.OAuth2 { return s.specialized }
 
 // Grant gives or withdraws the access that a merchant grants in the portal; false for an unknown merchant.
 func (s *Simulator) Grant(merchant int, granted bool) bool {
