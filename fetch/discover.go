@@ -61,7 +61,7 @@ func (c *Client) discover(ctx context.Context, issuer string) (*metadata, *Error
 		if m := c.known(); m != nil { // a flight that ended between our look and this one
 			return discovery{m, nil}, nil
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshLimit)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.refreshLimit())
 		defer cancel()
 		m, failed := c.readMetadata(ctx, issuer)
 		return discovery{m, failed}, nil

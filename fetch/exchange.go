@@ -144,9 +144,9 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 func (c *Client) authTask(scope finance.Scope, method, path string) *task {
 	t := &task{
 		c: c, bucket: c.bucket(c.opt.Connection.Name + "/token"), purpose: finance.ForToken, scope: scope,
-		method: method, path: path, client: c.data, retry: c.opt.Retry, maxWait: min(c.opt.MaxWait, refreshLimit/3),
+		method: method, path: path, client: c.data, timeout: c.authTimeout(), retry: c.opt.Retry, maxWait: min(c.opt.MaxWait, tokenWaits),
 	}
-	t.retry.Attempts, t.retry.Budget = min(t.retry.Attempts, 3), min(t.retry.Budget, refreshLimit/3)
+	t.retry.Attempts, t.retry.Budget = min(t.retry.Attempts, 3), min(t.retry.Budget, tokenRetries)
 	return t
 }
 

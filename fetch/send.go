@@ -36,7 +36,7 @@ func (t *task) send(ctx context.Context, call *finance.Call) reply {
 		// A single-use answer that is on its way is not thrown away because the worker is asked to leave.
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.c.opt.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)

@@ -65,7 +65,7 @@ func (t *task) settle(ctx context.Context, call *finance.Call, got reply, leave 
 func (t *task) noAnswer(ctx context.Context, got reply) Verdict {
 	v := Verdict{Class: finance.Transient, Reason: got.err.Error()}
 	if ne, ok := errors.AsType[net.Error](got.err); ok && ne.Timeout() || errors.Is(got.err, context.DeadlineExceeded) {
-		v.Reason = fmt.Sprintf("no complete answer within %s", t.c.opt.Timeout)
+		v.Reason = fmt.Sprintf("no complete answer within %s", t.timeout)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](got.err); ok {
 		v.Reason = "dns: " + dns.Name + " can't be resolved"

@@ -29,6 +29,7 @@ type task struct {
 	once     bool
 	client   *http.Client
 	wire     chan struct{} // nil: not counted
+	timeout  time.Duration // of one attempt
 	retry    Retry
 	maxWait  time.Duration
 	build    func(context.Context, finance.CallID) (*http.Request, error)

@@ -14,11 +14,23 @@ import (
 )
 
 const (
-	refreshLimit = 90 * time.Second       // what one refresh may take in all; also how long its lock lasts
+	tokenTimeout = 30 * time.Second       // one request to an authorization server takes no longer, whatever Options say
+	tokenWaits   = 10 * time.Second       // at closed gates under the lock; a longer pause is waited out without it
+	tokenRetries = 15 * time.Second       // in failed attempts and back-offs
+	tokenStores  = 5 * time.Second        // with the store
+	lockMargin   = 5 * time.Second        // the lock outlasts the refresh by so much, and whoever waits for it the lock
 	pollEvery    = 200 * time.Millisecond // looking for the token that another process fetches
 	failedFor    = time.Second            // the first failure is remembered for this long, doubling
 	failedMost   = 30 * time.Second
 )
+
+// authTimeout bounds one request to the authorization server.
+func (c *Client) authTimeout() time.Duration { return min(c.opt.Timeout, tokenTimeout) }
+
+// refreshLimit is what one refresh may take in all, once it is our turn.
+func (c *Client) refreshLimit() time.Duration {
+	return c.authTimeout() + tokenWaits + tokenRetries + tokenStores
+}
 
 // tokens keeps the access tokens of one connection: one refresh at a time in this process and, through the store, in
 // all of them; replaced ahead of their end; and a failure is remembered for a moment, so that 64 callers without a
@@ -126,9 +138,7 @@ func (s *tokens) refresh(ctx context.Context, key TokenKey, scope finance.Scope)
 	if failed != nil || fresh(token, now) { // a flight that ended between our look and this one
 		return keptToken{token: token, failed: failed}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshLimit)
-	defer cancel()
-	token, failed = s.renew(ctx, key, scope)
+	token, failed = s.renew(context.WithoutCancel(ctx), key, scope)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,33 +201,51 @@ func (s *tokens) ask(ctx context.Context, key TokenKey, scope finance.Scope) (t 
 func (s *tokens) renew(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
 	store := s.c.opt.Tokens
 	if store == nil {
+		ctx, cancel := context.WithTimeout(ctx, s.c.refreshLimit())
+		defer cancel()
 		return s.ask(ctx, key, scope)
 	}
-	name := s.name(key)
+	name, lock := s.name(key), s.c.refreshLimit()+lockMargin
+	// A holder that was killed leaves its lock to its end, so whoever waits must have more patience than that.
+	patient, cancel := context.WithTimeout(ctx, lock+lockMargin)
+	defer cancel()
 	for {
-		token, ok, err := store.LoadToken(ctx, name)
+		token, ok, err := store.LoadToken(patient, name)
 		if err != nil {
-			return finance.Token{}, s.storeFailed("load", err)
+			return finance.Token{}, s.notOurTurn(patient, "load", err)
 		}
 		if ok && fresh(token, time.Now()) && !s.refused(key, token) {
 			return token, nil
 		}
-		mine, err := store.LockToken(ctx, name, refreshLimit)
+		mine, err := store.LockToken(patient, name, lock)
 		if err != nil {
-			return finance.Token{}, s.storeFailed("lock", err)
+			return finance.Token{}, s.notOurTurn(patient, "lock", err)
 		}
 		if mine {
 			return s.renewLocked(ctx, store, name, key, scope)
 		}
-		if _, err := wait(ctx, pollEvery+rand.N(pollEvery/4), nil); err != nil {
-			return finance.Token{}, s.fail(finance.Transient, "another process has been fetching the token for too long")
+		if _, err := wait(patient, pollEvery+rand.N(pollEvery/4), nil); err != nil {
+			return finance.Token{}, s.notOurTurn(patient, "lock", err)
 		}
 	}
 }
 
-// renewLocked holds the right to refresh. It looks into the store again, because the winner before it may have saved
-// its token between our look and our lock.
+// notOurTurn is for a store that can't be asked, or a lock that can't be had for too long. The latter is of class
+// throttled, because it says nothing of what waits for the token: that is tried again, or parked.
+func (s *tokens) notOurTurn(patient context.Context, what string, err error) *Error {
+	if patient.Err() == nil {
+		return s.storeFailed(what, err)
+	}
+	e := s.fail(finance.Throttled, "another process has been fetching the token for too long")
+	e.Wait, e.Told = lockMargin, "token"
+	return e
+}
+
+// renewLocked holds the right to refresh, and has from now on the time that a refresh takes. It looks into the store
+// again, because the winner before it may have saved its token between our look and our lock.
 func (s *tokens) renewLocked(ctx context.Context, store TokenStore, name string, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
+	ctx, cancel := context.WithTimeout(ctx, s.c.refreshLimit())
+	defer cancel()
 	token, ok, err := store.LoadToken(ctx, name)
 	if err == nil && ok && fresh(token, time.Now()) && !s.refused(key, token) {
 		return token, s.unlock(ctx, store, name)

@@ -50,13 +50,15 @@ func (s *Store) loadToken(ctx context.Context, key string) (t finance.Token, sea
 }
 
 // LockToken asks for the right to refresh the token for at most d. Exactly one asker in all processes holds it; the
-// asker may be another goroutine of this process, so a second asker never shares the right.
+// asker may be another goroutine of this process, so a second asker never shares the right. A worker whose lease has
+// ended holds it no more: who was killed while it asked for a token would keep all others from theirs.
 func (s *Store) LockToken(ctx context.Context, key string, d time.Duration) (got bool, err error) {
 	tag, err := s.pool.Exec(ctx, `INSERT INTO tokens AS t (key, refreshing_until, refreshing_by)
 		VALUES ($1, clock_timestamp() + $2 * interval '1 microsecond', $3)
 		ON CONFLICT (key) DO UPDATE SET refreshing_until = clock_timestamp() + $2 * interval '1 microsecond',
 			refreshing_by = excluded.refreshing_by
-		WHERE t.refreshing_until <= clock_timestamp()`, key, micros(d), s.worker.ID)
+		WHERE t.refreshing_until <= clock_timestamp() OR EXISTS
+			(SELECT FROM workers w WHERE w.id = t.refreshing_by AND w.expires_at <= clock_timestamp())`, key, micros(d), s.worker.ID)
 	if err != nil {
 		return false, fmt.Errorf("lock the token %s: %w", key, err)
 	}

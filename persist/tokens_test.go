@@ -97,3 +97,23 @@ func TestTokenLock(t *testing.T) {
 	h.exec(t, "UPDATE tokens SET refreshing_until = clock_timestamp()") // the holder died and its time is over
 	contend(time.Hour)
 }
+
+// A holder that was killed keeps the right for no longer than its lease. One that is no worker, such as a command that
+// checks a connection, has no lease, so its right lasts as long as it was asked for.
+func TestTokenLockOfADeadWorker(t *testing.T) {
+	h := newHouse(t)
+	worker, visitor := h.sibling(t, time.Hour), h.sibling(t, 0)
+	lock := func(s *persist.Store, want bool) {
+		t.Helper()
+		if got, err := s.LockToken(t.Context(), tokenKey, time.Hour); got != want || err != nil {
+			t.Fatalf("got the right: %v, want %v; %v", got, want, err)
+		}
+	}
+	lock(worker, true)
+	lock(h.Store, false)
+	h.exec(t, "UPDATE workers SET expires_at = clock_timestamp() - interval '1 second' WHERE id <> $1", h.Worker().ID)
+	lock(visitor, true)
+	lock(h.Store, false)
+	must(t, visitor.UnlockToken(t.Context(), tokenKey))
+	lock(h.Store, true)
+}

@@ -20,6 +20,10 @@ var killPoints = []string{
 	"s14.before", "s14.after", "s12.decide", "s14.finish",
 }
 
+// tokenPoints are those around the request for the job's first token, which its first processes come to: what is killed
+// there leaves the right to ask behind, and no token.
+var tokenPoints = []string{"t1.locked", "t2.asked"}
+
 // stepEnv makes a process of the lab act at a step: "kill s14.before 3" kills it at the third time it gets there.
 const stepEnv = "SYNCER_TEST_STEP"
 
@@ -65,17 +69,26 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// killOften runs both jobs to their ends, killing the process on the way as often as it lets itself be killed: two
-// times of three at a named point, else at a random instant.
+// killAt is what happens to the process of a round, as stepEnv has it: first it is killed where the token is asked for,
+// then two times of three at a named point. Empty: it is killed at a random instant.
+func killAt(round int) string {
+	if round < len(tokenPoints) {
+		return "kill " + tokenPoints[round] + " 1"
+	}
+	round -= len(tokenPoints)
+	if round%3 == 2 {
+		return ""
+	}
+	return fmt.Sprintf("kill %s %d", killPoints[round%len(killPoints)], 1+round/len(killPoints))
+}
+
+// killOften runs both jobs to their ends, killing the process on the way as often as it lets itself be killed.
 func killOften(t *testing.T, l *lab, random *rand.Rand) (kills int) {
 	for _, job := range []string{"debt1", "money1"} {
 		for round := range 40 {
-			env := []string{fmt.Sprintf("%s=kill %s %d", stepEnv, killPoints[round%len(killPoints)], 1+round/len(killPoints))}
-			if round%3 == 2 {
-				env = nil
-			}
-			p := l.start(env, "run", job)
-			if env == nil {
+			at := killAt(round)
+			p := l.start([]string{stepEnv + "=" + at}, "run", job)
+			if at == "" {
 				select {
 				case <-p.ended:
 				case <-time.After(time.Duration(100+random.IntN(900)) * time.Millisecond):
@@ -85,6 +98,8 @@ func killOften(t *testing.T, l *lab, random *rand.Rand) (kills int) {
 			<-p.ended
 			if p.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
 				kills++
+			} else if round < len(tokenPoints) {
+				t.Errorf("%s: nothing was killed at %s: exit code %d", job, tokenPoints[round], p.ProcessState.ExitCode())
 			} else if p.ProcessState.Success() {
 				break // the run is complete: there is nothing left to kill
 			}
