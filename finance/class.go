@@ -21,6 +21,11 @@ const (
 	Interrupted Class = "interrupted" // not decided: the worker is leaving
 )
 
+// Classes are all classes, from best to worst.
+func Classes() []Class {
+	return []Class{OK, Throttled, Transient, TokenDenied, ConsentOver, Rejected, Malformed, Withheld, Fatal, Unanswered, Refused, Fenced, Interrupted}
+}
+
 // Outcome is how one item ended.
 type Outcome string
 

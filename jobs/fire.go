@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"syncer/finance"
@@ -54,16 +56,31 @@ func Windows(from, to finance.Date, days int) []Window {
 	return cut
 }
 
-// Backfill plans one run for each window. Their streams have cursors of their own, so a backfill neither moves nor
-// waits for the nightly watermark.
+// ErrNoDays is for a backfill of a job whose datasets are told as they stand today: no window of days would change what
+// is asked for.
+var ErrNoDays = errors.New("none of its datasets lies in days: a backfill is for transactions")
+
+// Backfill plans one run of the job's transactions for each window, or goes on with the one that has no verdict yet.
+// Their streams have cursors of their own, so a backfill neither moves nor waits for the nightly watermark.
 func (e *Engine) Backfill(ctx context.Context, job Job, windows []Window) ([]persist.Run, error) {
+	if !slices.Contains(job.Datasets, finance.Transactions) {
+		return nil, fmt.Errorf("backfill %s: %w", job.Name, ErrNoDays)
+	}
 	var runs []persist.Run
 	now := time.Now().Truncate(time.Second)
 	for i, w := range windows {
-		run, _, err := e.plan(ctx, persist.RunSpec{
+		run, open, err := e.Store.UnfinishedBackfill(ctx, job.Name, w.From, w.To)
+		if err != nil {
+			return runs, err
+		}
+		if open {
+			runs = append(runs, run)
+			continue
+		}
+		run, _, err = e.plan(ctx, persist.RunSpec{
 			Job: job.Name, Connection: job.Connection, Kind: persist.Backfill,
 			ScheduledFor: now.Add(time.Duration(i) * time.Microsecond), // the windows' runs must not share a nominal time
-			Datasets:     job.Datasets, BatchSize: job.BatchSize, WindowFrom: w.From, WindowTo: w.To,
+			Datasets:     []finance.Dataset{finance.Transactions}, BatchSize: job.BatchSize, WindowFrom: w.From, WindowTo: w.To,
 		})
 		if err != nil {
 			return runs, err

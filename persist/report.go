@@ -67,7 +67,7 @@ type Report struct {
 	Pauses      int
 	Paused      time.Duration // all pauses announced to the run's calls, overlaps included
 	Slowest     []SlowItem    // at most 10
-	NotComplete []OpenItem    // at most 1000: failed, partial, excused and undecided
+	NotComplete []OpenItem    // at most reportedItems: failed, partial, excused and undecided
 	Wall        time.Duration // from planning to settling, or to now
 	Batches     BatchCounts
 	Running     bool

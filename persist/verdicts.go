@@ -62,6 +62,16 @@ func (s *Store) UnfinishedRun(ctx context.Context, job string) (Run, bool, error
 	return run, err == nil, err
 }
 
+// UnfinishedBackfill is a job's newest backfill of this window that has no verdict yet, if there is one.
+func (s *Store) UnfinishedBackfill(ctx context.Context, job string, from, to finance.Date) (Run, bool, error) {
+	run, err := s.runBy(ctx, `r.job = $1 AND r.verdict IS NULL AND r.kind = 'backfill' AND r.window_from = $2 AND r.window_to = $3
+		ORDER BY r.id DESC LIMIT 1`, job, from.Time(), to.Time())
+	if errors.Is(err, ErrNotFound) {
+		return run, false, nil
+	}
+	return run, err == nil, err
+}
+
 // Runs lists runs, the newest first.
 func (s *Store) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	if f.Limit == 0 {
@@ -232,21 +242,41 @@ func reportItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 	if r.Slowest, err = pgx.CollectRows(rows, pgx.RowToStructByPos[SlowItem]); err != nil {
 		return err
 	}
-	rows, err = tx.Query(ctx, `SELECT run_id, batch_id, consent_id, dataset, coalesce(outcome, ''), coalesce(class, ''), coalesce(reason, ''),
-		coalesce(correlation_id, ''), call_id FROM `+standing+` WHERE coalesce(outcome, '') NOT IN ('rows', 'empty')
-		ORDER BY array_position(ARRAY['failed', 'partial', 'excused'], outcome), consent_id, dataset LIMIT 1000`, r.Run.ID, r.Run.Kind == Rerun)
+	rows, err = tx.Query(ctx, notComplete+` LIMIT $3`, r.Run.ID, r.Run.Kind == Rerun, reportedItems)
 	if err != nil {
 		return err
 	}
-	r.NotComplete, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i OpenItem, err error) {
-		var call *[16]byte
-		err = row.Scan(&i.Run, &i.Batch, &i.Consent, &i.Dataset, &i.Outcome, &i.Class, &i.Reason, &i.Correlation, &call)
-		if call != nil {
-			i.Call = finance.CallID(*call)
-		}
-		return i, err
-	})
+	r.NotComplete, err = pgx.CollectRows(rows, scanOpenItem)
 	return err
+}
+
+// reportedItems bounds Report.NotComplete: a report is asked for twice a second while a run is followed.
+const reportedItems = 1000
+
+const notComplete = `SELECT run_id, batch_id, consent_id, dataset, coalesce(outcome, ''), coalesce(class, ''), coalesce(reason, ''),
+	coalesce(correlation_id, ''), call_id FROM ` + standing + ` WHERE coalesce(outcome, '') NOT IN ('rows', 'empty')
+	ORDER BY array_position(ARRAY['failed', 'partial', 'excused'], outcome), consent_id, dataset`
+
+func scanOpenItem(row pgx.CollectableRow) (i OpenItem, err error) {
+	var call *[16]byte
+	err = row.Scan(&i.Run, &i.Batch, &i.Consent, &i.Dataset, &i.Outcome, &i.Class, &i.Reason, &i.Correlation, &call)
+	if call != nil {
+		i.Call = finance.CallID(*call)
+	}
+	return i, err
+}
+
+// NotComplete is Report.NotComplete of a run without its bound.
+func (s *Store) NotComplete(ctx context.Context, run Run) ([]OpenItem, error) {
+	rows, err := s.pool.Query(ctx, notComplete, run.ID, run.Kind == Rerun)
+	if err != nil {
+		return nil, fmt.Errorf("list what is not complete of run %d: %w", run.ID, err)
+	}
+	items, err := pgx.CollectRows(rows, scanOpenItem)
+	if err != nil {
+		return nil, fmt.Errorf("list what is not complete of run %d: %w", run.ID, err)
+	}
+	return items, nil
 }
 
 func reportBatches(ctx context.Context, tx pgx.Tx, r *Report) error {

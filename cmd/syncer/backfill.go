@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,13 +19,14 @@ func (a *app) backfillCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backfill JOB --from DAY --to DAY",
 		Short: "Load a range of days again, cut into windows",
-		Long: "Plans one run for each window of the range, oldest first, and works them in the foreground. The nightly\n" +
-			"watermarks neither move nor wait. The exit code is that of the worst verdict, as for syncer run.",
+		Long: "Plans one run of the job's transactions for each window of the range, oldest first, and works them in\n" +
+			"the foreground. The nightly watermarks neither move nor wait. The same command goes on with what is not\n" +
+			"finished. The exit code is that of the worst verdict, as for syncer run.",
 		Example:           "  syncer backfill nightly-accounts --from 2025-01-01 --to 2025-12-31\n  syncer backfill nightly-accounts --from 2025-01-01 --to 2025-12-31 --days 30",
 		Args:              usageArgs(cobra.ExactArgs(1)),
 		ValidArgsFunction: a.jobNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			windows, err := parseWindows(from, to, size)
+			windows, err := parseWindows(from, to, size, latestDay(time.Now()))
 			if err != nil {
 				return err
 			}
@@ -36,10 +39,13 @@ func (a *app) backfillCommand() *cobra.Command {
 	return c
 }
 
+// latestDay is the day where it begins first.
+func latestDay(now time.Time) finance.Date { return finance.DateOf(now.UTC().Add(14 * time.Hour)) }
+
 // maxWindows is where a range is more likely a slip of the finger than a wish.
 const maxWindows = 1000
 
-func parseWindows(from, to string, size int) ([]jobs.Window, error) {
+func parseWindows(from, to string, size int, today finance.Date) ([]jobs.Window, error) {
 	first, err := finance.ParseDate(from)
 	if err != nil || first.IsZero() {
 		return nil, usagef("--from %q: write the first day as YYYY-MM-DD", from)
@@ -51,6 +57,8 @@ func parseWindows(from, to string, size int) ([]jobs.Window, error) {
 	switch {
 	case size < 1:
 		return nil, usagef("--days %d: a window has at least one day", size)
+	case last > today:
+		return nil, usagef("--to %s lies after today", last)
 	case last < first:
 		return nil, usagef("--to %s lies before --from %s", last, first)
 	case int(last-first)/size >= maxWindows:
@@ -79,10 +87,13 @@ func (a *app) backfill(ctx context.Context, job string, windows []jobs.Window) e
 		return err
 	}
 	runs, err := s.engine.Backfill(ctx, set, windows)
+	if errors.Is(err, jobs.ErrNoDays) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%d of %d windows are planned and will be worked: %w", len(runs), len(windows), err)
 	}
-	a.hint("Planned %s of %s.", count(len(runs), "run"), job)
+	a.hint("%s of %s.", count(len(runs), "run"), job)
 	return s.finishAll(ctx, runs)
 }
 

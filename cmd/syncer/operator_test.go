@@ -87,6 +87,8 @@ func TestRerunTakesOnlyWhatFailed(t *testing.T) {
 	if n := l.kit.Journal.Arrivals(); n != before {
 		t.Errorf("--plan made %d calls", n-before)
 	}
+	l.says(exitUsage, []string{"rerun", "1", "--only", "class=transiet"})
+	l.says(exitPartial, []string{"rerun", "1", "--only", "consent=1"}, "run 1 stays partial")
 	mend()
 	helper := l.start(nil, "work", "--job", "debt1")
 	l.says(0, []string{"rerun", "1", "--only", "failed", "--wait"}, "complete")
@@ -106,7 +108,12 @@ func TestBackfillCutsARangeIntoWindows(t *testing.T) {
 	l.says(0, []string{"run", "money1"}, "complete")
 	nightly := l.number("SELECT count(*) FROM cursors WHERE span = ''")
 	at := content(t, l.db)
-	out := l.says(0, []string{"backfill", "money1", "--from", "2026-08-01", "--to", "2026-10-09", "--days", "35"})
+	command := []string{"backfill", "money1", "--from", "2026-08-01", "--to", "2026-10-09", "--days", "35"}
+	<-l.start([]string{stepEnv + "=kill s8.decoded 1"}, command...).ended
+	if n := l.number("SELECT count(*) FROM runs WHERE kind = 'backfill' AND verdict IS NULL"); n != 2 {
+		t.Fatalf("%d backfills are open", n)
+	}
+	out := l.says(0, command)
 	if n := l.number("SELECT count(*) FROM runs WHERE kind = 'backfill' AND verdict = 'complete'"); n != 2 {
 		t.Errorf("%d backfills for two windows:\n%s", n, out)
 	}
@@ -118,6 +125,11 @@ func TestBackfillCutsARangeIntoWindows(t *testing.T) {
 	}
 	if again := content(t, l.db); fmt.Sprint(at["transactions"]) != fmt.Sprint(again["transactions"]) {
 		t.Error("a backfill of what was there has changed it")
+	}
+	l.says(exitError, []string{"backfill", "debt1", "--from", "2026-08-01", "--to", "2026-10-09"})
+	l.says(exitUsage, []string{"backfill", "money1", "--from", "2026-08-01", "--to", "9999-10-09"})
+	if n := l.number("SELECT count(*) FROM runs WHERE kind = 'backfill'"); n != 2 {
+		t.Errorf("%d backfills", n)
 	}
 	l.verify()
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"syncer/finance"
 	"syncer/persist"
 )
 
@@ -59,8 +61,10 @@ func parseSelection(only []string) (persist.Selection, error) {
 			s.Failed = true
 		case text == "partial":
 			s.Partial = true
-		case key == "class" && value != "":
+		case key == "class" && slices.Contains(finance.Classes(), finance.Class(value)):
 			s.Classes = append(s.Classes, value)
+		case key == "class":
+			return s, usagef("--only %q: there is no such class; there are %s", text, strings.Trim(fmt.Sprint(finance.Classes()), "[]"))
 		case key == "consent" && value != "":
 			id, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || id < 1 {
@@ -92,8 +96,11 @@ func (a *app) rerun(ctx context.Context, id int64, selection persist.Selection, 
 	if err != nil {
 		return fmt.Errorf("reckon what a rerun of run %d costs: %w", id, err)
 	}
-	if err := a.showCost(run, cost); err != nil || planOnly || cost.Items == 0 {
+	if err := a.showCost(run, cost); err != nil || planOnly {
 		return err
+	}
+	if cost.Items == 0 {
+		return a.nothingToRerun(ctx, h, run)
 	}
 	s, err := a.begin(ctx, h, run.Job, work)
 	if err != nil {
@@ -108,15 +115,17 @@ func (a *app) rerun(ctx context.Context, id int64, selection persist.Selection, 
 
 // rerun plans the rerun, follows it and tells what became of the run it is for.
 func (s *shift) rerun(ctx context.Context, of persist.Run, selection persist.Selection) error {
-	again, _, err := s.engine.Rerun(ctx, of, selection)
+	again, created, err := s.engine.Rerun(ctx, of, selection)
 	switch {
 	case errors.Is(err, persist.ErrNothingToRerun):
-		s.app.hint("Nothing to do: every selected item of run %d is proven complete.", of.ID)
-		return nil
+		return s.app.nothingToRerun(ctx, s.house, of)
 	case errors.Is(err, persist.ErrUnsettled):
-		return fmt.Errorf("rerun run %d: it is not settled yet: `syncer run %s` goes on with it", of.ID, of.Job)
+		return fmt.Errorf("rerun run %d: it is not settled yet: %s goes on with it", of.ID, goesOn(of))
 	case err != nil:
 		return err
+	}
+	if !created {
+		s.app.hint("Run %d is being run again already, as run %d: this goes on with that, whatever --only says.", of.ID, again.ID)
 	}
 	report, err := s.finish(ctx, again)
 	if err != nil {
@@ -128,6 +137,26 @@ func (s *shift) rerun(ctx context.Context, of persist.Run, selection persist.Sel
 	}
 	s.app.hint("\nRun %d, with this rerun: %s", root.ID, root.Verdict)
 	return verdictError(report.Run.Verdict)
+}
+
+// nothingToRerun says how the run stands of which nothing was chosen. That nothing is left to do is not that all is well.
+func (a *app) nothingToRerun(ctx context.Context, h *house, of persist.Run) (err error) {
+	if of.OfRun != 0 {
+		if of, err = h.run(ctx, of.OfRun); err != nil {
+			return err
+		}
+	}
+	switch {
+	case of.Verdict == "":
+		return fmt.Errorf("rerun run %d: it is not settled yet: %s goes on with it", of.ID, goesOn(of))
+	case a.json:
+	case of.Verdict == persist.VerdictComplete:
+		a.say("Nothing to do: run %d is complete.", of.ID)
+	default:
+		a.say("Nothing to do, and run %d stays %s: what it lacks was not selected, or belongs to consents that have ended.\n"+
+			"`syncer runs show %d` names it.", of.ID, of.Verdict, of.ID)
+	}
+	return verdictError(of.Verdict)
 }
 
 // run finds a run, or says where to look.
@@ -156,16 +185,14 @@ func (a *app) showCost(run persist.Run, c persist.Cost) error {
 	if a.json {
 		return a.line(costJSON{"cost", run.ID, run.Job, c.Consents, c.Items, c.Calls, c.Budgeted, c.Spent, c.Ended})
 	}
-	if c.Items == 0 {
-		a.say("Nothing to do: every selected item of run %d is proven complete, or its consent has ended.", run.ID)
-	} else {
+	if c.Items > 0 {
 		a.say("A rerun of run %d (%s) takes %s of %s, about %s.", run.ID, run.Job, count(c.Items, "item"), count(c.Consents, "consent"), count(c.Calls, "call"))
 	}
 	if c.Budgeted > 0 {
 		a.say("%s a daily number of reads, and %s none left for now: those will be refused.", countHave(c.Budgeted, "consent"), countHave(c.Spent, "of them"))
 	}
 	if c.Ended > 0 {
-		a.say("%s ended since and are left out.", countHave(c.Ended, "consent"))
+		a.say("%s ended since, and what they lack is left out.", countHave(c.Ended, "consent"))
 	}
 	return nil
 }

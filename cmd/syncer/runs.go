@@ -101,5 +101,5 @@ func (a *app) showRun(ctx context.Context, h *house, id int64) error {
 	if err != nil {
 		return fmt.Errorf("report of run %d: %w", id, err)
 	}
-	return a.showReport(report)
+	return a.showReport(ctx, h, report)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -88,7 +89,7 @@ func (s *shift) finish(ctx context.Context, run persist.Run) (persist.Report, er
 	if err != nil {
 		return report, errors.Join(err, s.end())
 	}
-	return report, s.app.showReport(report)
+	return report, s.app.showReport(ctx, s.house, report)
 }
 
 // interrupted leaves and says how the run goes on.
@@ -97,13 +98,29 @@ func (s *shift) interrupted(run persist.Run) error {
 	if err := s.end(); err != nil {
 		s.log.Warn().Err(err).Msg("not everything was given back in order; the leases will end by themselves")
 	}
-	s.app.hint("Run %d is not finished. `syncer run %s` goes on with it.", run.ID, run.Job)
+	s.app.hint("Run %d is not finished. %s goes on with it.", run.ID, goesOn(run))
 	return exitCode(exitInterrupted)
 }
 
-// showReport prints a report on stdout.
-func (a *app) showReport(r persist.Report) error {
+// goesOn is the command that goes on with an unfinished run.
+func goesOn(r persist.Run) string {
+	switch r.Kind {
+	case persist.Rerun:
+		return fmt.Sprintf("`syncer rerun %d`", r.OfRun)
+	case persist.Backfill:
+		return fmt.Sprintf("`syncer backfill %s` with the same days", r.Job)
+	case persist.Final:
+		return fmt.Sprintf("`syncer work --job %s`", r.Job)
+	}
+	return fmt.Sprintf("`syncer run %s`", r.Job)
+}
+
+// showReport prints a report on stdout: for a script with every item that is not complete.
+func (a *app) showReport(ctx context.Context, h *house, r persist.Report) (err error) {
 	if a.json {
+		if r.NotComplete, err = h.Store.NotComplete(ctx, r.Run); err != nil {
+			return err
+		}
 		return a.line(toReportJSON(r))
 	}
 	writeReport(a.out, painter(a.out, a.env), r)
