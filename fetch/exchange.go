@@ -208,6 +208,9 @@ func tokenVerdict(a *Answer) Verdict {
 	return v
 }
 
+// verdict believes the error's name before the status where the name is the standard's word on our credentials or our
+// grant. Otherwise the status of a bad moment decides: Keycloak, Spring and gateways put names of their own into the
+// body of a 5xx, and none of them is a reason to park the connection.
 func (t *tokenAnswer) verdict(a *Answer, parsed bool) Verdict {
 	switch t.Error {
 	case "":
@@ -216,6 +219,9 @@ func (t *tokenAnswer) verdict(a *Answer, parsed bool) Verdict {
 	case "invalid_client", "unauthorized_client":
 		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.name()}
 	default:
+		if moment := classOfStatus(a.Status); t.Error != "invalid_grant" && (moment == finance.Transient || moment == finance.Throttled) {
+			return Verdict{Class: moment, Reason: "the token endpoint answers with status " + strconv.Itoa(a.Status) + " and says " + t.name()}
+		}
 		return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.name()}
 	}
 	switch class := classOfStatus(a.Status); {

@@ -136,16 +136,21 @@ func TestWhatIsSaidAgainstOneGrantParksNothing(t *testing.T) {
 	}
 }
 
-// A refresh that failed on its way is tried again with the same refresh token.
+// A refresh that failed on its way is tried again with the same refresh token, whatever the server calls its moment.
 func TestARefreshSurvivesABadMoment(t *testing.T) {
-	w := newAuthority(t)
-	w.consented(t)
-	if _, err := w.kit.Faults.Add(sandbox.Rule{Provider: "bank", Only: "token", Times: 2, Action: sandbox.Action{
-		Kind: sandbox.AnswerStatus, Status: 500}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := read(t, client(t, w.opt)); err != nil || w.auth.Reuses() != 0 || w.grants.Saved() != 1 {
-		t.Errorf("%v, %d reuses, %d saved", err, w.auth.Reuses(), w.grants.Saved())
+	for body, status := range map[string]int{
+		``: 500, `{"error":"unknown_error"}`: 500, `{"error":"bad_gateway"}`: 502, `{"status":503,"error":"Service Unavailable"}`: 503,
+		`{"error":"invalid_request"}`: 503, `{"error":"Request Timeout"}`: 408,
+	} {
+		w := newAuthority(t)
+		w.consented(t)
+		if _, err := w.kit.Faults.Add(sandbox.Rule{Provider: "bank", Only: "token", Times: 2, Action: sandbox.Action{
+			Kind: sandbox.AnswerStatus, Status: status, Body: body}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := read(t, client(t, w.opt)); err != nil || w.auth.Reuses() != 0 || w.grants.Saved() != 1 {
+			t.Errorf("%d %s: %v, %d reuses, %d saved", status, body, err, w.auth.Reuses(), w.grants.Saved())
+		}
 	}
 }
 
