@@ -31,22 +31,22 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a foreign cursor is refused", h.foreignCursor)
 	t.Run("calls stay below the base and give nobody away", h.discreet)
 	t.Run("the check passes", func(t *testing.T) {
-		if err := h.bench(t).client.Connector().Probe(t.Context()); err != nil {
+		if err := h.bench(t).Connector().Probe(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("a consent that was taken back ends", h.withdrawn) // the last: there is no way back
 }
 
-func (h Harness) each(t *testing.T, f func(*testing.T, *bench, fetch.Stream)) {
+func (h Harness) each(t *testing.T, f func(*testing.T, *Client, fetch.Stream)) {
 	for i, s := range h.streams() {
 		t.Run(fmt.Sprintf("%s %d", s.Dataset, i), func(t *testing.T) { f(t, h.bench(t), s) })
 	}
 }
 
 func (h Harness) twice(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		first, second := b.mustRead(t, s, ""), h.bench(t).mustRead(t, s, "")
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		first, second := b.MustRead(t, s, ""), h.bench(t).MustRead(t, s, "")
 		if len(tableOf(first...)) == 0 {
 			t.Fatal("the harness has no records: nothing is proven")
 		}
@@ -98,11 +98,11 @@ func (h Harness) records(t *testing.T, r *finance.Records, seen map[string]bool)
 }
 
 func (h Harness) resumes(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		whole := b.mustRead(t, s, "")
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		whole := b.MustRead(t, s, "")
 		want := tableOf(whole...)
 		for i := range whole[:len(whole)-1] {
-			rest := h.bench(t).mustRead(t, s, whole[i].Next)
+			rest := h.bench(t).MustRead(t, s, whole[i].Next)
 			got := tableOf(append(append([]fetch.Page{}, whole[:i+1]...), rest...)...)
 			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Errorf("resumed behind page %d:\n%s", i, diff)
@@ -112,9 +112,9 @@ func (h Harness) resumes(t *testing.T) {
 }
 
 func (h Harness) again(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		first := b.mustRead(t, s, "")
-		second := b.mustRead(t, s, first[len(first)-1].Next)
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		first := b.MustRead(t, s, "")
+		second := b.MustRead(t, s, first[len(first)-1].Next)
 		if diff := gocmp.Diff(tableOf(first...), tableOf(append(first, second...)...)); diff != "" {
 			t.Error(diff)
 		}
@@ -122,8 +122,8 @@ func (h Harness) again(t *testing.T) {
 }
 
 func (h Harness) kept(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		first := b.mustRead(t, s, "")
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		first := b.MustRead(t, s, "")
 		store := map[finance.PageKey]finance.Kept{}
 		for i := range first {
 			p := &first[i]
@@ -132,7 +132,7 @@ func (h Harness) kept(t *testing.T) {
 			}
 		}
 		s.Kept = func(k finance.PageKey) (finance.Kept, bool) { kept, ok := store[k]; return kept, ok }
-		second := b.mustRead(t, s, "")
+		second := b.MustRead(t, s, "")
 		unchanged := 0
 		for i := range second {
 			if second[i].Unchanged {
@@ -158,12 +158,12 @@ func (h Harness) paused(t *testing.T) {
 			if form != "" { // each takes a second, and the form is no matter of the stream
 				h.Streams = h.Streams[len(h.Streams)-1:]
 			}
-			h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-				whole := b.mustRead(t, s, "")
+			h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+				whole := b.MustRead(t, s, "")
 				defer h.Pause(len(whole)/2, form)()
 				other := h.bench(t)
-				got := other.mustRead(t, s, "")
-				if pauses := other.ledger.Pauses(); len(pauses) != 1 || pauses[0].For <= 0 || pauses[0].For > 2*time.Second {
+				got := other.MustRead(t, s, "")
+				if pauses := other.Ledger.Pauses(); len(pauses) != 1 || pauses[0].For <= 0 || pauses[0].For > 2*time.Second {
 					t.Errorf("the ledger was told of the pauses %v", pauses)
 				}
 				if diff := gocmp.Diff(tableOf(whole...), tableOf(got...)); diff != "" {
@@ -175,9 +175,9 @@ func (h Harness) paused(t *testing.T) {
 }
 
 // calls counts the calls for a purpose that ended with a class.
-func (b *bench) calls(p finance.Purpose, c finance.Class) (n int) {
-	for _, call := range b.ledger.Calls() {
-		if call.Purpose == p && call.Class == c {
+func (c *Client) calls(p finance.Purpose, class finance.Class) (n int) {
+	for _, call := range c.Ledger.Calls() {
+		if call.Purpose == p && call.Class == class {
 			n++
 		}
 	}
@@ -185,11 +185,11 @@ func (b *bench) calls(p finance.Purpose, c finance.Class) (n int) {
 }
 
 func (h Harness) expired(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		whole := b.mustRead(t, s, "")
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		whole := b.MustRead(t, s, "")
 		defer h.Expire(len(whole)/2, 1)()
 		other := h.bench(t)
-		got := other.mustRead(t, s, "")
+		got := other.MustRead(t, s, "")
 		if diff := gocmp.Diff(tableOf(whole...), tableOf(got...)); diff != "" {
 			t.Error(diff)
 		}
@@ -200,9 +200,9 @@ func (h Harness) expired(t *testing.T) {
 }
 
 func (h Harness) denied(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
 		defer h.Expire(0, 0)()
-		pages, err := b.read(t.Context(), s, "")
+		pages, err := b.Read(t.Context(), s, "")
 		if len(pages) > 0 || fetch.ClassOf(err) != finance.TokenDenied {
 			t.Errorf("%d pages, error %v; want class token", len(pages), err)
 		}
@@ -219,8 +219,8 @@ func (h Harness) withdrawn(t *testing.T) {
 	}
 	class := h.Withdraw()
 	refused := 0
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		pages, err := b.read(t.Context(), s, "")
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		pages, err := b.Read(t.Context(), s, "")
 		if len(pages) > 0 || fetch.ClassOf(err) != class {
 			t.Errorf("%d pages, error %v; want class %s", len(pages), err, class)
 		}
@@ -228,7 +228,7 @@ func (h Harness) withdrawn(t *testing.T) {
 			t.Errorf("%d data calls of class %s, want one", n, class)
 		}
 		refused++
-		h.silent(t, fmt.Sprint(err), b.log.String())
+		h.silent(t, fmt.Sprint(err), b.Log.String())
 	})
 	if refused == 0 {
 		t.Error("no stream was read: nothing is proven")
@@ -236,10 +236,10 @@ func (h Harness) withdrawn(t *testing.T) {
 }
 
 func (h Harness) spoilt(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		whole := tableOf(b.mustRead(t, s, "")...)
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		whole := tableOf(b.MustRead(t, s, "")...)
 		undo := h.Spoil(s)
-		pages, err := h.bench(t).read(t.Context(), s, "")
+		pages, err := h.bench(t).Read(t.Context(), s, "")
 		undo()
 		if err != nil {
 			t.Fatal(err)
@@ -273,16 +273,16 @@ func (h Harness) spoilt(t *testing.T) {
 // healed proves that no position passes a record that could not be read: the next pass begins where it stood, however
 // far back that is, or the record would never be had and nothing would say so.
 func (h Harness) healed(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
-		whole := tableOf(b.mustRead(t, s, "")...)
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
+		whole := tableOf(b.MustRead(t, s, "")...)
 		undo := h.Spoil(s)
-		first := h.bench(t).mustRead(t, s, "")
+		first := h.bench(t).MustRead(t, s, "")
 		undo()
-		second := h.bench(t).mustRead(t, s, first[len(first)-1].Next)
+		second := h.bench(t).MustRead(t, s, first[len(first)-1].Next)
 		if diff := gocmp.Diff(whole, tableOf(append(first, second...)...)); diff != "" {
 			t.Errorf("after the pass behind the one with the broken record:\n%s", diff)
 		}
-		third := h.bench(t).mustRead(t, s, second[len(second)-1].Next)
+		third := h.bench(t).MustRead(t, s, second[len(second)-1].Next)
 		if len(third) > len(second) {
 			t.Errorf("the pass behind the good one reads %d pages, and that read %d: it goes back without need", len(third), len(second))
 		}
@@ -296,7 +296,7 @@ func (h Harness) stillBroken(t *testing.T, s fetch.Stream) {
 	from, pages := "", 0
 	for n := range 3 {
 		undo := h.Spoil(s)
-		got := h.bench(t).mustRead(t, s, from)
+		got := h.bench(t).MustRead(t, s, from)
 		undo()
 		rejects := 0
 		for i := range got {
@@ -318,24 +318,24 @@ func (h Harness) impostor(t *testing.T) {
 		return
 	}
 	defer h.Impostor()()
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
 		if h.Impersonal != nil && h.Impersonal(s) {
 			return
 		}
-		pages, err := b.read(t.Context(), s, "")
+		pages, err := b.Read(t.Context(), s, "")
 		if len(pages) != 0 || fetch.ClassOf(err) != finance.Malformed {
 			t.Fatalf("%d pages, error %v", len(pages), err)
 		}
-		h.silent(t, err.Error(), b.log.String())
+		h.silent(t, err.Error(), b.Log.String())
 	})
 }
 
 func (h Harness) cancelled(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		begun := time.Now()
-		pages, err := b.read(ctx, s, "")
+		pages, err := b.Read(ctx, s, "")
 		if len(pages) > 0 || fetch.ClassOf(err) != finance.Interrupted || time.Since(begun) > 5*time.Second {
 			t.Errorf("%d pages after %s, error %v", len(pages), time.Since(begun), err)
 		}
@@ -343,13 +343,13 @@ func (h Harness) cancelled(t *testing.T) {
 }
 
 func (h Harness) foreignCursor(t *testing.T) {
-	h.each(t, func(t *testing.T, b *bench, s fetch.Stream) {
+	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
 		for _, from := range []string{"\x00", "{", `{"v":99}`, `{"v":1,"through":"2999-01-01"}`} {
-			if pages, err := b.read(t.Context(), s, from); len(pages) > 0 || err == nil {
+			if pages, err := b.Read(t.Context(), s, from); len(pages) > 0 || err == nil {
 				t.Errorf("%q: %d pages, error %v", from, len(pages), err)
 			}
 		}
-		if len(b.ledger.Calls()) > 0 {
+		if len(b.Ledger.Calls()) > 0 {
 			t.Error("a call was made from a cursor that can't be right")
 		}
 	})
@@ -360,7 +360,7 @@ func (h Harness) discreet(t *testing.T) {
 	before := len(h.Arrivals())
 	for _, s := range h.streams() {
 		var text strings.Builder
-		for _, page := range b.mustRead(t, s, "") {
+		for _, page := range b.MustRead(t, s, "") {
 			for key, line := range lines(&page.Records) {
 				fmt.Fprintln(&text, key, line)
 			}
@@ -382,11 +382,11 @@ func (h Harness) discreet(t *testing.T) {
 		}
 		h.silent(t, path)
 	}
-	calls, err := json.Marshal(b.ledger.Calls())
+	calls, err := json.Marshal(b.Ledger.Calls())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.silent(t, b.log.String(), string(calls), fmt.Sprintf("%+v %#v", b.ledger.Calls(), h.Consent))
+	h.silent(t, b.Log.String(), string(calls), fmt.Sprintf("%+v %#v", b.Ledger.Calls(), h.Consent))
 }
 
 // silent fails if one of the texts holds a secret.

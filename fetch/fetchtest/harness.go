@@ -1,16 +1,10 @@
 package fetchtest
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"github.com/rs/zerolog"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -45,54 +39,12 @@ type Harness struct {
 	Secrets func() []string
 }
 
-// bench is one client of the harness and what it left behind.
-type bench struct {
-	h      *Harness
-	ledger *Ledger
-	client *fetch.Client
-	log    *lockedBuffer
-}
-
-// lockedBuffer is a log of several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write appends.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// String is everything written.
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (h *Harness) bench(t *testing.T) *bench {
+func (h *Harness) bench(t *testing.T) *Client {
 	t.Helper()
 	if h.Connection.Settings == nil {
 		h.Connection.Settings = h.Provider.Settings()
 	}
-	driver, err := h.Provider.Open(h.Connection)
-	if err != nil {
-		t.Fatalf("open: %v", err)
-	}
-	b := &bench{h: h, ledger: NewLedger(), log: &lockedBuffer{}}
-	b.client, err = fetch.NewClient(fetch.Options{
-		Connection: h.Connection, Driver: driver, Rate: 10_000, AllowPrivate: true,
-		Retry:  fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: time.Millisecond, Budget: 30 * time.Second},
-		Ledger: b.ledger, Once: b.ledger, Tokens: b.ledger, Log: zerolog.New(b.log),
-	})
-	if err != nil {
-		t.Fatalf("client: %v", err)
-	}
-	t.Cleanup(b.client.CloseIdle)
-	return b
+	return Dial(t, h.Provider, h.Connection)
 }
 
 // streams are the harness's streams on behalf of its consent.
@@ -103,29 +55,6 @@ func (h *Harness) streams() []fetch.Stream {
 		out[i].Scope = finance.Scope{Dataset: out[i].Dataset, Consent: &h.Consent}
 	}
 	return out
-}
-
-// read reads a stream to its end.
-func (b *bench) read(ctx context.Context, s fetch.Stream, from string) (pages []fetch.Page, err error) {
-	for page, err := range b.client.Connector().Pages(ctx, s, from) {
-		if err != nil {
-			return pages, err
-		}
-		pages = append(pages, page)
-	}
-	return pages, nil
-}
-
-func (b *bench) mustRead(t *testing.T, s fetch.Stream, from string) []fetch.Page {
-	t.Helper()
-	pages, err := b.read(t.Context(), s, from)
-	if err != nil {
-		t.Fatalf("%s: %v", s.Dataset, err)
-	}
-	if len(pages) == 0 || !pages[len(pages)-1].Done {
-		t.Fatalf("%s: the pass has %d pages and no end", s.Dataset, len(pages))
-	}
-	return pages
 }
 
 // table is a record table as the pages would leave it: the latest of each key, minus what a whole set no longer has.

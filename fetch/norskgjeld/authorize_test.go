@@ -1,13 +1,9 @@
 package norskgjeld
 
 import (
-	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -21,48 +17,18 @@ func asking(t *testing.T, w *world, scope, subject string) (*fetch.Client, *fetc
 	t.Helper()
 	s := w.conn.Settings.(*Settings)
 	s.RedirectURI, s.ConsentScope = registry.Callback, scope
-	driver, err := Provider().Open(w.conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ledger := fetchtest.NewLedger()
-	ledger.Refuse(func(a finance.Ask) (finance.Class, string) {
+	c := fetchtest.Dial(t, Provider(), w.conn)
+	c.Ledger.Refuse(func(a finance.Ask) (finance.Class, string) {
 		if a.Scope.Consent != nil && a.Scope.Consent.ID == 0 {
 			return finance.Refused, "a consent that is not in the books"
 		}
 		return "", ""
 	})
-	c, err := fetch.NewClient(fetch.Options{
-		Connection: w.conn, Driver: driver, AllowPrivate: true, Ledger: ledger, Once: ledger, Tokens: ledger, Log: zerolog.Nop(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.CloseIdle)
 	a, err := c.Authorize(t.Context(), fetch.NewSecret(subject))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, a
-}
-
-// browse is the person's browser.
-func browse(t *testing.T, link string) url.Values {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := (&http.Transport{}).RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	where, err := resp.Location()
-	if err != nil || !strings.HasPrefix(where.String(), registry.Callback+"?") {
-		t.Fatalf("status %d, %v, %v", resp.StatusCode, where, err)
-	}
-	return where.Query()
+	return c.Client, a
 }
 
 // A person gives a single-use consent, and its one answer is still there to be read afterwards.
@@ -72,7 +38,7 @@ func TestAPersonGivesASingleUseConsent(t *testing.T) {
 	if strings.Contains(a.Link(), registry.TestPerson) {
 		t.Error("the link tells whom it is for")
 	}
-	got, err := a.Finish(t.Context(), browse(t, a.Link()))
+	got, err := a.Finish(t.Context(), fetchtest.Browse(t, a.Link(), registry.Callback))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +47,7 @@ func TestAPersonGivesASingleUseConsent(t *testing.T) {
 		len(got.Scopes) != 1 || got.Scopes[0] != registry.Processing {
 		t.Errorf("%+v, good for another %s", got, left)
 	}
-	consent := finance.Consent{ID: 900, ExternalID: got.ExternalID, Subject: subject(registry.TestPerson), Status: finance.ConsentActive, SingleUse: true}
+	consent := finance.Consent{ID: 900, ExternalID: got.ExternalID, Subject: fetchtest.Subject(registry.TestPerson), Status: finance.ConsentActive, SingleUse: true}
 	for _, bought := range []int{1, 1} { // the second time from the stored answer
 		if pages, err := read(t, c.Connector(), consent); err != nil || len(pages) != bought {
 			t.Errorf("%d pages, %v", len(pages), err)
@@ -92,7 +58,7 @@ func TestAPersonGivesASingleUseConsent(t *testing.T) {
 func TestAPersonGivesAConsentForDays(t *testing.T) {
 	w := start(t, registry.Options{})
 	_, a := asking(t, w, registry.Presentation+".50", "")
-	got, err := a.Finish(t.Context(), browse(t, a.Link()))
+	got, err := a.Finish(t.Context(), fetchtest.Browse(t, a.Link(), registry.Callback))
 	if err != nil || got.SingleUse || time.Until(got.ValidUntil) < 49*24*time.Hour || got.Scopes[0] != registry.Presentation {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -115,7 +81,7 @@ func TestWhatTheRegistrySaysInsteadOfAConsent(t *testing.T) {
 			w := start(t, tt.o)
 			w.sim.Authorize().Sit(tt.person)
 			_, a := asking(t, w, registry.Presentation, registry.TestPerson)
-			_, err := a.Finish(t.Context(), browse(t, a.Link()))
+			_, err := a.Finish(t.Context(), fetchtest.Browse(t, a.Link(), registry.Callback))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "29868") {
 				t.Errorf("got %v", err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -25,7 +26,7 @@ func debtBody(missing string, loans ...string) string {
 }
 
 func consentOf(number string) *finance.Consent {
-	return &finance.Consent{ID: 1, ExternalID: "5b1f", Subject: subject(number)}
+	return &finance.Consent{ID: 1, ExternalID: "5b1f", Subject: fetchtest.Subject(number)}
 }
 
 func amount(s string) finance.Amount {

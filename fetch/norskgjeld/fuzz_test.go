@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -28,7 +29,7 @@ func silent(t *testing.T, texts ...string) {
 // silence or a reject, ids are there once, and nothing is declared whole from which something is missing.
 func FuzzDebt(f *testing.F) {
 	const person = "14842249091"
-	consent := finance.Consent{ID: 1, ExternalID: "5b1f6c0e-9a37-4f0e-8b52-0d4c7c1e77a1", Subject: subject(person)}
+	consent := finance.Consent{ID: 1, ExternalID: "5b1f6c0e-9a37-4f0e-8b52-0d4c7c1e77a1", Subject: fetchtest.Subject(person)}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		page, err := decodeDebt(body, &consent)
 		if err != nil {

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -14,35 +12,11 @@ import (
 
 func client(t *testing.T, w *world) fetch.Connector {
 	t.Helper()
-	driver, err := Provider().Open(w.conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ledger := fetchtest.NewLedger()
-	c, err := fetch.NewClient(fetch.Options{
-		Connection: w.conn, Driver: driver, AllowPrivate: true, Ledger: ledger, Once: ledger, Tokens: ledger, Log: zerolog.Nop(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.CloseIdle)
-	return c.Connector()
+	return fetchtest.Dial(t, Provider(), w.conn).Connector()
 }
 
 func read(t *testing.T, c fetch.Connector, consent finance.Consent) ([]fetch.Page, error) {
-	t.Helper()
-	s := fetch.Stream{
-		Stream: finance.Stream{Consent: consent.ID, Dataset: finance.Debts},
-		Scope:  finance.Scope{Dataset: finance.Debts, Consent: &consent},
-	}
-	var pages []fetch.Page
-	for p, err := range c.Pages(t.Context(), s, "") {
-		if err != nil {
-			return pages, err
-		}
-		pages = append(pages, p)
-	}
-	return pages, nil
+	return fetchtest.Read(t.Context(), c, fetchtest.StreamOf(consent, finance.Debts), "")
 }
 
 func TestASingleUseConsentIsAskedOnce(t *testing.T) {
@@ -54,7 +28,7 @@ func TestASingleUseConsentIsAskedOnce(t *testing.T) {
 			t.Fatalf("%d pages, %v", len(pages), err)
 		}
 	}
-	if n := w.kit.Journal.CountSubject("norskgjeld", consent.ExternalID); n != 1 {
+	if n := w.Kit.Journal.CountSubject("norskgjeld", consent.ExternalID); n != 1 {
 		t.Errorf("the registry saw %d calls", n)
 	}
 }
@@ -111,7 +85,7 @@ func TestTheFeedTellsEveryChange(t *testing.T) {
 	if again, still, gap := events(t, c, next); len(again) != 0 || still != next || gap {
 		t.Errorf("caught up, but there are %d events, next %s after %s, gap %t", len(again), still, next, gap)
 	}
-	w.kit.Clock.Advance(9 * 24 * time.Hour)
+	w.Kit.Clock.Advance(9 * 24 * time.Hour)
 	w.sim.Revoke(w.consent(20).ExternalID)
 	if _, _, gap := events(t, c, from); !gap {
 		t.Error("what the registry has forgotten meanwhile went unnoticed")

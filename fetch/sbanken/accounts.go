@@ -75,7 +75,7 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 	if d.others > 0 && d.own == 0 {
 		return fetch.Page{}, errors.New("wrong subject: none of the accounts belongs to the customer of the consent")
 	}
-	d.page.Done = true
+	d.page.Done, d.page.Seen = true, l.items
 	if l.available > int64(l.items) {
 		d.page.Partial = fmt.Sprintf("%d of %d accounts are missing from the answer", l.available-int64(l.items), l.available)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -25,11 +26,11 @@ func TestOwnAndSharedAccounts(t *testing.T) {
 		figures int
 		fails   bool
 	}{
-		{"the subject's own", subject("01017000027"), false, []string{"A1"}, 3, false},
-		{"with shared ones", subject("01017000027"), true, []string{"A1", "B2"}, 5, false},
+		{"the subject's own", fetchtest.Subject("01017000027"), false, []string{"A1"}, 3, false},
+		{"with shared ones", fetchtest.Subject("01017000027"), true, []string{"A1", "B2"}, 5, false},
 		{"subject unknown", finance.Subject{}, false, []string{"A1", "B2"}, 5, false},
-		{"somebody else's", subject("03037000045"), false, nil, 0, true},
-		{"somebody else's, shared or not", subject("03037000045"), true, nil, 0, true},
+		{"somebody else's", fetchtest.Subject("03037000045"), false, nil, 0, true},
+		{"somebody else's, shared or not", fetchtest.Subject("03037000045"), true, nil, 0, true},
 	} {
 		page, err := decodeAccounts([]byte(twoAccounts), c.subject, c.shared)
 		var got []string
@@ -43,7 +44,7 @@ func TestOwnAndSharedAccounts(t *testing.T) {
 }
 
 func TestAnAccountIsReadWhole(t *testing.T) {
-	page, err := decodeAccounts([]byte(twoAccounts), subject("01017000027"), false)
+	page, err := decodeAccounts([]byte(twoAccounts), fetchtest.Subject("01017000027"), false)
 	if err != nil || page.Whole == nil || !page.Done {
 		t.Fatal(err, page.Whole)
 	}
@@ -102,7 +103,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestSettingsAreChecked(t *testing.T) {
-	creds := map[string]fetch.Secret{"client_id": fetch.NewSecret("i"), "client_secret": fetch.NewSecret("s")}
+	creds := fetchtest.Credentials("i", "s")
 	for _, s := range []Settings{{3, "auto", false, 100}, {2, "always", false, 100}, {2, "auto", false, 1}, {2, "auto", false, 1001}} {
 		if _, err := Provider().Open(fetch.Connection{Name: "b", Settings: &s, Credentials: creds}); err == nil {
 			t.Errorf("%+v was accepted", s)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -74,7 +75,7 @@ func FuzzTransactions(f *testing.F) {
 func FuzzAccounts(f *testing.F) {
 	const owner = "14842249091"
 	f.Fuzz(func(t *testing.T, body []byte) {
-		page, err := decodeAccounts(body, subject(owner), false)
+		page, err := decodeAccounts(body, fetchtest.Subject(owner), false)
 		silent(t, page, err)
 		if err != nil {
 			return

@@ -133,6 +133,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	if d.got.list, err = readList(d.rows.s, d.items); err != nil {
 		return fetch.Page{}, err
 	}
+	d.got.page.Seen = d.got.items
 	if p.at.List == archive {
 		return p.afterArchive(&d.got)
 	}

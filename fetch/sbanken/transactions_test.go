@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rs/zerolog"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -23,19 +22,7 @@ type store struct {
 
 func client(t *testing.T, w *world) fetch.Connector {
 	t.Helper()
-	driver, err := Provider().Open(w.conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ledger := fetchtest.NewLedger()
-	c, err := fetch.NewClient(fetch.Options{
-		Connection: w.conn, Driver: driver, Rate: 10_000, AllowPrivate: true, Ledger: ledger, Tokens: ledger, Log: zerolog.Nop(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.CloseIdle)
-	return c.Connector()
+	return fetchtest.Dial(t, Provider(), w.conn).Connector()
 }
 
 // pull reads to the end of a pass and keeps what comes. between is called after each page.

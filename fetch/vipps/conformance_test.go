@@ -1,20 +1,19 @@
 package vipps
 
 import (
-	"crypto/sha256"
 	"testing"
 	"time"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
-	"syncer/sandbox"
+	"syncer/sandbox/sandboxtest"
 	vendor "syncer/sandbox/vipps"
 )
 
-// world is the vendor on a loopback address and a connection to it.
+// world is the vendor and a connection to it.
 type world struct {
-	kit  *sandbox.Kit
+	*sandboxtest.Host
 	sim  *vendor.Simulator
 	conn fetch.Connection
 }
@@ -23,50 +22,29 @@ var today = finance.NewDate(2026, time.November, 20)
 
 func start(t *testing.T, o vendor.Options, s Settings) *world {
 	t.Helper()
-	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 11})
-	kit.Clock.Set(today.Time().Add(9*time.Hour + 30*time.Minute))
-	o.Kit = kit
+	o.Kit = sandboxtest.NewKit(today.Time().Add(9*time.Hour + 30*time.Minute))
 	if o.Days == 0 {
 		o.Days = 10
 	}
-	w := &world{kit: kit, sim: vendor.New(o)}
-	server, err := sandbox.Start(kit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	base, err := server.Mount("vipps", w.sim.Handler())
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := &world{sim: vendor.New(o)}
+	w.Host = sandboxtest.Serve(t, o.Kit, "vipps", w.sim.Handler())
 	client := vendor.DefaultPartner()
-	w.conn = fetch.Connection{
-		Name: "vipps", Provider: "vipps", BaseURL: base, AuthURL: base, Settings: &s, Credentials: map[string]fetch.Secret{},
-	}
 	if s.TokenFlow == standard {
 		client = vendor.DefaultMerchant()
+	}
+	w.conn = fetch.Connection{
+		Name: "vipps", Provider: "vipps", BaseURL: w.Base, AuthURL: w.Base, Settings: &s, Credentials: fetchtest.Credentials(client.ID, client.Secret),
+	}
+	if s.TokenFlow == standard {
 		w.conn.Credentials["subscription_key"] = fetch.NewSecret(client.SubscriptionKey)
 	}
-	w.conn.Credentials["client_id"], w.conn.Credentials["client_secret"] = fetch.NewSecret(client.ID), fetch.NewSecret(client.Secret)
 	return w
 }
-
-func keyed(s string) []byte { h := sha256.Sum256([]byte("test key" + s)); return h[:] }
 
 // consent is that of merchant number i.
 func (w *world) consent(i int) finance.Consent {
 	return finance.Consent{ID: int64(i + 1), Connection: "vipps", ExternalID: w.sim.Merchant(i).Handle, Status: finance.ConsentActive,
-		Subject: finance.NewSubject(keyed(w.sim.Merchant(i).OwnerID), "", keyed)}
-}
-
-func (w *world) rule(t *testing.T, r sandbox.Rule) func() {
-	t.Helper()
-	r.Provider, r.Only = "vipps", "api"
-	id, err := w.kit.Faults.Add(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func() { w.kit.Faults.Remove(id) }
+		Subject: finance.NewSubject(fetchtest.Keyed(w.sim.Merchant(i).OwnerID), "", fetchtest.Keyed)}
 }
 
 // rows is the stream of a merchant's ledger.
@@ -118,34 +96,19 @@ func TestConformance(t *testing.T) {
 }
 
 func harness(t *testing.T, w *world, merchant int) fetchtest.Harness {
-	return fetchtest.Harness{
-		Provider: Provider(), Connection: w.conn, Consent: w.consent(merchant),
-		Streams: []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, w.rows(merchant)},
-		Pause: func(after int, form string) func() {
-			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
-		},
-		Expire: func(after, times int) func() {
-			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
-		},
-		Withdraw: func() finance.Class {
-			w.sim.Grant(merchant, false)
-			return finance.Withheld
-		},
-		Spoil: func(s fetch.Stream) func() {
-			field := map[finance.Dataset]string{finance.Accounts: `"ledgerId":`, finance.Transactions: `"amount":`}[s.Dataset]
-			return w.rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: field, New: field + `true,"drifted":`}})
-		},
-		Impostor:   func() func() { return w.rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.WrongSubject}}) },
-		Impersonal: func(s fetch.Stream) bool { return s.Dataset == finance.Transactions },
-		Arrivals: func() (paths []string) {
-			for _, e := range w.kit.Journal.Entries() {
-				paths = append(paths, e.Path)
-			}
-			return paths
-		},
-		Secrets: func() []string {
-			return []string{vendor.DefaultPartner().Secret, vendor.DefaultMerchant().Secret, vendor.DefaultMerchant().SubscriptionKey, "eyJ0eXAi"}
-		},
+	h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, w.consent(merchant))
+	h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, w.rows(merchant)}
+	h.Withdraw = func() finance.Class {
+		w.sim.Grant(merchant, false)
+		return finance.Withheld
 	}
+	h.Spoil = func(s fetch.Stream) func() {
+		field := map[finance.Dataset]string{finance.Accounts: `"ledgerId":`, finance.Transactions: `"amount":`}[s.Dataset]
+		return fetchtest.Replaced(t, w.Host, field, field+`true,"drifted":`)
+	}
+	h.Impersonal = func(s fetch.Stream) bool { return s.Dataset == finance.Transactions }
+	h.Secrets = func() []string {
+		return []string{vendor.DefaultPartner().Secret, vendor.DefaultMerchant().Secret, vendor.DefaultMerchant().SubscriptionKey, "eyJ0eXAi"}
+	}
+	return h
 }

@@ -131,7 +131,7 @@ func decodeLedgers(body []byte, handle string, at listing) (fetch.Page, error) {
 	case next == "" && d.items == 0 && len(at.Earlier) == 0 && !at.Broken:
 		return fetch.Page{}, errNoLedger
 	}
-	at.Broken = at.Broken || len(d.page.Rejects) > 0
+	at.Broken, d.page.Seen = at.Broken || len(d.page.Rejects) > 0, d.items
 	if next == "" {
 		d.page.Done = true
 		if !at.Broken {

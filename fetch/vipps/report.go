@@ -52,7 +52,7 @@ func readReport(r *rowReader, behind chain, since finance.Date) (*report, error)
 	case !listed:
 		return nil, errors.New("the answer is no report: items are missing")
 	}
-	got.page.Partial = k.report()
+	got.page.Seen, got.page.Partial = got.items, k.report()
 	got.chain = k.after()
 	return got, nil
 }

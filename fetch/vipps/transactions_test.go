@@ -250,7 +250,7 @@ func TestDayByDay(t *testing.T) {
 			for night := range 12 {
 				s.Today = today.AddDays(night)
 				at, _ = pull(t, r, s, w.consent(1), rows, at)
-				w.kit.Clock.Advance(24 * time.Hour)
+				w.Kit.Clock.Advance(24 * time.Hour)
 			}
 			s.Today = today.AddDays(12)
 			pull(t, r, s, w.consent(1), rows, at)
@@ -269,7 +269,7 @@ func TestABackfillIsReadByDates(t *testing.T) {
 	s.Since, s.Until = today.AddDays(-9), today.AddDays(-5)
 	rows := map[string]finance.Transaction{}
 	pull(t, connect(t, w.conn), s, w.consent(1), rows, "")
-	for _, e := range w.kit.Journal.Entries() {
+	for _, e := range w.Kit.Journal.Entries() {
 		if strings.Contains(e.Path, "feed") {
 			t.Errorf("a call to %s", e.Path)
 		}
@@ -296,7 +296,7 @@ func TestTheFeedKeepsNoOlderDayThanWanted(t *testing.T) {
 		}
 	}
 	// A later run wants no less than the first one did, even if nobody came by for a year.
-	w.kit.Clock.Advance(20 * 24 * time.Hour)
+	w.Kit.Clock.Advance(20 * 24 * time.Hour)
 	s.Today, s.Since = today.AddDays(20), today.AddDays(17)
 	pull(t, r, s, w.consent(1), rows, at)
 	if first == 0 || len(rows) < first+100 {
@@ -322,7 +322,7 @@ func TestALostRowIsReported(t *testing.T) {
 	s := w.rows(1)
 	consent := w.consent(1)
 	s.Scope = finance.Scope{Dataset: s.Dataset, Consent: &consent}
-	defer w.rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: `"balanceBefore":`, New: `"balanceBefore":7`}})()
+	defer w.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: `"balanceBefore":`, New: `"balanceBefore":7`}})()
 	_, partial := byKey(connect(t, w.conn).mustRead(t, s, ""))
 	if !strings.HasPrefix(partial, "the running balance of funds breaks 1 times, first at row 0 of its answer") {
 		t.Errorf("partial: %q", partial)

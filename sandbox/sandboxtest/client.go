@@ -36,13 +36,19 @@ func (r Reply) Token(t testing.TB) string {
 	return answer.Token
 }
 
-// Do calls a path of the host, or a whole address. The headers are pairs of name and value; an empty value is not sent.
+// Do calls a path of the host, or a whole address.
 func (h *Host) Do(t testing.TB, method, path, body string, headers ...string) Reply {
 	t.Helper()
 	if !strings.HasPrefix(path, "http") {
 		path = h.Base + path
 	}
-	req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	return Do(t, method, path, body, headers...)
+}
+
+// Do makes one call. The headers are pairs of name and value; an empty value is not sent.
+func Do(t testing.TB, method, address, body string, headers ...string) Reply {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,54 @@
+package fetchtest
+
+import (
+	"net/url"
+	"testing"
+
+	"syncer/fetch"
+	"syncer/finance"
+	"syncer/sandbox"
+	"syncer/sandbox/sandboxtest"
+)
+
+// Simulated is the harness of a provider before its simulator, without what is the provider's alone: the streams, how a
+// record is spoilt, how a consent is taken back, and what is secret.
+func Simulated(t *testing.T, host *sandboxtest.Host, p fetch.Provider, conn fetch.Connection, consent finance.Consent) Harness {
+	return Harness{
+		Provider: p, Connection: conn, Consent: consent,
+		Pause: func(after int, form string) func() {
+			return host.Rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
+				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+		},
+		Expire: func(after, times int) func() {
+			return host.Rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
+		},
+		Impostor: func() func() { return host.Rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.WrongSubject}}) },
+		Arrivals: func() (paths []string) {
+			for _, e := range host.Kit.Journal.Entries() {
+				paths = append(paths, e.Path)
+			}
+			return paths
+		},
+	}
+}
+
+// Replaced is a Spoil for a simulator: it replaces the first old in the next answer.
+func Replaced(t *testing.T, host *sandboxtest.Host, old, spoilt string) (undo func()) {
+	return host.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: old, New: spoilt}})
+}
+
+// Browse is a person's browser before a simulator: it opens the link and gives the parameters with which it is sent
+// back to the redirect URI.
+func Browse(t testing.TB, link, redirect string) url.Values {
+	t.Helper()
+	r := sandboxtest.Do(t, "GET", link, "")
+	where, err := url.Parse(r.Header.Get("Location"))
+	if err != nil || r.Status != 302 {
+		t.Fatalf("the browser got status %d, %v", r.Status, err)
+	}
+	to, err := url.Parse(redirect)
+	if err != nil || where.Scheme != to.Scheme || where.Host != to.Host || where.Path != to.Path {
+		t.Fatalf("the browser was sent to %q, %v", where, err)
+	}
+	return where.Query()
+}
