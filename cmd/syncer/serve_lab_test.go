@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"syncer/sandbox/norskgjeld"
@@ -62,7 +63,9 @@ func newNights(t testing.TB, consents int, jobs []timed, env ...string) *nights 
 			t.Fatal(err)
 		}
 	}
-	return &nights{lab: l, jobs: jobs, env: append(env, "SYNCER_SERVER_LISTEN=127.0.0.1:0")}
+	// Between the ticks they are as idle as processes of a real service: a test that lasts minutes must not slow others.
+	return &nights{lab: l, jobs: jobs, env: append(env, "SYNCER_SERVER_LISTEN=127.0.0.1:0",
+		"SYNCER_WORKER_LEASE=15s", "SYNCER_WORKER_HEARTBEAT=3s", "SYNCER_WORKER_SWEEP=3s")}
 }
 
 // serve starts the service; step is what happens to it, as stepEnv has it.
@@ -100,7 +103,7 @@ func (n *nights) dies(p *process) {
 	select {
 	case <-p.ended:
 	case <-time.After(patient):
-		n.Fatalf("a process never came to the step at which it dies; the ledgers: %v%s", n.ledgers(), n.complaints())
+		n.Fatalf("a process never came to the step at which it dies%s", n.complaints())
 	}
 	if p.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		n.Fatalf("a process ended by itself: %v%s", p.ProcessState, n.complaints())
@@ -144,7 +147,8 @@ func (n *nights) await(what string, done func() bool) {
 		select {
 		case <-look.C:
 		case <-late:
-			n.Fatalf("the processes did not %s; the ledgers: %v%s", what, n.ledgers(), n.complaints())
+			want, got := n.runs(time.Now())
+			n.Fatalf("the processes did not %s; the runs (-want +got):\n%s%s", what, cmp.Diff(want, got), n.complaints())
 		}
 	}
 }
@@ -207,4 +211,12 @@ func (n *nights) runs(until time.Time) (want, got map[string][]string) {
 		n.Fatal(err)
 	}
 	return want, got
+}
+
+// verify is that of the lab, in the zones of the processes.
+func (n *nights) verify() {
+	n.Helper()
+	if out, err := n.command(n.env, "verify").CombinedOutput(); err != nil {
+		n.Errorf("syncer verify: %v\n%s", err, out)
+	}
 }
