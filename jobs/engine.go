@@ -121,7 +121,15 @@ func (e *Engine) Stop(ctx context.Context) error {
 	err := e.bells.stop(soft, context.WithoutCancel(ctx))
 	e.stopTasks()
 	e.tasks.Wait()
-	return errors.Join(err, e.Store.Leave(context.WithoutCancel(ctx)))
+	ctx, cancel = lastly(ctx)
+	defer cancel()
+	return errors.Join(err, e.Store.Leave(ctx))
+}
+
+// lastly is for what must be tried also when the work was cut off, but not for long: a process that leaves must not
+// wait for a database that is silent. It is more than Postgres waits for a lock, whose word then tells more.
+func lastly(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 7*time.Second)
 }
 
 // Leave asks the workers of this process to stop after the page in hand. It does not wait.
@@ -139,8 +147,10 @@ func (e *Engine) leaving() bool {
 // beat tells the siblings that this process lives. When it can't, it says so and tries again: every send and every
 // commit is fenced, so a process that is cut off can't do harm, it only loses its batches.
 func (e *Engine) beat(ctx context.Context) {
+	heart := e.Store.Heart()
+	defer heart.Stop(ctx)
 	every(ctx, e.Heartbeat, func() {
-		if err := e.Store.Heartbeat(ctx, e.Lease); err != nil && ctx.Err() == nil {
+		if err := heart.Beat(ctx, e.Lease); err != nil && ctx.Err() == nil {
 			e.Log.Warn().Err(err).Msg("heartbeat failed: other workers will take the batches over when the lease ends")
 		}
 	})

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"syncer/fetch"
@@ -126,19 +128,21 @@ type nodeOptions struct {
 	schedule    *jobs.Schedule // of the debt job
 	step        func(string)
 	log         zerolog.Logger
+	pool        *pgxpool.Pool // nil: the lab's
 }
 
 // start brings a process up. It ends with the test, or by stop.
 func (l *lab) start(o nodeOptions) *node {
 	l.Helper()
 	o.settle()
-	store := l.newStore()
+	pool := cmp.Or(o.pool, l.db.Pool)
+	store := persist.NewStore(pool, l.sealer, persist.Worker{ID: uuid.New(), Host: "test"})
 	conns := []*jobs.Connection{l.connection(store, ng, o), l.connection(store, bank, o)}
-	writer := persist.NewWriter(l.db.Pool, l.sealer, persist.WriterOptions{Step: o.step})
+	writer := persist.NewWriter(pool, l.sealer, persist.WriterOptions{Step: o.step})
 	life, end := context.WithCancel(context.WithoutCancel(l.Context()))
 	committer := persist.StartCommitter(life, writer, 0)
 	options := jobs.Options{
-		Store: store, Pages: writer, Committer: committer, Pool: l.db.Pool, Connections: conns, Log: o.log,
+		Store: store, Pages: writer, Committer: committer, Pool: pool, Connections: conns, Log: o.log,
 		Jobs: []jobs.Job{
 			{Name: debt, Connection: ng, Datasets: []finance.Dataset{finance.Debts}, Zone: time.UTC, BatchSize: o.batchSize,
 				Schedule: o.schedule},

@@ -61,7 +61,12 @@ func (e *Engine) work(ctx context.Context, batch int64) error {
 	} else {
 		w.giveBack(ctx, w.workItems(ctx))
 	}
-	if err := e.settle(context.WithoutCancel(ctx), claimed.Run); err != nil {
+	if ctx.Err() != nil { // the work was cut off
+		last, cancel := lastly(ctx)
+		defer cancel()
+		ctx = last
+	}
+	if err := e.settle(ctx, claimed.Run); err != nil {
 		log.Warn().Err(err).Msg("settling the run failed; the sweep tries again")
 	}
 	return nil
@@ -182,7 +187,6 @@ func (w *batchWork) parkFor(wait time.Duration, reason string) {
 // giveBack ends this worker's hold on the batch. Its last statement is deliberate: it must be tried even when the
 // work was cut off, because a batch that is not given back waits for its lease to end.
 func (w *batchWork) giveBack(ctx context.Context, err error) {
-	ctx = context.WithoutCancel(ctx)
 	if errors.Is(err, persist.ErrFenced) {
 		w.log.Warn().Msg("fenced off: another worker has taken the batch over; nothing was written")
 		return
@@ -205,6 +209,8 @@ func (w *batchWork) giveBack(ctx context.Context, err error) {
 }
 
 func (w *batchWork) giveBackOnce(ctx context.Context, err error) error {
+	ctx, cancel := lastly(ctx)
+	defer cancel()
 	switch {
 	case err == nil && w.park != nil:
 		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")

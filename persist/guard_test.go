@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -17,67 +16,6 @@ import (
 	"syncer/persist"
 	"syncer/persist/persisttest"
 )
-
-// freezer is a proxy in front of Postgres, such as a firewall that forgets connections: those that are frozen pass
-// nothing on, and nobody is told. New ones work.
-type freezer struct {
-	listener net.Listener
-
-	mu              sync.Mutex
-	network, target string
-	frozen          []chan struct{}
-}
-
-// freeze has the connections that there are pass nothing more.
-func (f *freezer) freeze() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, c := range f.frozen {
-		close(c)
-	}
-	f.frozen = nil
-}
-
-func (f *freezer) serve() {
-	for {
-		client, err := f.listener.Accept()
-		if err != nil {
-			return
-		}
-		f.mu.Lock()
-		ice, network, target := make(chan struct{}), f.network, f.target
-		f.frozen = append(f.frozen, ice)
-		f.mu.Unlock()
-		server, err := net.Dial(network, target)
-		if err != nil {
-			client.Close()
-			continue
-		}
-		go pass(client, server, ice)
-		go pass(server, client, ice)
-	}
-}
-
-// pass passes bytes on until there is ice. Then it swallows them.
-func pass(from, to net.Conn, ice <-chan struct{}) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		select {
-		case <-ice:
-			if err != nil {
-				return
-			}
-			continue
-		default:
-		}
-		if err != nil {
-			to.Close()
-			return
-		}
-		_, _ = to.Write(buf[:n])
-	}
-}
 
 // lines collects a log.
 type lines struct {
@@ -97,47 +35,20 @@ func (l *lines) count(text string) int {
 	return strings.Count(l.buf.String(), text)
 }
 
-// freezable is a pool as Open makes it, behind a freezer.
-func freezable(t *testing.T, url string, opt persist.OpenOptions) (*pgxpool.Pool, *freezer) {
-	t.Helper()
-	plain, err := persist.Open(t.Context(), url, opt)
-	must(t, err)
-	defer plain.Close()
-	f := &freezer{}
-	f.listener, err = net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { f.listener.Close() })
-	config := plain.Config()
-	dial := config.ConnConfig.DialFunc
-	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if addr != f.listener.Addr().String() { // which a cancel request dials
-			f.mu.Lock()
-			f.network, f.target = network, addr
-			f.mu.Unlock()
-		}
-		return dial(ctx, "tcp", f.listener.Addr().String())
-	}
-	go f.serve()
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	must(t, err)
-	t.Cleanup(pool.Close)
-	return pool, f
-}
-
 // A server that goes silent without closing its connections ends a statement in time, the connection is closed, those
 // of its age are not used again, and the log says why.
 func TestSilentDatabaseIsNotWaitedForWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var log lines
 	db := persisttest.NewDatabase(t)
-	pool, f := freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second, MaxConns: 4, Log: zerolog.New(&log)})
+	pool, f := persisttest.Freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second, MaxConns: 4, Log: zerolog.New(&log)})
 	all := make([]*pgxpool.Conn, 4)
 	for i := range all {
 		var err error
 		all[i], err = pool.Acquire(t.Context())
 		must(t, err)
 	}
-	f.freeze()
+	f.Freeze()
 	began := time.Now()
 	_, err := all[0].Exec(t.Context(), "SELECT 1")
 	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 15*time.Second {
@@ -163,11 +74,11 @@ func TestCommitOverASilentConnectionStartsOver(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			db := persisttest.NewDatabase(t)
-			pool, f := freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second})
+			pool, f := persisttest.Freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second})
 			w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
 				if name == step {
 					step = ""
-					f.freeze()
+					f.Freeze()
 				}
 			}})
 			got := commitAll(t, w, transactionsPage(transactionsStream(7, "acc"), "1", "a", "one"))
@@ -212,7 +123,7 @@ func TestReadOnlyServerIsLeftAtOnce(t *testing.T) {
 func TestHeartBeatsWhileThePoolIsBusy(t *testing.T) {
 	t.Parallel()
 	db := persisttest.NewDatabase(t)
-	pool, f := freezable(t, db.URL, persist.OpenOptions{MaxConns: 2})
+	pool, f := persisttest.Freezable(t, db.URL, persist.OpenOptions{MaxConns: 2})
 	s := persist.NewStore(pool, nil, persist.Worker{ID: [16]byte{1}, Host: "busy"})
 	heart := s.Heart()
 	t.Cleanup(func() { heart.Stop(t.Context()) })
@@ -227,7 +138,7 @@ func TestHeartBeatsWhileThePoolIsBusy(t *testing.T) {
 		must(t, heart.Beat(t.Context(), lease))
 	}
 
-	f.freeze()
+	f.Freeze()
 	began := time.Now()
 	if err := heart.Beat(t.Context(), lease); err == nil || time.Since(began) > lease/2 {
 		t.Errorf("the beat over a silent connection took %v: %v", time.Since(began), err)

@@ -49,9 +49,21 @@ type submitted struct {
 	page   PageWrite
 	since  time.Time // when it came
 	wanted bool      // somebody waits for it
+	within *writing  // the transaction it is in
+	left   bool      // whoever handed it in has no time left
 	result Result
 	done   chan struct{}
 }
+
+// writing is a transaction under way. When nobody has time for it any more, it gets leaveGrace to end by itself.
+type writing struct {
+	cancel context.CancelFunc
+	wanted int // pages whose askers still have time
+}
+
+// leaveGrace is how long a transaction goes on that everybody has left. All but a few end in much less; the others wait
+// for a lock, or for a database that does not answer, and the process must be able to leave.
+const leaveGrace = 5 * time.Second
 
 // StartCommitter starts the given number of writers (0: two, which is what a pair of cores can feed). They end with
 // ctx, rolling back what is not committed; Wait waits for that.
@@ -158,11 +170,40 @@ func (c *Committer) work(ctx context.Context) {
 				return
 			}
 		}
-		pages := make([]PageWrite, len(group))
-		for i, s := range group {
-			pages[i] = s.page
+		c.write(ctx, group)
+	}
+}
+
+// write commits a group.
+func (c *Committer) write(ctx context.Context, group []*submitted) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pages := make([]PageWrite, len(group))
+	for i, s := range group {
+		pages[i] = s.page
+	}
+	c.mu.Lock()
+	w := &writing{cancel, 0}
+	for _, s := range group {
+		if s.within = w; !s.left {
+			w.wanted++
 		}
-		c.settle(group, c.writer.Commit(ctx, pages))
+	}
+	c.mu.Unlock()
+	c.settle(group, c.writer.Commit(ctx, pages))
+}
+
+// leave says that whoever handed s in has no time left.
+func (s *submitted) leave() {
+	if s.left {
+		return
+	}
+	s.left = true
+	if s.within == nil {
+		return
+	}
+	if s.within.wanted--; s.within.wanted == 0 {
+		time.AfterFunc(leaveGrace, s.within.cancel)
 	}
 }
 

@@ -62,7 +62,8 @@ func (l *Line) oldest(ctx context.Context) error {
 }
 
 // settled waits for the end of the first of a stream's pages. When ctx ends before that, those that are still in the
-// queue are taken back; one that is being written is waited for, because the caller must know its fate.
+// queue are taken back; one that is being written is waited for, because the caller must know its fate. It is not waited
+// for without end: see leaveGrace.
 func (c *Committer) settled(ctx context.Context, pages ...*submitted) (Written, error) {
 	first := pages[0]
 	c.want(first)
@@ -75,10 +76,13 @@ func (c *Committer) settled(ctx context.Context, pages ...*submitted) (Written, 
 	return first.result.Written, first.result.Err
 }
 
-// takeBack removes pages from the queue, unless a writer has them.
+// takeBack removes pages from the queue. Those that a writer has are left to it.
 func (c *Committer) takeBack(pages []*submitted, cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, s := range pages {
+		s.leave()
+	}
 	left := c.queue[:0]
 	for _, q := range c.queue {
 		if slices.Contains(pages, q) {

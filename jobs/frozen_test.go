@@ -1,0 +1,41 @@
+package jobs_test
+
+import (
+	"testing"
+	"time"
+
+	"syncer/persist"
+	"syncer/persist/persisttest"
+	ngsim "syncer/sandbox/norskgjeld"
+	banksim "syncer/sandbox/sbanken"
+)
+
+// D11, of the connections alone: all that there are go silent, and nobody closes them. The process keeps its lease, goes
+// on over new ones, and leaves in time.
+func TestSilentConnectionsStopNoProcess(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{Consents: 60}, banksim.Options{})
+	l.importNG(60)
+	pool, way := persisttest.Freezable(t, l.db.URL, persist.OpenOptions{StatementTimeout: 2 * time.Second})
+	n := l.start(nodeOptions{pool: pool, drain: time.Second})
+	run := l.fire(n, debt)
+	l.eventually("the run is on its way", func() bool { return l.number("SELECT count(*) FROM calls") > 5 })
+	way.Freeze()
+	l.eventuallyWithin(time.Minute, "the run is complete", func() bool {
+		return l.number("SELECT count(*) FROM runs WHERE id = $1 AND verdict = 'complete'", run.ID) == 1
+	})
+	if n := l.number("SELECT count(*) FROM workers WHERE expires_at > now()"); n != 1 {
+		t.Error("the process is taken for dead")
+	}
+
+	l.fire(n, debt)
+	way.Freeze()
+	began := time.Now()
+	n.stop()
+	if took := time.Since(began); took > 19*time.Second {
+		t.Errorf("leaving took %v", took)
+	}
+	if n := l.number("SELECT count(*) FROM workers"); n != 0 {
+		t.Error("the process has not taken leave")
+	}
+}

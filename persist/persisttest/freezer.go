@@ -1,0 +1,106 @@
+package persisttest
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"syncer/persist"
+)
+
+// Freezable is a pool as [persist.Open] makes it, behind a Freezer.
+func Freezable(t testing.TB, url string, opt persist.OpenOptions) (*pgxpool.Pool, *Freezer) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain, err := persist.Open(t.Context(), url, opt)
+	must(err)
+	defer plain.Close()
+	f := &Freezer{}
+	f.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	t.Cleanup(func() { f.listener.Close() })
+	config := plain.Config()
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr != f.listener.Addr().String() { // which a cancel request dials
+			f.mu.Lock()
+			f.network, f.target = network, addr
+			f.mu.Unlock()
+		}
+		return dial(ctx, "tcp", f.listener.Addr().String())
+	}
+	go f.serve()
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	must(err)
+	t.Cleanup(pool.Close)
+	return pool, f
+}
+
+// Freezer is a proxy in front of Postgres, such as a firewall that forgets connections: those that are frozen pass
+// nothing on, and nobody is told. New ones work.
+type Freezer struct {
+	listener net.Listener
+
+	mu              sync.Mutex
+	network, target string
+	frozen          []chan struct{}
+}
+
+// Freeze has the connections that there are pass nothing more.
+func (f *Freezer) Freeze() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.frozen {
+		close(c)
+	}
+	f.frozen = nil
+}
+
+func (f *Freezer) serve() {
+	for {
+		client, err := f.listener.Accept()
+		if err != nil {
+			return
+		}
+		f.mu.Lock()
+		ice, network, target := make(chan struct{}), f.network, f.target
+		f.frozen = append(f.frozen, ice)
+		f.mu.Unlock()
+		server, err := net.Dial(network, target)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		go pass(client, server, ice)
+		go pass(server, client, ice)
+	}
+}
+
+// pass passes bytes on until there is ice. Then it swallows them.
+func pass(from, to net.Conn, ice <-chan struct{}) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		select {
+		case <-ice:
+			if err != nil {
+				return
+			}
+			continue
+		default:
+		}
+		if err != nil {
+			to.Close()
+			return
+		}
+		_, _ = to.Write(buf[:n])
+	}
+}
