@@ -120,7 +120,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		form = append(append(form, '&'), t.extra.Encode()...)
 	}
 	task := t.s.c.authTask(t.scope, r.Method, t.path)
-	task.retry.Attempts, task.classify = min(task.retry.Attempts, t.attempts), t.classify
+	task.retry.Attempts, task.classify = min(task.retry.Attempts, t.attempts), t.read
 	task.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		t.asked = time.Now() // the life of a token is counted from before it was asked for
 		return t.request(ctx, r, form, id)
@@ -138,6 +138,20 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(bytes.NewReader(answer.Body)), Request: r,
 	}, nil
+}
+
+// read keeps what an answer holds before anything is said of it: with a rotated refresh token in it, even an answer that
+// is of no use otherwise must not be asked for again, since the old one is worth nothing any more.
+func (t *tokenTrip) read(a *Answer) Verdict {
+	t.got = tokenAnswer{}
+	if isSuccess(a.Status) {
+		_ = json.Unmarshal(a.Body, &t.got) // of what is no JSON nothing is kept; of what has an odd member, the others
+	}
+	v := t.classify(a)
+	if v.Class == finance.Transient && t.got.RefreshToken != "" {
+		v.Class = finance.Fatal
+	}
+	return v
 }
 
 // authTask is a call to the authorization server, without what builds and what classifies it.
@@ -263,7 +277,6 @@ func (t *tokenTrip) tidy(a *Answer) ([]byte, time.Duration, *Error) {
 		e.Call, e.Correlation = a.Call.ID, a.Call.Correlation
 		return nil, 0, e
 	}
-	t.got = token
 	// A refresh token is not x/oauth2's to keep.
 	token.ExpiresIn, token.RefreshToken, token.IDToken, token.Scope = nil, "", "", ""
 	body, err := json.Marshal(token)

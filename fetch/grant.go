@@ -47,11 +47,15 @@ func (s *tokens) regrant(ctx context.Context, key TokenKey, scope finance.Scope)
 			}
 			continue // another process has rotated it: what was refused was old
 		}
-		if failed != nil || next.IsZero() || next == refresh {
+		if next.IsZero() || next == refresh {
 			return token, failed
 		}
-		if saved, failed := s.saveGrant(ctx, key.Consent, refresh, next); failed != nil || saved {
-			return token, failed
+		saved, lost := s.saveGrant(ctx, key.Consent, refresh, next)
+		if failed != nil { // the rest of the answer is of no use; the refresh token had to be saved all the same
+			return finance.Token{}, failed
+		}
+		if lost != nil || saved {
+			return token, lost
 		}
 	}
 	return finance.Token{}, s.fail(finance.Transient, fmt.Sprintf("the refresh token of consent %d is rotated by somebody else all the time", key.Consent))

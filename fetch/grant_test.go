@@ -136,6 +136,28 @@ func TestWhatIsSaidAgainstOneGrantParksNothing(t *testing.T) {
 	}
 }
 
+// The old refresh token is worth nothing once it was rotated, so the new one is saved although nothing else of the answer
+// is of use.
+func TestARotatedRefreshTokenIsSavedBesideABadLifetime(t *testing.T) {
+	for _, lifetime := range []string{"-1", `"soon"`, "{}"} {
+		w := newAuthority(t)
+		w.consented(t)
+		if _, err := w.kit.Faults.Add(sandbox.Rule{Provider: "bank", Only: "token", Times: 1, Action: sandbox.Action{
+			Kind: sandbox.ExpiresIn, Body: lifetime}}); err != nil {
+			t.Fatal(err)
+		}
+		if e := wantClass(t, read(t, client(t, w.opt)), finance.Fatal); !strings.Contains(e.Reason, "expires_in") || e.Call.IsZero() {
+			t.Errorf("%s: %+v", lifetime, e)
+		}
+		if w.grants.Saved() != 1 {
+			t.Errorf("%s: the new refresh token was not saved", lifetime)
+		}
+		if err := read(t, client(t, w.opt)); err != nil || w.auth.Reuses() != 0 {
+			t.Errorf("%s: the next process: %v, %d reuses", lifetime, err, w.auth.Reuses())
+		}
+	}
+}
+
 // A refresh that failed on its way is tried again with the same refresh token, whatever the server calls its moment.
 func TestARefreshSurvivesABadMoment(t *testing.T) {
 	for body, status := range map[string]int{
