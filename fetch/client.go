@@ -69,6 +69,10 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	if t.once && (c.opt.Once == nil || r.Scope.Consent == nil) {
 		return nil, t.fail(finance.Fatal, "a single-use call needs a consent and a ledger for it")
 	}
+	if !t.once && t.purpose == finance.ForData && r.Scope.Consent != nil && r.Scope.Consent.SingleUse {
+		// It would be spent by the first of the calls that such a reading takes, and again every night.
+		return nil, t.fail(finance.Rejected, "the consent is for a single use, and this provider's data can't be read with a single call")
+	}
 	u, err := below(c.opt.Driver.Base, strings.TrimSuffix(c.opt.Driver.Base.Scheme+"://"+c.opt.Driver.Base.Host+
 		root(c.opt.Driver.Base)+"/"+strings.TrimPrefix(r.Path, "/"), "/"))
 	if err != nil || u.RawQuery != "" {

@@ -244,3 +244,24 @@ func TestNoIntentIsOpenWhileItWaitsAtTheGate(t *testing.T) {
 		}
 	})
 }
+
+// Most connectors read with more than one call. A single-use consent is not spent on what can't be read whole with one.
+func TestASingleUseConsentIsNotReadWithOrdinaryCalls(t *testing.T) {
+	p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+	c := client(t, options(t, served(t, p), l))
+	r := single()
+	r.Once = false
+	_, err := c.Do(t.Context(), r)
+	if e := wantClass(t, err, finance.Rejected); e.Reason == "" {
+		t.Error("no reason")
+	}
+	if len(p.journal()) != 0 || len(l.Asks()) != 0 {
+		t.Errorf("%d calls arrived, %d were asked for", len(p.journal()), len(l.Asks()))
+	}
+	for _, purpose := range []finance.Purpose{finance.ForStatus, finance.ForCheck} { // these don't spend it
+		r.Purpose = purpose
+		if _, err := c.Do(t.Context(), r); err != nil {
+			t.Error(err)
+		}
+	}
+}
