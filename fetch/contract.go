@@ -154,6 +154,7 @@ type Page struct {
 	Key       finance.PageKey
 	Records   finance.Records
 	Rejects   []finance.Reject
+	Seen      int // records that the answer holds, those not kept and the rejects included; 0: those kept and the rejects
 	Next      string
 	Done      bool
 	Whole     *finance.Whole // set on the last page of a set that the provider declared whole

@@ -1,11 +1,35 @@
 package fetch
 
+import (
+	"cmp"
+	"fmt"
+)
+
 // Count is how many records the page's answer holds, whether or not they had to be decoded this time.
 func (p *Page) Count() int {
 	if p.Unchanged {
 		return p.Kept.Facts.Records
 	}
 	return p.Records.Len()
+}
+
+// fewUnread is how many records may be unreadable in an answer, however few it holds: one that drifted is a defect of the
+// record, not of the answer.
+const fewUnread = 5
+
+// MostlyUnread says that so many records could not be read that nothing that was read can be trusted: at least
+// fewUnread, and more than half of seen.
+func MostlyUnread(unread, seen int) bool { return unread >= fewUnread && 2*unread > seen }
+
+// misread is why a page can't be taken, if most of its records could not be read; empty otherwise.
+func (p *Page) misread() string {
+	r, unread := &p.Records, len(p.Rejects)
+	// An account's figures and the like are parts of one record.
+	seen := cmp.Or(p.Seen, unread+max(len(r.Accounts), len(r.Transactions), len(r.Debts), len(r.Balances)))
+	if !MostlyUnread(unread, seen) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d records could not be read; the first, at place %d: %s", unread, seen, p.Rejects[0].Place, p.Rejects[0].Reason)
 }
 
 // Plain says that nothing about the page needs a second look when the same bytes come again: every record could be

@@ -29,7 +29,8 @@ type Step struct {
 
 // Walk reads a stream page by page from a position on. It marks the first request as the Opening one, gives an answer
 // whose bytes are those of the kept page as Unchanged without decoding it, and ends with an error of class malformed
-// when the provider leads in a circle or never comes to an end. The page that closes a circle is not given.
+// when the provider leads in a circle or never comes to an end, or when most records of a page can't be read. The page that
+// closes a circle is not given, nor is one that is mostly unreadable: the stream stays before it.
 //
 // An Unchanged page has no more than the kept facts: its Partial, Whole and Rejects are empty. So Stream.Kept must
 // not offer a page that was partial or had rejects.
@@ -97,6 +98,9 @@ func (w *walk) read(st *Step, answer *Answer, n int) (Page, error) {
 	page, err := w.decode(st, answer)
 	if err != nil {
 		return Page{}, err
+	}
+	if why := page.misread(); why != "" {
+		return Page{}, errors.New(why)
 	}
 	page.Answer, page.Key, page.Unchanged = answer, key, false
 	if page.Whole != nil && w.skipped && !st.Together {

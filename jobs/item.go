@@ -17,7 +17,8 @@ type tally struct {
 	records     int
 	quarantined int
 	partial     string
-	opened      bool // a stream of it has been read from in this claim, so the next one is no further read of the consent
+	lacks       string // what pages lack that are not this item's own: an earlier run has read them, or they are of the list of accounts
+	opened      bool   // a stream of it has been read from in this claim, so the next one is no further read of the consent
 }
 
 // workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
@@ -31,6 +32,9 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings [
 	var last finance.CallID
 	if d, blocked := w.blocked(item, siblings); blocked {
 		return d, nil
+	}
+	if list := accountsItem(item, siblings); list != nil && list.Outcome == finance.Partial && w.conn.Connector.PerAccount(item.Dataset) {
+		sum.lack("the list of accounts is partial: " + list.Reason)
 	}
 	err := w.eachStream(ctx, item, siblings, func(s finance.Stream) error {
 		call, err := w.readStream(ctx, item, s, &sum)
@@ -82,7 +86,7 @@ func (w *batchWork) eachStream(ctx context.Context, item *persist.Item, siblings
 		if err != nil {
 			return err
 		}
-		if w.batch.Kind != persist.Rerun || !at.Found || at.MidPass {
+		if w.batch.Kind != persist.Rerun || !at.Found || at.MidPass || at.Lacks != "" {
 			if err := f(list); err != nil {
 				return err
 			}
@@ -115,8 +119,12 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 	if err != nil {
 		return last, err
 	}
-	if cursor.Found && !cursor.MidPass && cursor.Run == w.batch.Run {
-		return last, nil // an earlier claim of this batch has read it whole
+	whole := cursor.Found && !cursor.MidPass && cursor.Run == w.batch.Run // an earlier claim of this batch has read it
+	if cursor.Lacks != "" && (cursor.MidPass || whole) {
+		sum.lack("the pages behind lack: " + cursor.Lacks)
+	}
+	if whole {
+		return last, nil
 	}
 	var kept map[finance.PageKey]finance.Kept
 	if cursor.Found {
@@ -152,8 +160,11 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 		}
 		last = page.Answer.Call.ID
 		sum.opened = true
-		if s.Dataset == item.Dataset {
+		switch {
+		case s.Dataset == item.Dataset:
 			sum.add(page)
+		case page.Partial != "" || len(page.Rejects) > 0:
+			sum.lack("the list of accounts is not complete")
 		}
 		if w.leaving() && !page.Done {
 			return last, errLeft
@@ -203,15 +214,23 @@ func (t *tally) add(page fetch.Page) {
 	}
 }
 
+// lack notes something that is missing although no page of this item's own says so.
+func (t *tally) lack(what string) { t.lacks = cmp.Or(t.lacks, what) }
+
 // decide is the outcome of an item whose streams were all read to their ends.
 func (t *tally) decide(last finance.CallID) persist.Decision {
 	d := persist.Decision{Call: last}
 	switch {
+	case fetch.MostlyUnread(t.quarantined, t.records+t.quarantined):
+		d.Outcome, d.Class = finance.Failed, finance.Malformed
+		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine", t.quarantined, t.records+t.quarantined)
 	case t.partial != "":
 		d.Outcome, d.Reason = finance.Partial, t.partial
 	case t.quarantined > 0:
 		d.Outcome, d.Class = finance.Partial, finance.Malformed
 		d.Reason = fmt.Sprintf("%d records could not be read and are in quarantine", t.quarantined)
+	case t.lacks != "":
+		d.Outcome, d.Reason = finance.Partial, t.lacks
 	case t.records > 0:
 		d.Outcome = finance.Rows
 	default:

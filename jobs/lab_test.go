@@ -127,6 +127,7 @@ type nodeOptions struct {
 	mute        bool           // says only once that it lives
 	schedule    *jobs.Schedule // of the debt job
 	step        func(string)
+	wrap        func(fetch.Connector) fetch.Connector // around each connector; nil: nothing
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
 }
@@ -189,6 +190,9 @@ func (o *nodeOptions) settle() {
 	if o.timeout == 0 {
 		o.timeout = 10 * time.Second
 	}
+	if o.wrap == nil {
+		o.wrap = func(c fetch.Connector) fetch.Connector { return c }
+	}
 	if o.drain == 0 {
 		o.drain = 10 * time.Second
 	}
@@ -217,7 +221,7 @@ func (l *lab) connection(store *persist.Store, name string, o nodeOptions) *jobs
 	})
 	l.must(err)
 	l.Cleanup(client.CloseIdle)
-	return &jobs.Connection{Name: name, Provider: provider.Name, Connector: client.Connector(),
+	return &jobs.Connection{Name: name, Provider: provider.Name, Connector: o.wrap(client.Connector()),
 		Concurrency: o.concurrency, Keep: time.Hour}
 }
 

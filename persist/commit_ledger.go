@@ -24,14 +24,20 @@ type streamMoves struct {
 	midPass                []bool
 	run                    []*int64
 	call                   [][16]byte
+	lacks                  []string // empty: nothing
 }
 
 func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
 
-const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id)
-SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[])
+// moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another.
+const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id, lacks)
+SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass, u.run_id, u.call_id, nullif(u.lacks, '')
+FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[], $9::text[])
+AS u(consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id, lacks)
 ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET position = excluded.position,
-mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id, call_id = excluded.call_id, moved_at = now()`
+mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id, call_id = excluded.call_id, moved_at = now(),
+lacks = CASE WHEN NOT c.mid_pass OR c.lacks IS NULL THEN excluded.lacks
+	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END`
 
 // lockCursors takes the locks that moveCursors takes, in the same order, and gives each stream's last call.
 const lockCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass)
@@ -39,9 +45,12 @@ SELECT u.*, '', false FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[]
 ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET version = c.version RETURNING call_id`
 
 func (a *attempt) moveCursors(ctx context.Context) error {
-	last := map[finance.Stream]*page{}
+	last, lacks := map[finance.Stream]*page{}, map[finance.Stream][]string{}
 	for _, p := range a.live {
 		last[p.Stream] = p
+		if s := p.lacks(); s != "" && !slices.Contains(lacks[p.Stream], s) {
+			lacks[p.Stream] = append(lacks[p.Stream], s)
+		}
 	}
 	pages := slices.SortedFunc(maps.Values(last), func(x, y *page) int { return compareStreams(x.Stream, y.Stream) })
 	m := &a.streams
@@ -54,11 +63,20 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 		m.midPass = append(m.midPass, p.MidPass)
 		m.run = append(m.run, orNil(p.Scope.Run))
 		m.call = append(m.call, p.Call.ID)
+		m.lacks = append(m.lacks, strings.Join(lacks[p.Stream], "; "))
 	}
-	if _, err := a.tx.Exec(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call)...); err != nil {
+	if _, err := a.tx.Exec(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks)...); err != nil {
 		return fmt.Errorf("move the cursors: %w", describe(err))
 	}
 	return nil
+}
+
+// lacks says what of the page we don't have; empty if we have all.
+func (p *page) lacks() string {
+	if len(p.Rejects) > 0 {
+		return cmp.Or(clean(p.Partial), "records that could not be read")
+	}
+	return clean(p.Partial)
 }
 
 func compareStreams(x, y finance.Stream) int {

@@ -82,6 +82,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	if err := d.read(a); err != nil {
 		return fetch.Page{}, err
 	}
+	d.page.Seen = d.count
 	next, err := p.follow(d, a.Header)
 	if err != nil {
 		return fetch.Page{}, err

@@ -1,0 +1,114 @@
+package jobs_test
+
+import (
+	"context"
+	"iter"
+	"sync/atomic"
+	"testing"
+
+	"syncer/fetch"
+	"syncer/finance"
+	"syncer/persist"
+	"syncer/sandbox"
+	ngsim "syncer/sandbox/norskgjeld"
+	banksim "syncer/sandbox/sbanken"
+)
+
+// drifted makes a row of the bank's first answer behind the list of accounts unreadable.
+func drifted() sandbox.Rule {
+	return sandbox.Rule{Provider: banksim.Name, Only: "api", After: 1, Times: 1,
+		Action: sandbox.Action{Kind: sandbox.Replace, Old: `"accountingDate":`, New: `"accountingDate":17,"drifted":`}}
+}
+
+// TestARerunBringsWhatWasInQuarantine: a row far behind the lookback was unreadable once. The run is partial until a
+// rerun has read it.
+func TestARerunBringsWhatWasInQuarantine(t *testing.T) {
+	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
+	l.importBank(1)
+	clear := l.fault(drifted())
+	n := l.start(nodeOptions{})
+	root := l.run(n, money)
+	if root.Run.Verdict != persist.VerdictPartial || l.number("SELECT count(*) FROM quarantine") != 1 {
+		t.Fatalf("the first run is %s %+v", root.Run.Verdict, root.NotComplete)
+	}
+	clear()
+	had := l.number("SELECT count(*) FROM transactions")
+	rerun, root := l.rerun(n, root.Run, persist.Selection{})
+	if has := l.number("SELECT count(*) FROM transactions"); has != had+1 {
+		t.Errorf("the rerun is %s, the first run %s; there were %d transactions and are %d", rerun.Run.Verdict, root.Run.Verdict, had, has)
+	}
+	if rerun.Run.Verdict != persist.VerdictComplete || root.Run.Verdict != persist.VerdictComplete {
+		t.Errorf("the rerun is %s, the first run %s", rerun.Run.Verdict, root.Run.Verdict)
+	}
+}
+
+// TestARunThatGoesOnWithAPassKnowsWhatItLacks: the pass of the first run broke off behind a page with a row in
+// quarantine, so the rerun that goes on with it has not proven the item.
+func TestARunThatGoesOnWithAPassKnowsWhatItLacks(t *testing.T) {
+	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
+	l.importBank(1)
+	unspoil := l.fault(drifted())
+	mend := l.fault(sandbox.Rule{Provider: banksim.Name, Only: "api", After: 2,
+		Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 400, Body: "{}"}})
+	n := l.start(nodeOptions{})
+	root := l.run(n, money)
+	if l.number("SELECT count(*) FROM quarantine") != 1 || l.number("SELECT count(*) FROM cursors WHERE mid_pass") != 1 {
+		t.Fatalf("the first run did not break off behind a row in quarantine: %s %+v", root.Run.Verdict, root.NotComplete)
+	}
+	unspoil()
+	mend()
+	had := l.number("SELECT count(*) FROM transactions")
+	rerun, root := l.rerun(n, root.Run, persist.Selection{})
+	if rerun.Run.Verdict != persist.VerdictPartial || root.Run.Verdict != persist.VerdictPartial {
+		t.Errorf("the rerun is %s, the first run %s; there were %d transactions and are %d", rerun.Run.Verdict, root.Run.Verdict,
+			had, l.number("SELECT count(*) FROM transactions"))
+	}
+	rerun, root = l.rerun(n, root.Run, persist.Selection{})
+	if rerun.Run.Verdict != persist.VerdictComplete || root.Run.Verdict != persist.VerdictComplete {
+		t.Errorf("the second rerun is %s, the first run %s", rerun.Run.Verdict, root.Run.Verdict)
+	}
+}
+
+// blind can't read any record, until it is mended.
+type blind struct {
+	fetch.Connector
+	mended *atomic.Bool
+}
+
+func (b blind) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
+	return func(yield func(fetch.Page, error) bool) {
+		for page, err := range b.Connector.Pages(ctx, s, from) {
+			if !b.mended.Load() {
+				page.Rejects, page.Records = make([]finance.Reject, page.Records.Len()), finance.Records{}
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestMostlyUnreadableFails: where nothing can be read the item fails, and is not merely partial.
+func TestMostlyUnreadableFails(t *testing.T) {
+	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
+	l.importBank(1)
+	var mended atomic.Bool
+	mended.Store(true)
+	n := l.start(nodeOptions{wrap: func(c fetch.Connector) fetch.Connector { return blind{c, &mended} }})
+	l.run(n, money)
+	mended.Store(false)
+	root := l.run(n, money)
+	failed := 0
+	for _, item := range root.NotComplete {
+		if item.Dataset == finance.Transactions && item.Outcome == finance.Failed && item.Class == finance.Malformed {
+			failed++
+		}
+	}
+	if failed != 1 {
+		t.Errorf("the run is %s: %+v", root.Run.Verdict, root.NotComplete)
+	}
+	mended.Store(true)
+	if rerun, root := l.rerun(n, root.Run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete {
+		t.Errorf("the rerun is %s, the first run %s: %+v", rerun.Run.Verdict, root.Run.Verdict, rerun.NotComplete)
+	}
+}

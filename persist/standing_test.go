@@ -1,0 +1,45 @@
+package persist_test
+
+import (
+	"testing"
+
+	"syncer/finance"
+	"syncer/persist"
+	"syncer/persist/persisttest"
+)
+
+// TestAPassRemembersWhatItLacks: what a page lacks is told of its pass until the pass behind it begins, so that a run
+// which goes on with a pass that another run began knows of pages it has not seen.
+func TestAPassRemembersWhatItLacks(t *testing.T) {
+	pool := persisttest.New(t)
+	w := newWriter(pool)
+	s := transactionsStream(7, "acc")
+	page := func(midPass bool, partial string, rejects int) persist.PageWrite {
+		p := newPage(s, "on")
+		p.MidPass, p.Partial, p.Rejects = midPass, partial, make([]finance.Reject, rejects)
+		return p
+	}
+	for i, c := range []struct {
+		page  persist.PageWrite
+		lacks string
+	}{
+		{page(true, "", 0), ""},
+		{page(true, "", 2), "records that could not be read"},
+		{page(true, "", 0), "records that could not be read"},
+		{page(true, "", 1), "records that could not be read"},
+		{page(false, "a creditor is missing", 0), "records that could not be read; a creditor is missing"},
+		{page(true, "", 0), ""},
+		{page(false, "a creditor is missing", 0), "a creditor is missing"},
+		{page(false, "", 0), ""},
+	} {
+		commitAll(t, w, c.page)
+		at, err := w.Standing(t.Context(), s)
+		if err != nil || at.Lacks != c.lacks {
+			t.Errorf("page %d: the pass lacks %q, error %v; want %q", i, at.Lacks, err, c.lacks)
+		}
+	}
+	commitAll(t, w, page(true, "", 1), page(true, "a creditor is missing", 0))
+	if at, err := w.Standing(t.Context(), s); err != nil || at.Lacks != "records that could not be read; a creditor is missing" {
+		t.Errorf("together: the pass lacks %q, error %v", at.Lacks, err)
+	}
+}
