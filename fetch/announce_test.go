@@ -1,10 +1,14 @@
 package fetch_test
 
 import (
+	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -130,4 +134,22 @@ func TestRetryAfterIsMeasuredAgainstTheServersClock(t *testing.T) {
 			t.Errorf("called again after %s", d)
 		}
 	})
+}
+
+// An announcement that can't be read is not obeyed, so somebody has to know that the provider makes one.
+func TestAnUnreadableRetryAfterIsLogged(t *testing.T) {
+	for value, said := range map[string]bool{"soon hunter2-hunter2 " + strings.Repeat("x", 5000): true, "-1": true, "1.5": true, "0": false} {
+		var log bytes.Buffer
+		p := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Retry-After"] = []string{value}
+		}}
+		o := options(t, served(t, p), fetchtest.NewLedger())
+		o.Log = zerolog.New(&log).Level(zerolog.WarnLevel)
+		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		if got := log.String(); strings.Contains(got, "retry_after") != said || strings.Contains(got, "hunter2") || len(got) > 1000 {
+			t.Errorf("%.20q: logged %q", value, got)
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -77,6 +78,7 @@ func (t *task) exchange(req *http.Request, call *finance.Call) reply {
 	defer resp.Body.Close()
 	call.Status = resp.StatusCode
 	got.pause, got.told = announced(resp.Header, got.arrived)
+	t.logUnreadable(resp.Header, got.arrived)
 	t.bucket.gate.close(got.arrived, got.pause, got.told)
 	body, err := receive(resp, t.c.opt.MaxBody)
 	if err != nil {
@@ -98,6 +100,15 @@ func announced(h http.Header, now time.Time) (time.Duration, string) {
 		return d, "rate-limit"
 	}
 	return 0, ""
+}
+
+// logUnreadable tells of a Retry-After that is not obeyed because it can't be read: the provider wants something of us.
+func (t *task) logUnreadable(h http.Header, now time.Time) {
+	if _, _, invalid := ParseRetryAfter(h, now); invalid {
+		t.c.opt.Log.Warn().Str("bucket", t.bucket.name).Str("path", t.path).
+			Str("retry_after", clean(strings.Join(h.Values("Retry-After"), ", "), t.c.secrets...)).
+			Msg("the provider announces a pause that can't be read, so it is not kept")
+	}
 }
 
 // aged is how old the permission to send may be when a connection is had. Older, the ledger is asked once more: the
