@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"syncer/fetch"
 	"syncer/finance"
 	"syncer/persist"
 	"syncer/sandbox"
@@ -173,3 +174,43 @@ func allOf(n int) (all []int) {
 	}
 	return all
 }
+
+// TestAMassOfEndedStatusesEndsNothing: a registry that does not know our ids calls every consent inactive. The
+// connection is parked, every consent lasts, the feed stays where it was, and when the registry is right again so are we.
+func TestAMassOfEndedStatusesEndsNothing(t *testing.T) {
+	for name, action := range map[string]sandbox.Action{
+		"inactive": {Kind: sandbox.Replace, Old: `"active":true`, New: `"active":false`},
+		"refused":  {Kind: sandbox.AnswerStatus, Status: 403, Body: `{"error":"no valid consent","trace_id":"x"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const many = statusesMany
+			l := newLab(t, ngsim.Options{Consents: many}, banksim.Options{})
+			l.importNG(many)
+			n := l.start(nodeOptions{batchSize: 100})
+			if _, err := n.SyncConsents(t.Context(), ng); err != nil {
+				t.Fatal(err)
+			}
+			l.forgetFeed("8 days")
+			before := l.text("SELECT feed_position || feed_read_at FROM connections WHERE name = 'ng'")
+			mend := l.fault(sandbox.Rule{Template: statusTemplate, After: 3, Action: action})
+			if _, err := n.SyncConsents(t.Context(), ng); fetch.ClassOf(err) != finance.Fatal {
+				t.Errorf("the sync says %v", err)
+			}
+			if active, parked := l.number("SELECT count(*) FROM consents WHERE connection = 'ng' AND status = 'active'"),
+				l.number("SELECT count(*) FROM connections WHERE state = 'parked'"); active != many || parked != 1 {
+				t.Errorf("%d of %d consents are active, %d connections parked", active, many, parked)
+			}
+			if after := l.text("SELECT feed_position || feed_read_at FROM connections WHERE name = 'ng'"); after != before {
+				t.Errorf("the feed has moved from %s to %s", before, after)
+			}
+			mend()
+			l.must(l.store.OpenConnection(t.Context(), ng))
+			if r := l.run(n, debt); r.Run.Verdict != persist.VerdictComplete || r.Run.Expected != many {
+				t.Errorf("the run of the mended registry is %s of %d", r.Run.Verdict, r.Run.Expected)
+			}
+		})
+	}
+}
+
+// statusesMany is more than one chunk of statuses.
+const statusesMany = 230

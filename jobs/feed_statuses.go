@@ -139,6 +139,7 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 func (e *Engine) askChunk(ctx context.Context, conn *Connection, reader fetch.StatusReader, consents []finance.Consent, result *FeedResult) error {
 	var mu sync.Mutex
 	var asked []int64
+	var ended []persist.Ending
 	var broken atomic.Bool // no further one is asked; an answer that is on its way still counts
 	var group errgroup.Group
 	group.SetLimit(max(conn.Concurrency, 1))
@@ -148,40 +149,61 @@ func (e *Engine) askChunk(ctx context.Context, conn *Connection, reader fetch.St
 			if broken.Load() {
 				return nil
 			}
-			unknown, changed, err := e.askStatus(ctx, reader, c)
+			unknown, end, err := e.askStatus(ctx, reader, c)
 			mu.Lock()
 			defer mu.Unlock()
 			result.Asked++
 			result.Unknown += unknown
-			result.Changed += changed
 			if err != nil {
 				broken.Store(true)
 				return fmt.Errorf("ask the status of consent %d: %w", c.ID, err)
 			}
 			asked = append(asked, c.ID)
+			if end != nil {
+				ended = append(ended, *end)
+			}
 			return nil
 		})
 	}
 	failed := group.Wait()
-	return errors.Join(failed, e.Store.StatusesAsked(context.WithoutCancel(ctx), asked))
+	ctx = context.WithoutCancel(ctx)
+	if err := e.endByStatus(ctx, conn.Name, ended, len(asked), result); err != nil {
+		return errors.Join(err, failed)
+	}
+	return errors.Join(failed, e.Store.StatusesAsked(ctx, asked))
 }
 
-func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *finance.Consent) (unknown, changed int, err error) {
+// endByStatus ends the consents that are over, all those of a chunk together, so that a mass of them can be disbelieved
+// before any has ended. Then the round is not over, and the feed stays where it is.
+func (e *Engine) endByStatus(ctx context.Context, connection string, ended []persist.Ending, asked int, result *FeedResult) error {
+	if len(ended) == 0 {
+		return nil
+	}
+	changed, disbelieved, parked, err := e.Store.EndByStatus(ctx, connection, ended, asked,
+		persist.Disbelief{Handful: tooManyHandful, Percent: tooManyPercent, Window: tooManyWithin})
+	result.Changed += changed
+	if parked {
+		tellParked(&e.Log, connection, finance.Fatal, disbelieved)
+	}
+	if err == nil && disbelieved != "" {
+		err = &fetch.Error{Class: finance.Fatal, Op: "ask for the statuses of the consents", Connection: connection, Reason: disbelieved, Unasked: true}
+	}
+	return err
+}
+
+// askStatus asks for the status of a consent. end is nil while it lasts.
+func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *finance.Consent) (unknown int, end *persist.Ending, err error) {
 	if ctx.Err() != nil {
-		return 0, 0, ctx.Err()
+		return 0, nil, ctx.Err()
 	}
 	state, err := reader.Status(ctx, finance.Scope{Consent: c})
 	switch fetch.ClassOf(err) {
 	case finance.Transient, finance.Rejected, finance.Malformed, finance.Withheld, finance.Refused:
 		e.Log.Warn().Err(err).Int64("consent", c.ID).Msg("the status of the consent is not known")
-		return 1, 0, nil
+		return 1, nil, nil
 	}
 	if err != nil || state.Status == finance.ConsentActive {
-		return 0, 0, err
+		return 0, nil, err
 	}
-	ended, err := e.Store.EndConsent(ctx, c.ID, state.Status, "the provider says so", persist.FromStatus, finance.CallID{})
-	if ended {
-		changed = 1
-	}
-	return 0, changed, err
+	return 0, &persist.Ending{Consent: c.ID, Status: state.Status, Reason: "the provider says so"}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"syncer/fetch"
 	"syncer/finance"
 	"syncer/persist"
@@ -107,6 +109,10 @@ func (w *batchWork) parkConnection(ctx context.Context, class finance.Class, rea
 }
 
 func (w *batchWork) tellParked(class finance.Class, reason string) {
-	w.log.Error().Str("class", string(class)).Str("reason", reason).
-		Msg("connection parked: no further call is made over it; mend the cause, then `syncer connections open " + w.conn.Name + "`")
+	tellParked(&w.log, w.conn.Name, class, reason)
+}
+
+func tellParked(log *zerolog.Logger, connection string, class finance.Class, reason string) {
+	log.Error().Str("class", string(class)).Str("reason", reason).
+		Msg("connection parked: no further call is made over it; mend the cause, then `syncer connections open " + connection + "`")
 }

@@ -47,6 +47,9 @@ SELECT id, clock_timestamp(), 'feed', was, $3, $5, $6::uuid FROM changed`
 // ApplyConsentEvents does what a page of the connection's feed says, in its order, and moves the feed's position, in
 // one transaction. It gives how many events changed a consent; events of consents that are not ours, and those that
 // say what is known, change nothing.
+//
+// However many consents a page ends, it is believed, unlike a mass of refusals: an event names a consent of this client
+// that the provider knows and the moment it ended, which neither a broken token nor the wrong environment can bring about.
 func (s *Store) ApplyConsentEvents(ctx context.Context, connection, position string, events []ConsentEvent) (changed int, err error) {
 	err = s.inTx(ctx, "apply the events of "+connection, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}

@@ -62,22 +62,64 @@ func (s *Store) RefuseConsent(ctx context.Context, r Refusal, d Disbelief) (reas
 	return reason, parked && err == nil, err
 }
 
-// countRefused counts the consents of a connection that answers have ended within the window and that are still ended,
+// Ending is a consent that is over by the status its provider gave for it.
+type Ending struct {
+	Consent int64
+	Status  finance.ConsentStatus
+	Reason  string
+}
+
+// EndByStatus ends the consents that their provider, asked for the statuses of so many, says are over, all or none. It
+// disbelieves the word as RefuseConsent does, where the newest calls are those asked: a registry that does not know the
+// ids that we have, because they are another environment's, calls every one of them inactive. changed are those that were
+// active until now.
+func (s *Store) EndByStatus(ctx context.Context, connection string, ended []Ending, asked int, d Disbelief) (changed int, reason string, parked bool, err error) {
+	err = s.inTx(ctx, fmt.Sprintf("end %d consents of %s by their statuses", len(ended), connection), func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, "SELECT coalesce(parked_reason, '') FROM connections WHERE name = $1 FOR NO KEY UPDATE",
+			connection).Scan(&reason)
+		if err != nil || reason != "" {
+			return err
+		}
+		for _, e := range ended {
+			now, err := endConsent(ctx, tx, consentEnd{e.Consent, e.Status, e.Reason, FromStatus, finance.CallID{}})
+			if err != nil {
+				return err
+			}
+			if now {
+				changed++
+			}
+		}
+		var refused, all, bad, calls int
+		if err := tx.QueryRow(ctx, countRefused, connection, micros(d.Window)).Scan(&refused, &all, &bad, &calls); err != nil {
+			return err
+		}
+		if refused <= d.Handful || refused*100 <= all*d.Percent && len(ended)*2 < max(asked, 1) {
+			return nil
+		}
+		changed, parked = 0, true
+		reason = fmt.Sprintf("%d consents are over by their statuses within %s: ids of another environment, or a broken provider, not revocations; nothing was revoked",
+			refused, d.Window)
+		return disbelieve(ctx, tx, connection, d.Window, reason)
+	})
+	return changed, reason, parked && err == nil, err
+}
+
+// countRefused counts the consents of a connection that answers or statuses have ended within the window and that are still ended,
 // and adds those that are active. Single-use consents that were spent are not refusals. Then it counts the refusals
 // among the newest calls for data, and those calls; the ids of calls sort by time, so that it is quick to find them.
 const countRefused = `SELECT refused, refused + (SELECT count(*) FROM consents WHERE connection = $1 AND status = 'active'), n.bad, n.calls
 FROM (SELECT count(*) FILTER (WHERE k.class = 'consent') AS bad, count(*) AS calls FROM (
 	SELECT class FROM (SELECT * FROM calls ORDER BY id DESC LIMIT 5000) newest WHERE connection = $1 AND purpose = 'data'
 	AND sent_at > clock_timestamp() - $2 * interval '1 microsecond' LIMIT 100) k) n, (SELECT count(DISTINCT c.id) AS refused FROM consent_events e JOIN consents c ON c.id = e.consent_id
-	WHERE e.source = 'answer' AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
+	WHERE e.source IN ('answer', 'status') AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
 	AND c.connection = $1 AND c.status = e.to_status AND c.status IN ('revoked', 'expired', 'reauth_required')) x`
 
 const restoreRefused = `WITH wrong AS (
 	SELECT c.id, c.status AS was, min(e.at) AS at FROM consent_events e JOIN consents c ON c.id = e.consent_id
-	WHERE e.source = 'answer' AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
+	WHERE e.source IN ('answer', 'status') AND e.at > clock_timestamp() - $2 * interval '1 microsecond'
 	AND c.connection = $1 AND c.status = e.to_status AND c.status IN ('revoked', 'expired', 'reauth_required') GROUP BY c.id
 ), restored AS (
-	UPDATE consents c SET status = 'active', ended_at = NULL, ended_reason = NULL FROM wrong w WHERE c.id = w.id
+	UPDATE consents c SET status = 'active', ended_at = NULL, ended_reason = NULL, status_asked_at = NULL FROM wrong w WHERE c.id = w.id
 ), regranted AS (
 	UPDATE grants g SET refused_at = NULL FROM wrong w WHERE g.consent_id = w.id
 ), told AS (
