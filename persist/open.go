@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -58,6 +59,9 @@ func Open(ctx context.Context, url string, opt OpenOptions) (*pgxpool.Pool, erro
 	return pool, nil
 }
 
+// defaultMaxConns is how many connections a process has at most, beside the one of its heartbeat.
+const defaultMaxConns = 16
+
 func poolConfig(url string, opt OpenOptions) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -65,7 +69,14 @@ func poolConfig(url string, opt OpenOptions) (*pgxpool.Config, error) {
 		return nil, errors.New("the database URL can't be read: expected postgres://user:password@host:port/database?sslmode=... " +
 			"with every special character of the password percent-encoded (@ is %40, / is %2F, : is %3A, # is %23)")
 	}
-	cfg.MaxConns = cmp.Or(opt.MaxConns, 16)
+	// pgconn, unlike pgxpool, tells which of the pool's parameters the URL has. It reads what pgxpool has read.
+	asked, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("the database URL can't be read")
+	}
+	if _, set := asked.RuntimeParams["pool_max_conns"]; !set {
+		cfg.MaxConns = cmp.Or(opt.MaxConns, defaultMaxConns)
+	}
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.MaxConnLifetime = time.Hour
 	cfg.MaxConnLifetimeJitter = 10 * time.Minute // or a failover's reconnects come back together every hour
@@ -101,7 +112,11 @@ func withHint(err error) error {
 	case errors.As(err, &pg) && pg.Code == "3D000":
 		hint = "create the database or correct its name in database.url"
 	case errors.As(err, &pg) && pg.Code == "53300":
-		hint = "the server has no connection left: lower database.max_conns or raise its max_connections"
+		hint = fmt.Sprintf("the server has no connection left: raise its max_connections, or lower what each process takes "+
+			"by pool_max_conns in database.url, such as ?pool_max_conns=8; it is %d if not set", defaultMaxConns)
+	case errors.As(err, &pg) && pg.Code == "08P01" && strings.Contains(pg.Message, "unsupported startup parameter"):
+		hint = "a PgBouncer stands in between and refuses the settings of the session: connect to Postgres itself, since a " +
+			"pool in transaction mode can't work"
 	case errors.As(err, &dial):
 		hint = "check that the server runs there and that host and port in database.url are right"
 	default:

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"syncer/persist"
 	"syncer/persist/persisttest"
@@ -91,6 +92,51 @@ func TestOpenErrorsSayWhatToDoAndHideThePassword(t *testing.T) {
 				t.Errorf("the password shows: %v", err)
 			}
 		})
+	}
+}
+
+func TestOpenKeepsThePoolOfTheURL(t *testing.T) {
+	url := persisttest.Empty(t).URL
+	with := url + "?pool_max_conns=3"
+	if strings.Contains(url, "?") {
+		with = url + "&pool_max_conns=3"
+	}
+	for url, want := range map[string]int32{url: 16, with: 3} {
+		pool, err := persist.Open(t.Context(), url, persist.OpenOptions{})
+		must(t, err)
+		if got := pool.Config().MaxConns; got != want {
+			t.Errorf("a pool of %d, want %d", got, want)
+		}
+		pool.Close()
+	}
+}
+
+// What a server, or a pool before it, says when a connection is made, with what to do about it.
+func TestOpenExplainsARefusal(t *testing.T) {
+	for code, tc := range map[string]struct{ says, want string }{
+		"53300": {"sorry, too many clients already", "pool_max_conns"},
+		"08P01": {"unsupported startup parameter: statement_timeout", "PgBouncer"},
+	} {
+		server, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		defer server.Close()
+		go func() {
+			for {
+				conn, err := server.Accept()
+				if err != nil {
+					return
+				}
+				backend := pgproto3.NewBackend(conn, conn)
+				_, _ = backend.ReceiveStartupMessage()
+				backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: code, Message: tc.says})
+				_ = backend.Flush()
+				conn.Close()
+			}
+		}()
+		_, err = persist.Open(t.Context(), "postgres://u:p@"+server.Addr().String()+"/db?sslmode=disable", persist.OpenOptions{})
+		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "database.max_conns") {
+			t.Errorf("%s: %v", code, err)
+		}
 	}
 }
 
