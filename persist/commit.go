@@ -228,7 +228,7 @@ func (a *attempt) writeRound(ctx context.Context, pl *plan, round int) error {
 // to it. One without records is news, since it proves an emptiness.
 func (p *page) news() bool {
 	w := p.written
-	return w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0 || len(p.Rejects) > 0 || p.Partial != ""
+	return w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0 || len(p.Rejects)+len(p.losers) > 0 || p.Partial != ""
 }
 
 // records is how many records a page holds, also when it was not decoded.

@@ -16,9 +16,10 @@ type page struct {
 	result *Result
 	sealed []byte // the body as it is kept, once it was needed
 
-	planned Written // what the plan alone decided: repeats and clashes inside the group
-	written Written // of the attempt under way
-	fenced  bool    // in the attempt under way
+	losers  []finance.Reject // clashes, by the plan
+	planned Written          // what the plan alone decided: repeats and clashes inside the group
+	written Written          // of the attempt under way
+	fenced  bool             // in the attempt under way
 }
 
 // group is the pages of one transaction.
@@ -125,7 +126,7 @@ func planPages(pages []*page) *plan {
 	var h finance.Hasher
 	next := map[finance.Stream]int{}
 	for _, p := range pages {
-		p.planned = Written{}
+		p.planned, p.losers = Written{}, nil
 		r := &p.Records
 		accounts := entriesOf(&accountKind, p, r.Accounts, &h)
 		balances := entriesOf(&balanceKind, p, r.Balances, &h)
@@ -231,6 +232,9 @@ func (r *rows[T]) add(es []entry[T], round int) {
 		switch {
 		case ok && s.page == e.page && s.hash != e.hash && s.round == round:
 			e.page.planned.Clashes++
+			e.page.losers = append(e.page.losers, finance.Reject{Place: r.kind.place(list[s.index].rec),
+				Reason: fmt.Sprintf("the record at place %d of the same answer has the same key in %s and other content: that one was kept",
+					r.kind.place(e.rec), r.kind.table)})
 			list[s.index] = e
 			s.hash = e.hash
 			r.last[e.key] = s

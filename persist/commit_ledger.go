@@ -154,7 +154,7 @@ var rejectColumns = []string{"consent_id", "dataset", "account_id", "batch_id", 
 func (a *attempt) copyRejects(ctx context.Context) error {
 	var rows [][]any
 	for _, p := range a.live {
-		for _, r := range p.Rejects {
+		for _, r := range slices.Concat(p.Rejects, p.losers) {
 			rows = append(rows, []any{p.Stream.Consent, string(p.Stream.Dataset), p.Stream.Account,
 				orNil(p.Scope.Batch), [16]byte(p.Call.ID), r.Place, clean(r.Reason)})
 		}

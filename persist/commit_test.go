@@ -141,6 +141,10 @@ func TestCommitOfAGroupKeepsTheOrderOfItsPages(t *testing.T) {
 	if diff := cmp.Diff([]string{"a one false", "a uno false", "a uno true", "c y false"}, history); diff != "" {
 		t.Error(diff)
 	}
+	lost := []string{"2 the record at place 3 of the same answer has the same key in transactions and other content: that one was kept"}
+	if diff := cmp.Diff(lost, queryAll(t, pool, "SELECT place, reason FROM quarantine")); diff != "" {
+		t.Error("a record that another of its page replaces does not vanish silently:", diff)
+	}
 	if diff := cmp.Diff([]string{"4 1"}, queryAll(t, pool, "SELECT position, version FROM cursors")); diff != "" {
 		t.Error("the cursor moves once a transaction:", diff)
 	}
