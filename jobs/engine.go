@@ -46,6 +46,9 @@ type Engine struct {
 	connections map[string]*Connection
 	bells       *bells
 
+	restsMu sync.Mutex
+	rests   map[int64]int // interruptions in a row of a batch, as far as this process knows
+
 	leave     chan struct{} // closed when the process is asked to leave: finish the page in hand, take no other
 	leaveOnce sync.Once
 	tasks     sync.WaitGroup // heartbeat and sweep
@@ -54,7 +57,8 @@ type Engine struct {
 
 // New checks the options and makes an Engine. It touches the database only when Start is called.
 func New(o Options) (*Engine, error) {
-	e := &Engine{Options: o, jobs: map[string]Job{}, connections: map[string]*Connection{}, leave: make(chan struct{})}
+	e := &Engine{Options: o, jobs: map[string]Job{}, connections: map[string]*Connection{},
+		rests: map[int64]int{}, leave: make(chan struct{})}
 	for _, c := range o.Connections {
 		e.connections[c.Name] = c
 	}

@@ -217,13 +217,31 @@ func (w *batchWork) giveBackOnce(ctx context.Context, err error) error {
 		return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, w.park.wait, w.park.reason)
 	case err == nil && !w.leaving():
 		w.Step("s14.finish")
+		w.rested(false)
 		return w.Store.Finish(ctx, w.batch.ID, w.batch.Fence)
 	case err == nil || errors.Is(err, context.Canceled):
 		return w.Store.Release(ctx, w.batch.ID, w.batch.Fence)
 	}
 	w.log.Error().Err(err).Msg("batch interrupted; it is tried again in a while")
-	return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, retryBatch, "interrupted: "+err.Error())
+	return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, w.rested(true), "interrupted: "+err.Error())
 }
 
-// retryBatch is how long a batch rests after an error of our own, such as an unreachable database.
-const retryBatch = 5 * time.Second
+// A batch rests after an error of our own, such as an unreachable database: the longer, the more often in a row.
+const (
+	retryBatch  = 5 * time.Second
+	restAtMost  = time.Minute
+	restDoubles = 4
+)
+
+// rested gives how long the batch rests if it was interrupted again, and forgets its interruptions if not.
+func (w *batchWork) rested(again bool) time.Duration {
+	w.restsMu.Lock()
+	defer w.restsMu.Unlock()
+	if !again {
+		delete(w.rests, w.batch.ID)
+		return 0
+	}
+	n := w.rests[w.batch.ID]
+	w.rests[w.batch.ID] = min(n+1, restDoubles)
+	return min(retryBatch<<n, restAtMost)
+}

@@ -34,6 +34,9 @@ func slotInterval(perSecond float64) int64 {
 // committed before it returns. All times are those of the database's clock. Callers that ask at the same time share
 // one round trip.
 func (s *Store) Admit(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
+	if err := s.mayFetch(ctx); err != nil {
+		return finance.Admission{}, fmt.Errorf("ask the ledger for a call to %s: %w", ask.Bucket, err)
+	}
 	a, err := s.asks.ask(ctx, ask)
 	if err != nil {
 		return finance.Admission{}, fmt.Errorf("ask the ledger for a call to %s: %w", ask.Bucket, err)
@@ -43,6 +46,9 @@ func (s *Store) Admit(ctx context.Context, ask finance.Ask) (finance.Admission, 
 
 // Look says what Admit would, and reserves and writes nothing. Callers that ask at the same time share one round trip.
 func (s *Store) Look(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
+	if err := s.mayFetch(ctx); err != nil {
+		return finance.Admission{}, fmt.Errorf("look at the ledger for a call to %s: %w", ask.Bucket, err)
+	}
 	ask.PerSecond, ask.Opening = 0, false
 	a, err := s.looks.ask(ctx, ask)
 	if err != nil {

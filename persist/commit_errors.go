@@ -19,6 +19,7 @@ const (
 	other     failure = iota // nothing known helps: the caller hears of it
 	data                     // Postgres can't store what a page holds
 	conflict                 // another transaction was in the way
+	waiting                  // a lock was not given up in time, or there is no room: the page is kept and tried again
 	duplicate                // a record thought to be new was there
 	lost                     // the connection, or the server behind it, has gone
 )
@@ -38,17 +39,23 @@ func classify(err error) failure {
 		return lost
 	}
 	switch pg.Code {
-	case "40001", "40P01", "55P03":
+	case "40001", "40P01":
 		return conflict
+	case "55P03":
+		return waiting
 	case "23505":
 		if recordTable(pg.TableName) {
 			return duplicate
 		}
 		return data
-	case "25006", "25P03", "53300", "57P01", "57P02", "57P03", "57P05":
+	case "53300":
 		return lost
 	}
 	switch {
+	case gone(pg.Code):
+		return lost
+	case full(pg.Code):
+		return waiting
 	case strings.HasPrefix(pg.Code, "08"):
 		return lost
 	case strings.HasPrefix(pg.Code, "22"), strings.HasPrefix(pg.Code, "23"):

@@ -24,6 +24,7 @@ type guard struct {
 	log      zerolog.Logger
 	limit    atomic.Int64 // of a round trip, a time.Duration; 0: none
 	distrust atomic.Int64 // connections made before are not used; Unix time in ns
+	valve    valve
 }
 
 // slack is by how much the limit of a round trip is above the server's own limit of a statement, whose word should be
@@ -47,6 +48,9 @@ const (
 func (g *guard) watch(cfg *pgxpool.Config) {
 	fatal := cfg.ConnConfig.OnPgError
 	cfg.ConnConfig.OnPgError = func(c *pgconn.PgConn, err *pgconn.PgError) bool {
+		if full(err.Code) {
+			g.valve.close(g.log, err)
+		}
 		if gone(err.Code) {
 			g.drop(time.Now())
 			return false

@@ -45,6 +45,7 @@ type Worker struct {
 // Store is every statement and every transaction that is not the writing of pages. It is safe for concurrent use.
 type Store struct {
 	pool       *pgxpool.Pool
+	guard      *guard
 	vault      vault
 	worker     Worker
 	asks       *combiner[finance.Ask, finance.Admission]
@@ -61,7 +62,7 @@ type execer interface {
 
 // NewStore makes a Store over a migrated database.
 func NewStore(pool *pgxpool.Pool, vault vault, worker Worker) *Store {
-	s := &Store{pool: pool, vault: vault, worker: worker}
+	s := &Store{pool: pool, guard: guardOf(pool), vault: vault, worker: worker}
 	s.asks = newCombiner(s.admit)
 	s.looks = newCombiner(s.admit) // not in the company of asks, which wait for each other at the gates' rows
 	s.itemWrites = newCombiner(s.writeItems)

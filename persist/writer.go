@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncer/finance"
@@ -143,6 +144,11 @@ func streamName(s finance.Stream) string {
 	return fmt.Sprintf("consent %d %s %q", s.Consent, s.Dataset, s.Account)
 }
 
+// keepFor is how long a page is kept in memory that can't be written for now, because a migration holds a lock or the
+// disk is full: to fetch it again would cost a call. Every attempt looks at the fence first, so one whose batch is
+// another's ends at once. It counts from the first of such attempts.
+const keepFor = 2 * time.Minute
+
 // conflictTries bounds the attempts that lost against another transaction.
 const conflictTries = 5
 
@@ -154,19 +160,24 @@ func (w *Writer) commitGroup(ctx context.Context, g *group) error {
 	g.plan = planPages(g.pages)
 	deadline := time.Now().Add(w.patience)
 	probe, conflicts := false, 0
+	var keep room
+	done := false
+	defer func() { keep.end(w, done) }()
 	for try := 0; ; try++ {
 		a := &attempt{Writer: w, group: g, probe: probe}
 		err := a.run(ctx)
 		if err == nil {
+			done = true
 			return a.report()
 		}
 		switch kind := classify(err); {
 		case ctx.Err() != nil && !a.committing:
 			return fmt.Errorf("commit %d pages: %w", len(g.pages), context.Cause(ctx))
 		case a.committing && kind == lost:
-			if done, err := w.settleLost(ctx, a, deadline); err != nil {
+			if landed, err := w.settleLost(ctx, a, deadline); err != nil {
 				return err
-			} else if done {
+			} else if landed {
+				done = true
 				return a.report()
 			}
 		case kind == duplicate && !probe: // a stream was not as virgin as hoped: once more, asking first
@@ -177,6 +188,11 @@ func (w *Writer) commitGroup(ctx context.Context, g *group) error {
 				return fmt.Errorf("commit %d pages: gave up after %d attempts that lost against other transactions: %w",
 					len(g.pages), conflicts, err)
 			}
+		case kind == waiting:
+			if err := keep.wait(w, err); err != nil {
+				return fmt.Errorf("commit %d pages: %w", len(g.pages), err)
+			}
+			deadline = time.Now().Add(w.patience)
 		case kind == lost:
 			if time.Now().After(deadline) {
 				return fmt.Errorf("commit %d pages: the database could not be reached for %v: %w",
@@ -188,6 +204,34 @@ func (w *Writer) commitGroup(ctx context.Context, g *group) error {
 		if err := pause(ctx, try); err != nil {
 			return fmt.Errorf("commit %d pages: %w", len(g.pages), err)
 		}
+	}
+}
+
+// room is what is known of a group that waits for a lock or for room on the disk.
+type room struct {
+	since time.Time // of the first attempt that had to wait; zero: none had
+	full  bool      // it is the disk
+}
+
+// wait notes that an attempt had to, and fails when it has been so for too long.
+func (r *room) wait(w *Writer, err error) error {
+	if r.since.IsZero() {
+		r.since = time.Now()
+	}
+	var pg *pgconn.PgError
+	if !r.full && errors.As(err, &pg) && full(pg.Code) {
+		r.full = true
+		w.guard.valve.hold()
+	}
+	if waited := time.Since(r.since); waited > keepFor {
+		return fmt.Errorf("gave up after %v: %w", waited.Round(time.Second), err)
+	}
+	return nil
+}
+
+func (r *room) end(w *Writer, written bool) {
+	if r.full {
+		w.guard.valve.release(w.guard.log, written)
 	}
 }
 

@@ -96,7 +96,7 @@ func openDatabase(ctx context.Context, cfg *config.Config, opt openOptions, name
 	if err != nil {
 		return nil, err
 	}
-	return persist.Open(ctx, url, persist.OpenOptions{ApplicationName: name})
+	return persist.Open(ctx, url, persist.OpenOptions{ApplicationName: name, Log: opt.Log})
 }
 
 // databaseURL holds the password: it is never printed or logged.
