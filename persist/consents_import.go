@@ -31,13 +31,26 @@ type ImportResult struct {
 	Updated   int
 	Unchanged int
 	Revived   int // of the updated: expired or due for re-authorisation before, active now
+	Refused   []RefusedImport
 }
 
-// ImportConsents writes the consents in one transaction: all or, if one can't be used, none. A consent that is known
-// keeps its id and its end, but for one that had expired or was due for re-authorisation: if its window is open now,
-// it is active again.
-func (s *Store) ImportConsents(ctx context.Context, connection string, list []ConsentImport) (ImportResult, error) {
-	var r ImportResult
+// RefusedImport is a row that only the table could judge, and why it was left out.
+type RefusedImport struct {
+	Row    int // its place in the list
+	Reason string
+}
+
+// ImportConsents writes the consents in one transaction: all or, if one can't be used, none; but those whose window does
+// not end after it begins, by what is known of them, are left out and named. A consent that is known keeps its id and its
+// end, but for one that had expired or was due for re-authorisation: if its window is open now, it is active again.
+//
+// keep names the columns of which the list says nothing (purpose, scopes, valid_until, single_use, reads_per_day): a
+// consent that is known keeps what it has there. A subject and a valid_from that are not told are kept always.
+func (s *Store) ImportConsents(ctx context.Context, connection string, list []ConsentImport, keep ...string) (ImportResult, error) {
+	r := ImportResult{}
+	if keep == nil {
+		keep = []string{}
+	}
 	if err := checkImport(list); err != nil {
 		return r, fmt.Errorf("import consents into %s: %w", connection, err)
 	}
@@ -54,8 +67,11 @@ func (s *Store) ImportConsents(ctx context.Context, connection string, list []Co
 		if _, err = tx.Exec(ctx, mergeByKey); err != nil {
 			return err
 		}
-		err = tx.QueryRow(ctx, mergeImported, connection).Scan(&r.Inserted, &r.Updated, &r.Revived)
-		r.Unchanged = len(list) - r.Inserted - r.Updated
+		if r.Refused, err = refuseImported(ctx, tx, connection, keep); err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, mergeImported, connection, keep).Scan(&r.Inserted, &r.Updated, &r.Revived)
+		r.Unchanged = len(list) - len(r.Refused) - r.Inserted - r.Updated
 		return describe(err)
 	})
 	if err != nil {
@@ -63,6 +79,9 @@ func (s *Store) ImportConsents(ctx context.Context, connection string, list []Co
 	}
 	return r, nil
 }
+
+// MaxExternalID is how many bytes the provider's id of a consent may have: an index can't hold a name of any length.
+const MaxExternalID = 512
 
 // checkImport refuses what must not reach the table, naming the rows by their place and never by their content.
 func checkImport(list []ConsentImport) error {
@@ -75,6 +94,8 @@ func checkImport(list []ConsentImport) error {
 			reason = "the external id is empty"
 		case !storable(c.ExternalID):
 			reason = "the external id is not valid text"
+		case len(c.ExternalID) > MaxExternalID:
+			reason = fmt.Sprintf("the external id is longer than %d bytes", MaxExternalID)
 		case isNationalID(c.ExternalID):
 			reason = "the external id is a national identity number: use the provider's id of the consent"
 		case twice:
@@ -97,11 +118,11 @@ func checkImport(list []ConsentImport) error {
 	return errors.Join(bad...)
 }
 
-const makeImported = `CREATE TEMP TABLE imported (external_id text, hmac bytea, sealed bytea, purpose text,
+const makeImported = `CREATE TEMP TABLE imported (place integer, external_id text, hmac bytea, sealed bytea, purpose text,
 	scopes text[], valid_from timestamptz, valid_until timestamptz, single_use boolean, reads_per_day integer) ON COMMIT DROP`
 
 func (s *Store) copyImported(ctx context.Context, tx pgx.Tx, list []ConsentImport) error {
-	columns := []string{"external_id", "hmac", "sealed", "purpose", "scopes", "valid_from", "valid_until", "single_use",
+	columns := []string{"place", "external_id", "hmac", "sealed", "purpose", "scopes", "valid_from", "valid_until", "single_use",
 		"reads_per_day"}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"imported"}, columns, pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
 		c := &list[i]
@@ -113,10 +134,29 @@ func (s *Store) copyImported(ctx context.Context, tx pgx.Tx, list []ConsentImpor
 		if scopes == nil {
 			scopes = []string{}
 		}
-		return []any{c.ExternalID, mac, sealed, clean(c.Purpose), scopes, nullTime(c.ValidFrom),
+		return []any{i, c.ExternalID, mac, sealed, clean(c.Purpose), scopes, nullTime(c.ValidFrom),
 			nullTime(c.ValidUntil), c.SingleUse, nullInt32(c.ReadsPerDay)}, nil
 	}))
 	return err
+}
+
+// refuseImported takes out the rows whose window would be none: what a row does not tell of it stands in the consents, or
+// is now.
+func refuseImported(ctx context.Context, tx pgx.Tx, connection string, keep []string) ([]RefusedImport, error) {
+	rows, err := tx.Query(ctx, `WITH bad AS (
+		DELETE FROM imported WHERE place IN (
+			SELECT i.place FROM imported i LEFT JOIN consents c ON c.connection = $1 AND c.external_id = i.external_id
+			WHERE CASE WHEN 'valid_until' = ANY ($2) THEN coalesce(c.valid_until, i.valid_until) ELSE i.valid_until END
+				<= coalesce(i.valid_from, c.valid_from, now()))
+		RETURNING place, valid_until, valid_from)
+		SELECT place, CASE WHEN valid_from IS NULL AND valid_until <= now() THEN 'valid_until has passed: the consent is over'
+			ELSE 'valid_until does not lie after the valid_from that is known' END FROM bad ORDER BY place`, connection, keep)
+	if err != nil {
+		return nil, describe(err)
+	}
+	var list []RefusedImport
+	list, err = pgx.AppendRows(list, rows, pgx.RowToStructByPos[RefusedImport])
+	return list, describe(err)
 }
 
 func (s *Store) sealSubject(c *ConsentImport) (mac, sealed []byte, err error) {
@@ -146,19 +186,24 @@ const mergeImported = `WITH known AS (
 		CASE WHEN i.hmac IS NULL OR (i.hmac = c.subject_hmac AND i.sealed IS NOT NULL AND c.subject_sealed IS NOT NULL)
 			THEN c.subject_sealed ELSE i.sealed END AS new_sealed,
 		coalesce(i.valid_from, c.valid_from) AS new_from,
+		CASE WHEN 'purpose' = ANY ($2) THEN c.purpose ELSE i.purpose END AS new_purpose,
+		CASE WHEN 'scopes' = ANY ($2) THEN c.scopes ELSE i.scopes END AS new_scopes,
+		CASE WHEN 'valid_until' = ANY ($2) THEN c.valid_until ELSE i.valid_until END AS new_until,
+		CASE WHEN 'single_use' = ANY ($2) THEN c.single_use ELSE i.single_use END AS new_once,
+		CASE WHEN 'reads_per_day' = ANY ($2) THEN c.reads_per_day ELSE i.reads_per_day END AS new_reads,
 		c.status IN ('expired', 'reauth_required') AND coalesce(i.valid_from, c.valid_from) <= clock_timestamp()
-			AND coalesce(i.valid_until > clock_timestamp(), true) AS revive
+			AND coalesce(CASE WHEN 'valid_until' = ANY ($2) THEN c.valid_until ELSE i.valid_until END > clock_timestamp(), true) AS revive
 	FROM imported i JOIN consents c ON c.connection = $1 AND c.external_id = i.external_id
 ), updated AS (
-	UPDATE consents c SET subject_hmac = k.new_hmac, subject_sealed = k.new_sealed, purpose = k.purpose,
-		scopes = k.scopes, valid_from = k.new_from, valid_until = k.valid_until, single_use = k.single_use,
-		reads_per_day = k.reads_per_day, status = CASE WHEN k.revive THEN 'active' ELSE c.status END,
+	UPDATE consents c SET subject_hmac = k.new_hmac, subject_sealed = k.new_sealed, purpose = k.new_purpose,
+		scopes = k.new_scopes, valid_from = k.new_from, valid_until = k.new_until, single_use = k.new_once,
+		reads_per_day = k.new_reads, status = CASE WHEN k.revive THEN 'active' ELSE c.status END,
 		ended_at = CASE WHEN k.revive THEN NULL ELSE c.ended_at END,
 		ended_reason = CASE WHEN k.revive THEN NULL ELSE c.ended_reason END
 	FROM known k WHERE c.id = k.id AND (k.revive OR
 		(c.subject_hmac, c.subject_sealed, c.purpose, c.scopes, c.valid_from, c.valid_until, c.single_use, c.reads_per_day)
 		IS DISTINCT FROM
-		(k.new_hmac, k.new_sealed, k.purpose, k.scopes, k.new_from, k.valid_until, k.single_use, k.reads_per_day))
+		(k.new_hmac, k.new_sealed, k.new_purpose, k.new_scopes, k.new_from, k.new_until, k.new_once, k.new_reads))
 	RETURNING c.id, k.revive, k.status AS was
 ), inserted AS (
 	INSERT INTO consents (connection, external_id, subject_hmac, subject_sealed, purpose, scopes, valid_from, valid_until,

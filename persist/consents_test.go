@@ -23,7 +23,7 @@ func TestImportTwiceChangesNothing(t *testing.T) {
 	}
 	for _, want := range []persist.ImportResult{{Inserted: 3}, {Unchanged: 3}} {
 		got, err := h.ImportConsents(ctx, "bank", list)
-		if err != nil || got != want {
+		if err != nil || !cmp.Equal(got, want) {
 			t.Errorf("got %+v, %v; want %+v", got, err, want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestImportTwiceChangesNothing(t *testing.T) {
 	}
 	list[0].KeepPlain, list[1].KeepPlain, list[1].ReadsPerDay = false, true, 0
 	got, err := h.ImportConsents(ctx, "bank", list)
-	if err != nil || got != (persist.ImportResult{Updated: 2, Unchanged: 1}) {
+	if err != nil || !cmp.Equal(got, persist.ImportResult{Updated: 2, Unchanged: 1}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	a, _ = h.Consent(ctx, a.ID)
@@ -71,6 +71,7 @@ func TestImportRefuses(t *testing.T) {
 		{"not text", persist.ConsentImport{ExternalID: "a\x00"}, "not valid text"},
 		{"a number with a letter", persist.ConsentImport{ExternalID: "x", NationalID: "2986809931l"}, "digits"},
 		{"a window that ends first", persist.ConsentImport{ExternalID: "x", ValidFrom: now, ValidUntil: now}, "valid_until"},
+		{"a name without end", persist.ConsentImport{ExternalID: strings.Repeat("x", persist.MaxExternalID+1)}, "longer"},
 		{"a negative budget", persist.ConsentImport{ExternalID: "x", ReadsPerDay: -1}, "negative"},
 	} {
 		_, err := h.ImportConsents(t.Context(), "bank", []persist.ConsentImport{{ExternalID: "fine"}, test.bad})
@@ -92,6 +93,53 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
+// A list that says nothing of a column leaves what is known there: a consent for one answer would otherwise be read twice,
+// and a budget of reads be gone.
+func TestImportKeepsWhatIsNotTold(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	told := persist.ConsentImport{ExternalID: "a", Purpose: "advice", Scopes: []string{"read"}, ValidUntil: time.Now().Add(time.Hour),
+		SingleUse: true, ReadsPerDay: 4}
+	_, err := h.ImportConsents(ctx, "bank", []persist.ConsentImport{told})
+	must(t, err)
+	bare := []persist.ConsentImport{{ExternalID: "a"}, {ExternalID: "b"}}
+	got, err := h.ImportConsents(ctx, "bank", bare, "purpose", "scopes", "valid_until", "single_use", "reads_per_day")
+	if err != nil || !cmp.Equal(got, persist.ImportResult{Inserted: 1, Unchanged: 1}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	const kept = `SELECT count(*) FROM consents WHERE external_id = 'a' AND purpose = 'advice' AND scopes = '{read}' AND single_use
+		AND valid_until IS NOT NULL AND reads_per_day = 4`
+	if n := queryInt(t, h.pool, kept); n != 1 {
+		t.Error("what was not told is gone")
+	}
+	got, err = h.ImportConsents(ctx, "bank", bare[:1], "purpose", "scopes", "valid_until", "single_use")
+	if err != nil || got.Updated != 1 || queryInt(t, h.pool, "SELECT count(*) FROM consents WHERE reads_per_day IS NULL AND single_use") != 1 {
+		t.Errorf("an empty cell clears: %+v, %v", got, err)
+	}
+}
+
+// What only the table can judge of a row costs that row, not the file.
+func TestImportLeavesOutAWindowThatIsNone(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	ahead := time.Now().Add(48 * time.Hour)
+	_, err := h.ImportConsents(ctx, "bank", []persist.ConsentImport{{ExternalID: "later", ValidFrom: ahead}})
+	must(t, err)
+	got, err := h.ImportConsents(ctx, "bank", []persist.ConsentImport{
+		{ExternalID: "fine"},
+		{ExternalID: "over", ValidUntil: time.Now().Add(-time.Hour)},
+		{ExternalID: "later", ValidUntil: ahead.Add(-time.Hour)},
+	})
+	must(t, err)
+	want := persist.ImportResult{Inserted: 1, Refused: []persist.RefusedImport{
+		{Row: 1, Reason: "valid_until has passed: the consent is over"},
+		{Row: 2, Reason: "valid_until does not lie after the valid_from that is known"},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // An import revives what had run out, and nothing that was revoked or spent.
 func TestImportRevives(t *testing.T) {
 	h := newHouse(t)
@@ -108,7 +156,7 @@ func TestImportRevives(t *testing.T) {
 		}
 	}
 	got, err := h.ImportConsents(ctx, "bank", list)
-	if err != nil || got != (persist.ImportResult{Updated: 6, Revived: 2}) {
+	if err != nil || !cmp.Equal(got, persist.ImportResult{Updated: 6, Revived: 2}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	want := []finance.ConsentStatus{finance.ConsentActive, finance.ConsentActive, finance.ConsentRevoked, finance.ConsentConsumed,
@@ -134,7 +182,7 @@ func TestImportHundredThousand(t *testing.T) {
 		begin := time.Now()
 		got, err := h.ImportConsents(t.Context(), "bank", list)
 		t.Logf("%+v in %v", got, time.Since(begin))
-		if err != nil || got != want {
+		if err != nil || !cmp.Equal(got, want) {
 			t.Errorf("got %+v, %v; want %+v", got, err, want)
 		}
 		if took := time.Since(begin); took > 30*time.Second {

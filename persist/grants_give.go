@@ -25,7 +25,8 @@ var (
 // GivenConsent is a consent that a person has given in the browser.
 type GivenConsent struct {
 	ConsentImport
-	Refresh finance.Secret // zero: the consent is read without one
+	Refresh    finance.Secret // zero: the consent is read without one
+	UsualReads int            // reads per day of a consent that neither was given nor has a number of its own; 0: unlimited
 }
 
 // Gift is what became of a given consent.
@@ -56,7 +57,7 @@ func (s *Store) GiveConsent(ctx context.Context, connection string, g GivenConse
 			return err
 		}
 		if _, err := tx.Exec(ctx, giveConsent, gift.ID, mac, sealed, clean(g.Purpose), scopes, nullTime(g.ValidUntil),
-			g.SingleUse, nullInt32(g.ReadsPerDay), string(gift.Was)); err != nil {
+			g.SingleUse, nullInt32(g.ReadsPerDay), string(gift.Was), nullInt32(g.UsualReads)); err != nil {
 			return describe(err)
 		}
 		return s.giveGrant(ctx, tx, connection, gift.ID, g.Refresh)
@@ -89,12 +90,14 @@ func settleGift(ctx context.Context, tx pgx.Tx, connection, externalID string, m
 	return g, nil
 }
 
-// giveConsent keeps a subject that is known and was not told again. valid_from stays, unless it lies ahead.
+// giveConsent keeps a subject, an end that lies ahead and a budget of reads that are known and were not told again: what
+// was agreed elsewhere holds although the provider's answer is silent on it. valid_from stays, unless it lies ahead.
 const giveConsent = `WITH given AS (
 	UPDATE consents SET status = 'active', ended_at = NULL, ended_reason = NULL,
 		subject_hmac = coalesce($2, subject_hmac), subject_sealed = coalesce($3, subject_sealed),
 		purpose = coalesce(nullif($4, ''), purpose), scopes = $5, valid_from = least(valid_from, clock_timestamp()),
-		valid_until = $6, single_use = $7, reads_per_day = $8
+		valid_until = coalesce($6, CASE WHEN valid_until > clock_timestamp() THEN valid_until END), single_use = $7,
+		reads_per_day = coalesce($8, reads_per_day, $10)
 	WHERE id = $1 RETURNING id
 )
 INSERT INTO consent_events (consent_id, at, source, from_status, to_status, reason)

@@ -87,11 +87,18 @@ func TestGivingAgain(t *testing.T) {
 			}
 		}
 		next := "after " + string(status)
+		if status == finance.ConsentReauthRequired { // agreed elsewhere; the provider's answers are silent on it
+			_, err := h.pool.Exec(t.Context(), "UPDATE consents SET reads_per_day = 4, valid_until = now() + interval '1 day' WHERE id = $1", first.ID)
+			must(t, err)
+		}
 		gift := h.give(t, given("c-1", next, func(g *persist.GivenConsent) { g.NationalID, g.Scopes = "", []string{"read", "more"} }))
 		c, err := h.Consent(t.Context(), first.ID)
 		must(t, err)
 		if gift.ID != first.ID || gift.Was != status || c.Status != finance.ConsentActive || len(c.Scopes) != 2 || !c.Subject.Is("01417014922") {
 			t.Errorf("%s: %+v, %+v", status, gift, c)
+		}
+		if c.ReadsPerDay != 4 || c.ValidUntil.IsZero() {
+			t.Errorf("%s: %d reads a day, until %s", status, c.ReadsPerDay, c.ValidUntil)
 		}
 		if got := h.grant(t, first.ID); got != next {
 			t.Errorf("%s: the grant is %q", status, got)

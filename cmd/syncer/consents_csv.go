@@ -29,8 +29,10 @@ type badLine struct {
 
 // consentFile is what a file of consents holds.
 type consentFile struct {
-	good []persist.ConsentImport
-	bad  []badLine
+	good  []persist.ConsentImport
+	lines []int // of each good consent
+	bad   []badLine
+	lacks []string // the columns that the header does not name
 }
 
 // maxLine bounds a line; a longer one is not a line of consents.
@@ -61,6 +63,7 @@ func readConsents(r io.Reader) (consentFile, error) {
 			if columns, comma, err = readHeader(text); err != nil {
 				return f, fmt.Errorf("line %d: %w", n, err)
 			}
+			f.lacks = slices.DeleteFunc(slices.Clone(csvColumns), func(c string) bool { return slices.Contains(columns, c) })
 			continue
 		}
 		c, err := readConsent(text, columns, comma)
@@ -72,7 +75,7 @@ func readConsents(r io.Reader) (consentFile, error) {
 			continue
 		}
 		seen[c.ExternalID] = n
-		f.good = append(f.good, c)
+		f.good, f.lines = append(f.good, c), append(f.lines, n)
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return f, fmt.Errorf("line %d is longer than %d bytes: is it a CSV file?", n+1, maxLine)
@@ -163,6 +166,9 @@ func setField(c *persist.ConsentImport, column, value string) (err error) {
 	case "external_id":
 		if checkNationalID(normalNationalID(value)) == nil {
 			return errors.New("external_id is a national id: it must be the provider's id of the consent")
+		}
+		if len(value) > persist.MaxExternalID {
+			return fmt.Errorf("external_id is longer than %d bytes", persist.MaxExternalID)
 		}
 		c.ExternalID = value
 	case "national_id":

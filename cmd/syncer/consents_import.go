@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +24,8 @@ func (a *app) consentsImportCommand() *cobra.Command {
 			"  " + strings.Join(csvColumns, ",") + "\n\n" +
 			"Only external_id, the provider's id of the consent, is required. scopes are separated by spaces; a time\n" +
 			"is a day (in UTC; valid_until means its end) or RFC 3339. A line that can't be imported is named with\n" +
-			"the reason; the others are imported together, all or none. A consent that is known already is updated.\n" +
+			"the reason; the others are imported together, all or none. A consent that is known already is updated:\n" +
+			"what a column says replaces what it has, and where the file lacks a column it keeps what it has.\n" +
 			"One without reads_per_day has those of its connection, if the configuration names some.\n" +
 			"The exit code is 1 if a line was refused. National ids are kept as keyed hashes,\n" +
 			"and sealed beside them only where the provider's calls must carry them.",
@@ -95,10 +98,14 @@ func (a *app) importConsents(ctx context.Context, h *house, connection, path str
 	}
 	var result persist.ImportResult
 	if len(file.good) > 0 {
-		if result, err = h.Store.ImportConsents(ctx, connection, file.good); err != nil {
+		if result, err = h.Store.ImportConsents(ctx, connection, file.good, file.lacks...); err != nil {
 			return fmt.Errorf("import consents: nothing was imported: %w", err)
 		}
 	}
+	for _, r := range result.Refused {
+		file.bad = append(file.bad, badLine{file.lines[r.Row], r.Reason})
+	}
+	slices.SortFunc(file.bad, func(x, y badLine) int { return cmp.Compare(x.Line, y.Line) })
 	if err := a.showRefused(path, file.bad); err != nil {
 		return err
 	}
