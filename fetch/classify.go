@@ -2,7 +2,9 @@ package fetch
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
+	"regexp"
 
 	"syncer/finance"
 )
@@ -34,4 +36,33 @@ func ByStatus(a *Answer) finance.Class {
 	default:
 		return finance.Rejected
 	}
+}
+
+// besideError are the members that may stand beside an error in an answer that holds nothing else.
+var besideError = map[string]bool{
+	"error": true, "error_description": true, "error_uri": true, "message": true, "code": true, "errorCode": true,
+	"status": true, "statusCode": true, "path": true, "timestamp": true, "detail": true, "retry_after": true,
+	"trace_id": true, "traceId": true, "correlation_id": true, "correlationId": true, "request_id": true, "requestId": true,
+}
+
+// limitWords are how an error says that there were too many calls.
+var limitWords = regexp.MustCompile(`(?i)rate[ _-]?limit|throttl|too[ _-]?many[ _-]?requests`)
+
+// errorAlone says whether a body is a JSON object with an error and nothing else, and whether that is about the rate.
+func errorAlone(body []byte) (alone, limited bool) {
+	const longestError = 4 << 10
+	var members map[string]json.RawMessage
+	if len(body) > longestError || !bytes.Contains(body, []byte(`"error"`)) || json.Unmarshal(body, &members) != nil {
+		return false, false
+	}
+	for name := range members {
+		if !besideError[name] {
+			return false, false
+		}
+	}
+	switch string(members["error"]) {
+	case "", "null", "false", `""`, "0", "{}":
+		return false, false
+	}
+	return true, limitWords.Match(body)
 }

@@ -96,6 +96,9 @@ func (t *task) judge(a *Answer) (v Verdict) {
 	if v.Class == "" {
 		v.Class = classOfStatus(a.Status)
 	}
+	if isSuccess(a.Status) && (v.Class == finance.OK || v.Class == finance.Rejected) {
+		t.errorInGood(a, &v)
+	}
 	if a.Status >= 500 && (v.Class == finance.Throttled || v.Class == finance.Transient) {
 		// Only a 5xx that names a time was turned away on purpose. Without one it counts for the breaker, and a
 		// single-use call may have been spent.
@@ -119,6 +122,22 @@ func (t *task) judge(a *Answer) (v Verdict) {
 		orDefault(&v.Reason, fmt.Sprintf("status %d", a.Status))
 	}
 	return v
+}
+
+// errorInGood corrects the verdict on a 2xx whose body is an error and nothing else. A refusal for the rate is told, or
+// else is a bad moment where the connector saw no error. The answer of a single-use call stays what it is: it is stored, and
+// whether the consent is spent is not known.
+func (t *task) errorInGood(a *Answer, v *Verdict) {
+	alone, limited := errorAlone(a.Body)
+	switch {
+	case !alone:
+		return
+	case limited && !t.once:
+		v.Class = finance.Throttled
+	case v.Class == finance.OK:
+		v.Class = finance.Transient
+	}
+	orDefault(&v.Reason, fmt.Sprintf("an error in an answer with status %d", a.Status))
 }
 
 // classOfStatus is what a status alone means: at a token endpoint, and where a Classify leaves Verdict.Class empty.
