@@ -125,7 +125,7 @@ func (t *task) attempt(ctx context.Context) (*Answer, *failure) {
 	t.attempts++
 	call.Attempt = t.attempts
 	call.Waited = time.Since(began)
-	got := t.send(ctx, call)
+	got := t.sendOrLeave(ctx, call, leave)
 	t.spent += call.Duration
 	if errors.Is(got.err, errGateMoved) {
 		t.attempts--
@@ -146,6 +146,20 @@ func (t *task) attempt(ctx context.Context) (*Answer, *failure) {
 		t.paid, t.bought = false, nil
 	}
 	return t.settle(ctx, call, got, leave)
+}
+
+// sendOrLeave sends. A panic in a request's builder must not keep the place on the wire: the connection's other calls
+// would wait for it for ever.
+func (t *task) sendOrLeave(ctx context.Context, call *finance.Call, leave func(ending) bool) reply {
+	sent := false
+	defer func() {
+		if !sent {
+			leave(endSilent)
+		}
+	}()
+	got := t.send(ctx, call)
+	sent = true
+	return got
 }
 
 // refund gives back a read that was spent for a call that was never sent, because a gate closed before it or the

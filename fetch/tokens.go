@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,7 +77,13 @@ func (s *tokens) get(ctx context.Context, key TokenKey, scope finance.Scope) (fi
 	if failed != nil {
 		return finance.Token{}, failed
 	}
-	flight := s.flights.DoChan(s.name(key), func() (any, error) {
+	flight := s.flights.DoChan(s.name(key), func() (got any, _ error) {
+		defer func() { // in a goroutine of the flight's own, where a panic of the connector's would end the process
+			if recover() != nil {
+				s.c.opt.Log.Error().Bytes("stack", debug.Stack()).Msg("the request for a token panicked: report it with this stack")
+				got = keptToken{failed: s.fail(finance.Malformed, "the request for a token panicked, see the log for its stack")}
+			}
+		}()
 		return s.refresh(ctx, key, scope), nil
 	})
 	if usable(token, now) {

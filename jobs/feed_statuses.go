@@ -191,12 +191,22 @@ func (e *Engine) endByStatus(ctx context.Context, connection string, ended []per
 	return err
 }
 
+// statusOf asks the connector, whose panic leaves the status of this one consent unknown.
+func (e *Engine) statusOf(ctx context.Context, reader fetch.StatusReader, c *finance.Consent) (state fetch.ConsentState, err error) {
+	defer func() {
+		if p := panicked(recover(), &e.Log, "ask for a status"); p != nil {
+			err = p
+		}
+	}()
+	return reader.Status(ctx, finance.Scope{Consent: c})
+}
+
 // askStatus asks for the status of a consent. end is nil while it lasts.
 func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *finance.Consent) (unknown int, end *persist.Ending, err error) {
 	if ctx.Err() != nil {
 		return 0, nil, ctx.Err()
 	}
-	state, err := reader.Status(ctx, finance.Scope{Consent: c})
+	state, err := e.statusOf(ctx, reader, c)
 	switch fetch.ClassOf(err) {
 	case finance.Transient, finance.Rejected, finance.Malformed, finance.Withheld, finance.Refused:
 		e.Log.Warn().Err(err).Int64("consent", c.ID).Msg("the status of the consent is not known")

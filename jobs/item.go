@@ -24,7 +24,12 @@ type tally struct {
 // workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
 //
 // siblings are all items of the same consent in this batch.
-func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings []persist.Item) (persist.Decision, error) {
+func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings []persist.Item) (d persist.Decision, err error) {
+	defer func() {
+		if e := w.recovered(recover(), item); e != nil {
+			d, err = w.outcomeOf(ctx, item, e)
+		}
+	}()
 	if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
 		return persist.Decision{}, err
 	}
@@ -36,7 +41,7 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings [
 	if list := accountsItem(item, siblings); list != nil && list.Outcome == finance.Partial && w.conn.Connector.PerAccount(item.Dataset) {
 		sum.lack("the list of accounts is partial: " + list.Reason)
 	}
-	err := w.eachStream(ctx, item, siblings, func(s finance.Stream) error {
+	err = w.eachStream(ctx, item, siblings, func(s finance.Stream) error {
 		call, err := w.readStream(ctx, item, s, &sum)
 		if !call.IsZero() {
 			last = call
@@ -150,6 +155,11 @@ const aheadBytes = 1 << 20
 // readPages reads a stream to the end of its pass and hands its pages to the writer. It gives the last call.
 func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.Stream, from persist.Standing,
 	line *persist.Line, sum *tally) (last finance.CallID, err error) {
+	defer func() { // here already, so that the pages handed in come home before the item is decided
+		if e := w.recovered(recover(), item); e != nil {
+			err = e
+		}
+	}()
 	for page, err := range w.conn.Connector.Pages(ctx, s, from.Position) {
 		if err != nil {
 			return last, err
