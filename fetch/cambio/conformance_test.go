@@ -113,8 +113,7 @@ func harness(t *testing.T, w *world, i int) fetchtest.Harness {
 		Provider: Provider(), Connection: w.conn, Consent: w.consent(i),
 		Streams: []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}},
 		Pause: func(after int, form string) func() {
-			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: fetchtest.Throttle(form)})
 		},
 		Expire: func(after, times int) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})

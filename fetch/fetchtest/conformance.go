@@ -152,7 +152,7 @@ func (h Harness) kept(t *testing.T) {
 }
 
 func (h Harness) paused(t *testing.T) {
-	for _, form := range []string{"", "imf", "rfc850", "asctime"} {
+	for _, form := range []string{"", "imf", "rfc850", "asctime", "body"} {
 		t.Run("told as "+cmp.Or(form, "seconds"), func(t *testing.T) {
 			h := h
 			if form != "" { // each takes a second, and the form is no matter of the stream

@@ -16,8 +16,7 @@ func Simulated(t *testing.T, host *sandboxtest.Host, p fetch.Provider, conn fetc
 	return Harness{
 		Provider: p, Connection: conn, Consent: consent,
 		Pause: func(after int, form string) func() {
-			return host.Rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+			return host.Rule(t, sandbox.Rule{After: after, Times: 1, Action: Throttle(form)})
 		},
 		Expire: func(after, times int) func() {
 			return host.Rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
@@ -51,4 +50,12 @@ func Browse(t testing.TB, link, redirect string) url.Values {
 		t.Fatalf("the browser was sent to %q, %v", where, err)
 	}
 	return where.Query()
+}
+
+// Throttle is how a simulator asks for a pause in a form of Harness.Pause.
+func Throttle(form string) sandbox.Action {
+	if form == "body" {
+		return sandbox.Action{Kind: sandbox.ErrorIn200}
+	}
+	return sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}
 }

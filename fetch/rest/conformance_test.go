@@ -90,8 +90,7 @@ func (w *world) harness(t *testing.T, old, spoilt string) fetchtest.Harness {
 	return fetchtest.Harness{
 		Provider: Provider(), Connection: w.conn,
 		Pause: func(after int, form string) func() {
-			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: sandbox.Action{
-				Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}})
+			return w.rule(t, sandbox.Rule{After: after, Times: 1, Action: fetchtest.Throttle(form)})
 		},
 		Expire: func(after, times int) func() {
 			return w.rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
