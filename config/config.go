@@ -86,9 +86,9 @@ type Worker struct {
 	Drain Duration `yaml:"drain"`
 }
 
-// Server is the web page, health and metrics.
+// Server is where `syncer serve` answers health checks.
 type Server struct {
-	// host:port to listen on. The page has no login of its own: keep it on loopback or behind a proxy that has one.
+	// host:port to listen on. /healthz and /readyz ask for no login and tell nothing but how the process is.
 	Listen string `yaml:"listen"`
 }
 

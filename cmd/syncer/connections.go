@@ -4,15 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"syncer/finance"
 	"syncer/persist"
 )
 
 func (a *app) connectionsCommand() *cobra.Command {
-	return group("connections", "List connections, and open those that are parked",
+	var reason string
+	park := &cobra.Command{
+		Use: "park NAME --reason TEXT", Short: "Stop every call over a connection, in all processes", Args: usageArgs(cobra.ExactArgs(1)),
+		Long: "Parks a connection: no further call is made over it, by any process, until `syncer connections open`.\n" +
+			"A call that is on its way is not cut short. Items that would need it fail, and a rerun takes them.",
+		Example:           "  syncer connections park ng-prod --reason 'the provider asked us to stop'",
+		ValidArgsFunction: a.connectionNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return usagef("--reason is missing: whoever meets the parked connection must know why")
+			}
+			return a.look(cmd.Context(), func(h *house) error { return a.parkConnection(cmd.Context(), h, args[0], reason) })
+		},
+	}
+	park.Flags().StringVar(&reason, "reason", "", "why, for whoever meets it")
+	return group("connections", "List connections, park them, and open those that are parked",
+		park,
 		&cobra.Command{
 			Use: "list", Short: "List the configured connections and whether they may be used", Args: usageArgs(cobra.NoArgs),
 			Example: "  syncer connections list",
@@ -79,6 +97,32 @@ func (a *app) listConnections(ctx context.Context, h *house) error {
 		t.add(c.Name, c.Provider, c.State, since, c.ParkedReason)
 	}
 	t.write(a.out)
+	return nil
+}
+
+func (a *app) parkConnection(ctx context.Context, h *house, name, reason string) error {
+	provider, err := h.provider(name)
+	if err != nil {
+		return err
+	}
+	if err := h.Store.UpsertConnection(ctx, name, provider.Name); err != nil {
+		return err
+	}
+	first, err := h.Store.ParkConnection(ctx, name, finance.Refused, "by an operator: "+reason)
+	if err != nil {
+		return err
+	}
+	c, err := h.Store.ConnectionByName(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case a.json:
+		return a.document(toConnectionJSON(c))
+	case first:
+		a.say("Connection %s is parked. `syncer connections open %s` uses it again.", name, name)
+	default:
+		a.say("Connection %s was parked already, since %s: %s", name, clock(c.ParkedAt), printable(c.ParkedReason))
+	}
 	return nil
 }
 

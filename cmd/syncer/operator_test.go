@@ -152,5 +152,14 @@ func TestAParkedConnectionIsOpenedByHand(t *testing.T) {
 	l.says(0, []string{"connections", "open", "bank1"}, "is open; it was parked since")
 	l.says(0, []string{"connections", "open", "bank1"}, "was open already")
 	l.says(0, []string{"rerun", "1"}, "complete")
+
+	l.says(exitUsage, []string{"connections", "park", "bank1"})
+	l.says(0, []string{"connections", "park", "bank1", "--reason", "they asked us to stop"}, "Connection bank1 is parked")
+	l.says(0, []string{"connections", "park", "bank1", "--reason", "again"}, "was parked already", "they asked us to stop")
+	before = l.kit.Journal.Arrivals()
+	l.says(exitFailed, []string{"run", "money1"}, "they asked us to stop", "syncer connections open bank1")
+	if n := l.kit.Journal.Arrivals(); n != before {
+		t.Errorf("%d calls over a connection that an operator has parked", n-before)
+	}
 	l.verify()
 }

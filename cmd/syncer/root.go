@@ -123,7 +123,12 @@ func (a *app) checkFlags() error {
 // group is a command that only holds others. An unknown one below it is an error, not a help page with exit code 0.
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: knownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("json") { // a script would take a page of help for its answer
+				return usagef("%s does nothing by itself: name one of its commands", cmd.CommandPath())
+			}
+			return cmd.Help()
+		}}
 	c.AddCommand(children...)
 	return c
 }

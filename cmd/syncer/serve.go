@@ -34,6 +34,9 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(cfg.Jobs) == 0 {
+		return fmt.Errorf("serve: %s has no jobs: write one under jobs", a.path())
+	}
 	log := a.logger(cfg.Log.Level)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Server.Listen)
 	if err != nil {
