@@ -21,8 +21,18 @@ type Error struct {
 	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", ToldByBreaker ...
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
 	Unasked     bool                  // our own ledger refused the call, so it says nothing of the provider
+	Other       bool                  // Malformed: the answer is about another subject than was asked for
 	Err         error
 }
+
+// WrongSubject is what a decoder fails with when an answer is about somebody else than was asked for. Nothing of it may
+// be stored, and it is the sign of a fault that may concern everybody: see Error.Other.
+func WrongSubject(how string) error { return wrongSubject(how) }
+
+type wrongSubject string
+
+// Error is one line.
+func (e wrongSubject) Error() string { return "wrong subject: " + string(e) }
 
 // ToldByBreaker is the reason of a pause that nobody announced: the provider failed so often that it is left alone.
 const ToldByBreaker = "breaker"

@@ -160,6 +160,7 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 	e, ok := errors.AsType[*Error](cause)
 	if !ok {
 		e = w.malformed(op(st), answer, cause.Error())
+		_, e.Other = errors.AsType[wrongSubject](cause)
 	}
 	call := answer.Call
 	if call.Durable {

@@ -32,4 +32,6 @@ type Connection struct {
 	Connector   fetch.Connector
 	Concurrency int           // consents of a batch that are worked side by side
 	Keep        time.Duration // how long answers are kept; 0: not at all
+
+	others others // answers about somebody else
 }

@@ -36,6 +36,10 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 		return w.endConsent(ctx, item, f, d)
 	case finance.Unanswered:
 		return d, w.Store.UnansweredConsent(ctx, item.Consent.ID, f.Call)
+	case finance.Malformed:
+		if f.Other {
+			return d, w.wrongSubject(ctx, item, f)
+		}
 	case finance.TokenDenied, finance.Fatal:
 		if f.Unasked {
 			return d, nil // it is parked already, and to park it again would undo an operator who has just opened it

@@ -2,7 +2,6 @@ package cambio
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"syncer/fetch"
@@ -23,7 +22,7 @@ func decodeInvoices(body []byte, patient, number string) (*bundle, error) {
 		return nil, err
 	}
 	if d.foreign {
-		return nil, errors.New("wrong subject: the answer shows an invoice of another patient")
+		return nil, fetch.WrongSubject("the answer shows an invoice of another patient")
 	}
 	return &d.b, nil
 }

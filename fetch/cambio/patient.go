@@ -30,7 +30,7 @@ func decodePatient(body []byte, number string) (id string, err error) {
 	case err != nil:
 		return "", err
 	case foreign:
-		return "", errors.New("wrong subject: the answer shows a patient who has not the consent's personnummer")
+		return "", fetch.WrongSubject("the answer shows a patient who has not the consent's personnummer")
 	case len(found) > 1 || b.next != "":
 		return "", errors.New("more than one patient has the consent's personnummer: the provider has to merge them")
 	case len(found) == 0:

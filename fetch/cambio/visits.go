@@ -1,7 +1,6 @@
 package cambio
 
 import (
-	"errors"
 	"strings"
 	"time"
 
@@ -35,7 +34,7 @@ func decodeVisits(body []byte, number string, zone *time.Location) (fetch.Page, 
 	case d.s.End() != nil:
 		return fetch.Page{}, d.s.Err()
 	case d.foreign:
-		return fetch.Page{}, errors.New("wrong subject: the answer shows a contact of another patient")
+		return fetch.Page{}, fetch.WrongSubject("the answer shows a contact of another patient")
 	}
 	if len(page.Rejects) == 0 {
 		page.Whole = &finance.Whole{Prefix: visitPrefix}

@@ -136,11 +136,11 @@ func decodeDebt(body []byte, about company, incomplete bool) (fetch.Page, error)
 // check says whether the answer is about the company that was asked for, without repeating a number.
 func (d *decoder) check(about company) error {
 	if len(d.numbers) == 0 {
-		return errors.New("wrong subject: the answer does not say which company it is about")
+		return fetch.WrongSubject("the answer does not say which company it is about")
 	}
 	for _, number := range d.numbers {
 		if !about.is(number) {
-			return errors.New("wrong subject: the answer is about another company than the consent")
+			return fetch.WrongSubject("the answer is about another company than the consent")
 		}
 	}
 	return nil

@@ -84,11 +84,11 @@ func (e *envelope) check(consent *finance.Consent) error {
 	case !e.loans:
 		return errors.New("the answer has no list of loans")
 	case consent.Subject.Known() && e.subject == "":
-		return errors.New("wrong subject: the answer does not say whose debt it is")
+		return fetch.WrongSubject("the answer does not say whose debt it is")
 	case e.subject != "" && !consent.Subject.Is(e.subject):
-		return errors.New("wrong subject: the answer is about another person than the consent")
+		return fetch.WrongSubject("the answer is about another person than the consent")
 	case e.consent != "" && !strings.EqualFold(e.consent, consent.ExternalID):
-		return errors.New("wrong subject: the answer is about another consent")
+		return fetch.WrongSubject("the answer is about another consent")
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (d *decoder) read(a *fetch.Answer) error {
 	for i, echo := range d.p.echoes {
 		text, err := textOf(d.found.first(d.p.repeated[i]))
 		if err != nil || text != echo.fill(d.asked, asItIs) {
-			return fmt.Errorf("wrong subject: the answer does not repeat at %s what was asked for", echo.name)
+			return fetch.WrongSubject(fmt.Sprintf("the answer does not repeat at %s what was asked for", echo.name))
 		}
 	}
 	return d.partial()
@@ -124,9 +124,9 @@ func (d *decoder) whose(raw string, wanted bool) error {
 	text, err := textOf(raw)
 	switch {
 	case err != nil || text == "":
-		return errors.New("wrong subject: the answer does not say whom it is about")
+		return fetch.WrongSubject("the answer does not say whom it is about")
 	case !d.isSubject(text):
-		return errors.New("wrong subject: the answer is about another person than the consent")
+		return fetch.WrongSubject("the answer is about another person than the consent")
 	}
 	return nil
 }

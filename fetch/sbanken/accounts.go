@@ -73,7 +73,7 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 		return fetch.Page{}, err
 	}
 	if d.others > 0 && d.own == 0 {
-		return fetch.Page{}, errors.New("wrong subject: none of the accounts belongs to the customer of the consent")
+		return fetch.Page{}, fetch.WrongSubject("none of the accounts belongs to the customer of the consent")
 	}
 	d.page.Done, d.page.Seen = true, l.items
 	if l.available > int64(l.items) {

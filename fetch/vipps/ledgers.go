@@ -125,7 +125,7 @@ func decodeLedgers(body []byte, handle string, at listing) (fetch.Page, error) {
 	case !listed:
 		return fetch.Page{}, errors.New("the answer is no list of ledgers: items are missing")
 	case d.others > 0 && len(accounts) == 0:
-		return fetch.Page{}, errors.New("wrong subject: none of the ledgers settles for the recipient of the consent")
+		return fetch.Page{}, fetch.WrongSubject("none of the ledgers settles for the recipient of the consent")
 	case next != "" && next == at.At:
 		return fetch.Page{}, errors.New("the list of ledgers leads to the page that was asked for")
 	case next == "" && d.items == 0 && len(at.Earlier) == 0 && !at.Broken:
