@@ -169,6 +169,7 @@ func (t *task) note(call *finance.Call, got *reply, v *Verdict) {
 		got.pause, got.told = min(v.RetryAfter, longest), "told in the body"
 	}
 	if v.Class == finance.Throttled && got.pause <= 0 {
+		t.untold++
 		got.pause, got.told = t.retry.Base/2+jitter(t.retry, t.throttled), "throttled without a Retry-After"
 	}
 	call.Class, call.Reason, call.RetryAfter = v.Class, v.Reason, got.pause

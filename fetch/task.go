@@ -17,6 +17,9 @@ import (
 // second's pause for ever would otherwise hold a worker for ever.
 const manyThrottles = 50
 
+// manyUntold is the same where no time was told: such a throttle is no better than any other failed attempt.
+const manyUntold = 6
+
 // task is one request on its way through the stack, over all its attempts. It belongs to one goroutine.
 type task struct {
 	c        *Client
@@ -44,6 +47,7 @@ type task struct {
 	cleared   time.Time // when the ledger last said that this attempt may be sent
 	attempts  int
 	throttled int
+	untold    int           // throttles that announced no time
 	held      time.Duration // at closed gates
 	spent     time.Duration // on the wire and in back-offs
 	failures  int           // attempts that failed transiently
@@ -83,7 +87,7 @@ func (t *task) again(f *failure) (pause time.Duration, again bool) {
 	switch f.Class {
 	case finance.Throttled:
 		t.throttled++
-		return 0, t.throttled < manyThrottles && t.held+f.Wait <= t.maxWait
+		return 0, t.throttled < manyThrottles && t.untold < manyUntold && t.held+f.Wait <= t.maxWait
 	case finance.TokenDenied:
 		again, t.refreshed = !t.refreshed && t.key != nil, true
 		return 0, again
