@@ -55,9 +55,10 @@ type CallRecord struct {
 	// Consent is ours of the consent it was made for; 0: none.
 	Consent int64
 	// Kept says that the sealed answer is there; KeptAs is the call beside which it lies, this one or an earlier one
-	// whose answer had the same bytes.
-	Kept   bool
-	KeptAs finance.CallID
+	// whose answer had the same bytes. KeptUntil is when it goes, or went; zero: it was never kept.
+	Kept      bool
+	KeptAs    finance.CallID
+	KeptUntil time.Time
 }
 
 const selectCalls = `
@@ -65,8 +66,8 @@ const selectCalls = `
 	       coalesce(c.consent_id, 0), coalesce(c.dataset, ''), c.method, c.path, c.attempt, c.sent_at, c.waited_us,
 	       c.duration_us, coalesce(c.status, 0), c.bytes, coalesce(c.correlation_id, ''), c.class,
 	       coalesce(c.reason, ''), coalesce(c.retry_after_us, 0), coalesce(c.answer_id, c.id),
-	       EXISTS (SELECT FROM answers a WHERE a.call_id = coalesce(c.answer_id, c.id))
-	FROM calls c `
+	       a.body IS NOT NULL, a.keep_until
+	FROM calls c LEFT JOIN answers a ON a.call_id = coalesce(c.answer_id, c.id) `
 
 // CallByID finds a call by its id, which is the request id that the provider saw. It is ErrNotFound if there is none.
 func (s *Store) CallByID(ctx context.Context, id finance.CallID) (CallRecord, error) {
@@ -101,10 +102,12 @@ func (s *Store) CallsByCorrelation(ctx context.Context, correlation string) ([]C
 func scanCall(row pgx.CollectableRow) (CallRecord, error) {
 	var r CallRecord
 	var waited, duration, retryAfter int64
+	var keptUntil *time.Time
 	c := &r.Call
 	err := row.Scan((*[16]byte)(&c.ID), &c.Connection, &c.Bucket, &c.Purpose, &c.Scope.Run, &c.Scope.Batch, &r.Consent,
 		&c.Scope.Dataset, &c.Method, &c.Path, &c.Attempt, &c.SentAt, &waited, &duration, &c.Status, &c.Bytes,
-		&c.Correlation, &c.Class, &c.Reason, &retryAfter, (*[16]byte)(&r.KeptAs), &r.Kept)
+		&c.Correlation, &c.Class, &c.Reason, &retryAfter, (*[16]byte)(&r.KeptAs), &r.Kept, &keptUntil)
+	r.KeptUntil = orZero(keptUntil)
 	c.Waited, c.Duration, c.RetryAfter = fromMicros(waited), fromMicros(duration), fromMicros(retryAfter)
 	return r, err
 }

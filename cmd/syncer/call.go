@@ -65,21 +65,30 @@ func (a *app) writeCall(r persist.CallRecord) {
 	if c.Status != 0 {
 		status = strconv.Itoa(c.Status)
 	}
-	answer := "not kept"
-	if r.Kept {
-		answer = "kept, sealed"
-		if r.KeptAs != c.ID {
-			answer = "the same bytes as that of call " + r.KeptAs.String()
-		}
-	}
 	writeFields(a.out, [][2]string{
 		{"call", c.ID.String()}, {"provider's id", c.Correlation}, {"connection", c.Connection}, {"bucket", c.Bucket},
 		{"purpose", string(c.Purpose)}, {"request", c.Method + " " + c.Path}, {"attempt", strconv.Itoa(c.Attempt)},
 		{"sent", c.SentAt.UTC().Format("2006-01-02 15:04:05.000Z")}, {"waited before", took(c.Waited)}, {"took", took(c.Duration)},
 		{"status", status}, {"class", string(c.Class)}, {"reason", c.Reason}, {"pause asked for", optional(c.RetryAfter)},
 		{"bytes", thousands(int(c.Bytes))}, {"run", number(c.Scope.Run)}, {"batch", number(c.Scope.Batch)},
-		{"consent", number(r.Consent)}, {"dataset", string(c.Scope.Dataset)}, {"answer", answer},
+		{"consent", number(r.Consent)}, {"dataset", string(c.Scope.Dataset)}, {"answer", answerText(r)},
 	})
+}
+
+// answerText says what became of the answer's bytes.
+func answerText(r persist.CallRecord) string {
+	if r.KeptUntil.IsZero() {
+		return "not kept"
+	}
+	kept := "was kept until "
+	if r.Kept {
+		kept = "kept, sealed, until "
+	}
+	kept += clock(r.KeptUntil)
+	if r.KeptAs != r.Call.ID {
+		kept = "the same bytes as that of call " + r.KeptAs.String() + ", " + kept
+	}
+	return kept
 }
 
 func number(n int64) string {
@@ -118,7 +127,8 @@ type callJSON struct {
 	Consent     int64     `json:"consent,omitempty"`
 	Dataset     string    `json:"dataset,omitempty"`
 	AnswerKept  bool      `json:"answer_kept"`
-	AnswerOf    string    `json:"answer_of,omitempty"` // the call whose kept answer has the same bytes
+	AnswerUntil time.Time `json:"answer_kept_until,omitzero"` // when it goes, or went
+	AnswerOf    string    `json:"answer_of,omitempty"`        // the call whose kept answer has the same bytes
 }
 
 func toCallJSON(r persist.CallRecord) callJSON {
@@ -128,7 +138,7 @@ func toCallJSON(r persist.CallRecord) callJSON {
 		Method: c.Method, Path: c.Path, Attempt: c.Attempt, SentAt: c.SentAt, Waited: c.Waited.Seconds(),
 		Duration: c.Duration.Seconds(), Status: c.Status, Bytes: c.Bytes, Class: string(c.Class), Reason: c.Reason,
 		RetryAfter: c.RetryAfter.Seconds(), Run: c.Scope.Run, Batch: c.Scope.Batch, Consent: r.Consent,
-		Dataset: string(c.Scope.Dataset), AnswerKept: r.Kept,
+		Dataset: string(c.Scope.Dataset), AnswerKept: r.Kept, AnswerUntil: r.KeptUntil,
 	}
 	if r.KeptAs != c.ID {
 		j.AnswerOf = r.KeptAs.String()

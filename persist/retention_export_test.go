@@ -1,0 +1,4 @@
+package persist
+
+// DropEnded is the statement of DropAnswers, with the most answers as its one parameter.
+const DropEnded = dropEnded
