@@ -8,11 +8,11 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// A bucket is left alone for breakerPause once breakerTrips requests in a row have failed within breakerWindow.
+// A bucket is left alone for breakerPause once breakerTrips requests in a row have failed, however long that took: a
+// provider that takes calls and never answers fails one in each deadline, and no window would hold five of those.
 const (
-	breakerTrips  = 5
-	breakerWindow = 30 * time.Second
-	breakerPause  = 30 * time.Second
+	breakerTrips = 5
+	breakerPause = 30 * time.Second
 )
 
 // verdicts for the breaker
@@ -35,10 +35,8 @@ type breaker struct {
 func newBreaker(name string) *breaker {
 	b := &breaker{moved: make(chan struct{})}
 	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:         name,
-		Interval:     breakerWindow,
-		BucketPeriod: breakerWindow / 6,                   // a window that slides; one that is reset would forget four failures at a time
-		Timeout:      breakerPause - 100*time.Millisecond, // half-open before the gate opens, so that the gate never lies
+		Name:    name,
+		Timeout: breakerPause - 100*time.Millisecond, // half-open before the gate opens, so that the gate never lies
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			return c.ConsecutiveFailures >= breakerTrips
 		},
@@ -58,21 +56,10 @@ func (b *breaker) allow() (done func(error), retry <-chan struct{}) {
 	b.mu.Lock()
 	retry = b.moved // taken before asking, or the end of the probe could be missed
 	b.mu.Unlock()
-	done, err := b.two.Allow()
-	switch {
-	case err != nil:
-		return nil, retry
-	case b.two.State() == gobreaker.StateHalfOpen:
+	if done, err := b.two.Allow(); err == nil {
 		return done, nil
 	}
-	// While closed, the library counts a call in the window in which it began and forgets one that took longer than
-	// the window. Failures by timeout are just those, so they are counted when they end.
-	done(errNoWord)
-	return func(err error) {
-		if done, denied := b.two.Allow(); denied == nil {
-			done(err)
-		}
-	}, nil
+	return nil, retry
 }
 
 // report ends a call that was allowed, and says whether the breaker has opened by it.

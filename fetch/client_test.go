@@ -218,24 +218,29 @@ func TestBreakerForgivesOneBadConsent(t *testing.T) {
 	})
 }
 
-// Five failures in a row within 30 seconds open it, wherever in a minute they fall.
-func TestBreakerWindowSlides(t *testing.T) {
+// A provider that takes every call and answers none is left alone too, although few calls fail in a minute.
+func TestBreakerOpensForSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(200, ""), answer(500, ""))}, fetchtest.NewLedger()
+		p, l := &provider{handler: func(n int, w http.ResponseWriter, r *http.Request) {
+			if n > 1 {
+				<-r.Context().Done()
+			}
+		}}, fetchtest.NewLedger()
 		o, stop := piped(t, p, l)
 		defer stop()
-		o.Retry.Attempts = 1
+		o.Timeout, o.Retry.Attempts = time.Minute, 1
 		c := client(t, o)
 		if _, err := c.Do(t.Context(), get("x")); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(20 * time.Second)
 		for range 5 {
+			if len(l.Pauses()) > 0 {
+				t.Error("opened too early")
+			}
 			_, err := c.Do(t.Context(), get("x"))
 			wantClass(t, err, finance.Transient)
-			<-time.After(4 * time.Second)
 		}
-		if ps := l.Pauses(); len(ps) != 1 {
+		if ps := l.Pauses(); len(ps) != 1 || ps[0].Reason != "breaker" {
 			t.Errorf("pauses: %+v", ps)
 		}
 	})
