@@ -16,6 +16,10 @@ import (
 type Step struct {
 	Request Request
 	Version string // of the decoder: part of the page's key, so that a changed decoder reads kept pages anew
+	// Place is the provider's own name of the position, where the stream's position holds more than that, such as what
+	// was read so far. Empty: the stream's position is all there is. Coming to a place again is a circle. With a Place
+	// each position is asked for twice, so a step must not count its callings.
+	Place string
 	// Tail says that a page whose Next is the position asked for means "caught up", as in an event feed. Elsewhere
 	// it is a loop, and an error.
 	Tail bool
@@ -68,6 +72,9 @@ func (w *walk) page(ctx context.Context, from string, n int, step func(string) (
 		}
 		return Page{}, w.malformed("read the position of "+string(w.stream.Dataset), nil, err.Error())
 	}
+	if st.Place != "" {
+		w.seen[hashOf("place "+st.Place)] = struct{}{}
+	}
 	if n >= w.c.opt.MaxPages {
 		return Page{}, w.malformed(op(&st), nil, fmt.Sprintf("no end after %d pages", n))
 	}
@@ -78,7 +85,7 @@ func (w *walk) page(ctx context.Context, from string, n int, step func(string) (
 	}
 	page, err := w.read(&st, answer, n)
 	if err == nil {
-		err = w.follow(&st, from, &page)
+		err = w.follow(&st, from, &page, step)
 	}
 	if err != nil {
 		return Page{}, w.spoilt(ctx, &st, answer, err)
@@ -141,7 +148,7 @@ func (w *walk) decode(st *Step, answer *Answer) (page Page, err error) {
 }
 
 // follow checks where a page leads.
-func (w *walk) follow(st *Step, from string, page *Page) error {
+func (w *walk) follow(st *Step, from string, page *Page, step func(string) (Step, error)) error {
 	if page.Done {
 		return nil
 	}
@@ -149,7 +156,15 @@ func (w *walk) follow(st *Step, from string, page *Page) error {
 		page.Done = true
 		return nil
 	}
-	if _, ok := w.seen[hashOf(page.Next)]; ok {
+	_, circle := w.seen[hashOf(page.Next)]
+	if st.Place != "" && !circle {
+		next, err := step(page.Next)
+		if err != nil {
+			return err
+		}
+		_, circle = w.seen[hashOf("place "+next.Place)]
+	}
+	if circle {
 		return errors.New("the next position was read before in this pass: the provider leads in a circle")
 	}
 	return nil

@@ -58,6 +58,7 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 	if page != "" {
 		st.Request.Query.Set("cursor", page)
 	}
+	st.Place = st.Request.Path + " " + page // the position holds the chain too, which moves on even in a circle
 	// What follows a page depends on the cursor and on the days below, so a page is the same only where they are.
 	st.Version = strings.Join([]string{rowsVersion, cursorText(p.cursor), s.Until.String(), p.last().String()}, " ")
 	return st, nil
