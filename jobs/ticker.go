@@ -33,11 +33,13 @@ func (e *Engine) Tick(ctx context.Context) {
 	clock.Start()
 	var past sync.WaitGroup
 	for _, job := range e.jobs {
-		if job.Schedule != nil {
-			past.Go(func() { e.tick(ctx, job) })
-			if len(e.Serve) > 0 {
-				past.Go(func() { e.finals(ctx, job) })
-			}
+		if job.Schedule == nil {
+			past.Go(func() { e.unschedule(ctx, job) })
+			continue
+		}
+		past.Go(func() { e.tick(ctx, job) })
+		if len(e.Serve) > 0 {
+			past.Go(func() { e.finals(ctx, job) })
 		}
 	}
 	<-ctx.Done()
@@ -45,42 +47,50 @@ func (e *Engine) Tick(ctx context.Context) {
 	<-clock.Stop().Done()
 }
 
-// tick fires what has become due. A failure is told and retried after tickRetry, until the next tick of the job takes
-// it over: the ledger still shows the tick as not considered.
+// tick fires what has become due. A failure is told and retried, more and more seldom; ticks of the job that come
+// meanwhile are found by the retry, since the ledger still shows them as not considered.
 func (e *Engine) tick(ctx context.Context, job Job) {
-	for {
-		err := e.catchUp(ctx, job, time.Now())
+	came := time.Now()
+	for wait := tickRetry; ; wait = min(2*wait, tickRetryMost) {
+		err := e.catchUp(ctx, job, came, time.Now())
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		e.Log.Error().Err(err).Str("job", job.Name).Msg("firing failed; it is tried again")
+		e.Log.Error().Err(err).Str("job", job.Name).Dur("wait", wait).Msg("firing failed; it is tried again")
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(tickRetry):
+		case <-time.After(wait):
 		}
 	}
 }
 
-const tickRetry = 5 * time.Second
+// unschedule forgets the ledger of a job that has no schedule, so that it begins anew if it gets one again.
+func (e *Engine) unschedule(ctx context.Context, job Job) {
+	if err := e.Store.Unschedule(ctx, job.Name); err != nil && ctx.Err() == nil {
+		e.Log.Warn().Err(err).Str("job", job.Name).Msg("given a schedule again, the job may catch up what was not missed")
+	}
+}
+
+// What keeps a tick from being fired may be a provider who is asked in vain each time, so the retries become seldom.
+const tickRetry, tickRetryMost = 5 * time.Second, 5 * time.Minute
 
 // catchUp fires the nominal times of a job that have passed since the ledger was last advanced, as the policy says,
-// and advances it. The newest one that is less than a minute old is simply on time and fires under every policy.
-func (e *Engine) catchUp(ctx context.Context, job Job, now time.Time) error {
-	considered, known, err := e.Store.Considered(ctx, job.Name)
+// and advances it. The newest one is simply on time, and fires under every policy, if it was less than a minute old when
+// the tick came: one that could not be fired at once has not been missed.
+func (e *Engine) catchUp(ctx context.Context, job Job, came, now time.Time) error {
+	// A job that was never seen begins now: what lies before its birth was not missed. The tick of the very second in
+	// which it was seen is its first.
+	considered, was, err := e.Store.Considered(ctx, job.Name, job.Schedule.String(), came.Add(-time.Second))
 	if err != nil {
 		return err
 	}
-	if !known {
-		// A job that was never seen begins now: what lies before its birth was not missed. The tick of this very
-		// second is its first.
-		considered = now.Add(-time.Second)
-		if err := e.Store.AdvanceSchedule(ctx, job.Name, considered); err != nil {
-			return err
-		}
+	if was != "" {
+		e.Log.Warn().Str("job", job.Name).Str("was", was).Str("schedule", job.Schedule.String()).Time("next", job.Schedule.Next(considered)).
+			Msg("the schedule has changed: it begins now, and ticks that the old one missed are not caught up")
 	}
 	due, all := job.Schedule.Between(considered, now, maxCaughtUp)
-	fire := choose(job.CatchUp, due, now)
+	fire := choose(job.CatchUp, due, came)
 	if skipped := all - len(fire); skipped > 0 {
 		e.Log.Warn().Str("job", job.Name).Int("skipped", skipped).Str("catch_up", string(job.CatchUp)).
 			Time("since", considered).Msg("ticks were missed and are skipped by policy")
@@ -100,12 +110,12 @@ func (e *Engine) catchUp(ctx context.Context, job Job, now time.Time) error {
 // onTime is how late a tick may be fired and still count as fired by its clock rather than caught up.
 const onTime = time.Minute
 
-// choose picks from the due nominal times those that the policy fires.
-func choose(policy CatchUp, due []time.Time, now time.Time) []time.Time {
+// choose picks from the due nominal times those that the policy fires. came is when the clock told of them.
+func choose(policy CatchUp, due []time.Time, came time.Time) []time.Time {
 	switch {
 	case len(due) == 0 || policy == CatchUpAll:
 		return due
-	case policy == CatchUpNone && now.Sub(due[len(due)-1]) > onTime:
+	case policy == CatchUpNone && came.Sub(due[len(due)-1]) > onTime:
 		return nil
 	}
 	return due[len(due)-1:]

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -210,6 +211,79 @@ func TestTickDuringCatchUp(t *testing.T) {
 	}
 }
 
+// onOneClock runs f on a clock of the test's own that begins at the given time, with a database.
+func onOneClock(t *testing.T, from string, f func(t *testing.T, pool *pgxpool.Pool)) {
+	t.Helper()
+	url := persisttest.URL(t)
+	synctest.Test(t, func(t *testing.T) {
+		// Time stands still while anybody waits for the database, so it is as quick as it seems.
+		<-time.After(time.Until(instant(t, from).Add(-time.Minute)))
+		pool, err := persist.Open(t.Context(), url, persist.OpenOptions{MaxConns: 6})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		f(t, pool)
+	})
+}
+
+// A schedule that was edited, or taken away and given back, begins when it is seen. What it would have fired before was
+// never missed, so nothing is caught up; what the same schedule missed still is.
+func TestAnEditedScheduleDoesNotFireAtOnce(t *testing.T) {
+	t.Parallel()
+	onOneClock(t, "2026-06-01T12:00:00Z", func(t *testing.T, pool *pgxpool.Pool) {
+		night, morning := scheduled(t, "daily", "30 2 * * *", jobs.CatchUpLatest), scheduled(t, "daily", "0 9 * * *", jobs.CatchUpLatest)
+		byHand := morning
+		byHand.Schedule = nil
+		for _, l := range []struct {
+			life
+			jobs.Job
+		}{
+			{life{"2026-06-01T12:00:00Z", "2026-06-02T12:00:00Z", ""}, night},
+			{life{"2026-06-05T12:00:00Z", "2026-06-06T12:00:00Z", ""}, morning}, // edited while nobody was there
+			{life{"2026-06-07T12:00:00Z", "2026-06-07T18:00:00Z", ""}, morning}, // the same: 09:00 was missed
+			{life{"2026-06-07T19:00:00Z", "2026-06-07T20:00:00Z", ""}, byHand},
+			{life{"2026-06-10T12:00:00Z", "2026-06-11T12:00:00Z", ""}, morning},
+		} {
+			l.live(t, pool, []jobs.Job{l.Job}, nil)
+		}
+		want := map[string][]string{"daily": {"2026-06-02T00:30:00Z", "2026-06-06T07:00:00Z", "2026-06-07T07:00:00Z", "2026-06-11T07:00:00Z"}}
+		if diff := cmp.Diff(want, scheduledRuns(t, pool)); diff != "" {
+			t.Errorf("runs (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A tick that can't be fired at once has not been missed: it is fired when it can be, under every policy. Until then it
+// is tried more and more seldom, since each try may cost a call.
+func TestATickThatCanNotBeFiredIsNotLost(t *testing.T) {
+	t.Parallel()
+	onOneClock(t, "2026-06-01T12:00:00Z", func(t *testing.T, pool *pgxpool.Pool) {
+		all := []jobs.Job{scheduled(t, "none", "30 2 * * *", jobs.CatchUpNone), scheduled(t, "latest", "30 2 * * *", jobs.CatchUpLatest)}
+		var trouble sync.WaitGroup
+		trouble.Go(func() {
+			for _, at := range []struct{ when, sql string }{
+				{"2026-06-02T00:20:00Z", "ALTER TABLE consents RENAME TO away"}, {"2026-06-02T00:50:00Z", "ALTER TABLE away RENAME TO consents"},
+			} {
+				<-time.After(time.Until(instant(t, at.when)))
+				if _, err := pool.Exec(t.Context(), at.sql); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		var told bytes.Buffer
+		life{"2026-06-01T12:00:00Z", "2026-06-02T12:00:00Z", ""}.tell(t, pool, all, nil, zerolog.New(zerolog.SyncWriter(&told)))
+		trouble.Wait()
+		want := map[string][]string{"none": {"2026-06-02T00:30:00Z"}, "latest": {"2026-06-02T00:30:00Z"}}
+		if diff := cmp.Diff(want, scheduledRuns(t, pool)); diff != "" {
+			t.Errorf("runs (-want +got):\n%s", diff)
+		}
+		if n := bytes.Count(told.Bytes(), []byte("firing failed")); n < 2*5 || n > 2*11 {
+			t.Errorf("two jobs were tried %d times in 20 minutes", n)
+		}
+	})
+}
+
 func scheduled(t testing.TB, name, expr string, policy jobs.CatchUp) jobs.Job {
 	t.Helper()
 	oslo, err := time.LoadLocation("Europe/Oslo")
@@ -228,16 +302,8 @@ func scheduled(t testing.TB, name, expr string, policy jobs.CatchUp) jobs.Job {
 // and gives the nominal times of the runs of each job.
 func live(t *testing.T, all []jobs.Job, fired func(string), replicas ...[]life) map[string][]string {
 	t.Helper()
-	url := persisttest.URL(t)
-	got := map[string][]string{}
-	synctest.Test(t, func(t *testing.T) {
-		// Time stands still while anybody waits for the database, so it is as quick as it seems.
-		<-time.After(time.Until(instant(t, replicas[0][0].from).Add(-time.Minute)))
-		pool, err := persist.Open(t.Context(), url, persist.OpenOptions{MaxConns: 6})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer pool.Close()
+	var got map[string][]string
+	onOneClock(t, replicas[0][0].from, func(t *testing.T, pool *pgxpool.Pool) {
 		var wg sync.WaitGroup
 		for _, lives := range replicas {
 			wg.Go(func() {
@@ -247,29 +313,43 @@ func live(t *testing.T, all []jobs.Job, fired func(string), replicas ...[]life) 
 			})
 		}
 		wg.Wait()
-		rows, err := pool.Query(t.Context(), "SELECT job, scheduled_for FROM runs WHERE kind = 'scheduled' ORDER BY job, scheduled_for")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var job string
-		var at time.Time
-		if _, err := pgx.ForEachRow(rows, []any{&job, &at}, func() error {
-			got[job] = append(got[job], at.UTC().Format(time.RFC3339))
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		got = scheduledRuns(t, pool)
 	})
 	return got
 }
 
+// scheduledRuns are the nominal times of the runs of each job.
+func scheduledRuns(t *testing.T, pool *pgxpool.Pool) map[string][]string {
+	t.Helper()
+	got := map[string][]string{}
+	rows, err := pool.Query(t.Context(), "SELECT job, scheduled_for FROM runs WHERE kind = 'scheduled' ORDER BY job, scheduled_for")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var job string
+	var at time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&job, &at}, func() error {
+		got[job] = append(got[job], at.UTC().Format(time.RFC3339))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
 func (l life) live(t *testing.T, pool *pgxpool.Pool, all []jobs.Job, fired func(string)) {
+	t.Helper()
+	l.tell(t, pool, all, fired, zerolog.Nop())
+}
+
+// tell is live, with a log.
+func (l life) tell(t *testing.T, pool *pgxpool.Pool, all []jobs.Job, fired func(string), log zerolog.Logger) {
 	<-time.After(time.Until(instant(t, l.from)))
 	ctx, die := context.WithDeadline(t.Context(), instant(t, l.until))
 	defer die()
 	engine, err := jobs.New(jobs.Options{
 		Store: persist.NewStore(pool, nil, persist.Worker{ID: uuid.New()}), Pool: pool, Jobs: all,
-		Connections: []*jobs.Connection{{Name: "registry", Provider: "norskgjeld"}}, Log: zerolog.Nop(),
+		Connections: []*jobs.Connection{{Name: "registry", Provider: "norskgjeld"}}, Log: log,
 		Step: func(step string) {
 			if fired != nil {
 				fired(step)

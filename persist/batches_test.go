@@ -242,19 +242,37 @@ func TestWorkersAreSeen(t *testing.T) {
 	}
 }
 
+// considered asks for the schedule of nightly and compares.
+func (h *house) considered(t *testing.T, expression string, begin, want time.Time, wantWas string) {
+	t.Helper()
+	got, was, err := h.Considered(t.Context(), "nightly", expression, begin)
+	if !got.Equal(want) || was != wantWas || err != nil {
+		t.Errorf("%s: considered %v, was %q, %v; want %v, %q", expression, got, was, err, want, wantWas)
+	}
+}
+
 func TestScheduleNeverGoesBack(t *testing.T) {
 	h := newHouse(t)
-	ctx := t.Context()
-	if _, ok, err := h.Considered(ctx, "nightly"); ok || err != nil {
-		t.Errorf("a job never seen: %v, %v", ok, err)
-	}
 	at := time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC)
+	h.considered(t, "@daily", at.Add(-24*time.Hour), at.Add(-24*time.Hour), "")
 	for _, to := range []time.Time{at, at.Add(-time.Hour), at.Add(-time.Nanosecond)} {
-		must(t, h.AdvanceSchedule(ctx, "nightly", to))
-		if got, ok, err := h.Considered(ctx, "nightly"); !got.Equal(at) || !ok || err != nil {
-			t.Errorf("advanced to %v: considered %v, %v, %v", to, got, ok, err)
-		}
+		must(t, h.AdvanceSchedule(t.Context(), "nightly", to))
+		h.considered(t, "@daily", at.Add(time.Hour), at, "")
 	}
+	h.considered(t, "@hourly", at.Add(-time.Hour), at, "@daily")
+}
+
+// The ledger of a job's ticks is that of one schedule. One that was kept before schedules were told apart goes on.
+func TestAnotherScheduleBeginsAnew(t *testing.T) {
+	h := newHouse(t)
+	at := time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC)
+	week := 7 * 24 * time.Hour
+	h.exec(t, "INSERT INTO schedules (job, considered) VALUES ('nightly', $1)", at)
+	h.considered(t, "30 2 * * * Europe/Oslo", at.Add(week), at, "")
+	h.considered(t, "30 2 * * * UTC", at.Add(week), at.Add(week), "30 2 * * * Europe/Oslo")
+	h.considered(t, "30 2 * * * UTC", at.Add(2*week), at.Add(week), "")
+	must(t, h.Unschedule(t.Context(), "nightly"))
+	h.considered(t, "30 2 * * * UTC", at.Add(3*week), at.Add(3*week), "")
 }
 
 func TestForgetWorkersKeepsTheRecentlySilent(t *testing.T) {
