@@ -66,6 +66,44 @@ FROM runs r WHERE b.id = $1 AND r.id = b.run_id AND ` + free + `
 RETURNING b.run_id, b.seq, r.job, r.connection, r.kind, r.scheduled_for, coalesce(r.of_run, 0), b.fence, r.datasets,
 	r.window_from, r.window_to, b.claims, b.lost`
 
+// A stream has one reader at a time. Two runs that read it side by side would start from the same cursor, and whoever is
+// slower would move it back and write records as they were over records as they are. So a batch is not claimed while a
+// batch of another run that is being worked has one of its open items. The list of accounts is a stream that items of
+// transactions read, too.
+const sameStreams = `b.state = 'working' AND b.run_id <> mine.run_id
+	AND (SELECT r.connection FROM runs r WHERE r.id = b.run_id) = mine.connection AND EXISTS (SELECT FROM items i JOIN items j ON j.batch_id = $1 AND j.consent_id = i.consent_id AND j.outcome IS NULL
+	AND (j.dataset = i.dataset OR 'debt' NOT IN (i.dataset, j.dataset)) WHERE i.batch_id = b.id AND i.outcome IS NULL)`
+
+// claimInTurn makes claims over a connection wait for each other, so that of two that share a stream one sees the other.
+const claimInTurn = `SELECT pg_advisory_xact_lock(hashtextextended('claim ' || r.connection, 0))
+	FROM batches b JOIN runs r ON r.id = b.run_id WHERE b.id = $1`
+
+// fenceDead takes such a batch from a holder whose lease has ended, who could wake up and write: its fence is what keeps
+// it out. Whoever claims it next goes on with it. postpone lets ours rest while the other holder lives.
+const (
+	mineAs    = `(SELECT o.run_id, r.connection FROM batches o JOIN runs r ON r.id = o.run_id WHERE o.id = $1) mine`
+	fenceDead = `UPDATE batches b SET fence = b.fence + 1, state = 'pending', holder = NULL, wake_at = clock_timestamp(),
+		lost = CASE WHEN ` + progress + ` THEN 0 ELSE b.lost + 1 END FROM ` + mineAs + ` WHERE ` + sameStreams + ` AND ` + free
+	postpone = `WITH other AS (SELECT b.run_id FROM batches b, ` + mineAs + ` WHERE ` + sameStreams + ` LIMIT 1)
+		UPDATE batches b SET fence = b.fence + 1, state = 'parked', holder = NULL, wake_at = clock_timestamp() + $2 * interval '1 microsecond',
+		park_reason = 'run ' || other.run_id || ' is at the same consents' FROM other WHERE b.id = $1 AND ` + free
+)
+
+// inTurn is how long a batch rests before it looks again whether it may be claimed.
+const inTurn = 2 * time.Second
+
+// takeTurn sees to it that nobody else reads the streams of a batch that is about to be claimed. It says whether it may.
+func takeTurn(ctx context.Context, tx pgx.Tx, batch int64) (bool, error) {
+	if _, err := tx.Exec(ctx, claimInTurn, batch); err != nil {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, fenceDead, batch); err != nil {
+		return false, err
+	}
+	tag, err := tx.Exec(ctx, postpone, batch, micros(inTurn))
+	return tag.RowsAffected() == 0, err
+}
+
 // ApplicationName is what the connections of a worker's process must be called in Postgres, so that they can be found
 // when the process is silent.
 func ApplicationName(worker [16]byte) string { return "syncer/" + finance.CallID(worker).String() }
@@ -88,6 +126,9 @@ func (s *Store) Claim(ctx context.Context, batch int64) (c Claimed, ok bool, err
 		var datasets []string
 		var from, to *time.Time
 		c = Claimed{ID: batch}
+		if mayClaim, err := takeTurn(ctx, tx, batch); err != nil || !mayClaim {
+			return err
+		}
 		err := tx.QueryRow(ctx, claimBatch, batch, s.worker.ID).Scan(&c.Run, &c.Seq, &c.Job, &c.Connection, &c.Kind,
 			&c.ScheduledFor, &c.OfRun, &c.Fence, &datasets, &from, &to, &c.Claims, &c.Lost)
 		if errors.Is(err, pgx.ErrNoRows) {
