@@ -42,6 +42,8 @@ func notFound(r *fetch.Request, p problem, words string) (finance.Class, string)
 		return finance.Rejected, words
 	case !p.document:
 		return finance.Fatal, "404 without an error document of the provider: is base_url right?"
+	case p.router():
+		return finance.Fatal, because("404 for the address and not for the company: is base_url right?", words)
 	}
 	return finance.Withheld, because("the provider does not know the company (status 404)", words)
 }
@@ -75,6 +77,15 @@ type problem struct {
 	correlation string
 	fields      []string
 	document    bool // it is an error document at all
+	routed      bool // it has a member that routers write and the vendor does not
+}
+
+// router says whether it was not the vendor's service that answered but what stands before it: API Management of Azure
+// ({"statusCode":404,"message":"Resource not found"}), Kong ("no Route matched with those values") and Spring, which
+// tells the path.
+func (p problem) router() bool {
+	text := strings.ToLower(p.text)
+	return p.routed || strings.Contains(text, "no route") || strings.Contains(text, "resource not found")
 }
 
 func (p problem) words() string {
@@ -99,6 +110,9 @@ func readProblem(body []byte) (p problem) {
 			p.correlation = scalar(s)
 		case "subErrors", "validationErrors", "errors", "details", "fieldErrors":
 			p.fields = append(p.fields, faults(s)...)
+		case "statusCode", "path":
+			p.routed = true
+			s.Raw()
 		case "statusText":
 			p.document = scalar(s) != "" || p.document
 		}
