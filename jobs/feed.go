@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"syncer/fetch"
+	"syncer/finance"
 	"syncer/persist"
 )
 
@@ -30,7 +32,7 @@ const feedPatience = time.Minute
 // so far behind that events were lost: then nothing is planned before the statuses have been asked for.
 func (e *Engine) refreshConsents(ctx context.Context, connection string) error {
 	if err := e.makeUp(ctx, connection); err != nil {
-		return err
+		return e.parkUnusable(ctx, connection, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, feedPatience)
 	defer cancel()
@@ -42,6 +44,24 @@ func (e *Engine) refreshConsents(ctx context.Context, connection string) error {
 		e.Log.Warn().Err(err).Str("connection", connection).Msg("the consents may be older than the provider's feed")
 	}
 	return nil
+}
+
+// parkUnusable parks a connection that has shown itself unusable before there was a run: wrong credentials would be
+// tried at every tick. The run is planned all the same, so that its items say why nothing was brought. An error of any
+// other kind is given back.
+func (e *Engine) parkUnusable(ctx context.Context, connection string, err error) error {
+	f, told := errors.AsType[*fetch.Error](err)
+	if !told || f.Class != finance.TokenDenied && f.Class != finance.Fatal {
+		return err
+	}
+	if f.Unasked {
+		return nil // it is parked already
+	}
+	first, err := e.Store.ParkConnection(ctx, connection, f.Class, f.Error())
+	if first {
+		tellParked(&e.Log, connection, f.Class, f.Error())
+	}
+	return err
 }
 
 // SyncConsents reads the provider's feed of consent events from where it was last read and applies it. When the
