@@ -36,6 +36,10 @@ func (e *Engine) plan(ctx context.Context, spec persist.RunSpec) (persist.Run, b
 	if created {
 		e.Log.Info().Int64("run", run.ID).Str("job", run.Job).Str("kind", string(run.Kind)).
 			Time("scheduled_for", run.ScheduledFor).Int("items", run.Expected).Msg("run planned")
+		if run.Overlapped > 0 {
+			e.Log.Warn().Int64("run", run.ID).Str("job", run.Job).Int("items", run.Overlapped).
+				Msg("items are left to an earlier run of the job, which has not decided them yet")
+		}
 		// A run without consents has nothing to wait for.
 		err = e.settle(ctx, run.ID)
 	}

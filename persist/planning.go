@@ -16,16 +16,25 @@ const insertRun = `INSERT INTO runs (job, connection, kind, scheduled_for, of_ru
 const eligible = `c.connection = $2 AND c.status = 'active' AND c.valid_from <= now()
 	AND (c.valid_until IS NULL OR c.valid_until > now()) AND ($4::int8[] IS NULL OR c.id = ANY($4))`
 
-// cutRun numbers the consents, cuts them into batches of $3, and writes an item for each consent and dataset. An item
-// finds its batch by its place in an array and not by a join: the planner knows nothing of the size of either side, and
-// its nested loop took half a minute for 100,000 consents.
-const cutRun = `WITH chosen AS (
-	SELECT c.id, ((row_number() OVER (ORDER BY c.id)) - 1) / $3 AS seq FROM consents c WHERE ` + eligible + `
+// overlapping counts the items of a run to come that open runs of the same job have not decided yet. They are left to
+// those: each will be decided by calls that are made after this run's time, so nothing is lost, while ticks that pass
+// behind a closed gate would otherwise pile up and ask for everybody once a tick when it opens.
+const overlapping = `SELECT count(*) FROM undecided_items($1) u JOIN consents c ON c.id = u.consent_id
+	WHERE u.dataset = ANY($3) AND ` + eligible
+
+// cutRun numbers the consents, cuts them into batches of $3, and writes an item for each consent and dataset that no
+// open run of job $6 has. An item finds its batch by its place in an array and not by a join: the planner knows nothing
+// of the size of either side, and its nested loop took half a minute for 100,000 consents.
+const cutRun = `WITH free AS (
+	SELECT c.id, d AS dataset FROM consents c CROSS JOIN unnest($5::text[]) AS d WHERE ` + eligible + `
+	AND NOT EXISTS (SELECT FROM undecided_items($6) u WHERE u.consent_id = c.id AND u.dataset = d)
+), chosen AS (
+	SELECT id, dataset, (dense_rank() OVER (ORDER BY id) - 1) / $3 AS seq FROM free
 ), cut AS (
 	INSERT INTO batches (run_id, seq) SELECT DISTINCT $1::int8, seq::int4 FROM chosen ORDER BY 2 RETURNING id, seq
 )
 INSERT INTO items (batch_id, consent_id, dataset)
-SELECT (SELECT array_agg(id ORDER BY seq) FROM cut)[chosen.seq + 1], chosen.id, d FROM chosen CROSS JOIN unnest($5::text[]) AS d`
+SELECT (SELECT array_agg(id ORDER BY seq) FROM cut)[chosen.seq + 1], id, dataset FROM chosen`
 
 // joinByHash keeps the planner from pairing every consent with every batch, which it does right after a large import,
 // while it still takes the table of consents for small. Where there is no way round such a join, before Postgres 18, the
@@ -33,8 +42,9 @@ SELECT (SELECT array_agg(id ORDER BY seq) FROM cut)[chosen.seq + 1], chosen.id, 
 const joinByHash = `SELECT set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)`
 
 // notePlan writes how many items there are, which the verdict must account for, and how many consents were left out. A
-// run without items has nothing to wait for: it is complete.
-const notePlan = `UPDATE runs SET expected = $3::int4, verdict = CASE WHEN $3 = 0 THEN 'complete' END,
+// run without items has nothing to wait for. It is complete, unless there would have been some that an earlier run has.
+const notePlan = `UPDATE runs SET expected = $3::int4, overlapped = $5::int4,
+	verdict = CASE WHEN $3 = 0 AND $5 = 0 THEN 'complete' WHEN $3 = 0 THEN 'partial' END,
 	settled_at = CASE WHEN $3 = 0 THEN clock_timestamp() END,
 	skipped = (SELECT count(*) FROM consents c WHERE c.connection = $2 AND ($4::int8[] IS NULL OR c.id = ANY($4)))
 		- (SELECT count(*) FROM consents c WHERE ` + eligible + `) WHERE id = $1`
@@ -49,6 +59,11 @@ func (s *Store) PlanRun(ctx context.Context, spec RunSpec, enqueue Enqueue) (run
 	err = s.inTx(ctx, "plan a run of "+spec.Job, func(tx pgx.Tx) error {
 		if err := longStatement(ctx, tx); err != nil {
 			return err
+		}
+		if spec.Kind == Scheduled { // of two ticks at once one must see what the other has planned
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('plan ' || $1, 0))`, spec.Job); err != nil {
+				return err
+			}
 		}
 		err := tx.QueryRow(ctx, insertRun, spec.Job, spec.Connection, spec.Kind, spec.ScheduledFor, nil, spec.Datasets,
 			nullDate(spec.WindowFrom), nullDate(spec.WindowTo)).Scan(&id)
@@ -70,14 +85,24 @@ func (s *Store) PlanRun(ctx context.Context, spec RunSpec, enqueue Enqueue) (run
 
 // fillRun gives a run that was just made its batches and items, and rings for them.
 func fillRun(ctx context.Context, tx pgx.Tx, id int64, spec RunSpec, enqueue Enqueue) error {
+	chosen := consentsOrAll(spec.Consents)
+	overlapped, besides := 0, any(nil)
+	if spec.Kind == Scheduled {
+		if err := tx.QueryRow(ctx, overlapping, spec.Job, spec.Connection, spec.Datasets, chosen).Scan(&overlapped); err != nil {
+			return err
+		}
+	}
+	if overlapped > 0 {
+		besides = spec.Job
+	}
 	if _, err := tx.Exec(ctx, joinByHash); err != nil {
 		return err
 	}
-	tag, err := tx.Exec(ctx, cutRun, id, spec.Connection, spec.BatchSize, consentsOrAll(spec.Consents), spec.Datasets)
+	tag, err := tx.Exec(ctx, cutRun, id, spec.Connection, spec.BatchSize, chosen, spec.Datasets, besides)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, notePlan, id, spec.Connection, tag.RowsAffected(), consentsOrAll(spec.Consents)); err != nil {
+	if _, err := tx.Exec(ctx, notePlan, id, spec.Connection, tag.RowsAffected(), chosen, overlapped); err != nil {
 		return err
 	}
 	return ringAll(ctx, tx, id, enqueue)

@@ -42,6 +42,7 @@ type Run struct {
 	WindowTo     finance.Date
 	Expected     int // items that planning wrote
 	Skipped      int // consents of the connection that planning left out: not active, or outside their window
+	Overlapped   int // items that planning left to earlier runs of the job, which had not decided them yet
 	Verdict      Verdict
 	CreatedAt    time.Time
 	SettledAt    time.Time // zero: not settled

@@ -77,7 +77,7 @@ func TestPlanTakesActiveConsentsAlone(t *testing.T) {
 		t.Errorf("expected %d and skipped %d, want 2 and 3", run.Expected, run.Skipped)
 	}
 	some := spec(time.Now(), 10, finance.Debts)
-	some.Consents = []int64{ids[4], ids[0]}
+	some.Kind, some.Consents = persist.Manual, []int64{ids[4], ids[0]}
 	run, _, err := h.PlanRun(t.Context(), some, listBatches(new([]int64)))
 	if err != nil || run.Expected != 1 || run.Skipped != 1 {
 		t.Errorf("a run of two consents: %+v, %v", run, err)

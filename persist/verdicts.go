@@ -12,7 +12,7 @@ import (
 )
 
 const runColumns = `r.id, r.job, r.connection, r.kind, r.scheduled_for, coalesce(r.of_run, 0), r.datasets, r.window_from,
-	r.window_to, r.expected, r.skipped,
+	r.window_to, r.expected, r.skipped, r.overlapped,
 	coalesce(r.verdict, ''), r.created_at, r.settled_at`
 
 func scanRun(row pgx.CollectableRow) (Run, error) {
@@ -20,7 +20,7 @@ func scanRun(row pgx.CollectableRow) (Run, error) {
 	var datasets []string
 	var from, to, settled *time.Time
 	err := row.Scan(&r.ID, &r.Job, &r.Connection, &r.Kind, &r.ScheduledFor, &r.OfRun, &datasets, &from, &to, &r.Expected,
-		&r.Skipped, &r.Verdict, &r.CreatedAt, &settled)
+		&r.Skipped, &r.Overlapped, &r.Verdict, &r.CreatedAt, &settled)
 	r.Datasets, r.WindowFrom, r.WindowTo = toDatasets(datasets), toDate(from), toDate(to)
 	if settled != nil {
 		r.SettledAt = *settled
@@ -108,11 +108,13 @@ func (s *Store) Unsettled(ctx context.Context) ([]int64, error) {
 //
 // partial, whatever else: fewer items are there than planning wrote.
 // failed: there were items and every one that is not excused failed. complete: each is rows, empty or excused with a
-// reason. partial: everything between. A run without items is complete: there was nothing to bring.
+// reason, and planning left none to an earlier run. partial: everything between. A run without items is complete: there
+// was nothing to bring.
 const verdictOf = `SELECT CASE WHEN count(*) < (SELECT expected FROM runs WHERE id = $1) THEN 'partial'
 	WHEN count(*) FILTER (WHERE outcome = 'failed') > 0
 		AND count(*) FILTER (WHERE outcome = 'failed') = count(*) FILTER (WHERE outcome IS DISTINCT FROM 'excused') THEN 'failed'
-	WHEN count(*) FILTER (WHERE outcome IS NULL OR outcome IN ('failed', 'partial')) = 0 THEN 'complete'
+	WHEN count(*) FILTER (WHERE outcome IS NULL OR outcome IN ('failed', 'partial')) = 0
+		AND (SELECT overlapped FROM runs WHERE id = $1) = 0 THEN 'complete'
 	ELSE 'partial' END FROM `
 
 const ownItems = `(SELECT i.outcome FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = $1) x`

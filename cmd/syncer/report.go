@@ -45,6 +45,9 @@ func writeReportHead(w io.Writer, p paint, r persist.Report) {
 	if r.Run.Skipped > 0 {
 		did = append(did, count(r.Run.Skipped, "consent")+" left out: not active, or outside the window")
 	}
+	if r.Run.Overlapped > 0 {
+		did = append(did, count(r.Run.Overlapped, "item")+" left to an earlier run of the job, which was still at them")
+	}
 	for _, part := range [][]string{about, did} {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", strings.Join(part, ", ")), "\n"))
 	}

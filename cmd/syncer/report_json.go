@@ -21,6 +21,7 @@ type runJSON struct {
 	WindowTo     string     `json:"window_to,omitempty"`
 	Expected     int        `json:"expected"`
 	Skipped      int        `json:"skipped"`
+	Overlapped   int        `json:"overlapped"`
 	Verdict      string     `json:"verdict,omitempty"`
 	CreatedAt    time.Time  `json:"created_at"`
 	SettledAt    *time.Time `json:"settled_at,omitempty"`
@@ -30,7 +31,7 @@ func toRunJSON(r persist.Run) runJSON {
 	j := runJSON{
 		Run: r.ID, Job: r.Job, Connection: r.Connection, Kind: string(r.Kind), ScheduledFor: r.ScheduledFor, OfRun: r.OfRun,
 		Datasets: []string{}, WindowFrom: r.WindowFrom.String(), WindowTo: r.WindowTo.String(), Expected: r.Expected,
-		Skipped: r.Skipped, Verdict: string(r.Verdict), CreatedAt: r.CreatedAt, SettledAt: instant(r.SettledAt),
+		Skipped: r.Skipped, Overlapped: r.Overlapped, Verdict: string(r.Verdict), CreatedAt: r.CreatedAt, SettledAt: instant(r.SettledAt),
 	}
 	for _, d := range r.Datasets {
 		j.Datasets = append(j.Datasets, string(d))
