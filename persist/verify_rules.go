@@ -26,19 +26,48 @@ func rules() []rule {
 		{"complete-means-proven", "a complete run with an item that is not proven", `SELECT format('run %s', r.id) FROM runs r
 			WHERE r.verdict = 'complete' AND r.of_run IS NULL AND EXISTS (SELECT FROM effective_items e WHERE e.root_run = r.id
 			AND coalesce(e.outcome, '') NOT IN ('rows', 'empty', 'excused'))`},
+		{"complete-means-all", "a complete run that left items to an earlier one", `SELECT format('run %s', id) FROM runs
+			WHERE verdict = 'complete' AND overlapped > 0`},
 		{"rows-mean-records", "an item with outcome rows that brought none", `SELECT format('%s of consent %s in batch %s', dataset, consent_id, batch_id)
 			FROM items WHERE outcome = 'rows' AND records = 0`},
-		{"no-call-after-the-end", "a data call that was sent after its consent had ended", `SELECT format('call %s of consent %s', k.id, k.consent_id)
-			FROM calls k JOIN consents c ON c.id = k.consent_id WHERE k.purpose = 'data' AND c.status NOT IN ('active', 'consumed', 'consumed_unknown')
-			AND k.sent_at > c.ended_at + interval '10 seconds'`},
-		{"spent-once", "a single-use consent with more than one answered data call", `SELECT format('consent %s', c.id) FROM consents c JOIN calls k
-			ON k.consent_id = c.id AND k.purpose = 'data' AND k.status BETWEEN 200 AND 299 WHERE c.single_use GROUP BY c.id HAVING count(*) > 1`},
+		{"no-call-after-the-end", "a call that was sent after its consent had ended", `SELECT format('call %s of consent %s', k.id, k.consent_id)
+			FROM calls k JOIN (
+				SELECT id, status, ended_at + interval '10 seconds', 'infinity' FROM consents UNION ALL
+				SELECT consent_id, to_status, at + interval '10 seconds', coalesce(lead(at) OVER (PARTITION BY consent_id ORDER BY id), 'infinity')
+				FROM consent_events) AS e (consent, status, since, until) ON e.consent = k.consent_id
+			WHERE k.purpose IN ('data', 'status') AND e.status NOT IN ('active', 'consumed', 'consumed_unknown')
+			AND k.sent_at > e.since AND k.sent_at < e.until GROUP BY k.id`},
+		{"no-call-in-a-pause", "a call that was sent while its gate was closed", `SELECT format('call %s to bucket %s', k.id, k.bucket)
+			FROM calls k JOIN (SELECT bucket, range_agg(tstzrange(announced_at + interval '1 second', not_before, '()')) AS closed
+				FROM pauses WHERE not_before > announced_at + interval '1 second' GROUP BY bucket) p USING (bucket)
+			WHERE k.sent_at <@ p.closed`},
+		{"reads-within-budget", "a consent with more reads in 24 hours than its budget allows", `SELECT DISTINCT format('consent %s', x.id) FROM (
+				SELECT c.id, r.at, lag(r.at, c.reads_per_day) OVER (PARTITION BY c.id ORDER BY r.at) AS first
+				FROM consent_reads r JOIN consents c ON c.id = r.consent_id WHERE c.reads_per_day IS NOT NULL) x
+			WHERE x.at < x.first + interval '24 hours'`},
+		{"spent-once", "a single-use consent with more than one data call that may have spent it", `SELECT format('consent %s', c.id) FROM consents c
+			JOIN calls k ON k.consent_id = c.id AND k.purpose = 'data' AND (k.status BETWEEN 200 AND 299 OR k.class = 'unanswered')
+			WHERE c.single_use GROUP BY c.id HAVING count(*) > 1`},
+		{"no-send-forgotten", "a single-use consent that was called for, not answered, and is active still", `SELECT format('consent %s', c.id)
+			FROM inbox i JOIN consents c ON c.id = i.consent_id WHERE i.answered_at IS NULL AND c.status = 'active'
+			AND i.intended_at < clock_timestamp() - interval '5 minutes'`},
+		{"written-means-read", "an item that wrote more records than it read", `SELECT format('%s of consent %s in batch %s', dataset, consent_id, batch_id)
+			FROM items WHERE inserted + updated > records`},
 	}
 	for _, table := range []string{"accounts", "balances", "transactions", "debts"} {
-		all = append(all, rule{table + "-have-calls", "a row of " + table + " without the call it came from",
-			`SELECT format('a row of consent %s', consent_id) FROM ` + table + ` t WHERE NOT EXISTS (SELECT FROM calls k WHERE k.id = t.call_id)`})
+		all = append(all, haveCalls(table, "call_id"), haveCalls(table+"_history", "call_id"), haveCalls(table+"_history", "replaced_by"))
 	}
-	return all
+	return append(all, haveCalls("quarantine", "call_id"))
+}
+
+// haveCalls is the rule that a call of the row's own consent is behind each row.
+func haveCalls(table, column string) rule {
+	name, what := table+"-have-calls", "a row of "+table+" without the call it came from, or with another consent's"
+	if column == "replaced_by" {
+		name, what = table+"-replaced-by-calls", "a row of "+table+" without the call that replaced it, or with another consent's"
+	}
+	return rule{name, what, fmt.Sprintf(`SELECT format('a row of consent %%s', t.consent_id) FROM %s t
+		LEFT JOIN calls k ON k.id = t.%s AND k.consent_id = t.consent_id WHERE k.id IS NULL`, table, column)}
 }
 
 // Verify checks the promises of the tables in one read-only snapshot, and lists those that are broken.

@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,6 +13,11 @@ import (
 func TestVerifyFindsWhatIsBroken(t *testing.T) {
 	const someCall = "'00000000-0000-7000-8000-000000000001'"
 	const record = "'\\x00', " + someCall + ", 0"
+	history := func(table, wrong, columns, values string) string { // one of its two calls is another consent's
+		calls := "CASE WHEN '" + wrong + "' = 'call_id' THEN 2 ELSE 1 END"
+		return "INSERT INTO " + table + "_history (consent_id, call_id, replaced_by, " + columns + ") SELECT 1, (SELECT id FROM calls WHERE consent_id = " +
+			calls + " LIMIT 1), (SELECT id FROM calls WHERE consent_id = 3 - " + calls + " LIMIT 1), " + values
+	}
 	for rule, breakIt := range map[string]string{
 		"cursor-has-call":         "INSERT INTO cursors (consent_id, dataset, position, mid_pass, call_id) VALUES (1, 'debt', 'p', false, " + someCall + ")",
 		"page-has-call":           "INSERT INTO pages (consent_id, dataset, page_key, body_hash, call_id, facts) VALUES (1, 'debt', '', '', " + someCall + ", '{}')",
@@ -27,13 +33,30 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 		"debts-have-calls":        "INSERT INTO debts (consent_id, debt_id, creditor, kind, currency, content_hash, call_id, place) VALUES (1, 'd', 'c', 'k', 'NOK', " + record + ")",
 		"no-call-after-the-end":   "UPDATE consents SET status = 'revoked', ended_at = now() - interval '1 hour'",
 		"spent-once":              "UPDATE consents SET single_use = true",
+		"complete-means-all":      "UPDATE runs SET overlapped = 1, expected = 0, verdict = 'complete', settled_at = now()",
+		"no-call-in-a-pause":      "INSERT INTO pauses (bucket, reason, announced_at, not_before) VALUES ('bank', 'r', now() - interval '1 hour', now() + interval '1 hour')",
+		"reads-within-budget":     "INSERT INTO consent_reads SELECT 1, now() - n * interval '11 hours 59 minutes' FROM generate_series(0, 2) n; UPDATE consents SET reads_per_day = 2",
+		"no-send-forgotten":       "INSERT INTO inbox (consent_id, call_id, intended_at) VALUES (1, " + someCall + ", now() - interval '6 minutes')",
+		"written-means-read":      "UPDATE items SET inserted = 1, updated = 1, records = 1",
+
+		"accounts_history-have-calls":     history("accounts", "call_id", "account_id, content_hash, place", "'a', '', 0"),
+		"balances_history-have-calls":     history("balances", "call_id", "account_id, kind, amount, currency, content_hash, place", "'a', 'k', 1, 'NOK', '', 0"),
+		"transactions_history-have-calls": history("transactions", "call_id", "account_id, transaction_id, status, amount, currency, content_hash, place", "'a', 't', 'booked', 1, 'NOK', '', 0"),
+		"debts_history-have-calls":        history("debts", "call_id", "debt_id, creditor, kind, currency, content_hash, place", "'d', 'c', 'k', 'NOK', '', 0"),
+
+		"accounts_history-replaced-by-calls":     history("accounts", "replaced_by", "account_id, content_hash, place", "'a', '', 0"),
+		"balances_history-replaced-by-calls":     history("balances", "replaced_by", "account_id, kind, amount, currency, content_hash, place", "'a', 'k', 1, 'NOK', '', 0"),
+		"transactions_history-replaced-by-calls": history("transactions", "replaced_by", "account_id, transaction_id, status, amount, currency, content_hash, place", "'a', 't', 'booked', 1, 'NOK', '', 0"),
+		"debts_history-replaced-by-calls":        history("debts", "replaced_by", "debt_id, creditor, kind, currency, content_hash, place", "'d', 'c', 'k', 'NOK', '', 0"),
+
+		"quarantine-have-calls": "INSERT INTO quarantine (consent_id, dataset, call_id, place, reason) SELECT 2, 'debt', id, 0, 'r' FROM calls WHERE consent_id = 1 LIMIT 1",
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
-			id := h.consents(t, 1)[0]
+			two := h.consents(t, 2)
 			h.plan(t, 10)
-			must(t, h.Record(t.Context(), newCall(debtStream(id)), newCall(debtStream(id))))
+			must(t, h.Record(t.Context(), newCall(debtStream(two[0])), newCall(debtStream(two[0])), newCall(debtStream(two[1]))))
 			if broken, err := h.Verify(t.Context()); len(broken) != 0 || err != nil {
 				t.Fatalf("a healthy house: %v, %v", broken, err)
 			}
@@ -42,6 +65,59 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 			must(t, err)
 			if !slicesHasRule(broken, rule) {
 				t.Errorf("not found; verify says %v", broken)
+			}
+		})
+	}
+}
+
+// What a rule must not take for a breach, and the breaches that are next to it.
+func TestVerifyKnowsTheLimits(t *testing.T) {
+	type call struct {
+		ago     time.Duration // when it was sent
+		purpose finance.Purpose
+		class   finance.Class
+		status  int
+	}
+	sent := func(ago time.Duration) []call { return []call{{ago, finance.ForData, finance.OK, 200}} }
+	const gone = `INSERT INTO consent_events (consent_id, at, source, from_status, to_status) VALUES
+		(1, now() - interval '3 hours', 'answer', 'active', 'reauth_required'), (1, now() - interval '1 hour', 'grant', 'reauth_required', 'active')`
+	const pause = `INSERT INTO pauses (bucket, reason, announced_at, not_before) VALUES ('%s', 'r', now() - interval '10 minutes', now() - interval '5 minutes')`
+	for _, tt := range []struct {
+		name, setup, rule string // the rule that is broken; empty: none
+		calls             []call
+	}{
+		{"on its way when the pause was announced", fmt.Sprintf(pause, "bank"), "", sent(10 * time.Minute)},
+		{"in the pause", fmt.Sprintf(pause, "bank"), "no-call-in-a-pause", sent(6 * time.Minute)},
+		{"after the pause", fmt.Sprintf(pause, "bank"), "", sent(4 * time.Minute)},
+		{"in another bucket's pause", fmt.Sprintf(pause, "other"), "", sent(6 * time.Minute)},
+		{"before the end", gone, "", sent(4 * time.Hour)},
+		{"on its way at the end", gone, "", sent(3*time.Hour - 5*time.Second)},
+		{"while it was gone", gone, "no-call-after-the-end", sent(2 * time.Hour)},
+		{"its status, while it was gone", gone, "no-call-after-the-end", []call{{2 * time.Hour, finance.ForStatus, finance.OK, 200}}},
+		{"a token, while it was gone", gone, "", []call{{2 * time.Hour, finance.ForToken, finance.OK, 200}}},
+		{"given again", gone, "", sent(30 * time.Minute)},
+		{"spent after a refusal", "UPDATE consents SET single_use = true", "",
+			[]call{{time.Minute, finance.ForData, finance.Throttled, 429}, {0, finance.ForData, finance.OK, 200}}},
+		{"spent after silence", "UPDATE consents SET single_use = true", "spent-once",
+			[]call{{time.Minute, finance.ForData, finance.Unanswered, 0}, {0, finance.ForData, finance.OK, 200}}},
+		{"two reads a day", "INSERT INTO consent_reads SELECT 1, now() - n * interval '12 hours' FROM generate_series(0, 3) n; UPDATE consents SET reads_per_day = 2", "", nil},
+		{"just sent", "INSERT INTO inbox (consent_id, call_id) VALUES (1, gen_random_uuid())", "", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			s := debtStream(h.consents(t, 1)[0])
+			h.exec(t, "UPDATE consent_events SET at = at - interval '1 day'")
+			for _, c := range tt.calls {
+				k := newCall(s)
+				k.SentAt, k.Purpose, k.Class, k.Status = time.Now().Add(-c.ago), c.purpose, c.class, c.status
+				must(t, h.Record(t.Context(), k))
+			}
+			h.exec(t, tt.setup)
+			broken, err := h.Verify(t.Context())
+			must(t, err)
+			if len(broken) > 1 || len(broken) == 1 && broken[0].Rule != tt.rule || len(broken) == 0 && tt.rule != "" {
+				t.Errorf("verify says %v, want %q", broken, tt.rule)
 			}
 		})
 	}
