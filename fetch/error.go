@@ -37,6 +37,9 @@ func (e wrongSubject) Error() string { return "wrong subject: " + string(e) }
 // ToldByBreaker is the reason of a pause that nobody announced: the provider failed so often that it is left alone.
 const ToldByBreaker = "breaker"
 
+// ToldByNobody is the reason of a pause behind one request's own throttles, none of which named a time.
+const ToldByNobody = "throttled without a Retry-After"
+
 // Error is one line.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s on %s: %s", e.Op, e.Connection, e.Class)

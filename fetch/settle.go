@@ -170,7 +170,7 @@ func (t *task) note(call *finance.Call, got *reply, v *Verdict) {
 	}
 	if v.Class == finance.Throttled && got.pause <= 0 {
 		t.untold++
-		got.pause, got.told = t.retry.Base/2+jitter(t.retry, t.throttled), "throttled without a Retry-After"
+		got.pause, got.told = t.retry.Base/2+jitter(t.retry, t.throttled), ToldByNobody
 	}
 	call.Class, call.Reason, call.RetryAfter = v.Class, v.Reason, got.pause
 	t.bucket.gate.close(got.arrived, got.pause, got.told)
@@ -224,6 +224,9 @@ func (t *task) verdictError(call *finance.Call, v Verdict) *Error {
 	e.Correlation, e.Call, e.Consent = call.Correlation, call.ID, v.Status
 	if v.Class == finance.Throttled {
 		e.Wait, _, _ = t.bucket.gate.left()
+		if t.untold == manyUntold {
+			e.Told = ToldByNobody
+		}
 	}
 	if v.Class == finance.TokenDenied && t.refreshed && t.key != nil && t.key.Consent != 0 {
 		// Of one person's grant, which the authorization server has just called good. Class token would park the connection

@@ -21,7 +21,7 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 	}
 	switch f.Class {
 	case finance.Throttled:
-		return w.hold(ctx, f, d)
+		return w.hold(ctx, item, f, d)
 	case finance.Interrupted:
 		if w.leaving() || ctx.Err() != nil {
 			return d, errLeft
@@ -53,10 +53,22 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 // their batches are parked again and again: that is no waste, because an open breaker lets one probe through at a time.
 const deadAfter = 15 * time.Minute
 
+// untoldParks is how often an item parks its batch because it is throttled and no time is told: for one, two and four
+// minutes. Such a provider may mean this item alone, whose run would otherwise never have its verdict.
+const untoldParks = 3
+
 // hold parks the batch while a gate is closed. A pause that the provider announced is waited for, however long it is; one
-// of our own breaker is not waited for without end.
-func (w *batchWork) hold(ctx context.Context, f *fetch.Error, d persist.Decision) (persist.Decision, error) {
-	if f.Told == fetch.ToldByBreaker {
+// of our own breaker, or one that is only guessed, is not waited for without end.
+func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error, d persist.Decision) (persist.Decision, error) {
+	switch f.Told {
+	case fetch.ToldByNobody:
+		if item.Attempts >= untoldParks {
+			d.Reason = "throttled again and again, and no time is told: " + d.Reason
+			return d, nil
+		}
+		w.parkFor(max(f.Wait, time.Minute<<item.Attempts), d.Reason)
+		return d, errParked
+	case fetch.ToldByBreaker:
 		dead, err := w.Store.SilentFor(ctx, w.conn.Name, w.batch.Run, deadAfter)
 		if err != nil {
 			return d, err
