@@ -1,7 +1,6 @@
 package oauthtest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -67,26 +65,8 @@ func (r *reader) Granted(_ context.Context, g fetch.Grant) (fetch.Given, error) 
 type bench struct {
 	*reader
 	ledger  *fetchtest.Ledger
-	log     *logBuffer
+	log     *fetchtest.Log
 	browser *http.Transport // the person's
-}
-
-// logBuffer is a log of several goroutines.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // ask is how the client asks for the token of a key: its audience and scope are the key's.
@@ -110,7 +90,7 @@ func options(t *testing.T, s *Server, token func(fetch.TokenKey) (fetch.TokenReq
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{ledger: fetchtest.NewLedger(), log: &logBuffer{}, browser: &http.Transport{DisableKeepAlives: true}}
+	b := &bench{ledger: fetchtest.NewLedger(), log: &fetchtest.Log{}, browser: &http.Transport{DisableKeepAlives: true}}
 	return fetch.Options{
 		Connection: fetch.Connection{Name: "bank", Provider: "foreign"},
 		Driver: fetch.Driver{
