@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -42,7 +43,7 @@ func TestWhomAConsentIsAbout(t *testing.T) {
 	} {
 		consent := finance.Consent{ID: 1, ExternalID: c.id}
 		if c.subject != "" {
-			consent.Subject = subject(c.subject)
+			consent.Subject = fetchtest.Subject(c.subject)
 		}
 		got, err := companyOf(&consent)
 		switch {

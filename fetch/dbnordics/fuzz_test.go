@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -98,7 +99,7 @@ func FuzzClassify(f *testing.F) {
 // FuzzCompany reads external ids and subjects.
 func FuzzCompany(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, number string) {
-		c, err := companyOf(&finance.Consent{ID: 1, ExternalID: id, Subject: subject(number)})
+		c, err := companyOf(&finance.Consent{ID: 1, ExternalID: id, Subject: fetchtest.Subject(number)})
 		switch {
 		case err != nil && (longNumber.MatchString(err.Error()) || c != company{}):
 			t.Fatalf("%+v, error %v", c, err)

@@ -7,10 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rs/zerolog"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -19,49 +17,21 @@ import (
 	vendor "syncer/sandbox/dbnordics"
 )
 
-// reader is a client of the world with a ledger and a log.
-type reader struct {
-	*fetch.Client
-	ledger *fetchtest.Ledger
-	log    *strings.Builder
-}
-
-func (w *world) client(t *testing.T, conn fetch.Connection, ledger *fetchtest.Ledger) reader {
+// read reads a consent's only page.
+func read(t *testing.T, c *fetchtest.Client, about finance.Consent) (fetch.Page, error) {
 	t.Helper()
-	driver, err := Provider().Open(conn)
-	if err != nil {
-		t.Fatal(err)
+	pages, err := c.Read(t.Context(), fetchtest.StreamOf(about, finance.Debts), "")
+	switch {
+	case len(pages) > 1 || len(pages) == 0 && err == nil:
+		t.Fatalf("%d pages, want one", len(pages))
+	case len(pages) == 0:
+		return fetch.Page{}, err
 	}
-	r := reader{ledger: ledger, log: &strings.Builder{}}
-	r.Client, err = fetch.NewClient(fetch.Options{
-		Connection: conn, Driver: driver, Rate: 10_000, AllowPrivate: true, Ledger: ledger, Once: ledger, Tokens: ledger,
-		Retry: fetch.Retry{Attempts: 2, Base: time.Millisecond, Cap: time.Millisecond, Budget: 10 * time.Second}, Log: zerolog.New(r.log),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.CloseIdle)
-	return r
-}
-
-// page reads a consent's only page.
-func (r reader) page(t *testing.T, c finance.Consent) (page fetch.Page, err error) {
-	t.Helper()
-	s := fetch.Stream{
-		Stream: finance.Stream{Consent: c.ID, Dataset: finance.Debts},
-		Scope:  finance.Scope{Dataset: finance.Debts, Consent: &c},
-	}
-	for p, err := range r.Connector().Pages(t.Context(), s, "") {
-		if err != nil {
-			return page, err
-		}
-		page = p
-	}
-	return page, nil
+	return pages[0], err
 }
 
 func TestConnectionsAreChecked(t *testing.T) {
-	credentials := map[string]fetch.Secret{"client_id": fetch.NewSecret("i"), "client_secret": fetch.NewSecret("s")}
+	credentials := fetchtest.Credentials("i", "s")
 	for name, spoil := range map[string]func(*fetch.Connection, *Settings){
 		"environment":    func(c *fetch.Connection, _ *Settings) { c.Environment = "preprod" },
 		"no environment": func(c *fetch.Connection, _ *Settings) { c.Environment = "" },
@@ -95,7 +65,7 @@ func TestAddresses(t *testing.T) {
 		s := Provider().Settings().(*Settings)
 		s.TokenEndpoint = c.endpoint
 		d, err := Provider().Open(fetch.Connection{Name: "db", Environment: c.environment, BaseURL: c.base, AuthURL: c.auth, Settings: s,
-			Credentials: map[string]fetch.Secret{"client_id": fetch.NewSecret("i d"), "client_secret": fetch.NewSecret("s%+")}})
+			Credentials: fetchtest.Credentials("i d", "s%+")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,11 +82,12 @@ func TestAddresses(t *testing.T) {
 func TestOneTokenForAScopeSet(t *testing.T) {
 	w := start(t, vendor.Options{})
 	ledger := fetchtest.NewLedger()
-	read := func(scope string) {
+	shared := func(o *fetch.Options) { o.Ledger, o.Once, o.Tokens = ledger, ledger, ledger }
+	both := func(scope string) {
 		conn, s := w.conn, Provider().Settings().(*Settings)
 		s.Scope, conn.Settings = scope, s
 		for _, country := range []string{"SE", "NO"} {
-			if _, err := w.client(t, conn, ledger).page(t, consent(w.find(t, in(country, false)))); err != nil {
+			if _, err := read(t, fetchtest.Dial(t, Provider(), conn, shared), consent(w.find(t, in(country, false)))); err != nil {
 				t.Fatalf("%s: %v", scope, err)
 			}
 		}
@@ -128,7 +99,7 @@ func TestOneTokenForAScopeSet(t *testing.T) {
 		{"credit_data_companies", 1}, {"credit_data_companies", 1}, {"credit_data_monitoring credit_data_companies", 2},
 		{"credit_data_companies  credit_data_monitoring", 2}, {"credit_data_companies", 2},
 	} {
-		if read(step.scope); w.sim.Tokens().Requests() != step.want {
+		if both(step.scope); w.sim.Tokens().Requests() != step.want {
 			t.Errorf("step %d: %d token calls, want %d", i, w.sim.Tokens().Requests(), step.want)
 		}
 	}
@@ -141,7 +112,7 @@ func TestATokenWithoutTheScopeParks(t *testing.T) {
 	w := start(t, vendor.Options{})
 	conn, s := w.conn, Provider().Settings().(*Settings)
 	s.Scope, conn.Settings = "bci", s
-	_, err := w.client(t, conn, fetchtest.NewLedger()).page(t, consent(w.find(t, in("SE", false))))
+	_, err := read(t, fetchtest.Dial(t, Provider(), conn), consent(w.find(t, in("SE", false))))
 	if fetch.ClassOf(err) != finance.Fatal || w.sim.Tokens().Requests() != 1 {
 		t.Errorf("%d token calls, error %v", w.sim.Tokens().Requests(), err)
 	}
@@ -153,14 +124,14 @@ func TestWithheldIsNoError(t *testing.T) {
 		"404 in a third": {Unknown: 1, Envelope: "errors"}, "451 in a fourth": {Withheld: 1, Envelope: "generic"},
 	} {
 		w := start(t, o)
-		r := w.client(t, w.conn, fetchtest.NewLedger())
+		r := fetchtest.Dial(t, Provider(), w.conn)
 		for _, country := range []string{"SE", "NO"} {
-			page, err := r.page(t, consent(w.find(t, in(country, false))))
+			page, err := read(t, r, consent(w.find(t, in(country, false))))
 			if fetch.ClassOf(err) != finance.Withheld || page.Answer != nil || !strings.Contains(err.Error(), "status "+name[:3]) {
 				t.Errorf("%s, %s: error %v", name, country, err)
 			}
 		}
-		if calls := r.ledger.Calls(); len(calls) != 3 || calls[1].Class != finance.Withheld {
+		if calls := r.Ledger.Calls(); len(calls) != 3 || calls[1].Class != finance.Withheld {
 			t.Errorf("%s: calls %+v", name, calls)
 		}
 	}
@@ -168,12 +139,12 @@ func TestWithheldIsNoError(t *testing.T) {
 
 func TestACompanyIsAskedForOnce(t *testing.T) {
 	w := start(t, vendor.Options{Capped: 1, CorrelationInReports: true})
-	r := w.client(t, w.conn, fetchtest.NewLedger())
+	r := fetchtest.Dial(t, Provider(), w.conn)
 	c := w.find(t, in("SE", false))
 	if err := r.Connector().Probe(t.Context()); err != nil || w.sim.Asked(c.Index) != 0 {
 		t.Fatalf("the check asked for %d reports, error %v", w.sim.Asked(c.Index), err)
 	}
-	page, err := r.page(t, consent(c))
+	page, err := read(t, r, consent(c))
 	if err != nil || page.Partial == "" || page.Whole != nil || page.Records.Len() == 0 {
 		t.Fatalf("partial %q, whole %v, error %v", page.Partial, page.Whole, err)
 	}
@@ -184,9 +155,9 @@ func TestACompanyIsAskedForOnce(t *testing.T) {
 
 func TestAnIncompleteAnswerIsPartial(t *testing.T) {
 	w := start(t, vendor.Options{Incomplete: 1})
-	r := w.client(t, w.conn, fetchtest.NewLedger())
+	r := fetchtest.Dial(t, Provider(), w.conn)
 	for _, country := range []string{"SE", "NO"} {
-		page, err := r.page(t, consent(w.find(t, in(country, false))))
+		page, err := read(t, r, consent(w.find(t, in(country, false))))
 		if err != nil || page.Answer.Status != 207 || page.Whole != nil || !strings.Contains(page.Partial, "207") || page.Records.Len() == 0 {
 			t.Errorf("%s: partial %q, whole %v, error %v", country, page.Partial, page.Whole, err)
 		}
@@ -195,9 +166,9 @@ func TestAnIncompleteAnswerIsPartial(t *testing.T) {
 
 func TestWhatChangesAndWhatVanishes(t *testing.T) {
 	w := start(t, vendor.Options{})
-	r := w.client(t, w.conn, fetchtest.NewLedger())
-	read := func(c vendor.CompanyInfo) map[string]finance.Debt {
-		page, err := r.page(t, consent(c))
+	r := fetchtest.Dial(t, Provider(), w.conn)
+	debts := func(c vendor.CompanyInfo) map[string]finance.Debt {
+		page, err := read(t, r, consent(c))
 		if err != nil || page.Whole == nil || page.Whole.Prefix != "" {
 			t.Fatalf("whole %v, error %v", page.Whole, err)
 		}
@@ -222,24 +193,24 @@ func TestWhatChangesAndWhatVanishes(t *testing.T) {
 		return gone, came
 	}
 	se, no := w.find(t, in("SE", false)), w.find(t, in("NO", false))
-	first := read(se)
+	first := debts(se)
 	w.sim.Petition(se.Index)
-	second := read(se)
+	second := debts(se)
 	if gone, came := lost(first, second); gone != 0 || came != 1 || first["balance"].Balance.Equal(second["balance"].Balance) {
 		t.Errorf("a petition: %d gone, %d came, balance %s and %s", gone, came, first["balance"].Balance, second["balance"].Balance)
 	}
 	w.sim.Settle(se.Index)
-	if gone, came := lost(second, read(se)); gone != 1 || came != 0 {
+	if gone, came := lost(second, debts(se)); gone != 1 || came != 0 {
 		t.Errorf("a remark settled: %d gone, %d came", gone, came)
 	}
-	before := read(no)
+	before := debts(no)
 	w.sim.Advance(no.Index)
-	after := read(no)
+	after := debts(no)
 	if gone, came := lost(before, after); gone+came != 0 || cmp.Equal(before, after, cmp.Comparer(finance.Amount.Equal)) {
 		t.Errorf("an incident moved on: %d gone, %d came", gone, came)
 	}
 	w.sim.Settle(no.Index)
-	if gone, came := lost(after, read(no)); gone != 1 || came != 0 {
+	if gone, came := lost(after, debts(no)); gone != 1 || came != 0 {
 		t.Errorf("an incident settled: %d gone, %d came", gone, came)
 	}
 }
@@ -248,11 +219,11 @@ func TestWhatChangesAndWhatVanishes(t *testing.T) {
 func TestASoleTraderIsAskedForInTheBody(t *testing.T) {
 	w := start(t, vendor.Options{SoleTraders: 1, Companies: 400, Norwegian: -1})
 	c := w.find(t, in("SE", true))
-	r := w.client(t, w.conn, fetchtest.NewLedger())
+	r := fetchtest.Dial(t, Provider(), w.conn)
 	for _, number := range []string{c.RegistrationNumber, "19" + c.RegistrationNumber} {
 		consent := consent(c)
-		consent.Subject = subject(number)
-		page, err := r.page(t, consent)
+		consent.Subject = fetchtest.Subject(number)
+		page, err := read(t, r, consent)
 		if err != nil || page.Records.Len() == 0 {
 			t.Fatalf("%d records, error %v", page.Records.Len(), err)
 		}
@@ -262,20 +233,20 @@ func TestASoleTraderIsAskedForInTheBody(t *testing.T) {
 		}
 	}
 	// Errors that repeat the number, as the vendor's validation does, do not show it.
-	undo := w.rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 400,
+	undo := w.Rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 400,
 		Body: `{"message":"Validation error","subErrors":[{"field":"registrationNumber","rejectedValue":"` + c.RegistrationNumber + `","message":"` +
 			c.RegistrationNumber + ` or 19` + c.RegistrationNumber + ` is not valid"}]}`}})
 	defer undo()
-	_, err := r.page(t, consent(c))
+	_, err := read(t, r, consent(c))
 	if fetch.ClassOf(err) != finance.Rejected || !strings.Contains(err.Error(), "registrationNumber: [number] or [number] is not valid") {
 		t.Errorf("error %v", err)
 	}
-	journal, jerr := json.Marshal(w.kit.Journal.Entries())
-	calls, cerr := json.Marshal(r.ledger.Calls())
+	journal, jerr := json.Marshal(w.Entries(t))
+	calls, cerr := json.Marshal(r.Ledger.Calls())
 	if jerr != nil || cerr != nil {
 		t.Fatal(jerr, cerr)
 	}
-	for what, text := range map[string]string{"journal": string(journal), "calls": string(calls), "log": r.log.String(), "error": fmt.Sprint(err)} {
+	for what, text := range map[string]string{"journal": string(journal), "calls": string(calls), "log": r.Log.String(), "error": fmt.Sprint(err)} {
 		if strings.Contains(text, c.RegistrationNumber) {
 			t.Errorf("the number stands in the %s", what)
 		}
@@ -284,15 +255,15 @@ func TestASoleTraderIsAskedForInTheBody(t *testing.T) {
 
 func TestAConsentThatNamesNoCompanyCostsNoCall(t *testing.T) {
 	w := start(t, vendor.Options{})
-	r := w.client(t, w.conn, fetchtest.NewLedger())
-	_, err := r.page(t, finance.Consent{ID: 1, ExternalID: "SE-" + trader})
-	if fetch.ClassOf(err) != finance.Rejected || strings.Contains(err.Error(), trader) || len(r.ledger.Calls()) != 0 {
-		t.Errorf("%d calls, error %v", len(r.ledger.Calls()), err)
+	r := fetchtest.Dial(t, Provider(), w.conn)
+	_, err := read(t, r, finance.Consent{ID: 1, ExternalID: "SE-" + trader})
+	if fetch.ClassOf(err) != finance.Rejected || strings.Contains(err.Error(), trader) || len(r.Ledger.Calls()) != 0 {
+		t.Errorf("%d calls, error %v", len(r.Ledger.Calls()), err)
 	}
 	single := consent(w.find(t, in("SE", false)))
 	single.SingleUse = true
 	for range 2 { // the second time the stored answer is read
-		if _, err := r.page(t, single); err != nil {
+		if _, err := read(t, r, single); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -320,19 +291,9 @@ func TestTheRequest(t *testing.T) {
 	go func() { _ = api.Serve(server) }()
 	s := &Settings{Scope: "credit_data_companies", TokenEndpoint: "environment", Language: "SV", Reference: "R&D", OnBehalfOf: "Sim"}
 	conn := fetch.Connection{Name: "db", Environment: "production", BaseURL: "http://127.0.0.1:1", AuthURL: "http://127.0.0.1:2", Settings: s,
-		Credentials: map[string]fetch.Secret{"client_id": fetch.NewSecret("i%2"), "client_secret": fetch.NewSecret("s+ e")}}
-	driver, err := Provider().Open(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ledger := fetchtest.NewLedger()
-	client, err := fetch.NewClient(fetch.Options{Connection: conn, Driver: driver, Rate: 1000, AllowPrivate: true, Ledger: ledger, Once: ledger,
-		Tokens: ledger, Log: zerolog.Nop(), Dial: server.Dial})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.CloseIdle()
-	if _, err := (reader{Client: client}).page(t, finance.Consent{ID: 1, ExternalID: "SE-5560391954"}); err != nil {
+		Credentials: fetchtest.Credentials("i%2", "s+ e")}
+	client := fetchtest.Dial(t, Provider(), conn, func(o *fetch.Options) { o.Dial = server.Dial })
+	if _, err := read(t, client, finance.Consent{ID: 1, ExternalID: "SE-5560391954"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := client.Connector().Probe(t.Context()); err != nil {
