@@ -364,6 +364,7 @@ func (c heldConn) Read(p []byte) (int, error) {
 func TestAPermissionAgesOnItsWay(t *testing.T) {
 	h := newHouse(t)
 	config := h.pool.Config()
+	config.MaxConns = 1 // a second one would be held while it is made, and not while it answers
 	var hold atomic.Pointer[chan struct{}]
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
