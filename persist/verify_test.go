@@ -15,7 +15,8 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 	const record = "'\\x00', " + someCall + ", 0"
 	history := func(table, wrong, columns, values string) string { // one of its two calls is another consent's
 		calls := "CASE WHEN '" + wrong + "' = 'call_id' THEN 2 ELSE 1 END"
-		return "INSERT INTO " + table + "_history (consent_id, call_id, replaced_by, " + columns + ") SELECT 1, (SELECT id FROM calls WHERE consent_id = " +
+		return "INSERT INTO " + table + "_history (consent_id, first_seen_at, changed_at, changed_xid, call_id, replaced_by, " + columns +
+			") SELECT 1, now(), now(), pg_current_xact_id(), (SELECT id FROM calls WHERE consent_id = " +
 			calls + " LIMIT 1), (SELECT id FROM calls WHERE consent_id = 3 - " + calls + " LIMIT 1), " + values
 	}
 	for rule, breakIt := range map[string]string{
