@@ -144,10 +144,11 @@ func (s *Store) copyImported(ctx context.Context, tx pgx.Tx, list []ConsentImpor
 // is now.
 func refuseImported(ctx context.Context, tx pgx.Tx, connection string, keep []string) ([]RefusedImport, error) {
 	rows, err := tx.Query(ctx, `WITH bad AS (
-		DELETE FROM imported WHERE place IN (
-			SELECT i.place FROM imported i LEFT JOIN consents c ON c.connection = $1 AND c.external_id = i.external_id
-			WHERE CASE WHEN 'valid_until' = ANY ($2) THEN coalesce(c.valid_until, i.valid_until) ELSE i.valid_until END
-				<= coalesce(i.valid_from, c.valid_from, now()))
+		DELETE FROM imported i WHERE (i.valid_until IS NOT NULL OR 'valid_until' = ANY ($2)) AND
+			CASE WHEN 'valid_until' = ANY ($2) THEN coalesce((SELECT c.valid_until FROM consents c
+				WHERE c.connection = $1 AND c.external_id = i.external_id), i.valid_until) ELSE i.valid_until END
+			<= coalesce(i.valid_from, (SELECT c.valid_from FROM consents c
+				WHERE c.connection = $1 AND c.external_id = i.external_id), now())
 		RETURNING place, valid_until, valid_from)
 		SELECT place, CASE WHEN valid_from IS NULL AND valid_until <= now() THEN 'valid_until has passed: the consent is over'
 			ELSE 'valid_until does not lie after the valid_from that is known' END FROM bad ORDER BY place`, connection, keep)
