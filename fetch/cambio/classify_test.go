@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -88,7 +89,7 @@ func TestClassify(t *testing.T) {
 		{"a throttling outcome in a 200", invoicesTemplate, 200, outcomeOf("throttled", "", ""), fetch.Verdict{Class: finance.Throttled, Reason: "throttled"}},
 		{"a bundle that holds an outcome", invoicesTemplate, 200, `{"entry":[{"resource":` + outcomeOf("x", "", "") + `}],"resourceType":"Bundle"}`, fetch.Verdict{Class: finance.OK}},
 	} {
-		r := &fetch.Request{Template: c.template, Scope: finance.Scope{Consent: &finance.Consent{Subject: subjectWith(person)}}}
+		r := &fetch.Request{Template: c.template, Scope: finance.Scope{Consent: &finance.Consent{Subject: fetchtest.Subject(person)}}}
 		c.want.Correlation = "7c1d"
 		got := classifier{}.classify(r, &fetch.Answer{Status: c.status, Header: http.Header{"X-Cos-Correlation-Id": {"7c1d"}}, Body: []byte(c.body)})
 		if diff := cmp.Diff(c.want, got); diff != "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -90,7 +91,7 @@ func FuzzPatient(f *testing.F) {
 func FuzzProblem(f *testing.F) {
 	f.Add(401, []byte(`{"statusCode":401,"message":"Invalid access token."}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		consent := finance.Consent{Subject: subjectWith(person)}
+		consent := finance.Consent{Subject: fetchtest.Subject(person)}
 		for _, template := range []string{invoicesTemplate, pageTemplate, visitsTemplate} {
 			r := &fetch.Request{Template: template, Scope: finance.Scope{Consent: &consent}}
 			v := classifier{}.classify(r, &fetch.Answer{Status: status, Header: http.Header{}, Body: body})

@@ -3,13 +3,12 @@ package cambio
 import (
 	"encoding/json"
 	"errors"
-	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 	"syncer/sandbox"
 	gateway "syncer/sandbox/cambio"
@@ -25,28 +24,8 @@ func byLogin(s *Settings) {
 func login(t *testing.T, o gateway.Options, change ...func(*Settings)) *world {
 	t.Helper()
 	w := start(t, o, append([]func(*Settings){byLogin}, change...)...)
-	w.kit.Clock.Set(time.Now())
+	w.Kit.Clock.Set(time.Now())
 	return w
-}
-
-// browse is the patient's browser: it opens the link and gives what the redirect brings.
-func browse(t *testing.T, link string) url.Values {
-	t.Helper()
-	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := browser.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	u, err := url.Parse(resp.Header.Get("Location"))
-	if err != nil || resp.StatusCode != http.StatusFound {
-		t.Fatalf("status %d, %v", resp.StatusCode, err)
-	}
-	return u.Query()
 }
 
 // A patient logs in; the consent is read by its own refresh token, which is rotated as often as the short tokens end;
@@ -64,14 +43,14 @@ func TestAPatientLogsIn(t *testing.T) {
 			w.sim.Authorize().Sit(sandbox.Person{NationalID: number})
 			b := dial(t, w.conn)
 
-			asked, err := b.client.Authorize(t.Context(), fetch.NewSecret(number))
+			asked, err := b.Authorize(t.Context(), fetch.NewSecret(number))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if strings.Contains(asked.Link(), number) || !strings.Contains(asked.Link(), "scope=openid+offline_access+patient%2FPatient.read") {
 				t.Errorf("link %s", asked.Link())
 			}
-			got, err := asked.Finish(t.Context(), browse(t, asked.Link()))
+			got, err := asked.Finish(t.Context(), fetchtest.Browse(t, asked.Link(), gateway.DefaultClient().Redirects[0]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,22 +59,22 @@ func TestAPatientLogsIn(t *testing.T) {
 			}
 			consent := w.consent(i)
 			consent.ExternalID = got.ExternalID
-			b.grants.Give(consent.ID, got.Refresh)
+			b.Grants.Give(consent.ID, got.Refresh)
 
-			first, err := b.read(t, stream(consent), "", nil)
+			first, err := b.Read(t.Context(), fetchtest.StreamOf(consent, finance.Debts), "")
 			if err != nil || len(table(first)) == 0 {
 				t.Fatalf("%v %v", table(first), err)
 			}
-			w.kit.ExpireTokens("cambio")
-			if _, err := b.read(t, stream(consent), "", nil); err != nil || b.grants.Saved() != 2 {
-				t.Errorf("%d refresh tokens were saved, %v", b.grants.Saved(), err)
+			w.Kit.ExpireTokens("cambio")
+			if _, err := b.Read(t.Context(), fetchtest.StreamOf(consent, finance.Debts), ""); err != nil || b.Grants.Saved() != 2 {
+				t.Errorf("%d refresh tokens were saved, %v", b.Grants.Saved(), err)
 			}
 			w.sim.Authorize().RevokeGrants()
-			_, err = b.read(t, stream(consent), "", nil)
+			_, err = b.Read(t.Context(), fetchtest.StreamOf(consent, finance.Debts), "")
 			if fetch.ClassOf(err) != finance.ConsentOver {
 				t.Errorf("after the grant was taken back: %v", err)
 			}
-			if w.sim.Authorize().Reuses() != 0 || strings.Contains(b.log.String(), number) {
+			if w.sim.Authorize().Reuses() != 0 || strings.Contains(b.Log.String(), number) {
 				t.Error("a refresh token came twice, or the log gives somebody away")
 			}
 		})
@@ -108,21 +87,21 @@ func TestAGrantIsOnePatients(t *testing.T) {
 	number := w.sim.Patient(1).Personnummer
 	w.sim.Authorize().Sit(sandbox.Person{NationalID: number})
 	b := dial(t, w.conn)
-	asked, err := b.client.Authorize(t.Context(), fetch.NewSecret(number))
+	asked, err := b.Authorize(t.Context(), fetch.NewSecret(number))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := asked.Finish(t.Context(), browse(t, asked.Link()))
+	got, err := asked.Finish(t.Context(), fetchtest.Browse(t, asked.Link(), gateway.DefaultClient().Redirects[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := w.consent(2)
-	b.grants.Give(other.ID, got.Refresh)
-	if _, err := b.read(t, stream(other), "", nil); fetch.ClassOf(err) != finance.Withheld {
+	b.Grants.Give(other.ID, got.Refresh)
+	if _, err := b.Read(t.Context(), fetchtest.StreamOf(other, finance.Debts), ""); fetch.ClassOf(err) != finance.Withheld {
 		t.Errorf("another patient: %v", err)
 	}
 	// past the look for the patient, the services refuse
-	_, err = b.read(t, stream(other), cursor{At: atVisits}.String(), nil)
+	_, err = b.Read(t.Context(), fetchtest.StreamOf(other, finance.Debts), cursor{At: atVisits}.String())
 	if e, ok := errors.AsType[*fetch.Error](err); !ok || e.Class != finance.ConsentOver || e.Consent != finance.ConsentReauthRequired || strings.Contains(e.Reason, w.sim.Patient(2).Personnummer) {
 		t.Errorf("another patient's visits: %v", err)
 	}
@@ -140,11 +119,11 @@ func TestWhoSaysNoAndWhoIsSomebodyElse(t *testing.T) {
 		{sandbox.Person{NationalID: w.sim.Patient(4).Personnummer}, "somebody else"},
 	} {
 		w.sim.Authorize().Sit(c.person)
-		asked, err := b.client.Authorize(t.Context(), fetch.NewSecret(w.sim.Patient(3).Personnummer))
+		asked, err := b.Authorize(t.Context(), fetch.NewSecret(w.sim.Patient(3).Personnummer))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := asked.Finish(t.Context(), browse(t, asked.Link()))
+		got, err := asked.Finish(t.Context(), fetchtest.Browse(t, asked.Link(), gateway.DefaultClient().Redirects[0]))
 		if err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%+v: %+v, %v", c.person, got, err)
 		}
@@ -192,11 +171,11 @@ func TestGranted(t *testing.T) {
 // The check of a connection whose tokens are all patients' shows the subscription key at least.
 func TestTheCheckWithoutAToken(t *testing.T) {
 	w := login(t, gateway.Options{})
-	if err := dial(t, w.conn).client.Connector().Probe(t.Context()); err != nil {
+	if err := dial(t, w.conn).Connector().Probe(t.Context()); err != nil {
 		t.Error(err)
 	}
 	w.conn.Credentials["subscription_key"] = fetch.NewSecret("nonsense")
-	if err := dial(t, w.conn).client.Connector().Probe(t.Context()); fetch.ClassOf(err) != finance.Fatal {
+	if err := dial(t, w.conn).Connector().Probe(t.Context()); fetch.ClassOf(err) != finance.Fatal {
 		t.Errorf("a wrong key: %v", err)
 	}
 }
@@ -205,10 +184,10 @@ func TestTheCheckWithoutAToken(t *testing.T) {
 func TestShortTokensAreReplaced(t *testing.T) {
 	w := start(t, gateway.Options{TokenTTL: 2 * time.Second, MaxInvoices: 90, PageSize: 8})
 	b := dial(t, w.conn)
-	if _, err := b.read(t, stream(w.consent(w.patient(t, 25))), "", func(int, *fetch.Page) { w.kit.Clock.Advance(3 * time.Second) }); err != nil {
+	if _, err := watch(t, b, fetchtest.StreamOf(w.consent(w.patient(t, 25)), finance.Debts), func(int) { w.Kit.Clock.Advance(3 * time.Second) }); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range b.ledger.Calls() {
+	for _, c := range b.Ledger.Calls() {
 		if c.Class != finance.OK && c.Class != finance.TokenDenied {
 			t.Errorf("%+v", c)
 		}

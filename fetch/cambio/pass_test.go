@@ -1,7 +1,6 @@
 package cambio
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rs/zerolog"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -22,50 +20,14 @@ import (
 	gateway "syncer/sandbox/cambio"
 )
 
-// bench is a client of a world and what it leaves behind.
-type bench struct {
-	client *fetch.Client
-	ledger *fetchtest.Ledger
-	grants *fetchtest.Grants
-	log    bytes.Buffer
-}
-
-func dial(t *testing.T, conn fetch.Connection) *bench {
+// watch reads a pass; each sees every page as it comes.
+func watch(t *testing.T, b *fetchtest.Client, s fetch.Stream, each func(n int)) (pages []fetch.Page, err error) {
 	t.Helper()
-	driver, err := Provider().Open(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{ledger: fetchtest.NewLedger(), grants: fetchtest.NewGrants()}
-	b.client, err = fetch.NewClient(fetch.Options{
-		Connection: conn, Driver: driver, Rate: 10_000, AllowPrivate: true, Concurrency: 1,
-		Retry:  fetch.Retry{Attempts: 2, Base: time.Millisecond, Cap: time.Millisecond},
-		Ledger: b.ledger, Tokens: b.ledger, Grants: b.grants, Log: zerolog.New(&b.log),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.client.CloseIdle)
-	return b
-}
-
-func stream(c finance.Consent) fetch.Stream {
-	return fetch.Stream{
-		Stream: finance.Stream{Consent: c.ID, Dataset: finance.Debts},
-		Scope:  finance.Scope{Dataset: finance.Debts, Consent: &c},
-	}
-}
-
-// read reads a pass from a cursor on; each sees every page as it comes.
-func (b *bench) read(t *testing.T, s fetch.Stream, from string, each func(n int, p *fetch.Page)) (pages []fetch.Page, err error) {
-	t.Helper()
-	for page, err := range b.client.Connector().Pages(t.Context(), s, from) {
+	for page, err := range b.Connector().Pages(t.Context(), s, "") {
 		if err != nil {
 			return pages, err
 		}
-		if each != nil {
-			each(len(pages), &page)
-		}
+		each(len(pages))
 		pages = append(pages, page)
 	}
 	return pages, nil
@@ -95,14 +57,14 @@ func TestExpiredPagesBeginAnew(t *testing.T) {
 	for _, status := range []int{410, 404, 400} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			w := start(t, gateway.Options{MaxInvoices: 90, PageSize: 8, ExpiredStatus: status})
-			s := stream(w.consent(w.patient(t, 25)))
-			whole, err := dial(t, w.conn).read(t, s, "", nil)
+			s := fetchtest.StreamOf(w.consent(w.patient(t, 25)), finance.Debts)
+			whole, err := dial(t, w.conn).Read(t.Context(), s, "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := dial(t, w.conn).read(t, s, "", func(n int, _ *fetch.Page) {
+			got, err := watch(t, dial(t, w.conn), s, func(n int) {
 				if n == 3 {
-					w.kit.Clock.Advance(5 * time.Minute)
+					w.Kit.Clock.Advance(5 * time.Minute)
 				}
 			})
 			if err != nil {
@@ -134,19 +96,19 @@ func TestExpiredPagesBeginAnew(t *testing.T) {
 func TestAnOldCursorBeginsAnew(t *testing.T) {
 	w := start(t, gateway.Options{MaxInvoices: 90, PageSize: 8})
 	i := w.patient(t, 25)
-	s := stream(w.consent(i))
+	s := fetchtest.StreamOf(w.consent(i), finance.Debts)
 	b := dial(t, w.conn)
-	whole, err := b.read(t, s, "", nil)
+	whole, err := b.Read(t.Context(), s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.kit.Clock.Advance(24 * time.Hour)
+	w.Kit.Clock.Advance(24 * time.Hour)
 	w.sim.Pay(i)
-	rest, err := dial(t, w.conn).read(t, s, whole[2].Next, nil)
+	rest, err := dial(t, w.conn).Read(t.Context(), s, whole[2].Next)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := dial(t, w.conn).read(t, s, "", nil)
+	fresh, err := dial(t, w.conn).Read(t.Context(), s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +124,7 @@ func TestAnOldCursorBeginsAnew(t *testing.T) {
 func TestItDoesNotBeginAnewForEver(t *testing.T) {
 	w := start(t, gateway.Options{MaxInvoices: 90, PageSize: 8})
 	b := dial(t, w.conn)
-	pages, err := b.read(t, stream(w.consent(w.patient(t, 25))), "", func(int, *fetch.Page) { w.kit.Clock.Advance(6 * time.Minute) })
+	pages, err := watch(t, b, fetchtest.StreamOf(w.consent(w.patient(t, 25)), finance.Debts), func(int) { w.Kit.Clock.Advance(6 * time.Minute) })
 	if fetch.ClassOf(err) != finance.Transient || !strings.Contains(err.Error(), "expired 4 times") {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
@@ -172,8 +134,8 @@ func TestItDoesNotBeginAnewForEver(t *testing.T) {
 	if last := pages[len(pages)-1].Next; last == "" {
 		t.Error("nothing to resume from")
 	}
-	w.kit.Clock.Advance(time.Hour)
-	if _, err := b.read(t, stream(w.consent(w.patient(t, 25))), pages[len(pages)-1].Next, nil); err != nil {
+	w.Kit.Clock.Advance(time.Hour)
+	if _, err := b.Read(t.Context(), fetchtest.StreamOf(w.consent(w.patient(t, 25)), finance.Debts), pages[len(pages)-1].Next); err != nil {
 		t.Errorf("the next run does not get through: %v", err)
 	}
 }
@@ -194,19 +156,19 @@ func TestErrorsKeepTheirCorrelation(t *testing.T) {
 		"others' visits": {sandbox.Rule{PathPrefix: "/api", Action: sandbox.Action{Kind: sandbox.WrongSubject}}, finance.Malformed, "wrong subject"},
 		"a redirect":     {sandbox.Rule{Action: sandbox.Action{Kind: sandbox.Redirect}}, finance.Fatal, "redirected"},
 	} {
-		undo := w.rule(t, c.rule)
+		undo := w.Rule(t, c.rule)
 		b := dial(t, w.conn)
 		i := w.patient(t, 3)
-		_, err := b.read(t, stream(w.consent(i)), "", nil)
+		_, err := b.Read(t.Context(), fetchtest.StreamOf(w.consent(i), finance.Debts), "")
 		undo()
 		if fetch.ClassOf(err) != c.class || err == nil || !strings.Contains(err.Error(), c.words) || !strings.Contains(err.Error(), "provider's id ") {
 			t.Errorf("%s: %v", name, err)
 		}
-		calls, bad := json.Marshal(b.ledger.Calls())
-		if bad != nil || strings.Contains(string(calls)+err.Error()+b.log.String(), w.sim.Patient(i).Personnummer) {
+		calls, bad := json.Marshal(b.Ledger.Calls())
+		if bad != nil || strings.Contains(string(calls)+err.Error()+b.Log.String(), w.sim.Patient(i).Personnummer) {
 			t.Errorf("%s: somebody is given away", name)
 		}
-		for _, call := range b.ledger.Calls() {
+		for _, call := range b.Ledger.Calls() {
 			if len(call.Correlation) != 36 {
 				t.Errorf("%s: %s %s has the correlation %q", name, call.Method, call.Path, call.Correlation)
 			}
@@ -218,14 +180,14 @@ func TestErrorsKeepTheirCorrelation(t *testing.T) {
 func TestAPauseInWordsIsKept(t *testing.T) {
 	w := start(t, gateway.Options{Quota: sandbox.Quota{Calls: 2, Period: 2 * time.Second, Fixed: true}, OnlySentence: true})
 	b := dial(t, w.conn)
-	pages, err := b.read(t, stream(w.consent(w.patient(t, 1))), "", nil)
+	pages, err := b.Read(t.Context(), fetchtest.StreamOf(w.consent(w.patient(t, 1)), finance.Debts), "")
 	if err != nil || len(pages) != 3 {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
-	if p := b.ledger.Pauses(); len(p) != 1 || p[0].For < time.Second || p[0].For > 2*time.Second || p[0].Reason != "told in the body" {
+	if p := b.Ledger.Pauses(); len(p) != 1 || p[0].For < time.Second || p[0].For > 2*time.Second || p[0].Reason != "told in the body" {
 		t.Errorf("%+v", p)
 	}
-	if inside := w.kit.Journal.InsideWindows(0); len(inside) > 0 {
+	if inside := w.Kit.Journal.InsideWindows(0); len(inside) > 0 {
 		t.Errorf("calls were made inside the window: %+v", inside)
 	}
 }
@@ -246,21 +208,21 @@ func TestKeysAndTokens(t *testing.T) {
 		w := start(t, gateway.Options{})
 		w.conn.Credentials = maps.Clone(w.conn.Credentials)
 		c.change(&w.conn)
-		_, err := dial(t, w.conn).read(t, stream(w.consent(0)), "", nil)
+		_, err := dial(t, w.conn).Read(t.Context(), fetchtest.StreamOf(w.consent(0), finance.Debts), "")
 		if fetch.ClassOf(err) != c.class || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, scope := range []string{"user/*.read", "user/Patient-read user/Invoice-read user/Contact-read", "system/*.rs", "user/Patient.rs user/Invoice.r user/Contact.cruds"} {
 		w := start(t, gateway.Options{}, func(s *Settings) { s.Scope = scope })
-		if _, err := dial(t, w.conn).read(t, stream(w.consent(0)), "", nil); err != nil {
+		if _, err := dial(t, w.conn).Read(t.Context(), fetchtest.StreamOf(w.consent(0), finance.Debts), ""); err != nil {
 			t.Errorf("%s: %v", scope, err)
 		}
 	}
 	w := start(t, gateway.Options{})
-	defer w.rule(t, sandbox.Rule{Times: 1, After: 1, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})()
+	defer w.Rule(t, sandbox.Rule{Times: 1, After: 1, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})()
 	b := dial(t, w.conn)
-	if _, err := b.read(t, stream(w.consent(0)), "", nil); err != nil || w.sim.Tokens().Requests() != 2 {
+	if _, err := b.Read(t.Context(), fetchtest.StreamOf(w.consent(0), finance.Debts), ""); err != nil || w.sim.Tokens().Requests() != 2 {
 		t.Errorf("%d tokens, %v", w.sim.Tokens().Requests(), err)
 	}
 }
@@ -270,7 +232,7 @@ func TestNoPageKeyIsTheHashOfANumber(t *testing.T) {
 	w := start(t, gateway.Options{})
 	keys := map[finance.PageKey]int{}
 	for i := range 3 {
-		pages, err := dial(t, w.conn).read(t, stream(w.consent(i)), "", nil)
+		pages, err := dial(t, w.conn).Read(t.Context(), fetchtest.StreamOf(w.consent(i), finance.Debts), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +250,7 @@ func TestAClosedRecordEndsTheConsent(t *testing.T) {
 	w.sim.Close(i)
 	b := dial(t, w.conn)
 	for _, from := range []string{"", cursor{At: atInvoices, Patient: w.sim.Patient(i).ID}.String(), cursor{At: atVisits}.String()} {
-		_, err := b.read(t, stream(w.consent(i)), from, nil)
+		_, err := b.Read(t.Context(), fetchtest.StreamOf(w.consent(i), finance.Debts), from)
 		e, ok := errors.AsType[*fetch.Error](err)
 		if !ok || e.Class != finance.ConsentOver || e.Consent != finance.ConsentReauthRequired || !strings.Contains(e.Reason, "blocked") {
 			t.Errorf("%s: %v", from, err)
@@ -298,7 +260,7 @@ func TestAClosedRecordEndsTheConsent(t *testing.T) {
 
 func TestWithoutVisits(t *testing.T) {
 	w := start(t, gateway.Options{}, func(s *Settings) { s.VisitFees = false })
-	pages, err := dial(t, w.conn).read(t, stream(w.consent(w.patient(t, 2))), "", nil)
+	pages, err := dial(t, w.conn).Read(t.Context(), fetchtest.StreamOf(w.consent(w.patient(t, 2)), finance.Debts), "")
 	if err != nil || len(pages) != 2 || !pages[1].Done || pages[1].Whole == nil || pages[1].Next != "" {
 		t.Errorf("%v %+v", err, pages)
 	}

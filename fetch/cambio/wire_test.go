@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 	gateway "syncer/sandbox/cambio"
 )
@@ -45,7 +46,7 @@ func serve(t *testing.T, answer func(http.ResponseWriter, *http.Request)) *wire 
 }
 
 func aConsent() finance.Consent {
-	return finance.Consent{ID: 1, ExternalID: "c", Subject: subjectWith(person), Status: finance.ConsentActive}
+	return finance.Consent{ID: 1, ExternalID: "c", Subject: fetchtest.Subject(person), Status: finance.ConsentActive}
 }
 
 // cos answers like a gateway with one patient, whose invoices come from f.
@@ -72,7 +73,7 @@ func withNext(link string, resources ...string) string {
 func TestWhatIsSent(t *testing.T) {
 	w := serve(t, cos(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, bundleOf(bill())) }))
 	b := dial(t, connection(w.base))
-	pages, err := b.read(t, stream(aConsent()), "", nil)
+	pages, err := b.Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), "")
 	if err != nil || len(pages) != 3 {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
@@ -120,7 +121,7 @@ func TestALinkMayComeAgainInANewSearch(t *testing.T) {
 			_, _ = io.WriteString(out, strings.Replace(bundleOf(bill()), `"total":1`, `"total":2`, 1))
 		}
 	}))
-	pages, err := dial(t, connection(w.base)).read(t, stream(aConsent()), "", nil)
+	pages, err := dial(t, connection(w.base)).Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), "")
 	if err != nil || len(pages) != 6 || len(table(pages)) != 2 || pages[4].Whole == nil {
 		t.Errorf("%d pages, %v, %v", len(pages), table(pages), err)
 	}
@@ -148,11 +149,11 @@ func TestNextLinks(t *testing.T) {
 			_, _ = io.WriteString(out, withNext(strings.Replace(link, "BASE", w.base, 1), bill()))
 		}))
 		b := dial(t, connection(w.base))
-		pages, err := b.read(t, stream(aConsent()), "", nil)
+		pages, err := b.Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), "")
 		if fetch.ClassOf(err) != c.class || !strings.Contains(err.Error(), c.words) || len(pages) > 4 {
 			t.Errorf("%s: %d pages, %v", link, len(pages), err)
 		}
-		if err != nil && (strings.Contains(err.Error(), "3277") || strings.Contains(b.log.String(), "3277")) {
+		if err != nil && (strings.Contains(err.Error(), "3277") || strings.Contains(b.Log.String(), "3277")) {
 			t.Errorf("%s: somebody is given away: %v", link, err)
 		}
 	}
@@ -164,7 +165,7 @@ func TestAStoredLinkIsCheckedToo(t *testing.T) {
 	b := dial(t, connection(w.base))
 	for _, link := range []string{"https://evil.example/fhir", w.base + "/auth"} {
 		from := cursor{At: atInvoices, Patient: "p", Link: link}.String()
-		if pages, err := b.read(t, stream(aConsent()), from, nil); fetch.ClassOf(err) != finance.Fatal || len(pages) > 0 {
+		if pages, err := b.Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), from); fetch.ClassOf(err) != finance.Fatal || len(pages) > 0 {
 			t.Errorf("%s: %v", link, err)
 		}
 	}
@@ -197,7 +198,7 @@ func TestWhatIsWhole(t *testing.T) {
 		if len(c.pages) == 1 && strings.Contains(c.pages[0], `"total":1`) {
 			c.pages[0] = strings.Replace(c.pages[0], `"total":1`, `"count":1`, 1)
 		}
-		pages, err := dial(t, connection(w.base)).read(t, stream(aConsent()), "", nil)
+		pages, err := dial(t, connection(w.base)).Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), "")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -217,11 +218,11 @@ func TestAPatientNobodyKnowsIsExcused(t *testing.T) {
 		_, _ = io.WriteString(out, `{"resourceType":"Bundle","total":0}`)
 	})
 	b := dial(t, connection(w.base))
-	_, err := b.read(t, stream(aConsent()), "", nil)
+	_, err := b.Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), "")
 	if fetch.ClassOf(err) != finance.Withheld || !strings.Contains(err.Error(), "knows no patient") {
 		t.Error(err)
 	}
-	if calls := b.ledger.Calls(); len(calls) != 2 || calls[1].Class != finance.Withheld {
+	if calls := b.Ledger.Calls(); len(calls) != 2 || calls[1].Class != finance.Withheld {
 		t.Errorf("%+v", calls)
 	}
 }
@@ -236,7 +237,7 @@ func TestMissingContactsArePartial(t *testing.T) {
 		cos(func(out http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(out, bundleOf(bill())) })(out, r)
 	})
 	b := dial(t, connection(w.base))
-	pages, err := b.read(t, stream(aConsent()), "", nil)
+	pages, err := b.Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), "")
 	if err != nil || len(pages) != 3 || pages[2].Partial == "" || pages[2].Whole != nil || !pages[2].Done {
 		t.Fatalf("%v %+v", err, pages)
 	}
@@ -249,15 +250,15 @@ func TestWhatCantBeRead(t *testing.T) {
 	w := serve(t, cos(func(http.ResponseWriter, *http.Request) {}))
 	b := dial(t, connection(w.base))
 	plainless := aConsent()
-	plainless.Subject = finance.NewSubject(keyed(person), "", keyed)
+	plainless.Subject = finance.NewSubject(fetchtest.Keyed(person), "", fetchtest.Keyed)
 	norwegian := aConsent()
-	norwegian.Subject = subjectWith("29868099311")
+	norwegian.Subject = fetchtest.Subject("29868099311")
 	for name, s := range map[string]fetch.Stream{
 		"no consent": {Stream: finance.Stream{Dataset: finance.Debts}},
-		"no number":  stream(plainless), "a Norwegian": stream(norwegian),
+		"no number":  fetchtest.StreamOf(plainless, finance.Debts), "a Norwegian": fetchtest.StreamOf(norwegian, finance.Debts),
 		"accounts": {Stream: finance.Stream{Dataset: finance.Accounts}, Scope: finance.Scope{Consent: &plainless}},
 	} {
-		if pages, err := b.read(t, s, "", nil); err == nil || len(pages) > 0 || strings.Contains(err.Error(), "2986809") {
+		if pages, err := b.Read(t.Context(), s, ""); err == nil || len(pages) > 0 || strings.Contains(err.Error(), "2986809") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
