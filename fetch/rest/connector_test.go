@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -65,7 +66,7 @@ func TestTokenDialects(t *testing.T) {
 	} {
 		server := &recorder{}
 		client := described(t, changed(t, "dialect: none", c.yaml), server)
-		if _, err := pages(t.Context(), client, stream(), ""); err != nil {
+		if _, err := client.Read(t.Context(), stream(), ""); err != nil {
 			t.Errorf("%s: %v", c.yaml, err)
 			continue
 		}
@@ -96,7 +97,7 @@ func TestWhatARequestLooksLike(t *testing.T) {
       body: { person: "{subject}", list: [1, 2.50, true, null, "{consent}<&"], deep: { a: "007" } }`)
 	s := stream()
 	s.Scope.Consent.ExternalID = "c/1 ä?"
-	if _, err := pages(t.Context(), described(t, text, server), s, ""); err != nil {
+	if _, err := described(t, text, server).Read(t.Context(), s, ""); err != nil {
 		t.Fatal(err)
 	}
 	h := server.call.Header
@@ -122,14 +123,14 @@ func TestWhatCannotBeAskedIsNotAsked(t *testing.T) {
 	}{
 		"a dataset that is not described": {minimal, func(s *fetch.Stream) { s.Dataset = finance.Accounts }, "Test, as test.yaml describes it, has no dataset accounts (it has debt): take it out of the job"},
 		"no id":                           {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "" }, "the consent has no id of the provider's"},
-		"no number":                       {withBody, func(s *fetch.Stream) { s.Scope.Consent.Subject = finance.NewSubject([]byte{1}, "", keyed) }, "import it with the number kept"},
+		"no number":                       {withBody, func(s *fetch.Stream) { s.Scope.Consent.Subject = finance.NewSubject([]byte{1}, "", fetchtest.Keyed) }, "import it with the number kept"},
 		"a number as id":                  {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "14842249091" }, "must not stand in an address"},
 		"one use, many pages":             {paged("{ page: { parameter: p } }"), func(s *fetch.Stream) { s.Scope.Consent.SingleUse = true }, "page by page"},
 	} {
 		server := &recorder{}
 		s := stream()
 		c.change(&s)
-		_, err := pages(t.Context(), described(t, c.text, server), s, "")
+		_, err := described(t, c.text, server).Read(t.Context(), s, "")
 		if fetch.ClassOf(err) != finance.Rejected || !strings.Contains(err.Error(), c.want) || server.answers+server.tokens > 0 {
 			t.Errorf("%s: %v after %d calls", name, err, server.answers)
 		}
@@ -145,7 +146,7 @@ func TestASingleUseConsentIsSpentOnce(t *testing.T) {
 	s := stream()
 	s.Scope.Consent.SingleUse = true
 	for range 2 {
-		if got, err := pages(t.Context(), client, s, ""); err != nil || len(idsOf(got)) != 1 {
+		if got, err := client.Read(t.Context(), s, ""); err != nil || len(idsOf(got)) != 1 {
 			t.Fatal(got, err)
 		}
 	}
@@ -227,7 +228,7 @@ func TestWhatErrorsMean(t *testing.T) {
 
 func TestA404ThatIsFineIsEmpty(t *testing.T) {
 	server := &recorder{status: 404, answer: `{"code":"NONE"}`}
-	got, err := pages(t.Context(), described(t, "errors: { code: code, rules: [{ code: NONE, class: ok }] }\n"+minimal, server), stream(), "")
+	got, err := described(t, "errors: { code: code, rules: [{ code: NONE, class: ok }] }\n"+minimal, server).Read(t.Context(), stream(), "")
 	if err != nil || len(got) != 1 || !got[0].Done || got[0].Records.Len() != 0 {
 		t.Error(got, err)
 	}
@@ -286,7 +287,7 @@ func TestACheckIsOneCall(t *testing.T) {
 func TestADescriptionIsPartOfAPagesKey(t *testing.T) {
 	var keys []finance.PageKey
 	for _, text := range []string{minimal, minimal, strings.Replace(minimal, "name", "nick", 1)} {
-		got, err := pages(t.Context(), described(t, text, &recorder{}), stream(), "")
+		got, err := described(t, text, &recorder{}).Read(t.Context(), stream(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,13 +336,13 @@ func TestAnAnswerThatIsABareList(t *testing.T) {
 	s := stream()
 	s.Dataset = finance.Accounts
 	server := &recorder{answer: ` [{"id":"1","cur":"NOK"}] `}
-	got, err := pages(t.Context(), described(t, bankish, server), s, "")
+	got, err := described(t, bankish, server).Read(t.Context(), s, "")
 	if err != nil || len(got) != 1 || len(got[0].Records.Accounts) != 1 || got[0].Whole == nil {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, cut := range []string{`[{"id":"1","cur":"NOK"},`, `[{"id":"1"}`, `<html>`} {
 		server := &recorder{answer: cut}
-		if _, err := pages(t.Context(), described(t, bankish, server), s, ""); fetch.ClassOf(err) != finance.Transient || server.answers != 3 {
+		if _, err := described(t, bankish, server).Read(t.Context(), s, ""); fetch.ClassOf(err) != finance.Transient || server.answers != 3 {
 			t.Errorf("%s: %v after %d calls", cut, err, server.answers)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -74,7 +75,7 @@ func paged(pagination string) string {
 }
 
 func stream() fetch.Stream {
-	consent := finance.Consent{ID: 1, ExternalID: "c-1", Subject: subject("14842249091"), Status: finance.ConsentActive}
+	consent := finance.Consent{ID: 1, ExternalID: "c-1", Subject: fetchtest.Subject("14842249091"), Status: finance.ConsentActive}
 	return fetch.Stream{
 		Stream: finance.Stream{Dataset: finance.Debts, Consent: 1}, Scope: finance.Scope{Consent: &consent},
 		Since: finance.NewDate(2026, 11, 1), Today: today, Lookback: 3,
@@ -117,7 +118,7 @@ func TestEveryPagination(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			server := &listServer{n: 10, size: 4}
 			client := described(t, paged(c.yaml), server)
-			whole, err := pages(t.Context(), client, stream(), "")
+			whole, err := client.Read(t.Context(), stream(), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +135,7 @@ func TestEveryPagination(t *testing.T) {
 				}
 			}
 			for i := range whole[:len(whole)-1] {
-				rest, err := pages(t.Context(), client, stream(), whole[i].Next)
+				rest, err := client.Read(t.Context(), stream(), whole[i].Next)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -155,7 +156,7 @@ func TestACursorOfAnotherWayOfPagingIsRefused(t *testing.T) {
 			continue
 		}
 		client := described(t, paged(c.yaml), &listServer{n: 10, size: 4})
-		got, err := pages(t.Context(), client, stream(), "")
+		got, err := client.Read(t.Context(), stream(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +165,7 @@ func TestACursorOfAnotherWayOfPagingIsRefused(t *testing.T) {
 				continue
 			}
 			server := &listServer{n: 10, size: 4}
-			if _, err := pages(t.Context(), described(t, paged(other), server), stream(), got[0].Next); fetch.ClassOf(err) != finance.Malformed || len(server.asked) > 0 {
+			if _, err := described(t, paged(other), server).Read(t.Context(), stream(), got[0].Next); fetch.ClassOf(err) != finance.Malformed || len(server.asked) > 0 {
 				t.Errorf("a cursor of %s was read as one of %s: %v", c.name, other, err)
 			}
 		}
@@ -185,16 +186,16 @@ func family(pagination string) string {
 func TestTheNextPassBeginsAtTheWatermark(t *testing.T) {
 	server := &listServer{n: 10, size: 4}
 	client := described(t, paged("{ windows: { days: 30, exclusive_end: true } }"), server)
-	first, err := pages(t.Context(), client, stream(), "")
+	first, err := client.Read(t.Context(), stream(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pages(t.Context(), client, stream(), first[0].Next); err != nil {
+	if _, err := client.Read(t.Context(), stream(), first[0].Next); err != nil {
 		t.Fatal(err)
 	}
 	backfill := stream()
 	backfill.Until = finance.NewDate(2026, 11, 5)
-	if _, err := pages(t.Context(), client, backfill, ""); err != nil {
+	if _, err := client.Read(t.Context(), backfill, ""); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"from=2026-11-01&to=2026-11-21", "from=2026-11-17&to=2026-11-21", "from=2026-11-01&to=2026-11-06"}
@@ -234,7 +235,7 @@ func TestPaginationThatCannotBeRight(t *testing.T) {
 		"no list":              {byLink, set("rows", nil), finance.Malformed},
 		"the list is a text":   {byLink, set("rows", "none"), finance.Malformed},
 	} {
-		_, err := pages(t.Context(), described(t, paged(c.yaml), &listServer{n: 10, size: 4, odd: c.odd}), stream(), "")
+		_, err := described(t, paged(c.yaml), &listServer{n: 10, size: 4, odd: c.odd}).Read(t.Context(), stream(), "")
 		if fetch.ClassOf(err) != c.class {
 			t.Errorf("%s: %v; want class %s", name, err, c.class)
 		} else if strings.Contains(err.Error(), "evil") || strings.Contains(err.Error(), "14842249091") {
@@ -255,7 +256,7 @@ func TestAListThatMovesIsReadAgain(t *testing.T) {
 				a["total"] = 10 + call
 			}
 		}
-		got, err := pages(t.Context(), described(t, paged("{ offset: { parameter: offset, total: total } }"), server), stream(), "")
+		got, err := described(t, paged("{ offset: { parameter: offset, total: total } }"), server).Read(t.Context(), stream(), "")
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -275,7 +276,7 @@ func TestAListThatMovesIsReadAgain(t *testing.T) {
 
 func TestAListThatEndsBeforeItsTotalIsPartial(t *testing.T) {
 	server := &listServer{n: 10, size: 4, odd: func(a map[string]any, _ http.Header, _ int) { a["total"] = 12 }}
-	got, err := pages(t.Context(), described(t, paged("{ offset: { parameter: offset, total: total } }"), server), stream(), "")
+	got, err := described(t, paged("{ offset: { parameter: offset, total: total } }"), server).Read(t.Context(), stream(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +288,7 @@ func TestAListThatEndsBeforeItsTotalIsPartial(t *testing.T) {
 
 func TestAListWithoutItsLastPagesIsPartial(t *testing.T) {
 	server := &listServer{n: 10, size: 4, odd: func(a map[string]any, _ http.Header, _ int) { a["pages"] = 9 }}
-	got, err := pages(t.Context(), described(t, paged("{ page: { parameter: page, pages: pages } }"), server), stream(), "")
+	got, err := described(t, paged("{ page: { parameter: page, pages: pages } }"), server).Read(t.Context(), stream(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +329,7 @@ func TestOneRefusedRecordSpoilsTheWholeSet(t *testing.T) {
 	} {
 		text := strings.Replace(paged("{ cursor: { path: page.next, parameter: cursor } }"), "    whole: true", "    whole: true\n    partial: [{ path: late, above: 0, says: late }]", 1)
 		client := described(t, text, &listServer{n: 10, size: 4, odd: odd})
-		got, err := pages(t.Context(), client, stream(), "")
+		got, err := client.Read(t.Context(), stream(), "")
 		if err != nil || len(got) != 3 || got[2].Whole != nil || got[2].Partial != "" {
 			t.Errorf("%s: %d pages, error %v", name, len(got), err)
 		}
@@ -342,7 +343,7 @@ func TestANumberThatOnlyLooksLikeAPersonsIsACursor(t *testing.T) {
 		}
 	}
 	server := &listServer{n: 10, size: 4, odd: odd}
-	if _, err := pages(t.Context(), described(t, paged("{ cursor: { path: page.next, parameter: cursor } }"), server), stream(), ""); err != nil || len(server.asked) != 2 {
+	if _, err := described(t, paged("{ cursor: { path: page.next, parameter: cursor } }"), server).Read(t.Context(), stream(), ""); err != nil || len(server.asked) != 2 {
 		t.Errorf("%d calls, %v", len(server.asked), err)
 	}
 }
@@ -360,7 +361,7 @@ func TestMadeIDsWhenAListIsReadAgain(t *testing.T) {
 	}
 	ids := func(pagination string, and func(a map[string]any, call int)) ([]string, error) {
 		text := strings.Replace(paged(pagination), "id: id", "id: { path: id, hash: creditor }", 1)
-		got, err := pages(t.Context(), described(t, text, &listServer{n: 10, size: 4, odd: anonymous(and)}), stream(), "")
+		got, err := described(t, text, &listServer{n: 10, size: 4, odd: anonymous(and)}).Read(t.Context(), stream(), "")
 		return idsOf(got), err
 	}
 	const byOffset = "{ offset: { parameter: offset, total: total } }"

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -9,26 +10,31 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 	"syncer/sandbox"
 	sim "syncer/sandbox/rest"
+	"syncer/sandbox/sandboxtest"
 )
 
 func theBank(t *testing.T, o sim.BankOptions) (*sim.BankSimulator, *world) {
-	o.Kit = newKit()
+	o.Kit = sandboxtest.NewKit(today.Time().Add(11 * time.Hour))
 	bank, client := sim.NewBank(o), sim.BankClient()
-	return bank, start(t, o.Kit, sim.Bank, "fjordbank.yaml", bankMount{bank}, map[string]string{"client_id": client.ID, "client_secret": client.Secret})
+	host := sandboxtest.Serve(t, o.Kit, sim.Bank, bank.Handler())
+	return bank, start(t, host, "fjordbank.yaml", fetchtest.Credentials(client.ID, client.Secret))
 }
 
 func theCollector(t *testing.T, o sim.CollectorOptions) (*sim.CollectorSimulator, *world) {
-	o.Kit = newKit()
+	o.Kit = sandboxtest.NewKit(today.Time().Add(11 * time.Hour))
 	collector, client := sim.NewCollector(o), sim.CollectorClient()
-	return collector, start(t, o.Kit, sim.Collector, "nordvik.yaml", collectorMount{collector}, map[string]string{
-		"client_id": client.ID, "client_secret": client.Secret, "api_key": sim.CollectorKey()})
+	credentials := fetchtest.Credentials(client.ID, client.Secret)
+	credentials["api_key"] = fetch.NewSecret(sim.CollectorKey())
+	host := sandboxtest.Serve(t, o.Kit, sim.Collector, collector.Handler())
+	return collector, start(t, host, "nordvik.yaml", credentials)
 }
 
 func consentOf(c sim.ConsentInfo) finance.Consent {
-	return finance.Consent{ID: 7, ExternalID: c.ID, Subject: subject(c.NationalID), Status: finance.ConsentActive}
+	return finance.Consent{ID: 7, ExternalID: c.ID, Subject: fetchtest.Subject(c.NationalID), Status: finance.ConsentActive}
 }
 
 func streamOf(c finance.Consent, d finance.Dataset, account string) fetch.Stream {
@@ -62,19 +68,19 @@ func TestAPendingPurchaseBecomesABookedOne(t *testing.T) {
 	bank, w := theBank(t, sim.BankOptions{PageSize: 7})
 	consent := consentOf(bank.Consent(3))
 	s := streamOf(consent, finance.Transactions, accountOf(t, w, consent))
-	c, _ := client(t, w.conn)
+	c := fetchtest.Dial(t, Provider(), w.conn)
 	table := map[string]finance.Transaction{}
 	from := ""
 	for day := range 6 {
 		s.Today = today.AddDays(day)
-		got, err := pages(t.Context(), c, s, from)
+		got, err := c.Read(t.Context(), s, from)
 		if err != nil {
 			t.Fatal(err)
 		}
 		kept(table, got)
 		from = got[len(got)-1].Next
 		fresh := map[string]finance.Transaction{} // what somebody who begins today would have
-		all, err := pages(t.Context(), c, s, "")
+		all, err := c.Read(t.Context(), s, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +101,7 @@ func TestAPendingPurchaseBecomesABookedOne(t *testing.T) {
 		if day == 0 && pending == 0 {
 			t.Error("nothing is pending: nothing is proven")
 		}
-		w.kit.Clock.Advance(24 * time.Hour)
+		w.Kit.Clock.Advance(24 * time.Hour)
 	}
 }
 
@@ -105,14 +111,14 @@ func TestAPassOfYesterdayEndsNoPendingPurchase(t *testing.T) {
 	bank, w := theBank(t, sim.BankOptions{PageSize: 7})
 	consent := consentOf(bank.Consent(3))
 	s := streamOf(consent, finance.Transactions, accountOf(t, w, consent))
-	c, _ := client(t, w.conn)
-	first, err := pages(t.Context(), c, s, "")
+	c := fetchtest.Dial(t, Provider(), w.conn)
+	first, err := c.Read(t.Context(), s, "")
 	if err != nil || len(first) < 3 || first[len(first)-1].Whole == nil {
 		t.Fatal(len(first), err)
 	}
-	w.kit.Clock.Advance(24 * time.Hour)
+	w.Kit.Clock.Advance(24 * time.Hour)
 	s.Today++
-	rest, err := pages(t.Context(), c, s, first[0].Next)
+	rest, err := c.Read(t.Context(), s, first[0].Next)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +127,7 @@ func TestAPassOfYesterdayEndsNoPendingPurchase(t *testing.T) {
 	}
 	backfill := s
 	backfill.Until = today.AddDays(-30)
-	if old, err := pages(t.Context(), c, backfill, ""); err != nil || old[len(old)-1].Whole != nil {
+	if old, err := c.Read(t.Context(), backfill, ""); err != nil || old[len(old)-1].Whole != nil {
 		t.Errorf("a backfill declares something whole, or fails: %v", err)
 	}
 }
@@ -129,9 +135,9 @@ func TestAPassOfYesterdayEndsNoPendingPurchase(t *testing.T) {
 func TestManyPagesOfClaims(t *testing.T) {
 	collector, w := theCollector(t, sim.CollectorOptions{MaxClaims: 400})
 	consent := consentOf(collector.Consent(2))
-	c, _ := client(t, w.conn)
+	c := fetchtest.Dial(t, Provider(), w.conn)
 	s := streamOf(consent, finance.Debts, "")
-	whole, err := pages(t.Context(), c, s, "")
+	whole, err := c.Read(t.Context(), s, "")
 	if err != nil || len(whole) < 3 {
 		t.Fatal(len(whole), err)
 	}
@@ -148,8 +154,8 @@ func TestManyPagesOfClaims(t *testing.T) {
 		t.Fatalf("whole %v, partial %q, next %q", last.Whole, last.Partial, last.Next)
 	}
 	for i := range whole[:len(whole)-1] {
-		other, _ := client(t, w.conn)
-		rest, err := pages(t.Context(), other, s, whole[i].Next)
+		other := fetchtest.Dial(t, Provider(), w.conn)
+		rest, err := other.Read(t.Context(), s, whole[i].Next)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,10 +182,10 @@ func TestWhatTheSimulatorsRefuse(t *testing.T) {
 	bank.Revoke(bank.Consent(1).ID)
 	collector.Revoke(collector.Consent(1).ID)
 	wrongKey := *atCollector
-	wrongKey.conn.Credentials = map[string]fetch.Secret{"client_id": fetch.NewSecret(sim.CollectorClient().ID),
-		"client_secret": fetch.NewSecret(sim.CollectorClient().Secret), "api_key": fetch.NewSecret("another-key")}
+	wrongKey.conn.Credentials = maps.Clone(wrongKey.conn.Credentials)
+	wrongKey.conn.Credentials["api_key"] = fetch.NewSecret("another-key")
 	stranger := consentOf(collector.Consent(4))
-	stranger.Subject = subject(collector.Consent(5).NationalID)
+	stranger.Subject = fetchtest.Subject(collector.Consent(5).NationalID)
 	for name, c := range map[string]struct {
 		w       *world
 		consent finance.Consent
@@ -194,8 +200,8 @@ func TestWhatTheSimulatorsRefuse(t *testing.T) {
 		"a wrong key":             {&wrongKey, consentOf(collector.Consent(0)), finance.Debts, finance.Fatal, ""},
 		"nobody knows the person": {unknown, consentOf(collector.Consent(0)), finance.Debts, finance.Withheld, ""},
 	} {
-		cl, _ := client(t, c.w.conn)
-		_, err := pages(t.Context(), cl, streamOf(c.consent, c.dataset, ""), "")
+		cl := fetchtest.Dial(t, Provider(), c.w.conn)
+		_, err := cl.Read(t.Context(), streamOf(c.consent, c.dataset, ""), "")
 		e, ok := err.(*fetch.Error)
 		if !ok || e.Class != c.class || e.Consent != c.status {
 			t.Errorf("%s: %v", name, err)
@@ -203,9 +209,9 @@ func TestWhatTheSimulatorsRefuse(t *testing.T) {
 			t.Errorf("%s: correlation %q", name, e.Correlation)
 		}
 	}
-	atBank.kit.Clock.Advance(100 * 24 * time.Hour)
-	cl, _ := client(t, atBank.conn)
-	_, err := pages(t.Context(), cl, streamOf(consentOf(bank.Consent(0)), finance.Accounts, ""), "")
+	atBank.Kit.Clock.Advance(100 * 24 * time.Hour)
+	cl := fetchtest.Dial(t, Provider(), atBank.conn)
+	_, err := cl.Read(t.Context(), streamOf(consentOf(bank.Consent(0)), finance.Accounts, ""), "")
 	if e, ok := err.(*fetch.Error); !ok || e.Consent != finance.ConsentExpired {
 		t.Errorf("an old consent: %v", err)
 	}
@@ -213,9 +219,9 @@ func TestWhatTheSimulatorsRefuse(t *testing.T) {
 
 func TestWhatPasses(t *testing.T) {
 	collector, w := theCollector(t, sim.CollectorOptions{Closed: 3, Waiting: 1})
-	cl, ledger := client(t, w.conn)
+	cl := fetchtest.Dial(t, Provider(), w.conn)
 	for i := range 3 { // the third call says register_closed and is made again
-		got, err := pages(t.Context(), cl, streamOf(consentOf(collector.Consent(i)), finance.Debts, ""), "")
+		got, err := cl.Read(t.Context(), streamOf(consentOf(collector.Consent(i)), finance.Debts, ""), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,15 +229,15 @@ func TestWhatPasses(t *testing.T) {
 			t.Errorf("partial %q, whole %v", last.Partial, last.Whole)
 		}
 	}
-	w.rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429,
+	w.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429,
 		Body: `{"error":{"code":"rate_limited","message":"slow","request_id":"nvk-r","retry_after_seconds":1}}`}})
-	w.rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
+	w.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
 	before := time.Now()
-	if _, err := pages(t.Context(), cl, streamOf(consentOf(collector.Consent(5)), finance.Debts, ""), ""); err != nil {
+	if _, err := cl.Read(t.Context(), streamOf(consentOf(collector.Consent(5)), finance.Debts, ""), ""); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(before); took < time.Second || len(ledger.Pauses()) != 1 {
-		t.Errorf("the pause in the body was not kept: %s, pauses %v", took, ledger.Pauses())
+	if took := time.Since(before); took < time.Second || len(cl.Ledger.Pauses()) != 1 {
+		t.Errorf("the pause in the body was not kept: %s, pauses %v", took, cl.Ledger.Pauses())
 	}
 	if n := collector.Tokens().Requests(); n != 2 {
 		t.Errorf("%d tokens", n)
