@@ -66,6 +66,28 @@ func TestSlotsBeginWhereThePauseEnds(t *testing.T) {
 	}
 }
 
+// What the ledger says of a pause is what the gate does: `verify` takes a call that was sent while the gate was open by
+// then for one too early otherwise. Whoever closes it may have to wait for those who are being admitted.
+func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {
+	h := newHouse(t)
+	admit(t, h.Store, ask(10))
+	tx, err := h.pool.Begin(t.Context())
+	must(t, err)
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	_, err = tx.Exec(t.Context(), "SELECT FROM gates FOR UPDATE")
+	must(t, err)
+	closed := make(chan error, 1)
+	go func() { closed <- h.Pause(t.Context(), pauseOf(time.Hour, "retry-after")) }()
+	waiting := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	for queryInt(t, h.pool, waiting) == 0 && t.Context().Err() == nil {
+	}
+	must(t, tx.Commit(t.Context()))
+	must(t, <-closed)
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM pauses p JOIN gates g USING (bucket) WHERE p.not_before = g.not_before"); n != 1 {
+		t.Error("the ledger gives the pause another end than the gate")
+	}
+}
+
 func TestPausesOfManyProcessesKeepTheLongest(t *testing.T) {
 	h := newHouse(t)
 	var wg sync.WaitGroup

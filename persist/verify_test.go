@@ -89,6 +89,7 @@ func TestVerifyKnowsTheLimits(t *testing.T) {
 	}{
 		{"on its way when the pause was announced", fmt.Sprintf(pause, "bank"), "", sent(10 * time.Minute)},
 		{"in the pause", fmt.Sprintf(pause, "bank"), "no-call-in-a-pause", sent(6 * time.Minute)},
+		{"at the end, by a clock that is behind", fmt.Sprintf(pause, "bank"), "", sent(5*time.Minute + 50*time.Millisecond)},
 		{"after the pause", fmt.Sprintf(pause, "bank"), "", sent(4 * time.Minute)},
 		{"in another bucket's pause", fmt.Sprintf(pause, "other"), "", sent(6 * time.Minute)},
 		{"before the end", gone, "", sent(4 * time.Hour)},
