@@ -263,17 +263,44 @@ func TestACallThatIsStillDiallingStops(t *testing.T) {
 	})
 }
 
-// slow is a ledger whose first look at the gate takes a second, as in a process that was frozen.
+// slow is a ledger whose first look at the gate takes long, as in a process that was frozen.
 type slow struct {
 	*fetchtest.Ledger
-	looks int
+	first, others time.Duration
+	looks         int
 }
 
 func (s *slow) Look(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
 	if s.looks++; s.looks == 1 {
-		<-time.After(time.Second)
+		<-time.After(s.first)
+	} else {
+		<-time.After(s.others)
 	}
 	return s.Ledger.Look(ctx, ask)
+}
+
+// After a look that took long the next one is taken early. When it turns out to be quick, its answer is too old at the
+// slot, and asked again only there the call would be late.
+func TestASlowLookMakesTheNextCallNotLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		o.Rate, o.Ledger = 1, &slow{Ledger: l, first: 19 * time.Millisecond, others: 5 * time.Millisecond}
+		other, c := client(t, o), client(t, o) // of two processes, so that the slots of c lie ahead
+		for _, c := range []*fetch.Client{other, c, c} {
+			if _, err := c.Do(t.Context(), get("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		calls := p.journal()
+		if d := calls[1].at.Sub(calls[0].at); d != 1004*time.Millisecond {
+			t.Errorf("the second call was sent after %s; its look should have taken it past its slot", d)
+		}
+		if d := calls[2].at.Sub(calls[0].at); d != 2*time.Second {
+			t.Errorf("the third call was sent after %s, not at its slot", d)
+		}
+	})
 }
 
 func TestALateCallForfeitsItsSlot(t *testing.T) {
@@ -281,7 +308,7 @@ func TestALateCallForfeitsItsSlot(t *testing.T) {
 		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
 		o, stop := piped(t, p, l)
 		defer stop()
-		o.Rate, o.Ledger = 10, &slow{Ledger: l}
+		o.Rate, o.Ledger = 10, &slow{Ledger: l, first: time.Second}
 		for range 2 { // two processes, so that the second one has to wait for its slot
 			if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
 				t.Fatal(err)

@@ -190,20 +190,23 @@ func (t *task) refused(a finance.Admission) *failure {
 	return &failure{Error: e, final: true}
 }
 
-// lookAhead asks the ledger again shortly before the slot. Asked at the slot itself, every call would be late by
-// the time that the question takes. It gives the time of the last look, looked if the slot is too near for another;
-// none if the gate has closed.
+// lookAhead asks the ledger again shortly before the slot, until an answer is fresh enough to hold at the slot: asked
+// only then, every call would be late by the time that the question takes. It gives the time of the last look, which is
+// looked if the slot is so near; none if the gate has closed.
 func (t *task) lookAhead(ctx context.Context, call *finance.Call, slot, looked time.Time, moved <-chan struct{}) (time.Time, *failure) {
-	lead := t.bucket.stale()*3/4 + time.Duration(t.bucket.lookTook.Load())
-	if time.Until(slot) <= lead {
-		return looked, nil
+	for slot.Sub(looked) > t.bucket.stale() {
+		lead := t.bucket.stale()*3/4 + time.Duration(t.bucket.lookTook.Load())
+		if open, err := wait(ctx, time.Until(slot)-lead, moved); err != nil {
+			return time.Time{}, &failure{Error: t.interrupted(err), final: true}
+		} else if !open {
+			return time.Time{}, nil
+		}
+		var failed *failure
+		if looked, failed = t.look(ctx, call); failed != nil || looked.IsZero() {
+			return looked, failed
+		}
 	}
-	if open, err := wait(ctx, time.Until(slot)-lead, moved); err != nil {
-		return time.Time{}, &failure{Error: t.interrupted(err), final: true}
-	} else if !open {
-		return time.Time{}, nil
-	}
-	return t.look(ctx, call)
+	return looked, nil
 }
 
 // slowLook is when a look at the gate is taken again: the ledger may have looked at once and answered late.
