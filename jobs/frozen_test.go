@@ -21,9 +21,12 @@ func TestSilentConnectionsStopNoProcess(t *testing.T) {
 	run := l.fire(n, debt)
 	l.eventually("the run is on its way", func() bool { return l.number("SELECT count(*) FROM calls") > 5 })
 	way.Freeze()
-	l.eventuallyWithin(time.Minute, "the run is complete", func() bool {
-		return l.number("SELECT count(*) FROM runs WHERE id = $1 AND verdict = 'complete'", run.ID) == 1
+	l.eventuallyWithin(3*time.Minute, "the run is settled", func() bool {
+		return l.number("SELECT count(*) FROM runs WHERE id = $1 AND verdict IS NOT NULL", run.ID) == 1
 	})
+	if n := l.number("SELECT count(*) FROM effective_items WHERE root_run = $1 AND outcome NOT IN ('rows', 'empty')", run.ID); n > 0 {
+		t.Errorf("%d items are not proven", n)
+	}
 	if n := l.number("SELECT count(*) FROM workers WHERE expires_at > now()"); n != 1 {
 		t.Error("the process is taken for dead")
 	}
