@@ -345,16 +345,17 @@ func TestAdmitWithoutRateWritesNothing(t *testing.T) {
 	}
 }
 
-// heldConn is a connection whose answers can be kept from whoever waits for them, as from a process that is frozen.
+// heldConn is a connection that keeps one answer, which it has already, from whoever waits for it, as does a process that
+// is frozen.
 type heldConn struct {
 	net.Conn
-	hold *atomic.Pointer[chan struct{}] // nil: read on; else: until closed
+	hold *atomic.Bool
 }
 
 func (c heldConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if hold := c.hold.Load(); hold != nil {
-		<-*hold
+	if c.hold.CompareAndSwap(true, false) {
+		<-time.After(1500 * time.Millisecond)
 	}
 	return n, err
 }
@@ -365,7 +366,7 @@ func TestAPermissionAgesOnItsWay(t *testing.T) {
 	h := newHouse(t)
 	config := h.pool.Config()
 	config.MaxConns = 1 // a second one would be held while it is made, and not while it answers
-	var hold atomic.Pointer[chan struct{}]
+	var hold atomic.Bool
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
@@ -379,9 +380,7 @@ func TestAPermissionAgesOnItsWay(t *testing.T) {
 	if a := admit(t, s, ask(0)); a.SendIn < -time.Second {
 		t.Errorf("an answer that came at once: %+v", a)
 	}
-	held := make(chan struct{})
-	hold.Store(&held)
-	time.AfterFunc(1500*time.Millisecond, func() { hold.Store(nil); close(held) })
+	hold.Store(true)
 	if a := admit(t, s, ask(0)); a.SendIn > -1200*time.Millisecond || a.Refusal != "" {
 		t.Errorf("an answer that was held for 1.5 s: %+v", a)
 	}
