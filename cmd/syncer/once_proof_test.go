@@ -39,6 +39,7 @@ const onceConsents = 40
 // call is on the wire, and starts it again each time. By the sandbox's journal no consent is called for twice; what has
 // been answered and stored is in the tables as in an undisturbed run; the others end in a state that says so.
 func TestSingleUseIsSentOnce(t *testing.T) {
+	t.Parallel()
 	peace := single(t)
 	if out, code := peace.syncer("run", "debt1"); code != 0 {
 		t.Fatalf("undisturbed: exit code %d\n%s", code, out)

@@ -22,6 +22,7 @@ const (
 // reads a day, while calls fail and are retried, the gate closes, and processes are killed. By the sandbox's journal no
 // consent is called for a fifth time. Far more is asked for than that: it must be the budget that holds them back.
 func TestReadsPerDayAreNeverExceeded(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, labOptions{NG: norskgjeld.Options{Consents: readsConsents, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
 		Concurrency: 3, Batches: 1, BatchSize: 4})
 	l.importBudgeted()

@@ -55,6 +55,7 @@ func undisturbed(t testing.TB) map[string][]string {
 // TestResume kills the real program at least fifty times, at the named points of the commit path and at random
 // instants, starts it again each time, and finds the tables equal to those of an undisturbed run.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	want := undisturbed(t)
 	if len(want["transactions"]) < 500 || len(want["debts"]) < 50 {
 		t.Fatalf("the undisturbed run brought too little to prove anything: %d transactions, %d debts", len(want["transactions"]), len(want["debts"]))
@@ -105,6 +106,7 @@ func killOften(t *testing.T, l *lab, random *rand.Rand) (kills int) {
 // TestResumeAtTheToken kills the process that asks for a job's first token before and after it asks, so that it leaves
 // the right to ask behind and no token. Two kills and no more: a batch that three workers died on is given up.
 func TestResumeAtTheToken(t *testing.T) {
+	t.Parallel()
 	want, l := undisturbed(t), small(t)
 	for _, job := range []string{"debt1", "money1"} {
 		for _, point := range []string{"t1.locked", "t2.asked"} {
@@ -128,6 +130,7 @@ func TestResumeAtTheToken(t *testing.T) {
 // and wakes it: it must send nothing and write nothing, but for the record of a call that was on its way when it fell
 // asleep, which the provider has seen.
 func TestSleeperIsFencedOff(t *testing.T) {
+	t.Parallel()
 	want := undisturbed(t)
 	for _, point := range []string{"s8.decoded", "s12.decide", "s14.after"} {
 		t.Run(point, func(t *testing.T) {
