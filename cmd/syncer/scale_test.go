@@ -24,6 +24,7 @@ const (
 // TestScale plans 100,000 consents in seconds and in the memory of 10,000, and works a large run at full speed in
 // bounded memory, by the program itself.
 func TestScale(t *testing.T) {
+	t.Parallel()
 	worked := 10_000
 	if text := os.Getenv(scaleEnv); text != "" {
 		var err error

@@ -17,6 +17,7 @@ import (
 
 // TestScripts runs the command line as a person or a script would; see testdata/script.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
