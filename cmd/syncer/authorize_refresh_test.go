@@ -35,15 +35,17 @@ type club struct {
 	base     string
 	redirect string
 	dir      string
+	sweeper  *sweeper
 }
 
 func newClub(t *testing.T) *club {
 	t.Helper()
 	c := &club{t: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: 5}), db: persisttest.NewDatabase(t), dir: t.TempDir(),
 		redirect: "http://127.0.0.1:" + freePort(t) + "/callback"}
+	c.sweeper = &sweeper{TB: t, pool: c.db.Pool, secrets: map[string]string{clubSecret: "the client's secret"}}
 	tokens := sandbox.NewOAuth2(sandbox.OAuth2Options{
 		Kit: c.kit, Provider: "club", Identify: sandbox.BasicEncoded, TTL: time.Hour, TokenType: "Bearer",
-		Clients: []sandbox.Client{{ID: "me", Secret: "s", Redirects: []string{c.redirect}}},
+		Clients: []sandbox.Client{{ID: "me", Secret: clubSecret, Redirects: []string{c.redirect}}},
 		Bad:     sandbox.Refusal{Status: 401, Code: "invalid_client"},
 		Accept: func(client sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
 			if form.Get("grant_type") == "refresh_token" {
@@ -73,7 +75,7 @@ func newClub(t *testing.T) *club {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	c.base, err = server.Mount("club", c.kit.Handler(sandbox.Site{Name: "club", API: mux, Describe: func(r *http.Request) sandbox.Call {
+	c.base, err = server.Mount("club", c.kit.Handler(sandbox.Site{Name: "club", API: c.sweeper.noting(mux), Describe: func(r *http.Request) sandbox.Call {
 		return sandbox.Call{Bucket: "club", Template: r.URL.Path, Token: r.URL.Path == "/token"}
 	}}))
 	if err != nil {
@@ -90,6 +92,8 @@ func newClub(t *testing.T) *club {
 	}
 	return c
 }
+
+const clubSecret = "the club's own +/= secret"
 
 const clubConfig = `
 database: { url: "file:database-url" }
@@ -109,7 +113,7 @@ func (c *club) provider() fetch.Provider {
 				Base: base, Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: fetch.ByStatus(a)} },
 				Token: func(fetch.TokenKey) (fetch.TokenRequest, error) { return fetch.TokenRequest{}, nil },
 				Authorize: &fetch.Authorization{Issuer: c.base, URL: c.base + "/authorize", Redirect: c.redirect, Token: fetch.TokenRequest{
-					URL: c.base + "/token", ID: "me", Secret: fetch.NewSecret("s"), Scopes: []string{"openid"}}},
+					URL: c.base + "/token", ID: "me", Secret: fetch.NewSecret(clubSecret), Scopes: []string{"openid"}}},
 				Connect: func(client *fetch.Client) fetch.Connector { return member{client} },
 			}, err
 		},
@@ -142,7 +146,7 @@ func (c *club) house() *house {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	h, err := openHouse(c.t.Context(), cfg, openOptions{Providers: []fetch.Provider{c.provider()}, Env: os.LookupEnv, Log: zerolog.Nop()})
+	h, err := openHouse(c.t.Context(), cfg, openOptions{Providers: []fetch.Provider{c.provider()}, Env: os.LookupEnv, Log: zerolog.New(c.sweeper)})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -157,7 +161,7 @@ func (c *club) give(name string) string {
 	defer h.Close()
 	out, in := io.Pipe()
 	done := make(chan error, 1)
-	app := newApp(nil, in, io.Discard, os.LookupEnv)
+	app := newApp(nil, in, c.sweeper, os.LookupEnv)
 	app.json = true
 	go func() {
 		done <- app.authorize(c.t.Context(), h, authorization{Connection: "club", Wait: time.Minute})
@@ -182,7 +186,7 @@ func (c *club) run() persist.Report {
 	c.t.Helper()
 	h := c.house()
 	defer h.Close()
-	app := newApp(nil, io.Discard, io.Discard, os.LookupEnv)
+	app := newApp(nil, c.sweeper, c.sweeper, os.LookupEnv)
 	s, err := app.begin(c.t.Context(), h, "dues", true)
 	if err != nil {
 		c.t.Fatal(err)
@@ -218,7 +222,8 @@ func (c *club) texts(sql string) (all []string) {
 	return all
 }
 
-// The life of a grant: given, refreshed and rotated by the nights' runs, withdrawn at the provider, given again.
+// The life of a grant: given, refreshed and rotated by the nights' runs, withdrawn at the provider, given again; and none
+// of the secrets that have passed is to be found anywhere.
 func TestAGrantFromTheBrowserToItsEndAndBack(t *testing.T) {
 	c := newClub(t)
 	if out := c.give("anna"); !strings.Contains(out, `"refreshed":true`) || !strings.Contains(out, `"external_id":"member-anna"`) {
@@ -261,6 +266,17 @@ func TestAGrantFromTheBrowserToItsEndAndBack(t *testing.T) {
 	if broken := c.texts("SELECT external_id FROM consents WHERE status <> 'active'"); len(broken) != 0 {
 		t.Errorf("not active: %v", broken)
 	}
+
+	kinds := map[string]int{}
+	for _, what := range c.sweeper.secrets {
+		kinds[what]++
+	}
+	for _, what := range []string{"the client's secret", "a basic credential", "a bearer credential", "a code", "a code_verifier", "a refresh_token"} {
+		if kinds[what] == 0 {
+			t.Errorf("%s never passed: %v", what, kinds)
+		}
+	}
+	c.sweeper.everything()
 }
 
 // Two processes with a pool of callers each need a token of the same grant, night after night: the database lets one of
