@@ -93,6 +93,9 @@ func poolConfig(url string, opt OpenOptions) (*pgxpool.Config, error) {
 		// A worker that hangs between two statements must not hold its rows for ever.
 		"idle_in_transaction_session_timeout": milliseconds(time.Minute),
 		"timezone":                            "UTC",
+		// Over tables that were not analysed yet, such as that of an import, the planner expects enough work to have the
+		// server compile a statement: a second and more, for one that takes milliseconds.
+		"jit": "off",
 	} {
 		if _, set := conn.RuntimeParams[name]; !set {
 			conn.RuntimeParams[name] = value

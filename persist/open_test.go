@@ -16,14 +16,14 @@ import (
 func TestOpenSetsTheSession(t *testing.T) {
 	db := persisttest.Empty(t)
 	const show = `SELECT concat_ws(' ', current_setting('application_name'), current_setting('statement_timeout'),
-		current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'), current_setting('timezone'))`
+		current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'), current_setting('timezone'), current_setting('jit'))`
 	for _, tc := range []struct {
 		name, extra, want string
 		opt               persist.OpenOptions
 	}{
-		{"defaults", "", "syncer 1min 5s 1min UTC", persist.OpenOptions{}},
-		{"options", "", "demo 0 5s 1min UTC", persist.OpenOptions{ApplicationName: "demo", StatementTimeout: -1}},
-		{"the URL wins", "&statement_timeout=2000&application_name=mine", "mine 2s 5s 1min UTC", persist.OpenOptions{ApplicationName: "demo"}},
+		{"defaults", "", "syncer 1min 5s 1min UTC off", persist.OpenOptions{}},
+		{"options", "", "demo 0 5s 1min UTC off", persist.OpenOptions{ApplicationName: "demo", StatementTimeout: -1}},
+		{"the URL wins", "&statement_timeout=2000&application_name=mine", "mine 2s 5s 1min UTC off", persist.OpenOptions{ApplicationName: "demo"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			separator := "?"

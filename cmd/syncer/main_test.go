@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -16,9 +15,6 @@ import (
 // TestMain lets the test binary be the program: with "syncer" as its name it is main, with the race detector on, and
 // with steps at which a test may kill or stop it.
 func TestMain(m *testing.M) {
-	// What runs side by side waits for leases, pauses and the clock on the wall more than for a processor, and `go test`
-	// ends every package after ten minutes. A -parallel of the command line comes later and wins.
-	_ = flag.Set("test.parallel", "4")
 	testscript.Main(m, map[string]func(){"syncer": func() { os.Exit(program(stepper(os.Getenv(stepEnv)))) }})
 }
 

@@ -24,7 +24,6 @@ const (
 // TestScale plans 100,000 consents in seconds and in the memory of 10,000, and works a large run at full speed in
 // bounded memory, by the program itself.
 func TestScale(t *testing.T) {
-	t.Parallel()
 	worked := 10_000
 	if text := os.Getenv(scaleEnv); text != "" {
 		var err error
@@ -69,9 +68,9 @@ func (l *lab) planAndDie(job string) (peak int64) {
 	return peak
 }
 
-func (l *lab) scan(to any, sql string) {
+func (l *lab) scan(to any, sql string, args ...any) {
 	l.Helper()
-	if err := l.db.Pool.QueryRow(l.Context(), sql).Scan(to); err != nil {
+	if err := l.db.Pool.QueryRow(l.Context(), sql, args...).Scan(to); err != nil {
 		l.Fatalf("%s: %v", sql, err)
 	}
 }
