@@ -33,7 +33,8 @@ func TestPagesInHandOutlastWhatCannotBeStored(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, ngsim.Options{Consents: consents}, banksim.Options{})
 			l.importNG(consents)
-			n := l.start(nodeOptions{batchSize: consents, concurrency: wire})
+			// A process that a busy machine keeps from its heartbeat would lose the batch, and with it the pages in hand.
+			n := l.start(nodeOptions{batchSize: consents, concurrency: wire, lease: time.Minute})
 			l.run(n, debt) // from here on there is a token
 			before := l.dataCalls(consents)
 			clear := l.refuse(code, "calls")

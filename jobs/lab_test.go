@@ -130,6 +130,7 @@ type nodeOptions struct {
 	wrap        func(fetch.Connector) fetch.Connector // around each connector; nil: nothing
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
+	lease       time.Duration // 0: two seconds
 }
 
 // start brings a process up. It ends with the test, or by stop.
@@ -150,7 +151,7 @@ func (l *lab) start(o nodeOptions) *node {
 			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
 				Zone: time.UTC, BatchSize: o.batchSize, History: 400, Lookback: 10},
 		},
-		Batches: 2, Lease: 2 * time.Second, Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
+		Batches: 2, Lease: cmp.Or(o.lease, 2*time.Second), Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
 		Drain: o.drain, Step: o.step,
 	}
 	if o.mute {
