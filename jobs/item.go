@@ -176,7 +176,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 		case page.Partial != "" || len(page.Rejects) > 0:
 			sum.lack("the list of accounts is not complete")
 		}
-		if w.leaving() && !page.Done {
+		if w.brokenOff() && !page.Done {
 			return last, errLeft
 		}
 	}

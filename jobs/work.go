@@ -21,8 +21,9 @@ type batchWork struct {
 	conn  *Connection
 	log   zerolog.Logger
 
-	mu   sync.Mutex
-	park *parked // why no further item is begun; nil: go on
+	mu     sync.Mutex
+	park   *parked // why no further item is begun; nil: go on
+	broken bool    // an item met an error of our own, so none is begun either
 }
 
 // parked says that a batch can't go on before a time.
@@ -72,7 +73,9 @@ func (e *Engine) work(ctx context.Context, batch int64) error {
 	return nil
 }
 
-// workItems works every undecided item. Consents are worked side by side; the datasets of one consent in order.
+// workItems works every undecided item. Consents are worked side by side; the datasets of one consent in order. An
+// error of our own ends the work, but not before the other consents' pages in hand are stored: cutting those off would
+// have their calls made again.
 func (w *batchWork) workItems(ctx context.Context) error {
 	var err error
 	if w.job, err = w.Job(w.batch.Job); err != nil {
@@ -89,13 +92,19 @@ func (w *batchWork) workItems(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(w.conn.Concurrency)
 	for _, ofConsent := range byConsent(items) {
 		if w.stopped() || ctx.Err() != nil {
 			break
 		}
-		group.Go(func() error { return w.workConsent(ctx, ofConsent) })
+		group.Go(func() error {
+			err := w.workConsent(ctx, ofConsent)
+			if err != nil {
+				w.breakOff()
+			}
+			return err
+		})
 	}
 	return group.Wait()
 }
@@ -172,7 +181,20 @@ func (w *batchWork) decide(ctx context.Context, item *persist.Item, d persist.De
 func (w *batchWork) stopped() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.park != nil || w.leaving()
+	return w.park != nil || w.broken || w.leaving()
+}
+
+// brokenOff says that what is in hand is the last of this claim.
+func (w *batchWork) brokenOff() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken || w.leaving()
+}
+
+func (w *batchWork) breakOff() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = true
 }
 
 // parkFor notes that a gate stays closed. The batch wakes when the first of its closed buckets opens.
