@@ -153,8 +153,10 @@ func TestNextLinks(t *testing.T) {
 		if fetch.ClassOf(err) != c.class || !strings.Contains(err.Error(), c.words) || len(pages) > 4 {
 			t.Errorf("%s: %d pages, %v", link, len(pages), err)
 		}
-		if err != nil && (strings.Contains(err.Error(), "3277") || strings.Contains(b.Log.String(), "3277")) {
-			t.Errorf("%s: somebody is given away: %v", link, err)
+		for _, form := range []string{person[2:], person[2:8] + "-" + person[8:]} {
+			if err != nil && strings.Contains(err.Error()+b.Log.String(), form) {
+				t.Errorf("%s: somebody is given away: %v\n%s", link, err, b.Log.String())
+			}
 		}
 	}
 }
