@@ -187,6 +187,9 @@ type Job struct {
 	Lookback Duration `yaml:"lookback"`
 	// How far back a first load goes.
 	History Duration `yaml:"history"`
+	// What the data is for, in the words of the consents' own purpose: only consents that were given for one of
+	// these are called. Left out, a consent's purpose does not matter.
+	Purposes []string `yaml:"purposes"`
 }
 
 // Location returns the job's time zone, UTC where it has none. Validation has proven that it exists.

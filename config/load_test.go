@@ -48,6 +48,7 @@ jobs:
     time_zone: Europe/Oslo
     catch_up: all
     batch_size: 50
+    purposes: [credit assessment]
     lookback: 1d
     history: 2w
   by-hand: {connection: bare, datasets: [transactions]}
@@ -80,7 +81,7 @@ func TestParse(t *testing.T) {
 		}},
 		Jobs: map[string]Job{"by-hand": byHand, "nightly": {
 			Connection: "ng", Datasets: []string{"debt", "accounts"}, Schedule: "30 2 * * *", TimeZone: "Europe/Oslo",
-			CatchUp: "all", BatchSize: 50, Lookback: Duration(day), History: Duration(2 * week),
+			CatchUp: "all", BatchSize: 50, Purposes: []string{"credit assessment"}, Lookback: Duration(day), History: Duration(2 * week),
 		}},
 	}
 	if diff := cmp.Diff(want, got, plainly); diff != "" {

@@ -87,6 +87,8 @@ func constrain(root *jsonschema.Schema, defs jsonschema.Definitions) {
 	job.DependentRequired = map[string][]string{"schedule": {"time_zone"}}
 	datasets := property(job, "datasets")
 	datasets.Items.Enum, datasets.UniqueItems, datasets.MinItems = anys(Datasets()), true, new(uint64(1))
+	purposes := property(job, "purposes")
+	purposes.UniqueItems, purposes.Items.MinLength = true, new(uint64(1))
 	property(job, "catch_up").Enum = anys(CatchUps())
 
 	rate := defs["Rate"]

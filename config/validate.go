@@ -201,6 +201,11 @@ func (k checker) job(name string, j Job, connections []string) {
 	k.oneOf(j.CatchUp, CatchUps(), "catch_up")
 	k.within(j.BatchSize, 1, maxBatchSize, "batch_size")
 	k.want(j.History > 0, "history", "want more than 0")
+	for i, p := range j.Purposes {
+		at := fmt.Sprintf("purposes.%d", i)
+		k.want(strings.TrimSpace(p) == p && p != "", at, "want the words that consents carry as their purpose, got %q", p)
+		k.want(!slices.Contains(j.Purposes[:i], p), at, "%q is already in the list", p)
+	}
 	k.want(j.Lookback <= j.History, "lookback", "want at most history (%s), got %s", j.History, j.Lookback)
 }
 

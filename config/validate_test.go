@@ -68,6 +68,9 @@ func TestValidate(t *testing.T) {
 		{"Europe/Oslo", "../../etc/passwd", "jobs.nightly.time_zone: no time zone"},
 		{"catch_up: all", "catch_up: lates", `jobs.nightly.catch_up: want one of latest, all, none, got "lates"; did you mean "latest"?`},
 		{"batch_size: 50", "batch_size: 0", "jobs.nightly.batch_size: want 1 to"},
+		{"[credit assessment]", "[credit, credit]", `jobs.nightly.purposes.1: "credit" is already in the list`},
+		{"[credit assessment]", "['']", "jobs.nightly.purposes.0: want the words that consents carry"},
+		{"[credit assessment]", "[' credit']", "jobs.nightly.purposes.0: want the words that consents carry"},
 		{"history: 2w", "history: 1h", "jobs.nightly.lookback: want at most history (1h), got 1d"},
 		{"lookback: 1d\n    history: 2w", "lookback: 0\n    history: 0", "jobs.nightly.history: want more than 0"},
 	} {

@@ -23,7 +23,7 @@ const (
 // same end.
 func (e *Engine) FireFinal(ctx context.Context, job Job, now time.Time) (run persist.Run, created bool, err error) {
 	spec := persist.FinalSpec{Job: job.Name, Connection: job.Connection, Datasets: job.Datasets, BatchSize: job.BatchSize,
-		Before: job.Schedule.Next(now).Add(finalReach), Lead: finalLead, Again: finalAgain}
+		Purposes: job.Purposes, Before: job.Schedule.Next(now).Add(finalReach), Lead: finalLead, Again: finalAgain}
 	due, err := e.Store.FinalDue(ctx, spec)
 	if err != nil || !due {
 		return run, false, err

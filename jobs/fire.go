@@ -21,7 +21,7 @@ func (e *Engine) Fire(ctx context.Context, job Job, kind persist.RunKind, at tim
 	}
 	return e.plan(ctx, persist.RunSpec{
 		Job: job.Name, Connection: job.Connection, Kind: kind, ScheduledFor: at,
-		Datasets: job.Datasets, BatchSize: job.BatchSize,
+		Datasets: job.Datasets, BatchSize: job.BatchSize, Purposes: job.Purposes,
 	})
 }
 
@@ -84,7 +84,8 @@ func (e *Engine) Backfill(ctx context.Context, job Job, windows []Window) ([]per
 		run, _, err = e.plan(ctx, persist.RunSpec{
 			Job: job.Name, Connection: job.Connection, Kind: persist.Backfill,
 			ScheduledFor: now.Add(time.Duration(i) * time.Microsecond), // the windows' runs must not share a nominal time
-			Datasets:     []finance.Dataset{finance.Transactions}, BatchSize: job.BatchSize, WindowFrom: w.From, WindowTo: w.To,
+			Datasets:     []finance.Dataset{finance.Transactions}, BatchSize: job.BatchSize, Purposes: job.Purposes,
+			WindowFrom: w.From, WindowTo: w.To,
 		})
 		if err != nil {
 			return runs, err
@@ -100,8 +101,8 @@ func (e *Engine) Rerun(ctx context.Context, run persist.Run, selection persist.S
 	if err != nil {
 		return persist.Run{}, false, err
 	}
-	again, created, err := e.Store.PlanRerun(ctx, persist.RerunSpec{OfRun: run.ID, BatchSize: job.BatchSize, Selection: selection},
-		e.bells.enqueue(run.Job))
+	again, created, err := e.Store.PlanRerun(ctx, persist.RerunSpec{OfRun: run.ID, BatchSize: job.BatchSize, Purposes: job.Purposes,
+		Selection: selection}, e.bells.enqueue(run.Job))
 	if err != nil {
 		return again, false, fmt.Errorf("plan a rerun of run %d: %w", run.ID, err)
 	}

@@ -20,9 +20,10 @@ type Job struct {
 	Schedule   *Schedule // nil: fired by hand only
 	Zone       *time.Location
 	CatchUp    CatchUp
-	BatchSize  int // consents a batch
-	Lookback   int // days before the watermark that are read again
-	History    int // days that a first load goes back
+	BatchSize  int      // consents a batch
+	Lookback   int      // days before the watermark that are read again
+	History    int      // days that a first load goes back
+	Purposes   []string // what the data is for; consents that were given for none of these are not called. Empty: any
 }
 
 // Connection is a configured connection with its connector, ready to be worked.

@@ -131,6 +131,7 @@ type nodeOptions struct {
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
 	lease       time.Duration // 0: two seconds
+	purposes    []string      // of the debt job
 }
 
 // start brings a process up. It ends with the test, or by stop.
@@ -147,7 +148,7 @@ func (l *lab) start(o nodeOptions) *node {
 		Store: store, Pages: writer, Committer: committer, Pool: pool, Connections: conns, Log: o.log,
 		Jobs: []jobs.Job{
 			{Name: debt, Connection: ng, Datasets: []finance.Dataset{finance.Debts}, Zone: time.UTC, BatchSize: o.batchSize,
-				Schedule: o.schedule},
+				Schedule: o.schedule, Purposes: o.purposes},
 			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
 				Zone: time.UTC, BatchSize: o.batchSize, History: 400, Lookback: 10},
 		},

@@ -103,6 +103,11 @@ func nullTime(t time.Time) any {
 	return t
 }
 
+// notNull: pgx writes a nil slice as NULL, where the columns have an empty array for nothing.
+func notNull(texts []string) []string {
+	return append([]string{}, texts...)
+}
+
 func nullDate(d finance.Date) any {
 	if d.IsZero() {
 		return nil

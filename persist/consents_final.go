@@ -17,6 +17,7 @@ type FinalSpec struct {
 	Connection string
 	Datasets   []finance.Dataset
 	BatchSize  int
+	Purposes   []string      // as of a RunSpec
 	Before     time.Time     // a consent that ends after this is pulled once more by the job's own schedule
 	Lead       time.Duration // how long before its end a pull is good enough to be the last one
 	Again      time.Duration // how long after a final pull that did not prove everything another is made
@@ -29,11 +30,11 @@ const finalMost = 50_000
 // and since Lead before their end they were not read completely. One that was finally pulled for this end is due again
 // only when that has failed, or was refused because its daily reads were spent, and Again has passed.
 //
-// $1 connection, $2 job, $3 datasets, $4 before, $5 lead and $6 again in microseconds.
+// $1 connection, $2 job, $3 datasets, $4 before, $5 lead and $6 again in microseconds, $7 purposes.
 const ending = `SELECT c.id, c.valid_until FROM consents c,
 	LATERAL (SELECT c.valid_until - $5 * interval '1 microsecond' AS early) AS t
 WHERE c.connection = $1 AND c.status = 'active' AND c.valid_from <= now() AND c.valid_until > now()
-	AND t.early <= now() AND c.valid_until <= $4::timestamptz
+	AND t.early <= now() AND c.valid_until <= $4::timestamptz AND serves(c.purpose, $7)
 	AND NOT EXISTS (SELECT FROM final_pulls f JOIN runs r ON r.id = f.run_id
 		WHERE f.job = $2 AND f.consent_id = c.id AND f.valid_until = c.valid_until
 		AND (r.verdict IS NULL OR f.planned_at > now() - $6 * interval '1 microsecond' OR NOT EXISTS (SELECT FROM batches b
@@ -48,16 +49,16 @@ WHERE c.connection = $1 AND c.status = 'active' AND c.valid_from <= now() AND c.
 		JOIN items i ON i.batch_id = b.id AND i.outcome IS NULL
 		WHERE r.job = $2 AND r.verdict IS NULL AND r.kind <> 'backfill' AND i.consent_id = c.id)`
 
-// claimEnding writes down that run $7 pulls them. Of two planners the second waits here for the first, and finds
+// claimEnding writes down that run $8 pulls them. Of two planners the second waits here for the first, and finds
 // nothing left: the lock is on the key, and planned_at is the first one's.
 const claimEnding = `INSERT INTO final_pulls AS f (job, consent_id, valid_until, run_id)
-SELECT $2, e.id, e.valid_until, $7 FROM (` + ending + ` ORDER BY c.id LIMIT $8) AS e
+SELECT $2, e.id, e.valid_until, $8 FROM (` + ending + ` ORDER BY c.id LIMIT $9) AS e
 ON CONFLICT (job, consent_id, valid_until) DO UPDATE SET run_id = excluded.run_id, planned_at = excluded.planned_at
 	WHERE f.planned_at <= now() - $6 * interval '1 microsecond'
 RETURNING consent_id`
 
 func (f FinalSpec) args() []any {
-	return []any{f.Connection, f.Job, f.Datasets, f.Before, micros(f.Lead), micros(f.Again)}
+	return []any{f.Connection, f.Job, f.Datasets, f.Before, micros(f.Lead), micros(f.Again), notNull(f.Purposes)}
 }
 
 // FinalDue says whether a consent is due for its final pull.
@@ -81,7 +82,7 @@ func (s *Store) PlanFinal(ctx context.Context, f FinalSpec, enqueue Enqueue) (ru
 			return err
 		}
 		// The nominal time is the moment itself: final_pulls is what forbids doubles.
-		if err := tx.QueryRow(ctx, insertRun, f.Job, f.Connection, Final, time.Now(), nil, f.Datasets, nil, nil).Scan(&id); err != nil {
+		if err := tx.QueryRow(ctx, insertRun, f.Job, f.Connection, Final, time.Now(), nil, f.Datasets, nil, nil, notNull(f.Purposes)).Scan(&id); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, claimEnding, append(f.args(), id, finalMost)...)

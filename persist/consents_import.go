@@ -130,11 +130,7 @@ func (s *Store) copyImported(ctx context.Context, tx pgx.Tx, list []ConsentImpor
 		if err != nil {
 			return nil, fmt.Errorf("row %d: %w", i+1, err)
 		}
-		scopes := c.Scopes
-		if scopes == nil {
-			scopes = []string{}
-		}
-		return []any{i, c.ExternalID, mac, sealed, clean(c.Purpose), scopes, nullTime(c.ValidFrom),
+		return []any{i, c.ExternalID, mac, sealed, clean(c.Purpose), notNull(c.Scopes), nullTime(c.ValidFrom),
 			nullTime(c.ValidUntil), c.SingleUse, nullInt32(c.ReadsPerDay)}, nil
 	}))
 	return err

@@ -50,13 +50,12 @@ func (s *Store) GiveConsent(ctx context.Context, connection string, g GivenConse
 	if err != nil {
 		return gift, fmt.Errorf("%s: %w", what, err)
 	}
-	scopes := append([]string{}, g.Scopes...)
 	err = s.inTx(ctx, what, func(tx pgx.Tx) error {
 		gift, err = settleGift(ctx, tx, connection, g.ExternalID, mac)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, giveConsent, gift.ID, mac, sealed, clean(g.Purpose), scopes, nullTime(g.ValidUntil),
+		if _, err := tx.Exec(ctx, giveConsent, gift.ID, mac, sealed, clean(g.Purpose), notNull(g.Scopes), nullTime(g.ValidUntil),
 			g.SingleUse, nullInt32(g.ReadsPerDay), string(gift.Was), nullInt32(g.UsualReads)); err != nil {
 			return describe(err)
 		}

@@ -37,7 +37,8 @@ type RunSpec struct {
 	BatchSize    int
 	WindowFrom   finance.Date // Backfill only
 	WindowTo     finance.Date
-	Consents     []int64 // only these; empty: all of the connection
+	Purposes     []string // only consents that were given for one of these; empty: for whatever purpose
+	Consents     []int64  // only these; empty: all of the connection
 }
 
 // Selection narrows a rerun. The zero Selection takes every item that is not proven complete: failed, partial,
@@ -53,6 +54,7 @@ type Selection struct {
 type RerunSpec struct {
 	OfRun     int64
 	BatchSize int
+	Purposes  []string // as the job has them today, whatever the root run had
 	Selection Selection
 }
 

@@ -9,17 +9,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const insertRun = `INSERT INTO runs (job, connection, kind, scheduled_for, of_run, datasets, window_from, window_to)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (job, scheduled_for) DO NOTHING RETURNING id`
+const insertRun = `INSERT INTO runs (job, connection, kind, scheduled_for, of_run, datasets, window_from, window_to, purposes)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (job, scheduled_for) DO NOTHING RETURNING id`
 
-// eligible are the consents that a run works: active, and now is in their window.
+// eligible are the consents that run $1 works: active, now is in their window, and they were given for its purposes.
 const eligible = `c.connection = $2 AND c.status = 'active' AND c.valid_from <= now()
-	AND (c.valid_until IS NULL OR c.valid_until > now()) AND ($4::int8[] IS NULL OR c.id = ANY($4))`
+	AND (c.valid_until IS NULL OR c.valid_until > now()) AND ($4::int8[] IS NULL OR c.id = ANY($4))
+	AND serves(c.purpose, (SELECT r.purposes FROM runs r WHERE r.id = $1))`
 
 // overlapping counts the items of a run to come that open runs of the same job have not decided yet. They are left to
 // those: each will be decided by calls that are made after this run's time, so nothing is lost, while ticks that pass
 // behind a closed gate would otherwise pile up and ask for everybody once a tick when it opens.
-const overlapping = `SELECT count(*) FROM undecided_items($1) u JOIN consents c ON c.id = u.consent_id
+const overlapping = `SELECT count(*) FROM undecided_items($5) u JOIN consents c ON c.id = u.consent_id
 	WHERE u.dataset = ANY($3) AND ` + eligible
 
 // cutRun numbers the consents, cuts them into batches of $3, and writes an item for each consent and dataset that no
@@ -66,7 +67,7 @@ func (s *Store) PlanRun(ctx context.Context, spec RunSpec, enqueue Enqueue) (run
 			}
 		}
 		err := tx.QueryRow(ctx, insertRun, spec.Job, spec.Connection, spec.Kind, spec.ScheduledFor, nil, spec.Datasets,
-			nullDate(spec.WindowFrom), nullDate(spec.WindowTo)).Scan(&id)
+			nullDate(spec.WindowFrom), nullDate(spec.WindowTo), notNull(spec.Purposes)).Scan(&id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -88,7 +89,7 @@ func fillRun(ctx context.Context, tx pgx.Tx, id int64, spec RunSpec, enqueue Enq
 	chosen := consentsOrAll(spec.Consents)
 	overlapped, besides := 0, any(nil)
 	if spec.Kind == Scheduled {
-		if err := tx.QueryRow(ctx, overlapping, spec.Job, spec.Connection, spec.Datasets, chosen).Scan(&overlapped); err != nil {
+		if err := tx.QueryRow(ctx, overlapping, id, spec.Connection, spec.Datasets, chosen, spec.Job).Scan(&overlapped); err != nil {
 			return err
 		}
 	}
@@ -187,7 +188,7 @@ func (s *Store) PlanRerun(ctx context.Context, spec RerunSpec, enqueue Enqueue) 
 			return err
 		}
 		if err := tx.QueryRow(ctx, insertRun, root.Job, root.Connection, Rerun, time.Now(), root.ID, root.Datasets,
-			nullDate(root.WindowFrom), nullDate(root.WindowTo)).Scan(&id); err != nil {
+			nullDate(root.WindowFrom), nullDate(root.WindowTo), notNull(spec.Purposes)).Scan(&id); err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, cutRerun, append(spec.Selection.args(root.ID), id, max(spec.BatchSize, 1))...)

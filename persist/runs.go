@@ -41,7 +41,7 @@ type Run struct {
 	WindowFrom   finance.Date // a backfill's window; zero: none
 	WindowTo     finance.Date
 	Expected     int // items that planning wrote
-	Skipped      int // consents of the connection that planning left out: not active, or outside their window
+	Skipped      int // consents of the connection that planning left out: not active, outside their window, or given for another purpose
 	Overlapped   int // items that planning left to earlier runs of the job, which had not decided them yet
 	Verdict      Verdict
 	CreatedAt    time.Time

@@ -43,7 +43,7 @@ func writeReportHead(w io.Writer, p paint, r persist.Report) {
 		did = append(did, batchesText(b))
 	}
 	if r.Run.Skipped > 0 {
-		did = append(did, count(r.Run.Skipped, "consent")+" left out: not active, or outside the window")
+		did = append(did, count(r.Run.Skipped, "consent")+" left out by status, window or purpose")
 	}
 	if r.Run.Overlapped > 0 {
 		did = append(did, count(r.Run.Overlapped, "item")+" left to an earlier run of the job, which was still at them")

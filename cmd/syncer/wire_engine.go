@@ -74,7 +74,7 @@ func (h *house) job(name string) (jobs.Job, error) {
 	at := "jobs." + name
 	job := jobs.Job{
 		Name: name, Connection: set.Connection, Zone: set.Location(), CatchUp: jobs.CatchUp(set.CatchUp),
-		BatchSize: set.BatchSize, Lookback: days(set.Lookback), History: days(set.History),
+		BatchSize: set.BatchSize, Lookback: days(set.Lookback), History: days(set.History), Purposes: set.Purposes,
 	}
 	provider, err := h.provider(set.Connection)
 	if err != nil {

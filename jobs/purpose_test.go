@@ -1,0 +1,52 @@
+package jobs_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"syncer/finance"
+	"syncer/persist"
+	ngsim "syncer/sandbox/norskgjeld"
+	banksim "syncer/sandbox/sbanken"
+)
+
+// A job that says what it is for calls only for consents that were given for that, also when a consent's purpose is
+// another by the time it is called for.
+func TestAConsentServesItsPurposeAlone(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{Consents: 6}, banksim.Options{})
+	l.importNG(6)
+	for i, purpose := range []string{"credit", "credit", "advice", "marketing", "", "credit"} {
+		l.purpose(i, purpose)
+	}
+	planner := l.start(nodeOptions{idle: true, purposes: []string{"credit", "advice"}})
+	run := l.fire(planner, debt)
+	if run.Expected != 4 || run.Skipped != 2 {
+		t.Errorf("%d consents are planned and %d left out, want 4 and 2", run.Expected, run.Skipped)
+	}
+	l.purpose(5, "marketing")
+	worker := l.start(nodeOptions{purposes: []string{"credit", "advice"}})
+	r := l.settled(worker, run)
+	const want = "consent was not given for this: its purpose is marketing, the job's credit or advice"
+	if len(r.NotComplete) != 1 || r.NotComplete[0].Outcome != finance.Excused || !strings.Contains(r.NotComplete[0].Reason, want) {
+		t.Errorf("not complete: %+v", r.NotComplete)
+	}
+	got := ""
+	for i := range 6 {
+		got += fmt.Sprint(min(l.calls(i), 1))
+	}
+	if got != "111000" {
+		t.Errorf("called for %s of the six", got)
+	}
+	l.purpose(5, "advice")
+	if _, root := l.rerun(worker, run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete || l.calls(5) == 0 {
+		t.Errorf("after the consent's purpose was put right: %s, %d calls", root.Run.Verdict, l.calls(5))
+	}
+}
+
+func (l *lab) purpose(i int, purpose string) {
+	l.Helper()
+	_, err := l.db.Pool.Exec(l.Context(), "UPDATE consents SET purpose = $2 WHERE id = $1", l.consent(i).ID, purpose)
+	l.must(err)
+}
