@@ -29,8 +29,9 @@ func (c *Committer) Line(ahead int) *Line { return &Line{committer: c, ahead: ah
 func (l *Line) Hand(ctx context.Context, p PageWrite) error {
 	s := &submitted{page: p, done: make(chan struct{})}
 	if err := l.committer.put(s, l.last); err != nil {
-		l.failed = cmp.Or(l.failed, err)
-		return err
+		// The page before it has failed, perhaps because of one before that: the first that failed knows why.
+		l.failed = cmp.Or(l.Drain(ctx), err)
+		return l.failed
 	}
 	l.last = s
 	l.waiting = append(l.waiting, s)

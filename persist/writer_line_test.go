@@ -106,6 +106,28 @@ func TestLineEndsAtAFailedPage(t *testing.T) {
 	}
 }
 
+// The page that is refused was handed in behind one that waited behind the one that failed. Only that one knows why.
+func TestLineTellsTheFirstFailure(t *testing.T) {
+	pool := persisttest.New(t)
+	c, holding, release := heldCommitter(t, pool)
+	s, line := transactionsStream(1, "acc"), c.Line(1<<20)
+	bad := transactionsPage(s, "1", "a", "x")
+	bad.Records.Transactions[0].Text = "\xff"
+	must(t, line.Hand(t.Context(), bad))
+	<-holding
+	must(t, line.Hand(t.Context(), transactionsPage(s, "2", "b", "x")))
+	close(release)
+	for c.Waiting() > 0 {
+		oneTurn(t, pool)
+	}
+	handed := line.Hand(t.Context(), transactionsPage(s, "3", "c", "x"))
+	for _, err := range []error{handed, line.Drain(t.Context())} {
+		if _, ok := errors.AsType[*persist.UnstorableError](err); !ok {
+			t.Errorf("the first failure is to be told, got %v", err)
+		}
+	}
+}
+
 // A caller that leaves takes back what waits; what is being written is waited for.
 func TestLineTakesBackWhatWaits(t *testing.T) {
 	pool := persisttest.New(t)
