@@ -2,7 +2,6 @@ package jobs_test
 
 import (
 	"testing"
-	"time"
 
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -38,13 +37,12 @@ func TestPagesInHandOutlastWhatCannotBeStored(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, ngsim.Options{Consents: consents}, banksim.Options{})
 			l.importNG(consents)
-			// A process that a busy machine keeps from its heartbeat would lose the batch, and with it the pages in hand.
-			n := l.start(nodeOptions{batchSize: consents, concurrency: wire, lease: time.Minute})
+			n := l.start(nodeOptions{batchSize: consents, concurrency: wire})
 			l.run(n, debt) // from here on there is a token
 			before := l.dataCalls(consents)
 			clear := l.refuse(c.code, "calls", c.such)
 			run := l.fire(n, debt)
-			l.eventuallyWithin(time.Minute, "eight attempts to write", func() bool {
+			l.eventually("eight attempts to write", func() bool {
 				return l.number("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM refusals") >= 8
 			})
 			kept := func() int {
@@ -54,7 +52,7 @@ func TestPagesInHandOutlastWhatCannotBeStored(t *testing.T) {
 				t.Errorf("%d calls, %d on record: more than %d answers have no place", l.dataCalls(consents)-before, stored, wire)
 			}
 			clear()
-			l.eventuallyWithin(time.Minute, "the run is complete", func() bool {
+			l.eventually("the run is complete", func() bool {
 				return l.number("SELECT count(*) FROM runs WHERE id = $1 AND verdict = 'complete'", run.ID) == 1
 			})
 			if made := l.dataCalls(consents) - before; made != consents || kept() != consents {

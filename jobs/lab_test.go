@@ -130,7 +130,6 @@ type nodeOptions struct {
 	wrap        func(fetch.Connector) fetch.Connector // around each connector; nil: nothing
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
-	lease       time.Duration // 0: two seconds
 	purposes    []string      // of the debt job
 }
 
@@ -152,7 +151,8 @@ func (l *lab) start(o nodeOptions) *node {
 			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
 				Zone: time.UTC, BatchSize: o.batchSize, History: 400, Lookback: 10},
 		},
-		Batches: 2, Lease: cmp.Or(o.lease, 2*time.Second), Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
+		// A process that a busy machine keeps from its heartbeat would lose its batches, and what it has in hand.
+		Batches: 2, Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
 		Drain: o.drain, Step: o.step,
 	}
 	if o.mute {
@@ -243,7 +243,7 @@ func (l *lab) fire(n *node, job string) persist.Run {
 // settled waits for a run's verdict.
 func (l *lab) settled(n *node, run persist.Run) persist.Report {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(l.Context(), time.Minute)
 	defer cancel()
 	report, err := n.Follow(ctx, run.ID, 20*time.Millisecond, func(persist.Report) {})
 	if err != nil {
@@ -304,7 +304,7 @@ func (l *lab) number(sql string, args ...any) int {
 // eventually waits until ok, looking often.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.Helper()
-	l.eventuallyWithin(20*time.Second, what, ok)
+	l.eventuallyWithin(time.Minute, what, ok)
 }
 
 func (l *lab) eventuallyWithin(most time.Duration, what string, ok func() bool) {
