@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,9 @@ type sealedToken struct {
 	Expiry      time.Time `json:"expiry"`
 	RefreshAt   time.Time `json:"refresh_at"`
 }
+
+// tokenName is a token's key for people: its parts are on lines of their own.
+func tokenName(key string) string { return strings.Join(strings.Fields(key), " ") }
 
 func tokenAAD(key string) []byte { return []byte("token:" + key) }
 
@@ -35,7 +39,7 @@ func (s *Store) loadToken(ctx context.Context, key string) (t finance.Token, sea
 		return t, nil, nil
 	}
 	if err != nil {
-		return t, nil, fmt.Errorf("load the token %s: %w", key, err)
+		return t, nil, fmt.Errorf("load the token %s: %w", tokenName(key), err)
 	}
 	plain, err := s.vault.Unseal(sealed, tokenAAD(key))
 	if err != nil {
@@ -60,7 +64,7 @@ func (s *Store) LockToken(ctx context.Context, key string, d time.Duration) (got
 		WHERE t.refreshing_until <= clock_timestamp() OR EXISTS
 			(SELECT FROM workers w WHERE w.id = t.refreshing_by AND w.expires_at <= clock_timestamp())`, key, micros(d), s.worker.ID)
 	if err != nil {
-		return false, fmt.Errorf("lock the token %s: %w", key, err)
+		return false, fmt.Errorf("lock the token %s: %w", tokenName(key), err)
 	}
 	return tag.RowsAffected() == 1, nil
 }
@@ -70,19 +74,19 @@ func (s *Store) LockToken(ctx context.Context, key string, d time.Duration) (got
 func (s *Store) SaveToken(ctx context.Context, key string, t finance.Token) error {
 	plain, err := json.Marshal(sealedToken(t))
 	if err != nil {
-		return fmt.Errorf("save the token %s: its times can't be written", key)
+		return fmt.Errorf("save the token %s: its times can't be written", tokenName(key))
 	}
 	defer clear(plain)
 	sealed, err := s.vault.Seal(plain, tokenAAD(key))
 	if err != nil {
-		return fmt.Errorf("seal the token %s: %w", key, err)
+		return fmt.Errorf("seal the token %s: %w", tokenName(key), err)
 	}
 	_, err = s.pool.Exec(ctx, `INSERT INTO tokens AS t (key, sealed, expires_at) VALUES ($1, $2, $3)
 		ON CONFLICT (key) DO UPDATE SET sealed = $2, expires_at = $3, updated_at = now(),
 			refreshing_until = CASE WHEN t.refreshing_by = $4 THEN '-infinity' ELSE t.refreshing_until END,
 			refreshing_by = nullif(t.refreshing_by, $4)`, key, sealed, nullTime(t.Expiry), s.worker.ID)
 	if err != nil {
-		return fmt.Errorf("save the token %s: %w", key, err)
+		return fmt.Errorf("save the token %s: %w", tokenName(key), err)
 	}
 	return nil
 }
@@ -98,7 +102,7 @@ func (s *Store) DropToken(ctx context.Context, key, accessToken string) error {
 		tag, err := s.pool.Exec(ctx, `UPDATE tokens SET sealed = NULL, expires_at = NULL, updated_at = now()
 			WHERE key = $1 AND sealed = $2`, key, sealed)
 		if err != nil {
-			return fmt.Errorf("drop the token %s: %w", key, err)
+			return fmt.Errorf("drop the token %s: %w", tokenName(key), err)
 		}
 		if tag.RowsAffected() > 0 {
 			return nil
@@ -111,7 +115,7 @@ func (s *Store) UnlockToken(ctx context.Context, key string) error {
 	_, err := s.pool.Exec(ctx, `UPDATE tokens SET refreshing_until = '-infinity', refreshing_by = NULL
 		WHERE key = $1 AND refreshing_by = $2`, key, s.worker.ID)
 	if err != nil {
-		return fmt.Errorf("unlock the token %s: %w", key, err)
+		return fmt.Errorf("unlock the token %s: %w", tokenName(key), err)
 	}
 	return nil
 }

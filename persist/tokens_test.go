@@ -2,6 +2,7 @@ package persist_test
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -116,4 +117,18 @@ func TestTokenLockOfADeadWorker(t *testing.T) {
 	lock(h.Store, false)
 	must(t, visitor.UnlockToken(t.Context(), tokenKey))
 	lock(h.Store, true)
+}
+
+// An error is a line of a log, and the parts of a token's key stand on lines.
+func TestTokenErrorsAreOneLine(t *testing.T) {
+	h := newHouse(t)
+	const key = "bank\nhttps://api.example/v1\naccounts.read"
+	h.pool.Close()
+	_, _, load := h.LoadToken(t.Context(), key)
+	_, lock := h.LockToken(t.Context(), key, time.Minute)
+	for _, err := range []error{load, lock, h.SaveToken(t.Context(), key, finance.Token{}), h.DropToken(t.Context(), key, "x"), h.UnlockToken(t.Context(), key)} {
+		if err == nil || !strings.Contains(err.Error(), "the token bank https://api.example/v1 accounts.read: ") {
+			t.Errorf("got %v", err)
+		}
+	}
 }

@@ -49,6 +49,7 @@ type labOptions struct {
 	// Connections is how many connections there are of each provider; default 1. Each of Norsk Gjeldsinformasjon has a
 	// client id and a registry of its own, because a registry shows a consent to one client only.
 	Connections int
+	DB          persisttest.Database // default: one of the test's own
 
 	// Set by newLab.
 	BankURL, Database string
@@ -96,7 +97,10 @@ jobs:
 func newLab(t testing.TB, o labOptions) *lab {
 	t.Helper()
 	o.settle()
-	l := &lab{TB: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: o.Seed}), db: persisttest.NewDatabase(t)}
+	if o.DB.Pool == nil {
+		o.DB = persisttest.NewDatabase(t)
+	}
+	l := &lab{TB: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: o.Seed}), db: o.DB}
 	var err error
 	if l.server, err = sandbox.Start(l.kit); err != nil {
 		t.Fatal(err)

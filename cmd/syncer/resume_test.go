@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/persist/persisttest"
 	"syncer/sandbox"
 	"syncer/sandbox/norskgjeld"
 	"syncer/sandbox/sbanken"
@@ -27,7 +28,14 @@ const stepEnv = "SYNCER_TEST_STEP"
 // small is the world of the resume tests: enough pages that a kill falls between them. The bank's authorization server
 // has a bad moment at first, in Keycloak's words.
 func small(t testing.TB) *lab {
+	t.Helper()
+	return smallOn(t, persisttest.NewDatabase(t))
+}
+
+func smallOn(t testing.TB, db persisttest.Database) *lab {
+	t.Helper()
 	l := newLab(t, labOptions{
+		DB:        db,
 		NG:        norskgjeld.Options{Consents: 60, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
 		Bank:      sbanken.Options{Customers: 12, Transactions: 60, Twins: true},
 		BatchSize: 6,

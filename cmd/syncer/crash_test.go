@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"syncer/persist"
+	"syncer/persist/embedded"
+	"syncer/persist/persisttest"
+)
+
+// mortal is a Postgres server of a test's own that can crash. It comes back on another port, so the test's processes reach
+// it through a relay, whose address stays.
+type mortal struct {
+	testing.TB
+	dir    string
+	relay  net.Listener
+	db     persisttest.Database
+	mu     sync.Mutex
+	server *embedded.Server
+	to     string // the server's address
+}
+
+func newMortal(t testing.TB) *mortal {
+	t.Helper()
+	parent, err := os.MkdirTemp("/var/tmp", "syncer-mortal-") // t.TempDir() is closed to the server's user
+	must(t, err)
+	must(t, os.Chmod(parent, 0o755))
+	m := &mortal{TB: t, dir: filepath.Join(parent, "postgres")}
+	t.Cleanup(func() {
+		if err := embedded.Stop(context.WithoutCancel(t.Context()), m.dir); err != nil && !errors.Is(err, embedded.ErrNotRunning) {
+			t.Error(err)
+		}
+		_ = os.RemoveAll(parent)
+	})
+	m.rise()
+	m.relay, err = net.Listen("tcp4", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = m.relay.Close() })
+	go m.serve()
+	at, err := url.Parse(m.server.URL())
+	must(t, err)
+	at.Host = m.relay.Addr().String()
+	m.db.URL = at.String()
+	m.db.Pool, err = persist.Open(t.Context(), m.db.URL, persist.OpenOptions{MaxConns: 4})
+	must(t, err)
+	t.Cleanup(m.db.Pool.Close)
+	must(t, persist.Migrate(t.Context(), m.db.Pool, zerolog.Nop()))
+	return m
+}
+
+// rise starts the server. What a crash has left is recovered from its log, so nothing that was committed may be missing.
+func (m *mortal) rise() {
+	m.Helper()
+	server, err := embedded.Start(m.Context(), embedded.Options{Dir: m.dir})
+	must(m, err)
+	at, err := url.Parse(server.URL())
+	must(m, err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.server, m.to = server, at.Host
+}
+
+// crash ends the server as pg_ctl stop -m immediate does: in the middle of everything, without a checkpoint.
+func (m *mortal) crash() {
+	m.Helper()
+	must(m, syscall.Kill(m.server.PID(), syscall.SIGQUIT))
+	for {
+		if _, err := embedded.Find(m.Context(), m.dir); errors.Is(err, embedded.ErrNotRunning) {
+			return
+		}
+		must(m, m.Context().Err())
+	}
+}
+
+// serve carries connections to the server for as long as the relay listens.
+func (m *mortal) serve() {
+	for {
+		in, err := m.relay.Accept()
+		if err != nil {
+			return
+		}
+		m.mu.Lock()
+		to := m.to
+		m.mu.Unlock()
+		go carry(in, to)
+	}
+}
+
+func carry(in net.Conn, to string) {
+	defer in.Close()
+	out, err := net.Dial("tcp4", to)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	ended := make(chan error, 2)
+	for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
+		go func() {
+			_, err := io.Copy(way[1], way[0])
+			ended <- err
+		}()
+	}
+	<-ended // one side has gone; closing both ends the other copy
+}
+
+// TestPostgresCrashes ends the database in the middle of a night, four times, while two processes work. Without a ledger
+// no call is made. When it is back they go on by themselves, nothing that was committed is missing, and in the end the
+// tables are those of an undisturbed run.
+func TestPostgresCrashes(t *testing.T) {
+	t.Parallel()
+	want := undisturbed(t)
+	m := newMortal(t)
+	l := smallOn(t, m.db)
+	helper := l.start(nil, "work")
+	var down time.Duration
+	for _, job := range []string{"debt1", "money1"} {
+		runner := l.start(nil, "run", job)
+		for range 2 {
+			l.arrive(10)
+			m.crash()
+			crashed := time.Now()
+			l.complain(runner)
+			l.complain(helper)
+			for _, e := range l.kit.Journal.Entries() {
+				if e.Wall.After(crashed.Add(time.Second)) { // those that were on their way have arrived
+					t.Errorf("a call without a ledger: %+v", e)
+				}
+			}
+			down += time.Since(crashed)
+			m.rise()
+		}
+		<-runner.ended
+		if code := runner.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("the run of %s ended with exit code %d", job, code)
+		}
+	}
+	if diff := cmp.Diff(want, content(t, l.db)); diff != "" {
+		t.Errorf("the tables differ from an undisturbed run (-undisturbed +crashed):\n%.4000s", diff)
+	}
+	l.verify()
+	t.Logf("four crashes, %s without a ledger; %d calls arrived and %d are on record", down, l.kit.Journal.Arrivals(), l.number("SELECT count(*) FROM calls"))
+}
+
+// arrive waits until so many more calls have arrived at the sandbox.
+func (l *lab) arrive(more int) {
+	l.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	late := time.After(patient)
+	for until := l.kit.Journal.Arrivals() + more; l.kit.Journal.Arrivals() < until; {
+		select {
+		case <-ticker.C:
+		case <-late:
+			l.Fatalf("there were no %d more calls", more)
+		}
+	}
+}
+
+// complain waits until a process has said often enough that the database is gone to have been without it for seconds.
+func (l *lab) complain(p *process) {
+	l.Helper()
+	for len(p.lines) > 0 { // of the last time
+		<-p.lines
+	}
+	late := time.After(patient)
+	for range 20 {
+		select {
+		case _, ok := <-p.lines:
+			if !ok {
+				l.Fatalf("a process has ended without its database: exit code %d", p.ProcessState.ExitCode())
+			}
+		case <-late:
+			l.Fatal("a process does not complain of a database that is gone")
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
