@@ -1,7 +1,11 @@
 package jobs_test
 
 import (
+	"bytes"
+	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"syncer/persist"
 	ngsim "syncer/sandbox/norskgjeld"
@@ -26,6 +30,38 @@ func TestABatchThatCannotBeGivenBackIsGivenBackLater(t *testing.T) {
 		t.Errorf("verdict %q", r.Run.Verdict)
 	}
 	if n := l.number("SELECT last_value FROM refusals"); n != 3 {
+		t.Errorf("the batch was given back at try %d", n)
+	}
+}
+
+// While the database is away giving back fails again and again. That is one interruption, after which the batch rests
+// for the shortest time and not for the longest.
+func TestGivingBackAgainIsNoFurtherInterruption(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{Consents: 3}, banksim.Options{Customers: 1})
+	l.importNG(3)
+	_, err := l.db.Pool.Exec(t.Context(), `CREATE SEQUENCE interruptions; CREATE SEQUENCE refusals;
+		CREATE FUNCTION interrupt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('interruptions') <= 2 THEN RAISE EXCEPTION 'the database goes away'; END IF;
+			RETURN NEW;
+		END $$;
+		CREATE FUNCTION refuse_often() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('refusals') <= 3 THEN RAISE EXCEPTION 'the database is away'; END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER interrupt BEFORE UPDATE ON items FOR EACH ROW WHEN (NEW.outcome IS NOT NULL) EXECUTE FUNCTION interrupt();
+		CREATE TRIGGER refuse_often BEFORE UPDATE ON batches FOR EACH ROW WHEN (NEW.state = 'parked') EXECUTE FUNCTION refuse_often()`)
+	l.must(err)
+	var log bytes.Buffer
+	n := l.start(nodeOptions{log: zerolog.New(zerolog.SyncWriter(&log)), batchSize: 3})
+	if r := l.run(n, debt); r.Run.Verdict != persist.VerdictComplete {
+		t.Errorf("verdict %q", r.Run.Verdict)
+	}
+	n.stop()
+	if got := strings.Count(log.String(), "batch interrupted"); got != 1 || !strings.Contains(log.String(), `"wait":5000`) {
+		t.Errorf("%d interruptions:\n%s", got, log.String())
+	}
+	if n := l.number("SELECT last_value FROM refusals"); n != 4 {
 		t.Errorf("the batch was given back at try %d", n)
 	}
 }

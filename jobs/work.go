@@ -213,13 +213,14 @@ func (w *batchWork) giveBack(ctx context.Context, err error) {
 		w.log.Warn().Msg("fenced off: another worker has taken the batch over; nothing was written")
 		return
 	}
+	back := w.wayBack(err)
 	// The lease is the process's, so a batch that is not given back would be held for as long as the process lives.
 	for {
-		back := w.giveBackOnce(ctx, err)
-		if back == nil || errors.Is(back, persist.ErrFenced) {
+		err := lastStatement(ctx, back)
+		if err == nil || errors.Is(err, persist.ErrFenced) {
 			return
 		}
-		w.log.Warn().Err(back).Msg("giving the batch back failed; it is tried again")
+		w.log.Warn().Err(err).Msg("giving the batch back failed; it is tried again")
 		if w.leaving() {
 			return
 		}
@@ -230,22 +231,32 @@ func (w *batchWork) giveBack(ctx context.Context, err error) {
 	}
 }
 
-func (w *batchWork) giveBackOnce(ctx context.Context, err error) error {
+func lastStatement(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := lastly(ctx)
 	defer cancel()
+	return f(ctx)
+}
+
+// wayBack is how the batch is given back after its work ended with err. It is chosen once: that giving back fails, as it
+// does while the database is away, is no further interruption.
+func (w *batchWork) wayBack(err error) func(context.Context) error {
+	park := func(d time.Duration, reason string) func(context.Context) error {
+		return func(ctx context.Context) error { return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, d, reason) }
+	}
 	switch {
 	case err == nil && w.park != nil:
 		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")
-		return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, w.park.wait, w.park.reason)
+		return park(w.park.wait, w.park.reason)
 	case err == nil && !w.leaving():
 		w.Step("s14.finish")
 		w.rested(false)
-		return w.Store.Finish(ctx, w.batch.ID, w.batch.Fence)
+		return func(ctx context.Context) error { return w.Store.Finish(ctx, w.batch.ID, w.batch.Fence) }
 	case err == nil || errors.Is(err, context.Canceled):
-		return w.Store.Release(ctx, w.batch.ID, w.batch.Fence)
+		return func(ctx context.Context) error { return w.Store.Release(ctx, w.batch.ID, w.batch.Fence) }
 	}
-	w.log.Error().Err(err).Msg("batch interrupted; it is tried again in a while")
-	return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, w.rested(true), "interrupted: "+err.Error())
+	rest := w.rested(true)
+	w.log.Error().Err(err).Dur("wait", rest).Msg("batch interrupted; it is tried again in a while")
+	return park(rest, "interrupted: "+err.Error())
 }
 
 // A batch rests after an error of our own, such as an unreachable database: the longer, the more often in a row.
