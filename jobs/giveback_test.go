@@ -42,14 +42,15 @@ func TestGivingBackAgainIsNoFurtherInterruption(t *testing.T) {
 	l.importNG(3)
 	_, err := l.db.Pool.Exec(t.Context(), `CREATE SEQUENCE interruptions; CREATE SEQUENCE refusals;
 		CREATE FUNCTION interrupt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			IF nextval('interruptions') <= 2 THEN RAISE EXCEPTION 'the database goes away'; END IF;
+			IF nextval('interruptions') <= 2 THEN -- in company, and alone
+				RAISE EXCEPTION 'the database goes away'; END IF;
 			RETURN NEW;
 		END $$;
 		CREATE FUNCTION refuse_often() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF nextval('refusals') <= 3 THEN RAISE EXCEPTION 'the database is away'; END IF;
 			RETURN NEW;
 		END $$;
-		CREATE TRIGGER interrupt BEFORE UPDATE ON items FOR EACH ROW WHEN (NEW.outcome IS NOT NULL) EXECUTE FUNCTION interrupt();
+		CREATE TRIGGER interrupt BEFORE UPDATE ON items FOR EACH ROW WHEN (NEW.outcome IS NOT NULL AND NEW.consent_id = 2) EXECUTE FUNCTION interrupt();
 		CREATE TRIGGER refuse_often BEFORE UPDATE ON batches FOR EACH ROW WHEN (NEW.state = 'parked') EXECUTE FUNCTION refuse_often()`)
 	l.must(err)
 	var log bytes.Buffer

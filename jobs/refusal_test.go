@@ -60,8 +60,9 @@ func TestRevokedMidRunIsLeftAlone(t *testing.T) {
 		}
 	}})
 	r := l.run(n, money)
-	if arrived == 0 || l.kit.Journal.Arrivals() != arrived {
-		t.Errorf("%d calls when the consent ended, %d at the end", arrived, l.kit.Journal.Arrivals())
+	// A page is fetched while the last one is committed: one call may have been on its way.
+	if got := l.kit.Journal.Arrivals(); arrived == 0 || got > arrived+1 {
+		t.Errorf("%d calls when the consent ended, %d at the end", arrived, got)
 	}
 	last := r.NotComplete[len(r.NotComplete)-1]
 	if last.Outcome != finance.Excused || !strings.Contains(last.Reason, "revoked") || l.number("SELECT count(*) FROM transactions") == 0 {
