@@ -124,7 +124,7 @@ type nodeOptions struct {
 	timeout     time.Duration
 	drain       time.Duration
 	idle        bool           // plans and answers no bell
-	mute        bool           // says only once that it lives
+	mute        bool           // says only once that it lives; see lapse
 	schedule    *jobs.Schedule // of the debt job
 	step        func(string)
 	wrap        func(fetch.Connector) fetch.Connector // around each connector; nil: nothing
@@ -156,7 +156,7 @@ func (l *lab) start(o nodeOptions) *node {
 		Drain: o.drain, Step: o.step,
 	}
 	if o.mute {
-		options.Lease, options.Heartbeat = 500*time.Millisecond, time.Hour
+		options.Lease, options.Heartbeat = 3*time.Hour, time.Hour
 	}
 	if !o.idle {
 		options.Serve = []string{debt, money}
@@ -177,6 +177,13 @@ func (l *lab) start(o nodeOptions) *node {
 	}
 	l.Cleanup(n.stop)
 	return n
+}
+
+// lapse ends the leases of all processes that have said so far that they live.
+func (l *lab) lapse() {
+	l.Helper()
+	_, err := l.db.Pool.Exec(l.Context(), "UPDATE workers SET expires_at = clock_timestamp()")
+	l.must(err)
 }
 
 func (o *nodeOptions) settle() {

@@ -28,10 +28,6 @@ func TestSingleUseAnswerSurvivesACrash(t *testing.T) {
 			sleeper := l.start(nodeOptions{mute: true, step: func(at string) {
 				if at == step {
 					once.Do(func() {
-						// A call that is still on its way when the lease ends would rightly be taken for unanswered.
-						l.eventually("all answers are stored", func() bool {
-							return l.number("SELECT count(*) FROM inbox WHERE answered_at IS NOT NULL") == 4
-						})
 						close(asleep)
 						<-wake
 					})
@@ -39,6 +35,11 @@ func TestSingleUseAnswerSurvivesACrash(t *testing.T) {
 			}})
 			run := l.fire(sleeper, debt)
 			<-asleep
+			// A call that is still on its way when the lease ends would rightly be taken for unanswered.
+			l.eventually("all answers are stored", func() bool {
+				return l.number("SELECT count(*) FROM inbox WHERE answered_at IS NOT NULL") == 4
+			})
+			l.lapse()
 			r := l.settled(l.start(nodeOptions{}), run)
 			if r.Run.Verdict != persist.VerdictComplete {
 				t.Errorf("verdict %s: %+v", r.Run.Verdict, r.NotComplete)
