@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,11 +23,9 @@ import (
 type mortal struct {
 	testing.TB
 	dir    string
-	relay  net.Listener
+	relay  *persisttest.Freezer
 	db     persisttest.Database
-	mu     sync.Mutex
 	server *embedded.Server
-	to     string // the server's address
 }
 
 func newMortal(t testing.TB) *mortal {
@@ -38,7 +33,7 @@ func newMortal(t testing.TB) *mortal {
 	parent, err := os.MkdirTemp("/var/tmp", "syncer-mortal-") // t.TempDir() is closed to the server's user
 	must(t, err)
 	must(t, os.Chmod(parent, 0o755))
-	m := &mortal{TB: t, dir: filepath.Join(parent, "postgres")}
+	m := &mortal{TB: t, dir: filepath.Join(parent, "postgres"), relay: persisttest.NewFreezer(t)}
 	t.Cleanup(func() {
 		if err := embedded.Stop(context.WithoutCancel(t.Context()), m.dir); err != nil && !errors.Is(err, embedded.ErrNotRunning) {
 			t.Error(err)
@@ -46,13 +41,9 @@ func newMortal(t testing.TB) *mortal {
 		_ = os.RemoveAll(parent)
 	})
 	m.rise()
-	m.relay, err = net.Listen("tcp4", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { _ = m.relay.Close() })
-	go m.serve()
 	at, err := url.Parse(m.server.URL())
 	must(t, err)
-	at.Host = m.relay.Addr().String()
+	at.Host = m.relay.Addr()
 	m.db.URL = at.String()
 	m.db.Pool, err = persist.Open(t.Context(), m.db.URL, persist.OpenOptions{MaxConns: 4})
 	must(t, err)
@@ -68,9 +59,8 @@ func (m *mortal) rise() {
 	must(m, err)
 	at, err := url.Parse(server.URL())
 	must(m, err)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.server, m.to = server, at.Host
+	m.server = server
+	m.relay.Aim("tcp", at.Host)
 }
 
 // crash ends the server as pg_ctl stop -m immediate does, in the middle of everything and without a checkpoint, and waits
@@ -81,37 +71,6 @@ func (m *mortal) crash() {
 	if err := embedded.Stop(m.Context(), m.dir); err != nil && !errors.Is(err, embedded.ErrNotRunning) {
 		m.Fatal(err)
 	}
-}
-
-// serve carries connections to the server for as long as the relay listens.
-func (m *mortal) serve() {
-	for {
-		in, err := m.relay.Accept()
-		if err != nil {
-			return
-		}
-		m.mu.Lock()
-		to := m.to
-		m.mu.Unlock()
-		go carry(in, to)
-	}
-}
-
-func carry(in net.Conn, to string) {
-	defer in.Close()
-	out, err := net.Dial("tcp4", to)
-	if err != nil {
-		return
-	}
-	defer out.Close()
-	ended := make(chan error, 2)
-	for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
-		go func() {
-			_, err := io.Copy(way[1], way[0])
-			ended <- err
-		}()
-	}
-	<-ended // one side has gone; closing both ends the other copy
 }
 
 // TestPostgresCrashes ends the database in the middle of a night, four times, while two processes work. Without a ledger

@@ -23,21 +23,15 @@ func Freezable(t testing.TB, url string, opt persist.OpenOptions) (*pgxpool.Pool
 	plain, err := persist.Open(t.Context(), url, opt)
 	must(err)
 	defer plain.Close()
-	f := &Freezer{}
-	f.listener, err = net.Listen("tcp", "127.0.0.1:0")
-	must(err)
-	t.Cleanup(func() { f.listener.Close() })
+	f := NewFreezer(t)
 	config := plain.Config()
 	dial := config.ConnConfig.DialFunc
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if addr != f.listener.Addr().String() { // which a cancel request dials
-			f.mu.Lock()
-			f.network, f.target = network, addr
-			f.mu.Unlock()
+		if addr != f.Addr() { // which a cancel request dials
+			f.Aim(network, addr)
 		}
-		return dial(ctx, "tcp", f.listener.Addr().String())
+		return dial(ctx, "tcp", f.Addr())
 	}
-	go f.serve()
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	must(err)
 	t.Cleanup(pool.Close)
@@ -45,13 +39,36 @@ func Freezable(t testing.TB, url string, opt persist.OpenOptions) (*pgxpool.Pool
 }
 
 // Freezer is a proxy in front of Postgres, such as a firewall that forgets connections: those that are frozen pass
-// nothing on, and nobody is told. New ones work.
+// nothing on, and nobody is told. New ones work. Its address stays when the server comes back at another.
 type Freezer struct {
 	listener net.Listener
 
 	mu              sync.Mutex
 	network, target string
 	frozen          []chan struct{}
+}
+
+// NewFreezer listens until the test ends. It leads nowhere before it is aimed.
+func NewFreezer(t testing.TB) *Freezer {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	f := &Freezer{listener: listener}
+	go f.serve()
+	return f
+}
+
+// Addr is where it listens.
+func (f *Freezer) Addr() string { return f.listener.Addr().String() }
+
+// Aim leads new connections to a server.
+func (f *Freezer) Aim(network, target string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.network, f.target = network, target
 }
 
 // Freeze has the connections that there are pass nothing more.
