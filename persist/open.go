@@ -90,8 +90,9 @@ func poolConfig(url string, opt OpenOptions) (*pgxpool.Config, error) {
 		"application_name":  cmp.Or(opt.ApplicationName, "syncer"),
 		"statement_timeout": milliseconds(statement),
 		"lock_timeout":      milliseconds(5 * time.Second),
-		// A worker that hangs between two statements must not hold its rows for ever.
-		"idle_in_transaction_session_timeout": milliseconds(time.Minute),
+		// A worker that hangs between two statements, or whose connection has gone silent, must not hold its rows and
+		// locks: all others of its connection would stand still for as long. Our own transactions never pause.
+		"idle_in_transaction_session_timeout": milliseconds(10 * time.Second),
 		"timezone":                            "UTC",
 		// Over tables that were not analysed yet, such as that of an import, the planner expects enough work to have the
 		// server compile a statement: a second and more, for one that takes milliseconds.

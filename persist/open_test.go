@@ -21,9 +21,9 @@ func TestOpenSetsTheSession(t *testing.T) {
 		name, extra, want string
 		opt               persist.OpenOptions
 	}{
-		{"defaults", "", "syncer 1min 5s 1min UTC off", persist.OpenOptions{}},
-		{"options", "", "demo 0 5s 1min UTC off", persist.OpenOptions{ApplicationName: "demo", StatementTimeout: -1}},
-		{"the URL wins", "&statement_timeout=2000&application_name=mine", "mine 2s 5s 1min UTC off", persist.OpenOptions{ApplicationName: "demo"}},
+		{"defaults", "", "syncer 1min 5s 10s UTC off", persist.OpenOptions{}},
+		{"options", "", "demo 0 5s 10s UTC off", persist.OpenOptions{ApplicationName: "demo", StatementTimeout: -1}},
+		{"the URL wins", "&statement_timeout=2000&application_name=mine", "mine 2s 5s 10s UTC off", persist.OpenOptions{ApplicationName: "demo"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			separator := "?"
