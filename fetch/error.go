@@ -15,6 +15,7 @@ type Error struct {
 	Op          string // what was attempted, such as "GET /v1/debt/{consent}"
 	Connection  string
 	Reason      string
+	Status      int                   // the HTTP status of the deciding attempt; 0: there was no answer, or none was asked for
 	Correlation string                // the provider's id of the call
 	Call        finance.CallID        // the deciding attempt; zero: nothing was sent
 	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it

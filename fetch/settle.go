@@ -221,7 +221,7 @@ func (t *task) tell(ctx context.Context, call *finance.Call, got reply, v Verdic
 // verdictError is the error of an attempt that was sent.
 func (t *task) verdictError(call *finance.Call, v Verdict) *Error {
 	e := t.fail(v.Class, v.Reason)
-	e.Correlation, e.Call, e.Consent = call.Correlation, call.ID, v.Status
+	e.Status, e.Correlation, e.Call, e.Consent = call.Status, call.Correlation, call.ID, v.Status
 	if v.Class == finance.Throttled {
 		e.Wait, _, _ = t.bucket.gate.left()
 		if t.untold == manyUntold {

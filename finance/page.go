@@ -14,6 +14,9 @@ type Whole struct {
 	Status  string   // for transactions: only those of this status belong to the set; empty: all of the stream
 	Prefix  string   // only records whose id begins so belong to the set; empty: all
 	Earlier []string // the ids of the set's records that stood on earlier pages of the pass
+	// Paged says that the set took several answers, which may have moved while they were read: what is missing from it is
+	// only removed when a second pass lacks it too. What one answer shows whole is proven by that answer.
+	Paged bool
 }
 
 // Reject is a record that could not be read.

@@ -5,6 +5,9 @@ import "time"
 // Lineage is where in an answer a record stood. The call itself is the page's.
 type Lineage struct {
 	Place int32 // the record's index in its answer, from 0
+	// Made says that the record's key was made here and is not the provider's, so that meeting it twice in a pass says
+	// nothing of the provider's list. It is not stored.
+	Made bool
 }
 
 // Account is a bank account, a card account or a ledger.
