@@ -146,21 +146,42 @@ type Stream struct {
 	Continues bool
 	// Kept gives a page as it was last committed, for Walk to compare the bytes. Nil: nothing is known.
 	Kept func(finance.PageKey) (finance.Kept, bool)
+	// Stale says that the position to begin at lies within a pass that an earlier run began.
+	Stale bool
+	// Rows is what is stored of the stream. Nil: nothing is known.
+	Rows Rows
+}
+
+// Rows tells a pass what is stored of its stream. Both questions are asked seldom: a quiet night asks none.
+type Rows interface {
+	// Stored says whether all of these records are stored as they are, so that they bring nothing new.
+	Stored(ctx context.Context, r *finance.Records) (bool, error)
+	// Others says whether records of the set are stored, and not removed, that are not among those with these ids.
+	Others(ctx context.Context, set finance.Extent, ids []string) (bool, error)
 }
 
 // Page is what one answer of a stream holds.
 type Page struct {
-	Answer    *Answer
-	Key       finance.PageKey
-	Records   finance.Records
-	Rejects   []finance.Reject
-	Seen      int // records that the answer holds, those not kept and the rejects included; 0: those kept and the rejects
-	Next      string
-	Done      bool
-	Whole     *finance.Whole // set on the last page of a set that the provider declared whole
-	Partial   string         // what the provider said is missing; empty: nothing
-	Unchanged bool           // the bytes are those of the kept page: Records is empty, and nothing needs writing
-	Kept      finance.Kept   // the kept page, when Unchanged
+	Answer  *Answer
+	Key     finance.PageKey
+	Records finance.Records
+	Rejects []finance.Reject
+	Seen    int // records that the answer holds, those not kept and the rejects included; 0: those kept and the rejects
+	Next    string
+	Done    bool
+	// Whole is set on the last page of a set that the provider shows whole. Walk takes it away where that is not proven.
+	Whole   *finance.Whole
+	Partial string // what the provider said is missing; empty: nothing
+	// Moved says why the list has moved while it was read, so that its set is not proven; empty: it has not.
+	Moved string
+	// Outside says that the page shows nothing of its step's set, not even that it is empty.
+	Outside bool
+	// More says that the answer itself tells of a next page, rather than that asking on will show whether there is one.
+	More bool
+	// Behind says of the last page of a pass that it was begun on an earlier day and has read up to that day only.
+	Behind    bool
+	Unchanged bool         // the bytes are those of the kept page: Records is empty, and nothing needs writing
+	Kept      finance.Kept // the kept page, when Unchanged
 }
 
 // Request is one call that a connector wants made. Path and query are below Driver.Base.
@@ -176,6 +197,8 @@ type Request struct {
 	Token    TokenKey
 	Bucket   string // a part of the connection that the provider limits by itself; empty: the connection
 	Scope    finance.Scope
+	// Empty are statuses, beside those of 2xx, that are an answer without records: of a page behind the last one.
+	Empty []int
 	// Opening marks the first call of a stream, every attempt at which spends a read of the consent's daily budget; Walk
 	// sets it. Continues marks the one of a later stream of the same item, whose first attempt is paid for already.
 	Opening, Continues bool

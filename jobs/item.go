@@ -132,15 +132,18 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 		return last, nil
 	}
 	var kept map[finance.PageKey]finance.Kept
-	if cursor.Found {
+	if cursor.Found && s.Span == "" { // the rows of a backfill come by the nightly pages too, so its pages tell nothing
 		if kept, err = w.Pages.Kept(ctx, s); err != nil {
 			return last, err
 		}
 	}
 	line := w.Committer.Line(aheadBytes)
-	stream := w.stream(item, s, kept)
+	stream := w.stream(item, s)
 	stream.Continues = sum.opened
-	last, err = w.readPages(ctx, item, stream, cursor, line, sum)
+	stream.Stale = cursor.MidPass && cursor.PassRun != w.batch.Run
+	memory := newMemory(kept, cursor.MidPass)
+	stream.Kept = memory.kept
+	last, err = w.readPages(ctx, item, stream, cursor, memory, line, sum)
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
 	return last, cmp.Or(line.Drain(ctx), err)
@@ -153,7 +156,7 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 const aheadBytes = 1 << 20
 
 // readPages reads a stream to the end of its pass and hands its pages to the writer. It gives the last call.
-func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.Stream, from persist.Standing,
+func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.Stream, from persist.Standing, known *memory,
 	line *persist.Line, sum *tally) (last finance.CallID, err error) {
 	defer func() { // here already, so that the pages handed in come home before the item is decided
 		if e := w.recovered(recover(), item); e != nil {
@@ -165,7 +168,9 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 			return last, err
 		}
 		w.Step("s8.decoded")
-		if err := line.Hand(ctx, w.pageWrite(s, page, !from.Found)); err != nil {
+		write := w.pageWrite(s, page, !from.Found)
+		write.Forget = known.forget(page)
+		if err := line.Hand(ctx, write); err != nil {
 			return last, err
 		}
 		last = page.Answer.Call.ID
@@ -184,7 +189,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 }
 
 // stream is the question put to the connector.
-func (w *batchWork) stream(item *persist.Item, s finance.Stream, kept map[finance.PageKey]finance.Kept) fetch.Stream {
+func (w *batchWork) stream(item *persist.Item, s finance.Stream) fetch.Stream {
 	today := finance.DateOf(time.Now().In(w.job.Zone))
 	since := today.AddDays(-w.job.History)
 	if !w.batch.WindowFrom.IsZero() {
@@ -195,10 +200,7 @@ func (w *batchWork) stream(item *persist.Item, s finance.Stream, kept map[financ
 		Scope: finance.Scope{Run: w.batch.Run, Batch: w.batch.ID, Fence: w.batch.Fence, Dataset: item.Dataset,
 			Consent: &item.Consent},
 		Since: since, Until: w.batch.WindowTo, Lookback: w.job.Lookback, Today: today,
-		Kept: func(key finance.PageKey) (finance.Kept, bool) {
-			k, ok := kept[key]
-			return k, ok
-		},
+		Rows: storedRows{w.Pages, s},
 	}
 }
 
@@ -211,7 +213,7 @@ func (w *batchWork) pageWrite(s fetch.Stream, page fetch.Page, virgin bool) pers
 		Records: page.Records, Rejects: page.Rejects,
 		Position: page.Next, MidPass: !page.Done,
 		Facts:    finance.Facts{Next: page.Next, Done: page.Done, Records: page.Count()},
-		Remember: page.Plain(),
+		Remember: page.Plain() && s.Span == "",
 		Whole:    page.Whole, Partial: page.Partial, Keep: w.conn.Keep, Virgin: virgin,
 	}
 }

@@ -80,6 +80,9 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.rememberPages(ctx); err != nil {
 		return err
 	}
+	if err := a.forgetOthers(ctx); err != nil {
+		return err
+	}
 	a.step("s11.pages")
 	if err := a.countItems(ctx); err != nil {
 		return err

@@ -29,10 +29,12 @@ type PageWrite struct {
 	MidPass   bool   // the pass goes on from Position
 	Facts     finance.Facts
 	Remember  bool // keep Hash and Facts, so that the same bytes may be skipped next time
-	Whole     *finance.Whole
-	Partial   string        // what the provider said is missing
-	Keep      time.Duration // how long the answer is kept if it brings anything new; 0: not at all
-	Virgin    bool          // a hint: the stream has never been committed, so all its keys are expected to be new
+	// Forget are pages of the stream that must not be skipped any more: a pass that has ended has not asked for them.
+	Forget  []finance.PageKey
+	Whole   *finance.Whole
+	Partial string        // what the provider said is missing
+	Keep    time.Duration // how long the answer is kept if it brings anything new; 0: not at all
+	Virgin  bool          // a hint: the stream has never been committed, so all its keys are expected to be new
 }
 
 // Written is what one page did to the record tables. Inserted + Updated + Unchanged + Clashes are the records of the

@@ -67,7 +67,7 @@ type pass struct {
 	links    map[string]bool // next links of the current search
 }
 
-func (p *pass) step(from string) (fetch.Step, error) {
+func (p *pass) step(place fetch.At) (fetch.Step, error) {
 	consent := p.stream.Scope.Consent
 	switch {
 	case p.stream.Dataset != finance.Debts:
@@ -75,7 +75,7 @@ func (p *pass) step(from string) (fetch.Step, error) {
 	case consent == nil:
 		return fetch.Step{}, errors.New("debt is read by consent, and there is none")
 	}
-	at, err := readCursor(from)
+	at, err := readCursor(place.Position)
 	if err == nil {
 		p.number, err = subjectOf(consent)
 	}
@@ -97,7 +97,7 @@ func (p *pass) step(from string) (fetch.Step, error) {
 // patient looks for the patient. The page has no records; it leads to the invoices.
 func (p *pass) patient() fetch.Step {
 	r := p.c.search("Patient", patientTemplate, url.Values{"identifier": {p.c.settings.PatientSystem + "|" + p.number}}, p.stream.Scope)
-	return fetch.Step{Request: r, Version: version, Together: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+	return fetch.Step{Request: r, Version: version, First: true, Afresh: true, Set: "patient", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		id, err := decodePatient(a.Body, p.number)
 		if err != nil {
 			return fetch.Page{}, err
@@ -112,7 +112,7 @@ func (p *pass) patient() fetch.Step {
 // invoices searches the patient's invoices.
 func (p *pass) invoices(at cursor) fetch.Step {
 	r := p.c.search("Invoice", invoicesTemplate, url.Values{"subject": {"Patient/" + at.Patient}}, p.stream.Scope)
-	return fetch.Step{Request: r, Version: version, Together: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+	return fetch.Step{Request: r, Version: version, First: true, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		return p.decode(a, at)
 	}}
 }
@@ -125,7 +125,7 @@ func (p *pass) page(at cursor) (fetch.Step, error) {
 	}
 	r := p.c.request(p.stream.Scope, fhirJSON)
 	r.Path, r.Query, r.Template = path, query, pageTemplate
-	return fetch.Step{Request: r, Version: version, Together: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+	return fetch.Step{Request: r, Version: version, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		if a.Status != http.StatusOK {
 			return p.restart(a, at)
 		}
@@ -152,18 +152,14 @@ func (p *pass) decode(a *fetch.Answer, at cursor) (fetch.Page, error) {
 	page := fetch.Page{Records: finance.Records{Debts: b.debts}, Rejects: b.rejects, Partial: strings.Join(b.notes, "; ")}
 	next := at
 	next.Seen += b.entries
-	next.Holes = at.Holes || len(b.rejects) > 0 || len(b.notes) > 0
 	if b.next != "" {
 		err := p.follow(&page, next, b)
 		return page, err
 	}
 	if b.counted && b.total > next.Seen {
-		next.Holes = true
 		page.Partial = strings.TrimPrefix(page.Partial+fmt.Sprintf("; the search has %d invoices and shows %d", b.total, next.Seen), "; ")
 	}
-	if !next.Holes {
-		page.Whole = &finance.Whole{Prefix: invoicePrefix, Earlier: at.Earlier}
-	}
+	page.Whole = &finance.Whole{Prefix: invoicePrefix}
 	page.Done = !p.c.settings.VisitFees
 	if !page.Done {
 		page.Next = cursor{At: atVisits}.String()
@@ -185,10 +181,7 @@ func (p *pass) follow(page *fetch.Page, next cursor, b *bundle) error {
 	}
 	p.links[b.next] = true
 	next.Link = b.next
-	next.Earlier = append([]string{}, next.Earlier...)
-	for i := range b.debts {
-		next.Earlier = append(next.Earlier, b.debts[i].ID)
-	}
+	page.More = true
 	page.Next = next.String()
 	return nil
 }
@@ -201,7 +194,7 @@ func (p *pass) visits() fetch.Step {
 	// Without a beginning, some services look back for a while only. Never a moving one: a visit that fell out of the
 	// window would look as if it had vanished.
 	r.Query = url.Values{"fromDateTime": {"1970-01-01T01:00:00"}}
-	return fetch.Step{Request: r, Version: version, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+	return fetch.Step{Request: r, Version: version, Afresh: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		if a.Status != http.StatusOK {
 			return fetch.Page{Done: true, Partial: "the care contacts are missing: the service does not know the patient"}, nil
 		}

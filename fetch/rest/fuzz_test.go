@@ -73,6 +73,8 @@ func FuzzAnswer(f *testing.F) {
 			plan: p, stream: &s, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"},
 			resolve: func(string) (string, url.Values, error) { return "x", nil, nil },
 		}
+		walk.list, walk.led = newReading(true, len(p.Records)), &led{}
+		walk.others = func(finance.Extent, []string) (bool, error) { return false, nil }
 		walk.at = walk.begin()
 		page, err := walk.decode(&fetch.Answer{Status: 200, Body: []byte(body)})
 		if err != nil {

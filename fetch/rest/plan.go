@@ -42,6 +42,8 @@ type plan struct {
 
 // table makes records of one kind.
 type table interface {
+	// own is the API's own key of the record that has these values; empty: it has none.
+	own(v values) string
 	// take adds the record that has these values to the page, or says why it can't be read.
 	take(d *decoder, list *List, v values, place int32) error
 }
@@ -126,11 +128,12 @@ func (p *plan) compilePagination() {
 	e, of := p.envelope, &p.Pagination
 	switch {
 	case of.NextLink != nil:
-		p.link = e.slots(of.NextLink.Path)
+		p.link, p.more = e.slots(of.NextLink.Path), e.slots(of.NextLink.HasMore)
 	case of.Cursor != nil:
 		p.after, p.more = e.slots(of.Cursor.Path), e.slots(of.Cursor.HasMore)
 	case of.Page != nil:
-		p.more, p.pages, p.total = e.slots(of.Page.HasMore), e.slots(of.Page.Pages), e.slots(of.Page.Total)
+		p.more, p.total = e.slots(of.Page.HasMore), e.slots(of.Page.Total)
+		p.pages = e.slots(append(of.Page.Pages[:len(of.Page.Pages):len(of.Page.Pages)], of.Page.LastPage...))
 	case of.Offset != nil:
 		p.more, p.total = e.slots(of.Offset.HasMore), e.slots(of.Offset.Total)
 	}
