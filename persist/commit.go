@@ -45,6 +45,7 @@ type attempt struct {
 	tx         pgx.Tx
 	live       []*page // those not fenced
 	streams    streamMoves
+	noted      map[int64]bool // the consents that have notes in absences
 	scratch    []byte
 	committing bool // COMMIT was sent: an error is no longer proof of a rollback
 }
@@ -202,6 +203,11 @@ func (a *attempt) writeRecords(ctx context.Context) error {
 		if err := a.writeRound(ctx, pl, round); err != nil {
 			return err
 		}
+		for _, p := range pl.shown[round] {
+			if err := a.showRecords(ctx, p); err != nil {
+				return err
+			}
+		}
 		for _, p := range whole {
 			if err := a.remove(ctx, p); err != nil {
 				return err
@@ -228,8 +234,14 @@ func (a *attempt) writeRound(ctx context.Context, pl *plan, round int) error {
 // to it. One without records is news, since it proves an emptiness.
 func (p *page) news() bool {
 	w := p.written
-	return w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0 || len(p.Rejects)+len(p.losers) > 0 || p.Partial != ""
+	changed := w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0
+	unread := len(p.Rejects)+len(p.losers) > 0
+	return changed || p.lacking() || unread || p.Partial != ""
 }
+
+// lacking says that rows stay in the tables which the page's set does not have. The same bytes must be read again when
+// they come again: passed over, they would say nothing of those rows.
+func (p *page) lacking() bool { return p.written.Noted > 0 }
 
 // records is how many records a page holds, also when it was not decoded.
 func (p *page) records() int {

@@ -58,7 +58,23 @@ func rules() []rule {
 	for _, table := range []string{"accounts", "balances", "transactions", "debts"} {
 		all = append(all, haveCalls(table, "call_id"), haveCalls(table+"_history", "call_id"), haveCalls(table+"_history", "replaced_by"))
 	}
-	return append(all, haveCalls("quarantine", "call_id"))
+	return append(all, haveCalls("quarantine", "call_id"), haveCalls("absences", "call_id"), absencesHaveRows())
+}
+
+// absencesHaveRows is the rule that what is noted as missing is in the tables: the note goes with the row.
+func absencesHaveRows() rule {
+	notes := ""
+	for _, k := range []struct{ table, key string }{
+		{accountKind.table, "t.account_id = n.record_id AND n.account_id = ''"},
+		{balanceKind.table, "t.account_id = n.account_id AND t.kind = n.record_id"},
+		{transactionKind.table, "t.account_id = n.account_id AND t.transaction_id = n.record_id"},
+		{debtKind.table, "t.debt_id = n.record_id AND n.account_id = ''"},
+	} {
+		notes += fmt.Sprintf(` AND NOT (n.kind = '%s' AND EXISTS (SELECT FROM %s t WHERE t.consent_id = n.consent_id
+			AND t.removed_at IS NULL AND %s))`, k.table, k.table, k.key)
+	}
+	return rule{"absences-have-rows", "a note of a missing row that is not there, or is removed",
+		`SELECT format('a row of %s of consent %s', n.kind, n.consent_id) FROM absences n WHERE true` + notes}
 }
 
 // haveCalls is the rule that a call of the row's own consent is behind each row.

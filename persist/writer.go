@@ -36,11 +36,12 @@ type PageWrite struct {
 }
 
 // Written is what one page did to the record tables. Inserted + Updated + Unchanged + Clashes are the records of the
-// page; Removed are rows that were not in it.
+// page; Removed and Noted are rows that were not in it.
 type Written struct {
 	Inserted  int
 	Updated   int // a new version of a row, or a row that came back after it was removed
 	Removed   int
+	Noted     int // rows that stay although the set lacks them, until another pass lacks them too
 	Unchanged int
 	Clashes   int // records that a later one of the same page, with the same key and other content, has replaced
 }
@@ -49,6 +50,7 @@ func (w *Written) add(o Written) {
 	w.Inserted += o.Inserted
 	w.Updated += o.Updated
 	w.Removed += o.Removed
+	w.Noted += o.Noted
 	w.Unchanged += o.Unchanged
 	w.Clashes += o.Clashes
 }
