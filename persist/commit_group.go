@@ -16,10 +16,11 @@ type page struct {
 	result *Result
 	sealed []byte // the body as it is kept, once it was needed
 
-	losers  []finance.Reject // clashes, by the plan
-	planned Written          // what the plan alone decided: repeats and clashes inside the group
-	written Written          // of the attempt under way
-	fenced  bool             // in the attempt under way
+	losers   []finance.Reject // clashes, by the plan
+	planned  Written          // what the plan alone decided: repeats and clashes inside the group
+	written  Written          // of the attempt under way
+	fenced   bool             // in the attempt under way
+	compared bool             // its set with the tables, in the attempt under way
 }
 
 // group is the pages of one transaction.

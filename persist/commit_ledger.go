@@ -315,7 +315,13 @@ func (c *itemCounts) add(p *page) {
 	c.records += int32(p.records())
 	c.quarantined += int32(len(p.Rejects))
 	c.written.add(p.written)
-	if s := clean(p.Partial); s != "" && !slices.Contains(c.partial, s) {
-		c.partial = append(c.partial, s)
+	said := []string{clean(p.Partial)}
+	if p.written.Withheld > 0 {
+		said = append(said, RemovalsWithheld)
+	}
+	for _, s := range said {
+		if s != "" && !slices.Contains(c.partial, s) {
+			c.partial = append(c.partial, s)
+		}
 	}
 }

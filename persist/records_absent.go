@@ -14,8 +14,9 @@ func noteAbsent[T any](ctx context.Context, a *attempt, p *page, k *kind[T], lis
 	if len(list) == 0 {
 		return nil
 	}
-	accounts, records := goneKeys(list)
-	_, err := a.tx.Exec(ctx, noteAbsences, p.Stream.Consent, k.table, [16]byte(p.Call.ID), orNil(p.Scope.Run), accounts, records)
+	accounts, records := missingKeys(list)
+	_, err := a.tx.Exec(ctx, noteAbsences, p.Stream.Consent, k.table, [16]byte(p.Call.ID), orNil(p.Scope.Run),
+		accounts, records)
 	if err != nil {
 		return fmt.Errorf("note what is missing of %s: %w", k.table, describe(err))
 	}

@@ -81,8 +81,8 @@ type missingRow struct {
 // confirmed says that the row is known to be gone. One answer that shows the whole set proves it. A set that took
 // several may have moved meanwhile, so another pass must have lacked the row before: every pass that proves anything
 // ends with a call of its own.
-func (g *missingRow) confirmed(p *page) bool {
-	return !p.Whole.Paged || g.Replaced || g.First != nil && *g.First != [16]byte(p.Call.ID)
+func (m *missingRow) confirmed(p *page) bool {
+	return !p.Whole.Paged || m.Replaced || m.First != nil && *m.First != [16]byte(p.Call.ID)
 }
 
 // removeRows finds what a whole set lacks, removes what is known to be gone, and notes the rest. When nothing is
@@ -97,11 +97,11 @@ func removeRows[T any](ctx context.Context, a *attempt, p *page, k *kind[T], fin
 		return k.failed("look what has gone from", err)
 	}
 	var known, doubted []missingRow
-	for _, g := range lacked {
-		if g.confirmed(p) {
-			known = append(known, g)
+	for _, m := range lacked {
+		if m.confirmed(p) {
+			known = append(known, m)
 		} else {
-			doubted = append(doubted, g)
+			doubted = append(doubted, m)
 		}
 	}
 	if err := noteAbsent(ctx, a, p, k, doubted); err != nil {
@@ -110,7 +110,14 @@ func removeRows[T any](ctx context.Context, a *attempt, p *page, k *kind[T], fin
 	if len(known) == 0 {
 		return nil
 	}
-	accounts, records := goneKeys(known)
+	by, err := a.withhold(ctx, p, k.table, known)
+	if err != nil {
+		return err
+	}
+	if by != 0 {
+		return withholdFrom(ctx, a, p, k, known, by)
+	}
+	accounts, records := missingKeys(known)
 	tag, err := a.tx.Exec(ctx, k.removeSQL(), p.Stream.Consent, [16]byte(p.Call.ID), accounts, records)
 	if err != nil {
 		return k.failed("mark as removed in", err)
@@ -119,11 +126,11 @@ func removeRows[T any](ctx context.Context, a *attempt, p *page, k *kind[T], fin
 	return nil
 }
 
-// goneKeys are the keys of rows, a parameter for each column.
-func goneKeys(list []missingRow) (accounts, records []string) {
-	for _, g := range list {
-		accounts = append(accounts, g.Account)
-		records = append(records, g.Record)
+// missingKeys are the keys of rows, a parameter for each column.
+func missingKeys(list []missingRow) (accounts, records []string) {
+	for _, m := range list {
+		accounts = append(accounts, m.Account)
+		records = append(records, m.Record)
 	}
 	return accounts, records
 }
