@@ -146,7 +146,11 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 	last, err = w.readPages(ctx, item, stream, cursor, memory, line, sum)
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
-	return last, cmp.Or(line.Drain(ctx), err)
+	err = cmp.Or(line.Drain(ctx), err)
+	if line.Withheld() > 0 {
+		sum.lack(persist.RemovalsWithheld)
+	}
+	return last, err
 }
 
 // aheadBytes is how much of a stream may wait for its commit while the next page is fetched: some tens of pages of a

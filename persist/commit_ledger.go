@@ -29,7 +29,8 @@ type streamMoves struct {
 
 func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
 
-// moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another.
+// moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another. It
+// gives the consents that have notes in absences, so that nobody else need ask.
 const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, pass_run, call_id, lacks)
 SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass, u.run_id, u.run_id, u.call_id, nullif(u.lacks, '')
 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[], $9::text[])
@@ -38,7 +39,8 @@ ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET position = exc
 mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id,
 pass_run = CASE WHEN c.mid_pass THEN c.pass_run ELSE excluded.pass_run END, call_id = excluded.call_id, moved_at = now(),
 lacks = CASE WHEN NOT c.mid_pass OR c.lacks IS NULL THEN excluded.lacks
-	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END`
+	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END
+RETURNING consent_id, EXISTS (SELECT FROM absences n WHERE n.consent_id = c.consent_id)`
 
 // lockCursors takes the locks that moveCursors takes, in the same order, and gives each stream's last call.
 const lockCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass)
@@ -66,7 +68,20 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 		m.call = append(m.call, p.Call.ID)
 		m.lacks = append(m.lacks, strings.Join(lacks[p.Stream], "; "))
 	}
-	if _, err := a.tx.Exec(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks)...); err != nil {
+	rows, err := a.tx.Query(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks)...)
+	if err != nil {
+		return fmt.Errorf("move the cursors: %w", describe(err))
+	}
+	a.noted = map[int64]bool{}
+	var consent int64
+	var noted bool
+	_, err = pgx.ForEachRow(rows, []any{&consent, &noted}, func() error {
+		if noted {
+			a.noted[consent] = true
+		}
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("move the cursors: %w", describe(err))
 	}
 	return nil
@@ -240,7 +255,7 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 		if last[pageName{p.Stream, p.Key}] != p {
 			continue
 		}
-		if !p.Remember {
+		if !p.Remember || p.lacking() {
 			forget.add(p)
 			continue
 		}
@@ -342,7 +357,13 @@ func (c *itemCounts) add(p *page) {
 	c.records += int32(p.records())
 	c.quarantined += int32(len(p.Rejects))
 	c.written.add(p.written)
-	if s := clean(p.Partial); s != "" && !slices.Contains(c.partial, s) {
-		c.partial = append(c.partial, s)
+	said := []string{clean(p.Partial)}
+	if p.written.Withheld > 0 {
+		said = append(said, RemovalsWithheld)
+	}
+	for _, s := range said {
+		if s != "" && !slices.Contains(c.partial, s) {
+			c.partial = append(c.partial, s)
+		}
 	}
 }

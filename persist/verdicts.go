@@ -166,7 +166,10 @@ func (s *Store) RunReport(ctx context.Context, run int64) (Report, error) {
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}
-		for _, part := range []func(context.Context, pgx.Tx, *Report) error{reportConnection, reportCounts, reportCalls, reportItems, reportBatches} {
+		parts := []func(context.Context, pgx.Tx, *Report) error{
+			reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportGuards,
+		}
+		for _, part := range parts {
 			if err == nil {
 				err = part(ctx, tx, &r)
 			}

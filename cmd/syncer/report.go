@@ -55,6 +55,9 @@ func writeReportHead(w io.Writer, p paint, r persist.Report) {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", "parked until "+clock(r.ParkedUntil)+": "+r.ParkReason), "\n"))
 	}
 	writeParked(w, p, r)
+	for _, g := range r.Guards {
+		writeGuard(w, p, g)
+	}
 }
 
 // writeParked says why whatever else the report names may have failed. The items alone don't tell: those that were on

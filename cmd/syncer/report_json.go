@@ -111,6 +111,7 @@ type reportJSON struct {
 	ParkedUntil  *time.Time     `json:"parked_until,omitempty"`
 	ParkReason   string         `json:"park_reason,omitempty"`
 	Over         *overJSON      `json:"connection_parked,omitempty"`
+	Removals     []removalsJSON `json:"withheld_removals,omitempty"`
 	Slowest      []slowJSON     `json:"slowest,omitempty"`
 	NotComplete  []itemJSON     `json:"not_complete,omitempty"`
 }
@@ -125,6 +126,9 @@ func progressJSON(r persist.Report) reportJSON {
 	}
 	if r.Over.Parked {
 		j.Over = &overJSON{r.Over.ParkedAt, r.Over.ParkedClass, r.Over.ParkedReason}
+	}
+	for _, g := range r.Guards {
+		j.Removals = append(j.Removals, toRemovalsJSON(g))
 	}
 	for _, c := range r.Counts {
 		j.Counts = append(j.Counts, countsJSON{string(c.Dataset), c.Expected, c.Rows, c.Empty, c.Partial, c.Excused, c.Failed,
