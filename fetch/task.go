@@ -56,10 +56,19 @@ type task struct {
 // run makes attempts until one brings an answer or an error that no further attempt heals.
 func (t *task) run(ctx context.Context) (*Answer, *Error) {
 	defer t.refund(ctx)
+	var told *Error // what the last attempt that was sent came to
 	for {
 		answer, failed := t.attempt(ctx)
 		if failed == nil {
 			return answer, nil
+		}
+		if failed.Class == finance.Spent && told != nil && told.Class == finance.Transient {
+			// What the provider has answered is the news; that we may not ask once more only says why we don't.
+			told.Reason += "; not asked again: " + failed.Reason
+			return nil, told
+		}
+		if !failed.Call.IsZero() {
+			told = failed.Error
 		}
 		pause, again := t.again(failed)
 		if !again {

@@ -89,7 +89,7 @@ type Ask struct {
 // sent after SendIn. All durations count from the moment the answer arrived; a negative SendIn is a slot that has
 // passed while the answer was on its way.
 type Admission struct {
-	Refusal Class  // Refused, Fenced or Fatal; empty: not refused
+	Refusal Class  // Refused, Spent, Fenced or Fatal; empty: not refused
 	Reason  string // why refused or why the gate is closed
 	Gate    time.Duration
 	SendIn  time.Duration

@@ -4,22 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
 	"syncer/persist"
 )
-
-// tally is what an item has brought so far, in this and in earlier claims of its batch.
-type tally struct {
-	records     int
-	quarantined int
-	partial     string
-	lacks       string // what pages lack that are not this item's own: an earlier run has read them, or they are of the list of accounts
-	opened      bool   // a stream of it has been read from in this claim, so the next one is no further read of the consent
-}
 
 // workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
 //
@@ -34,80 +24,20 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings [
 		return persist.Decision{}, err
 	}
 	sum := tally{records: item.Records, quarantined: item.Quarantined, partial: item.Partial}
-	var last finance.CallID
-	if d, blocked := w.blocked(item, siblings); blocked {
-		return d, nil
+	if w.conn.Connector.PerAccount(item.Dataset) {
+		return w.workAccounts(ctx, item, siblings, &sum)
 	}
-	if list := accountsItem(item, siblings); list != nil && list.Outcome == finance.Partial && w.conn.Connector.PerAccount(item.Dataset) {
-		sum.lack("the list of accounts is partial: " + list.Reason)
-	}
-	err = w.eachStream(ctx, item, siblings, func(s finance.Stream) error {
-		call, err := w.readStream(ctx, item, s, &sum)
-		if !call.IsZero() {
-			last = call
-		}
-		return err
-	})
+	last, err := w.readStream(ctx, item, w.streamOf(item, ""), &sum)
 	if err != nil {
 		return w.outcomeOf(ctx, item, err)
 	}
-	return sum.decide(last), nil
+	sum.last = last
+	return sum.decide(), nil
 }
 
-// blocked says that an item can't be worked because the list of accounts, which names its streams, could not be read
-// in this batch. Without the list nothing is known, so the item is not empty.
-func (w *batchWork) blocked(item *persist.Item, siblings []persist.Item) (persist.Decision, bool) {
-	list := accountsItem(item, siblings)
-	if list == nil || !w.conn.Connector.PerAccount(item.Dataset) {
-		return persist.Decision{}, false
-	}
-	switch list.Outcome {
-	case finance.Failed, finance.Excused:
-		return persist.Decision{Outcome: list.Outcome, Class: list.Class, Reason: "the list of accounts could not be read: " + list.Reason}, true
-	}
-	return persist.Decision{}, false
-}
-
-// accountsItem is the item of the same batch that reads the list of accounts, or nil.
-func accountsItem(item *persist.Item, siblings []persist.Item) *persist.Item {
-	for i := range siblings {
-		if siblings[i].Dataset == finance.Accounts && item.Dataset != finance.Accounts {
-			return &siblings[i]
-		}
-	}
-	return nil
-}
-
-// eachStream calls f for every stream of the item. A dataset kept per account is read account by account; the list
-// of accounts is read first, unless this batch has an item for that or the list is known from an earlier run.
-func (w *batchWork) eachStream(ctx context.Context, item *persist.Item, siblings []persist.Item, f func(finance.Stream) error) error {
-	stream := finance.Stream{Consent: item.Consent.ID, Dataset: item.Dataset, Span: w.span()}
-	if !w.conn.Connector.PerAccount(item.Dataset) {
-		return f(stream)
-	}
-	if accountsItem(item, siblings) == nil {
-		list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
-		at, err := w.Pages.Standing(ctx, list)
-		if err != nil {
-			return err
-		}
-		if w.batch.Kind != persist.Rerun || !at.Found || at.MidPass || at.Lacks != "" {
-			if err := f(list); err != nil {
-				return err
-			}
-		}
-	}
-	accounts, err := w.Pages.Accounts(ctx, item.Consent.ID)
-	if err != nil {
-		return err
-	}
-	for _, account := range accounts {
-		stream.Account = account
-		if err := f(stream); err != nil {
-			return err
-		}
-	}
-	return nil
+// streamOf names the stream of an item, or the one of an account of it.
+func (w *batchWork) streamOf(item *persist.Item, account string) finance.Stream {
+	return finance.Stream{Consent: item.Consent.ID, Dataset: item.Dataset, Account: account, Span: w.span()}
 }
 
 // span names the window of a backfill, whose streams have cursors of their own.
@@ -214,39 +144,6 @@ func (w *batchWork) pageWrite(s fetch.Stream, page fetch.Page, virgin bool) pers
 		Remember: page.Plain(),
 		Whole:    page.Whole, Partial: page.Partial, Keep: w.conn.Keep, Virgin: virgin,
 	}
-}
-
-func (t *tally) add(page fetch.Page) {
-	t.records += page.Count()
-	t.quarantined += len(page.Rejects)
-	if page.Partial != "" {
-		t.partial = page.Partial
-	}
-}
-
-// lack notes something that is missing although no page of this item's own says so.
-func (t *tally) lack(what string) { t.lacks = cmp.Or(t.lacks, what) }
-
-// decide is the outcome of an item whose streams were all read to their ends.
-func (t *tally) decide(last finance.CallID) persist.Decision {
-	d := persist.Decision{Call: last}
-	switch {
-	case fetch.MostlyUnread(t.quarantined, t.records+t.quarantined):
-		d.Outcome, d.Class = finance.Failed, finance.Malformed
-		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine", t.quarantined, t.records+t.quarantined)
-	case t.partial != "":
-		d.Outcome, d.Reason = finance.Partial, t.partial
-	case t.quarantined > 0:
-		d.Outcome, d.Class = finance.Partial, finance.Malformed
-		d.Reason = fmt.Sprintf("%d records could not be read and are in quarantine", t.quarantined)
-	case t.lacks != "":
-		d.Outcome, d.Reason = finance.Partial, t.lacks
-	case t.records > 0:
-		d.Outcome = finance.Rows
-	default:
-		d.Outcome = finance.Empty
-	}
-	return d
 }
 
 // outcomeOf turns an error of the work into a decision, or into what stops the batch.

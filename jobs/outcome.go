@@ -32,6 +32,8 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 	case finance.Refused, finance.Withheld:
 		d.Outcome = finance.Excused
 		return d, nil
+	case finance.Spent:
+		return w.outOfReads(item, d), nil
 	case finance.ConsentOver:
 		return w.endConsent(ctx, item, f, d)
 	case finance.Unanswered:
@@ -47,6 +49,17 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 		return d, w.parkConnection(ctx, f.Class, f.Error())
 	}
 	return d, nil // transient, rejected and malformed concern this item alone
+}
+
+// outOfReads is for an item whose consent has no read left today. One that had begun is not excused: what it has is not
+// all.
+func (w *batchWork) outOfReads(item *persist.Item, d persist.Decision) persist.Decision {
+	d.Outcome = finance.Excused
+	if item.Pages > 0 {
+		d.Outcome = finance.Partial
+		d.Reason = "not read to the end: " + d.Reason
+	}
+	return d
 }
 
 // deadAfter is how long a provider may leave every call unanswered before the items that wait for it fail. Until then

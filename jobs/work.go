@@ -24,6 +24,8 @@ type batchWork struct {
 	mu     sync.Mutex
 	park   *parked // why no further item is begun; nil: go on
 	broken bool    // an item met an error of our own, so none is begun either
+
+	before persist.Attempts // of a rerun: what the run and its reruns have done so far
 }
 
 // parked says that a batch can't go on before a time.
@@ -91,6 +93,11 @@ func (w *batchWork) workItems(ctx context.Context) error {
 	items, err := w.Store.Items(ctx, w.batch.ID)
 	if err != nil {
 		return err
+	}
+	if w.batch.Kind == persist.Rerun {
+		if w.before, err = w.Store.AttemptsBefore(ctx, w.batch.ID, w.batch.OfRun); err != nil {
+			return err
+		}
 	}
 	var group errgroup.Group
 	group.SetLimit(w.conn.Concurrency)

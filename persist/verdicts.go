@@ -248,16 +248,28 @@ func reportItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 	if err != nil {
 		return err
 	}
-	r.NotComplete, err = pgx.CollectRows(rows, scanOpenItem)
+	if r.NotComplete, err = pgx.CollectRows(rows, scanOpenItem); err != nil {
+		return err
+	}
+	rows, err = tx.Query(ctx, withheldItems+` LIMIT $3`, r.Run.ID, r.Run.Kind == Rerun, reportedItems)
+	if err != nil {
+		return err
+	}
+	r.Withheld, err = pgx.CollectRows(rows, scanOpenItem)
 	return err
 }
 
 // reportedItems bounds Report.NotComplete: a report is asked for twice a second while a run is followed.
 const reportedItems = 1000
 
-const notComplete = `SELECT run_id, batch_id, consent_id, dataset, coalesce(outcome, ''), coalesce(class, ''), coalesce(reason, ''),
-	coalesce(correlation_id, ''), call_id FROM ` + standing + ` WHERE coalesce(outcome, '') NOT IN ('rows', 'empty')
-	ORDER BY array_position(ARRAY['failed', 'partial', 'excused'], outcome), consent_id, dataset`
+const openItem = `SELECT run_id, batch_id, consent_id, dataset, coalesce(outcome, ''), coalesce(class, ''), coalesce(reason, ''),
+	coalesce(correlation_id, ''), call_id FROM ` + standing
+
+const (
+	notComplete = openItem + ` WHERE coalesce(outcome, '') NOT IN ('rows', 'empty')
+		ORDER BY array_position(ARRAY['failed', 'partial', 'excused'], outcome), consent_id, dataset`
+	withheldItems = openItem + ` WHERE outcome IN ('rows', 'empty') AND class = 'withheld' ORDER BY consent_id, dataset`
+)
 
 func scanOpenItem(row pgx.CollectableRow) (i OpenItem, err error) {
 	var call *[16]byte

@@ -19,6 +19,7 @@ func writeReport(w io.Writer, p paint, r persist.Report) {
 	writeClasses(w, r.ByClass)
 	writeSlowest(w, p, r.Slowest)
 	writeIncomplete(w, p, r)
+	writeWithheld(w, p, r)
 }
 
 func writeReportHead(w io.Writer, p paint, r persist.Report) {
@@ -166,6 +167,24 @@ func writeIncomplete(w io.Writer, p paint, r persist.Report) {
 	if len(listed) < all {
 		title += fmt.Sprintf(", here %d of them (all: syncer runs show %d --json)", len(listed), r.Run.ID)
 	}
+	writeItems(w, p, title, listed)
+}
+
+// writeWithheld names the accounts that the provider keeps to itself. Their items are proven without them, and somebody
+// may wonder why an account has no rows.
+func writeWithheld(w io.Writer, p paint, r persist.Report) {
+	if len(r.Withheld) == 0 {
+		return
+	}
+	listed := r.Withheld[:min(len(r.Withheld), listedItems)]
+	title := "Withheld by the provider: accounts of " + count(len(r.Withheld), "item")
+	if len(listed) < len(r.Withheld) {
+		title += fmt.Sprintf(", here %d of them (all: syncer runs show %d --json)", len(listed), r.Run.ID)
+	}
+	writeItems(w, p, title, listed)
+}
+
+func writeItems(w io.Writer, p paint, title string, listed []persist.OpenItem) {
 	fmt.Fprintf(w, "\n%s\n", p.bold(title))
 	for _, item := range listed {
 		fmt.Fprintf(w, "  consent %d %s: %s\n", item.Consent, item.Dataset, outcomeText(item.Outcome, item.Class))

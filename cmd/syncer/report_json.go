@@ -113,6 +113,7 @@ type reportJSON struct {
 	Over         *overJSON      `json:"connection_parked,omitempty"`
 	Slowest      []slowJSON     `json:"slowest,omitempty"`
 	NotComplete  []itemJSON     `json:"not_complete,omitempty"`
+	Withheld     []itemJSON     `json:"withheld,omitempty"`
 }
 
 // progressJSON is where a run stands, without the items.
@@ -143,13 +144,19 @@ func toReportJSON(r persist.Report) reportJSON {
 	for _, s := range r.Slowest {
 		j.Slowest = append(j.Slowest, slowJSON{s.Batch, s.Consent, string(s.Dataset), s.Took.Seconds(), s.Pages})
 	}
-	for _, i := range r.NotComplete {
+	j.NotComplete, j.Withheld = toItemsJSON(r.NotComplete), toItemsJSON(r.Withheld)
+	return j
+}
+
+func toItemsJSON(list []persist.OpenItem) []itemJSON {
+	var items []itemJSON
+	for _, i := range list {
 		item := itemJSON{Run: i.Run, Batch: i.Batch, Consent: i.Consent, Dataset: string(i.Dataset), Outcome: string(i.Outcome),
 			Class: string(i.Class), Reason: i.Reason, Correlation: i.Correlation}
 		if !i.Call.IsZero() {
 			item.Call = i.Call.String()
 		}
-		j.NotComplete = append(j.NotComplete, item)
+		items = append(items, item)
 	}
-	return j
+	return items
 }
