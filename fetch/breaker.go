@@ -14,12 +14,14 @@ import (
 //
 // An aggregator leads to many banks. One that is down fails all its consents, which often stand together in the list, and
 // says nothing of the others. So consents are counted and not requests: breakerTrips consents may fail one after the other
-// before it opens. A consent that has failed before says nothing new by failing again, but it may not go on for ever while
-// nobody is answered: then breakerAgain consents are enough. The same holds for requests that are for no consent.
+// before it opens. A consent that has failed before says nothing new by failing again, and neither does one that was
+// answered well a moment ago. But they may not go on while nobody is answered: then breakerAgain consents are enough. The
+// same holds for requests that are for no consent.
 const (
-	breakerTrips = 64
-	breakerAgain = 5
-	breakerPause = 30 * time.Second
+	breakerTrips  = 64
+	breakerAgain  = 5
+	breakerPause  = 30 * time.Second
+	breakerMoment = time.Minute
 )
 
 // verdicts for the breaker
@@ -36,6 +38,7 @@ type breaker struct {
 	mu     sync.Mutex
 	inARow int                // failures since the last good answer, of a consent only the first
 	failed map[int64]struct{} // consents whose newest request failed
+	well   recent             // consents that were answered well a moment ago
 	trips  bool               // the failure that is being reported opens the breaker
 	opened bool               // since it was last asked
 	moved  chan struct{}      // closed and replaced when a call has ended or the state has changed
@@ -101,13 +104,15 @@ func (b *breaker) count(e ending, consent int64) {
 	case endWell:
 		b.inARow, b.trips = 0, false
 		delete(b.failed, consent)
+		b.well.add(consent, time.Now())
 	case endFailed:
 		_, again := b.failed[consent]
-		if !again {
+		known := consent != 0 && (again || b.well.has(consent, time.Now()))
+		if !known {
 			b.inARow++
 		}
 		most := breakerTrips
-		if again || consent == 0 {
+		if known || consent == 0 {
 			most = breakerAgain
 		}
 		b.trips = b.inARow >= most
@@ -115,4 +120,35 @@ func (b *breaker) count(e ending, consent int64) {
 			b.failed[consent] = struct{}{}
 		}
 	}
+}
+
+// recent remembers consents for breakerMoment, and for at most as long again.
+type recent struct {
+	began       time.Time
+	now, before map[int64]struct{}
+}
+
+func (r *recent) add(consent int64, at time.Time) {
+	r.turn(at)
+	r.now[consent] = struct{}{}
+}
+
+func (r *recent) has(consent int64, at time.Time) bool {
+	r.turn(at)
+	_, now := r.now[consent]
+	_, before := r.before[consent]
+	return now || before
+}
+
+// turn forgets what is too old.
+func (r *recent) turn(at time.Time) {
+	if r.now != nil && at.Sub(r.began) < breakerMoment {
+		return
+	}
+	r.before = r.now
+	if at.Sub(r.began) >= 2*breakerMoment {
+		r.before = nil
+	}
+	r.began = at
+	r.now = map[int64]struct{}{}
 }

@@ -38,6 +38,7 @@ type task struct {
 	build    func(context.Context, finance.CallID) (*http.Request, error)
 	classify func(*Answer) Verdict
 
+	oneTry    bool         // the caller repeats it, later
 	opening   bool         // still to be paid for: the next admission spends one read of the consent's budget
 	paid      bool         // admitted and not yet sent: what is asked again must not be paid again
 	bought    *finance.Ask // what the read that is paid for was spent on; nil: none was
@@ -71,6 +72,10 @@ func (t *task) run(ctx context.Context) (*Answer, *Error) {
 			told = failed.Error
 		}
 		pause, again := t.again(failed)
+		if again && t.oneTry && failed.Class == finance.Transient {
+			failed.Again = true
+			return nil, failed.Error
+		}
 		if !again {
 			return nil, failed.Error
 		}

@@ -49,6 +49,9 @@ type Scope struct {
 	Fence   int64
 	Dataset Dataset
 	Consent *Consent // nil: no consent is involved
+	// OneTry says that the first call of a stream is not repeated in a bad moment: its consent has another turn behind the
+	// others.
+	OneTry bool
 }
 
 // Call is one HTTP attempt, token calls included.

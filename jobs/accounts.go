@@ -22,10 +22,10 @@ import (
 const refusedInARow = 20
 
 // workAccounts reads an item account by account. The list of accounts is read first, unless this batch has an item for it.
-func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, siblings []persist.Item, sum *tally) (persist.Decision, error) {
+func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
 	var without persist.Decision // what becomes of the item if the list can't be read and no account is known from before
 	var err error
-	if list := accountsItem(item, siblings); list != nil {
+	if list := accountsItem(item, sum.turn.items); list != nil {
 		without = w.listedBefore(item, list, sum)
 	} else {
 		without, err = w.readList(ctx, item, sum)
@@ -40,7 +40,11 @@ func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, siblin
 	if len(accounts) == 0 && sum.unlisted != nil {
 		return without, nil
 	}
-	if err := w.readAccounts(ctx, item, accounts, sum); err != nil {
+	err = w.readAccounts(ctx, item, accounts, sum)
+	if errors.Is(err, errPutOff) {
+		return persist.Decision{}, err
+	}
+	if err != nil {
 		return w.outcomeOf(ctx, item, err)
 	}
 	return sum.decide(), nil
@@ -78,12 +82,15 @@ func (w *batchWork) listedBefore(item, list *persist.Item, sum *tally) persist.D
 // readList reads the list of accounts for an item whose batch has no item for it. A decision without sum.unlisted is final.
 func (w *batchWork) readList(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
 	list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
-	_, err := w.readStream(ctx, item, list, sum)
+	last, err := w.readStream(ctx, item, list, sum)
 	if err == nil {
 		return persist.Decision{}, nil
 	}
+	if sum.turn.putOff(list, last, err) {
+		return persist.Decision{}, errPutOff
+	}
 	sum.asked(err)
-	d, err := w.outcomeOf(ctx, item, err)
+	d, err := w.outcomeOf(ctx, item, sum.turn.tell(list, err))
 	if err != nil {
 		return d, err
 	}
@@ -105,14 +112,14 @@ func ofList(d persist.Decision) persist.Decision {
 	return d
 }
 
-// readAccounts gives each account its turn.
+// readAccounts gives each account its turn. With errPutOff some of them want another one.
 func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accounts []string, sum *tally) error {
 	sum.accounts = len(accounts)
 	inARow := 0
 	for i, account := range accounts {
 		if inARow == refusedInARow {
 			sum.unasked = len(accounts) - i
-			return nil
+			break
 		}
 		refused, err := w.readAccount(ctx, item, account, nameOf(account, i, item), sum)
 		if err != nil {
@@ -122,6 +129,9 @@ func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accoun
 		if !refused {
 			inARow = 0
 		}
+	}
+	if !sum.turn.second && len(sum.turn.failed) > 0 {
+		return errPutOff
 	}
 	return nil
 }
@@ -134,19 +144,25 @@ func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account
 		sum.brought = sum.brought || done && w.before.Brought[persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}]
 		return false, err
 	}
-	last, err := w.readStream(ctx, item, s, sum)
-	if !last.IsZero() {
-		sum.last = last
+	d, known := sum.turn.refused[s]
+	if !known {
+		last, err := w.readStream(ctx, item, s, sum)
+		if !last.IsZero() {
+			sum.last = last
+		}
+		if err == nil {
+			return false, nil
+		}
+		sum.asked(err)
+		if sum.turn.putOff(s, last, err) {
+			return true, nil
+		}
+		if d, err = w.ofAccount(ctx, item, sum, sum.turn.tell(s, err)); err != nil {
+			return false, err
+		}
+		sum.turn.refused[s] = d
 	}
-	if err == nil {
-		return false, nil
-	}
-	sum.asked(err)
-	d, err := w.ofAccount(ctx, item, sum, err)
-	switch {
-	case err != nil:
-		return false, err
-	case d.Class == finance.Withheld:
+	if d.Class == finance.Withheld {
 		sum.withheld = append(sum.withheld, refusalOf(name, d))
 		return false, nil
 	}
@@ -178,8 +194,18 @@ func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, sum *tall
 	if !own {
 		return persist.Decision{}, err
 	}
-	return w.outcomeOf(ctx, item, err)
+	d, err := w.outcomeOf(ctx, item, err)
+	if err == nil && d.Class == finance.Unasked { // so are its other accounts
+		err = &decidedError{d}
+	}
+	return d, err
 }
+
+// decidedError ends the work on an item with a decision.
+type decidedError struct{ persist.Decision }
+
+// Error is one line.
+func (e *decidedError) Error() string { return "decided: " + e.Reason }
 
 // unauthorized is the status of an answer that refuses the token: every account would be asked for with the same one.
 const unauthorized = 401

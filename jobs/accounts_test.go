@@ -280,7 +280,7 @@ func TestAccountsAreReadWithoutTheRestOfTheirList(t *testing.T) {
 			w.WriteHeader(500)
 			return
 		}
-		w.Header().Set("Link", `<accounts?page=2>; rel="next"`)
+		w.Header().Set("Link", `<http://`+r.Host+`/v1/c0/accounts?page=2>; rel="next"`)
 		fmt.Fprint(w, `{"accounts": [{"id": "a1", "name": "a1", "currency": "NOK"}]}`)
 	})
 	r := a.run(n, a.name)

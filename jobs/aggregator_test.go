@@ -29,6 +29,7 @@ type aggregator struct {
 	name     string
 	url      string
 	datasets []finance.Dataset
+	zone     *time.Location
 
 	mu     sync.Mutex
 	answer map[string]http.HandlerFunc // by path; a path that is not there is answered well
@@ -179,6 +180,6 @@ func (a *aggregator) connection(store *persist.Store, o nodeOptions) *jobs.Conne
 	})
 	a.must(err)
 	a.Cleanup(client.CloseIdle)
-	return &jobs.Connection{Name: a.name, Provider: provider.Name, Connector: o.wrap(client.Connector()),
+	return &jobs.Connection{Name: a.name, Provider: provider.Name, Connector: o.wrap(client.Connector()), Zone: a.zone,
 		Concurrency: o.concurrency, Keep: time.Hour}
 }

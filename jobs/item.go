@@ -13,23 +13,35 @@ import (
 
 // workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
 //
-// siblings are all items of the same consent in this batch.
-func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings []persist.Item) (d persist.Decision, err error) {
+// errPutOff wants it worked again, in a second turn of its consent.
+func (w *batchWork) workItem(ctx context.Context, item *persist.Item, t *turn) (d persist.Decision, err error) {
 	defer func() {
 		if e := w.recovered(recover(), item); e != nil {
 			d, err = w.outcomeOf(ctx, item, e)
 		}
 	}()
-	if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
-		return persist.Decision{}, err
+	if !t.started[item.Dataset] {
+		if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
+			return persist.Decision{}, err
+		}
+		t.started[item.Dataset] = true
 	}
-	sum := tally{records: item.Records, quarantined: item.Quarantined, partial: item.Partial}
+	sum := tally{turn: t, records: item.Records, quarantined: item.Quarantined, partial: item.Partial}
+	defer func() {
+		if errors.Is(err, errPutOff) {
+			sum.keepIn(item)
+		}
+	}()
 	if w.conn.Connector.PerAccount(item.Dataset) {
-		return w.workAccounts(ctx, item, siblings, &sum)
+		return w.workAccounts(ctx, item, &sum)
 	}
-	last, err := w.readStream(ctx, item, w.streamOf(item, ""), &sum)
+	s := w.streamOf(item, "")
+	last, err := w.readStream(ctx, item, s, &sum)
+	if t.putOff(s, last, err) {
+		return persist.Decision{}, errPutOff
+	}
 	if err != nil {
-		return w.outcomeOf(ctx, item, err)
+		return w.outcomeOf(ctx, item, t.tell(s, err))
 	}
 	sum.last = last
 	return sum.decide(), nil
@@ -69,7 +81,7 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 	}
 	line := w.Committer.Line(aheadBytes)
 	stream := w.stream(item, s, kept)
-	stream.Continues = sum.opened
+	sum.takes(&stream)
 	last, err = w.readPages(ctx, item, stream, cursor, line, sum)
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
@@ -115,7 +127,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 
 // stream is the question put to the connector.
 func (w *batchWork) stream(item *persist.Item, s finance.Stream, kept map[finance.PageKey]finance.Kept) fetch.Stream {
-	today := finance.DateOf(time.Now().In(w.job.Zone))
+	today := w.conn.today(time.Now())
 	since := today.AddDays(-w.job.History)
 	if !w.batch.WindowFrom.IsZero() {
 		since = w.batch.WindowFrom
@@ -153,6 +165,9 @@ func (w *batchWork) outcomeOf(ctx context.Context, item *persist.Item, err error
 	}
 	if failure, ok := errors.AsType[*fetch.Error](err); ok {
 		return w.act(ctx, item, failure)
+	}
+	if ended, ok := errors.AsType[*decidedError](err); ok {
+		return ended.Decision, nil
 	}
 	return persist.Decision{}, err
 }

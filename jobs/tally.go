@@ -13,6 +13,7 @@ import (
 
 // tally is what an item has brought so far, in this and in earlier claims of its batch.
 type tally struct {
+	turn        *turn // of the item's consent
 	records     int
 	quarantined int
 	partial     string
@@ -42,6 +43,23 @@ func refusalOf(name string, d persist.Decision) refusal {
 }
 
 func (r refusal) String() string { return fmt.Sprintf("%s (%s: %s)", r.name, r.class, r.reason) }
+
+// keepIn keeps what was read for the consent's second turn.
+func (t *tally) keepIn(item *persist.Item) {
+	item.Records = t.records
+	item.Quarantined = t.quarantined
+	item.Partial = t.partial
+	if !t.last.IsZero() {
+		item.Pages = max(item.Pages, 1)
+	}
+}
+
+// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated now,
+// and a repetition is a read of its own.
+func (t *tally) takes(s *fetch.Stream) {
+	s.Continues = t.opened && t.turn.failed[s.Stream] == nil
+	s.Scope.OneTry = !t.turn.second
+}
 
 func (t *tally) add(page fetch.Page) {
 	t.records += page.Count()

@@ -2,6 +2,7 @@ package persist
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,33 @@ type ItemKey struct {
 type Attempts struct {
 	Runs    map[int64]bool   // the run and its reruns
 	Brought map[ItemKey]bool // items of the batch for which one of them has read records
+}
+
+// Tried is what the calls for an item have come to within its run, of those that brought no page.
+type Tried struct {
+	Calls       int
+	Class       finance.Class // of the newest of them
+	Reason      string
+	Correlation string
+	Call        finance.CallID
+}
+
+// Tried looks at the calls of a run that were made for an item in vain.
+func (s *Store) Tried(ctx context.Context, run, consent int64, dataset finance.Dataset) (Tried, error) {
+	var t Tried
+	var id [16]byte
+	err := s.pool.QueryRow(ctx, `SELECT count(*) OVER (), class, coalesce(reason, ''), coalesce(correlation_id, ''), id
+		FROM calls
+		WHERE run_id = $1 AND consent_id = $2 AND dataset = $3 AND purpose = 'data' AND class <> 'ok'
+		ORDER BY id DESC LIMIT 1`, run, consent, dataset).Scan(&t.Calls, &t.Class, &t.Reason, &t.Correlation, &id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Tried{}, nil
+	}
+	if err != nil {
+		return t, fmt.Errorf("look for the calls of run %d for %s of consent %d: %w", run, dataset, consent, err)
+	}
+	t.Call = id
+	return t, nil
 }
 
 // AttemptsBefore looks at the attempts of root run, for a batch of a rerun of it.
