@@ -52,10 +52,35 @@ func writeReportHead(w io.Writer, p paint, r persist.Report) {
 	for _, part := range [][]string{about, did} {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", strings.Join(part, ", ")), "\n"))
 	}
+	if said := nothingRead(r); said != "" {
+		fmt.Fprintln(w, p.warn(strings.Join(wrapped("  ", said), "\n")))
+	}
 	if !r.ParkedUntil.IsZero() && r.Run.Verdict == "" {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", "parked until "+clock(r.ParkedUntil)+": "+r.ParkReason), "\n"))
 	}
 	writeParked(w, p, r)
+}
+
+// nothingRead says that a settled run has brought nothing, and why. Its verdict alone does not tell: a run whose consents
+// have all ended is complete. Empty: something was read, or may still be.
+func nothingRead(r persist.Report) string {
+	if r.Run.Verdict == "" {
+		return ""
+	}
+	items := 0
+	for _, c := range r.Counts {
+		if c.Rows+c.Empty+c.Partial+c.Records > 0 {
+			return ""
+		}
+		items += c.Expected
+	}
+	switch {
+	case items > 0:
+		return "nothing was read: every item was excused or failed"
+	case r.Run.Overlapped > 0:
+		return "nothing was read: an earlier run of the job was still at all of its items"
+	}
+	return "nothing was read: there was no consent to read"
 }
 
 // writeParked says why whatever else the report names may have failed. The items alone don't tell: those that were on

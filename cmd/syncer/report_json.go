@@ -101,6 +101,7 @@ type reportJSON struct {
 	runJSON
 	State        string         `json:"state"`
 	Reruns       []int64        `json:"reruns,omitempty"`
+	NothingRead  string         `json:"nothing_read,omitempty"` // why
 	Counts       []countsJSON   `json:"counts"`
 	Calls        int            `json:"calls"`
 	CallsByClass map[string]int `json:"calls_by_class,omitempty"`
@@ -122,7 +123,7 @@ func progressJSON(r persist.Report) reportJSON {
 		Event: "progress", runJSON: toRunJSON(r.Run), State: runState(r), Reruns: r.Reruns, Counts: []countsJSON{},
 		Calls: r.Calls, Pauses: r.Pauses, PausedFor: r.Paused.Seconds(), WallTime: r.Wall.Seconds(),
 		Batches:    batchesJSON{r.Batches.Pending, r.Batches.Working, r.Batches.Parked, r.Batches.Done},
-		ParkReason: r.ParkReason, ParkedUntil: instant(r.ParkedUntil),
+		ParkReason: r.ParkReason, ParkedUntil: instant(r.ParkedUntil), NothingRead: nothingRead(r),
 	}
 	if r.Over.Parked {
 		j.Over = &overJSON{r.Over.ParkedAt, r.Over.ParkedClass, r.Over.ParkedReason}
