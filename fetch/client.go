@@ -97,7 +97,7 @@ func (c *Client) task(r Request) *task {
 	}
 	t := &task{
 		c: c, bucket: c.bucket(name), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
-		opening: r.Opening, paid: r.Continues, once: r.Once, client: c.data, wire: c.wire, timeout: c.opt.Timeout, retry: c.opt.Retry, maxWait: c.opt.MaxWait,
+		opening: r.Opening, paid: r.Continues, oneTry: r.Opening && r.Scope.OneTry, once: r.Once, client: c.data, wire: c.wire, timeout: c.opt.Timeout, retry: c.opt.Retry, maxWait: c.opt.MaxWait,
 		classify: func(a *Answer) Verdict { return c.opt.Driver.Classify(&r, a) },
 	}
 	if r.Once {

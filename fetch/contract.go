@@ -26,6 +26,9 @@ type Provider struct {
 	// Settings makes a pointer to the provider's own settings, with yaml tags and defaults filled in. Configuration
 	// decodes the connection's settings into it, strictly.
 	Settings func() any
+	// Zone is the calendar in which a connection's days begin and end, the provider's own: Stream.Today is told in it, and
+	// so is a consent's last day. It needs no credentials. Nil: UTC.
+	Zone func(Connection) (*time.Location, error)
 	// Open turns a connection's configuration into the provider's driver. It makes no call.
 	Open func(Connection) (Driver, error)
 }
@@ -141,7 +144,7 @@ type Stream struct {
 	Since    finance.Date // the oldest day wanted; a first load begins here
 	Until    finance.Date // the newest day wanted; zero: no bound (the normal run). Set by a backfill.
 	Lookback int          // days before the watermark that are read again, because bookings arrive late
-	Today    finance.Date // in the connection's calendar
+	Today    finance.Date // in the connection's calendar, see Provider.Zone
 	// Continues says that an earlier stream of the same item has made a call in this attempt at the item.
 	Continues bool
 	// Kept gives a page as it was last committed, for Walk to compare the bytes. Nil: nothing is known.

@@ -21,6 +21,7 @@ type Error struct {
 	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it
 	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", ToldByBreaker ...
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
+	Again       bool                  // Transient: one try was to be made, and more are allowed; see finance.Scope.OneTry
 	Unasked     bool                  // our own ledger refused the call, so it says nothing of the provider
 	Other       bool                  // Malformed: the answer is about another subject than was asked for
 	Err         error

@@ -267,8 +267,16 @@ func (t *task) clear(ctx context.Context, call *finance.Call, slot, looked time.
 		return nil, nil
 	}
 	if left, _, _ := t.bucket.gate.left(); left > 0 {
-		t.bucket.breaker.report(done, endSilent)
+		t.bucket.breaker.report(done, endSilent, t.onBehalf())
 		return nil, nil
 	}
-	return func(e ending) bool { return t.bucket.breaker.report(done, e) }, nil
+	return func(e ending) bool { return t.bucket.breaker.report(done, e, t.onBehalf()) }, nil
+}
+
+// onBehalf is the consent that the request is for; 0: it is for none.
+func (t *task) onBehalf() int64 {
+	if t.scope.Consent == nil {
+		return 0
+	}
+	return t.scope.Consent.ID
 }

@@ -38,6 +38,7 @@ type task struct {
 	build    func(context.Context, finance.CallID) (*http.Request, error)
 	classify func(*Answer) Verdict
 
+	oneTry    bool         // the caller repeats it, later
 	opening   bool         // still to be paid for: the next admission spends one read of the consent's budget
 	paid      bool         // admitted and not yet sent: what is asked again must not be paid again
 	bought    *finance.Ask // what the read that is paid for was spent on; nil: none was
@@ -56,12 +57,25 @@ type task struct {
 // run makes attempts until one brings an answer or an error that no further attempt heals.
 func (t *task) run(ctx context.Context) (*Answer, *Error) {
 	defer t.refund(ctx)
+	var told *Error // what the last attempt that was sent came to
 	for {
 		answer, failed := t.attempt(ctx)
 		if failed == nil {
 			return answer, nil
 		}
+		if failed.Class == finance.Spent && told != nil && told.Class == finance.Transient {
+			// What the provider has answered is the news; that we may not ask once more only says why we don't.
+			told.Reason += "; not asked again: " + failed.Reason
+			return nil, told
+		}
+		if !failed.Call.IsZero() {
+			told = failed.Error
+		}
 		pause, again := t.again(failed)
+		if again && t.oneTry && failed.Class == finance.Transient {
+			failed.Again = true
+			return nil, failed.Error
+		}
 		if !again {
 			return nil, failed.Error
 		}

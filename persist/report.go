@@ -68,6 +68,7 @@ type Report struct {
 	Paused      time.Duration  // all pauses announced to the run's calls, overlaps included
 	Slowest     []SlowItem     // at most 10
 	NotComplete []OpenItem     // at most reportedItems: failed, partial, excused and undecided
+	Withheld    []OpenItem     // at most reportedItems: proven, but for accounts that the provider withholds
 	Wall        time.Duration  // from planning to settling, or to now
 	Guards      []RemovalGuard // of the root run, those that have closed
 	Batches     BatchCounts

@@ -276,7 +276,7 @@ func (l *lab) importEverywhere(n int) {
 		fmt.Fprintf(&csv, "%s,%s,%s,%s\n", c.ID, c.NationalID, c.Scope, c.ValidUntil.UTC().Format(time.RFC3339))
 	}
 	l.inHouse(func(a *app, h *house) error {
-		file, err := readConsents(strings.NewReader(csv.String()))
+		file, err := readConsents(strings.NewReader(csv.String()), time.UTC)
 		for i := 1; err == nil && i <= n; i++ {
 			err = a.importConsents(l.Context(), h, fmt.Sprintf("ng%d", i), "-", file)
 		}

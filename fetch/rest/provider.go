@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -39,24 +40,39 @@ func Provider() fetch.Provider {
 		// {subject} may stand in headers and bodies
 		SubjectInCalls: true,
 		Settings:       func() any { return &Settings{} },
+		Zone:           calendar,
 		Open:           open,
 	}
 }
 
-func open(c fetch.Connection) (fetch.Driver, error) {
+// read reads the description that a connection names.
+func read(c fetch.Connection) (d *Description, text []byte, path string, err error) {
 	settings, ok := c.Settings.(*Settings)
 	if !ok || settings.Description == "" {
-		return fetch.Driver{}, fmt.Errorf("connection %s: settings: description is missing: name the YAML file that describes the API", c.Name)
+		return nil, nil, "", errors.New("settings: description is missing: name the YAML file that describes the API")
 	}
-	path := settings.Description
+	path = settings.Description
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.Dir, path)
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fetch.Driver{}, fmt.Errorf("connection %s: settings.description: %w", c.Name, err)
+	if text, err = os.ReadFile(path); err != nil {
+		return nil, nil, path, fmt.Errorf("settings.description: %w", err)
 	}
-	d, err := Parse(text, path)
+	d, err = Parse(text, path)
+	return d, text, path, err
+}
+
+// calendar is the time_zone of a connection's description.
+func calendar(c fetch.Connection) (*time.Location, error) {
+	d, _, _, err := read(c)
+	if err != nil {
+		return nil, err
+	}
+	return zoneOf(d.TimeZone)
+}
+
+func open(c fetch.Connection) (fetch.Driver, error) {
+	d, text, path, err := read(c)
 	if err != nil {
 		return fetch.Driver{}, fmt.Errorf("connection %s: %w", c.Name, err)
 	}
