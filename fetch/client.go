@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/singleflight"
@@ -73,12 +72,10 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		// It would be spent by the first of the calls that such a reading takes, and again every night.
 		return nil, t.fail(finance.Rejected, "the consent is for a single use, and this provider's data can't be read with a single call")
 	}
-	u, err := below(c.opt.Driver.Base, strings.TrimSuffix(c.opt.Driver.Base.Scheme+"://"+c.opt.Driver.Base.Host+
-		root(c.opt.Driver.Base)+"/"+strings.TrimPrefix(r.Path, "/"), "/"))
-	if err != nil || u.RawQuery != "" {
+	u, err := r.address(c.opt.Driver.Base)
+	if err != nil {
 		return nil, t.fail(finance.Fatal, "the path does not stay below the API's address")
 	}
-	u.RawQuery = r.Query.Encode()
 	t.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) { return newRequest(ctx, &r, u, id) }
 	answer, failed := t.run(ctx)
 	if failed != nil {

@@ -4,33 +4,43 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-
-	"syncer/finance"
 )
+
+// address is where the request goes: always our own scheme and host, and below the base.
+func (r *Request) address(base *url.URL) (*url.URL, error) {
+	text := base.Scheme + "://" + base.Host + root(base)
+	if r.Path != "" {
+		text += "/" + strings.TrimPrefix(r.Path, "/")
+	}
+	u, err := parseLink(text)
+	if err != nil {
+		return nil, err
+	}
+	if why := ours(u, base); why != nil {
+		return nil, why
+	}
+	if why := below(u, base); why != nil {
+		return nil, why
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("it has more than a path")
+	}
+	u.RawQuery = r.query()
+	return u, nil
+}
+
+// query is what stands behind the question mark, byte for byte.
+func (r *Request) query() string {
+	if r.RawQuery != "" {
+		return r.RawQuery
+	}
+	return r.Query.Encode()
+}
 
 const longestLink = 8 << 10
 
-// Resolve takes apart a next link, absolute or relative to the base: the path below the base and the query, to be
-// put into a Request. A link must have the base's scheme, host and port, stay below its path and carry no user;
-// everything else is an *Error of class fatal, because whoever follows it hands the token to a stranger. Joining the
-// texts is not enough: "https://api.example" + "@evil.example/next" is a URL of host evil.example.
-func (c *Client) Resolve(link string) (path string, query url.Values, err error) {
-	u, err := below(c.opt.Driver.Base, link)
-	if err != nil {
-		return "", nil, &Error{
-			Class: finance.Fatal, Op: "follow a next link", Connection: c.opt.Connection.Name,
-			Reason: "the link is refused: " + err.Error(),
-		}
-	}
-	return strings.TrimPrefix(strings.TrimPrefix(u.EscapedPath(), root(c.opt.Driver.Base)), "/"), u.Query(), nil
-}
-
-// root is the base's path without a slash at its end.
-func root(base *url.URL) string { return strings.TrimRight(base.EscapedPath(), "/") }
-
-// below resolves a link against the base and checks that it stays there. Its errors don't repeat the link, which may
-// be hostile, long or hold an id.
-func below(base *url.URL, link string) (*url.URL, error) {
+// parseLink reads an address that others have written. Its errors don't repeat it: it may be hostile, long or hold an id.
+func parseLink(link string) (*url.URL, error) {
 	if len(link) > longestLink {
 		return nil, errors.New("it is too long")
 	}
@@ -41,31 +51,39 @@ func below(base *url.URL, link string) (*url.URL, error) {
 	if err != nil || u.Opaque != "" {
 		return nil, errors.New("it is not a URL")
 	}
-	if u.Scheme == "" && u.Host == "" && !strings.HasPrefix(link, "//") {
-		if u.Scheme, u.Host = base.Scheme, base.Host; !strings.HasPrefix(u.Path, "/") {
-			if u, err = url.Parse(base.Scheme + "://" + base.Host + root(base) + "/" + link); err != nil {
-				return nil, errors.New("it is not a URL")
-			}
-		}
-	}
+	return u, nil
+}
+
+// root is the base's path without a slash at its end.
+func root(base *url.URL) string { return strings.TrimRight(base.EscapedPath(), "/") }
+
+// ours says why an address may not be called with our token: it has another scheme, host or port than the base.
+func ours(u, base *url.URL) error {
 	switch {
 	case u.User != nil:
-		return nil, errors.New("it names a user")
+		return errUser
+	case !strings.EqualFold(u.Hostname(), base.Hostname()):
+		return errHost
 	case u.Scheme != base.Scheme:
-		return nil, errors.New("it has another scheme")
-	case !strings.EqualFold(u.Hostname(), base.Hostname()) || port(u) != port(base):
-		return nil, errors.New("it leads to another host or port")
+		return errScheme
+	case port(u) != port(base):
+		return errPort
 	}
+	return nil
+}
+
+// below says why an address does not stay below the base's path. Climbing that is escaped (%2e%2e) is refused too,
+// because some servers undo the escapes before they walk the path.
+func below(u, base *url.URL) error {
 	for segment := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if segment == "." || segment == ".." {
-			return nil, errors.New("it climbs in the path")
+			return errors.New("it climbs in the path")
 		}
 	}
 	if p := u.EscapedPath(); p != root(base) && !strings.HasPrefix(p, root(base)+"/") {
-		return nil, errors.New("it leaves the base path")
+		return errBase
 	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
+	return nil
 }
 
 func port(u *url.URL) string {

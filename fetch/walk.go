@@ -178,6 +178,10 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 		_, e.Other = errors.AsType[wrongSubject](cause)
 	}
 	call := answer.Call
+	if e.Call.IsZero() { // such as a link's, which knows nothing of the answer that it stood in
+		e.Call, e.Correlation = call.ID, call.Correlation
+	}
+	orDefault(&e.Status, call.Status)
 	if call.Durable {
 		return e
 	}
@@ -213,7 +217,7 @@ func hashOf(s string) finance.Hash {
 // pageKey names a page by what was asked: method, path, query, body and the decoder's version, each with its length.
 func pageKey(r *Request, version string) finance.PageKey {
 	text := ""
-	for _, part := range []string{method(r), r.Path, r.Query.Encode(), string(r.Body), version} {
+	for _, part := range []string{method(r), r.Path, r.query(), string(r.Body), version} {
 		text += fmt.Sprintf("%d:%s", len(part), part)
 	}
 	return finance.PageKey(hashOf(text))

@@ -31,8 +31,8 @@ func (c *connector) PerAccount(d finance.Dataset) bool {
 func (c *connector) Probe(ctx context.Context) error {
 	check := c.about.Check
 	r := c.request(finance.Scope{}, finance.ForCheck)
-	r.Method, r.Path = check.Method, strings.TrimPrefix(check.Path, "/")
-	r.Template = "/" + r.Path
+	r.Method, r.Path = check.Method, belowBase(check.Path)
+	r.Template = "/" + strings.TrimPrefix(check.Path, "/")
 	_, err := c.client.Do(ctx, r)
 	return err
 }
@@ -68,7 +68,7 @@ func (c *connector) step(p *plan, s *fetch.Stream, from string) (fetch.Step, err
 	if err != nil {
 		return fetch.Step{}, err
 	}
-	walk := &pass{plan: p, stream: s, through: cur.Through, again: cur.Again, resolve: c.client.Resolve, root: strings.TrimRight(c.about.base.EscapedPath(), "/")}
+	walk := &pass{plan: p, stream: s, through: cur.Through, again: cur.Again, resolve: c.client.Resolve}
 	if cur.Pass != nil {
 		walk.at = *cur.Pass
 	} else {
@@ -82,6 +82,7 @@ func (c *connector) step(p *plan, s *fetch.Stream, from string) (fetch.Step, err
 	if err != nil {
 		return fetch.Step{}, err
 	}
+	walk.request = r
 	version := []string{p.version, from}
 	if p.dated { // what follows a page depends on the days too
 		version = append(version, s.Since.String(), s.Until.String(), s.Today.String(), itoa(s.Lookback))
@@ -140,17 +141,27 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	if r.Body != nil && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if p.at.Link != "" {
-		r.Path, r.Query, err = c.client.Resolve(p.at.Link)
-		return r, err
-	}
-	r.Path = strings.TrimPrefix(p.path.fill(p.asked, url.PathEscape), "/")
+	r.Path = belowBase(p.path.fill(p.asked, url.PathEscape))
 	r.Query = url.Values{}
 	for _, q := range p.query {
 		r.Query.Set(q.name, q.fill(p.asked, asItIs))
 	}
+	if p.at.Link != "" { // stored, so it is checked like the provider's
+		link, err := c.client.Resolve(p.at.Link, p.follows(&r))
+		r.Path, r.Query, r.RawQuery = link.Path, nil, link.RawQuery
+		return r, err
+	}
 	p.parameters(r.Query)
 	return r, nil
+}
+
+// belowBase is a described path as a Request has it. The slash in front of it may be left out; a slash alone is the base
+// with a slash at its end.
+func belowBase(path string) string {
+	if path == "/" {
+		return path
+	}
+	return strings.TrimPrefix(path, "/")
 }
 
 // api is a description with a connection's addresses and credentials.

@@ -28,8 +28,8 @@ type pass struct {
 	again   finance.Date // see cursor.Again
 	at      position
 	asked   map[string]string // what the placeholders stand for
-	resolve func(link string) (path string, query url.Values, err error)
-	root    string // the base's path
+	request fetch.Request     // of the present page
+	resolve func(link string, f fetch.Follow) (fetch.Link, error)
 }
 
 // begin is where a new pass starts: at the oldest day wanted, or as many days before the watermark as records come late,
@@ -175,20 +175,16 @@ func (p *pass) linked(link string, d *decoder) (*position, error) {
 		return nil, nil
 	}
 	if d.revealing(link) {
-		return nil, errors.New("the next link holds a national identity number, which must not stand in an address")
+		return nil, errors.New("the next link holds the person's national identity number, which must not stand in an address")
 	}
-	path, query, err := p.resolve(link)
+	next, err := p.resolve(link, p.follows(&p.request))
 	if err != nil {
 		return nil, err
 	}
-	link = p.root + "/" + path
-	if len(query) > 0 {
-		link += "?" + query.Encode()
-	}
-	if link == p.at.Link {
+	if next.Address == p.at.Link {
 		return nil, errors.New("the next link leads to the same page again")
 	}
-	return &position{Link: link}, nil
+	return &position{Link: next.Address}, nil
 }
 
 func (p *pass) cursored(d *decoder) (*position, error) {
@@ -213,7 +209,7 @@ func (p *pass) cursored(d *decoder) (*position, error) {
 	case after == p.at.After:
 		return nil, errors.New("the cursor is the same as before: the list would never end")
 	case d.revealing(after):
-		return nil, errors.New("the cursor holds a national identity number, which must not stand in an address")
+		return nil, errors.New("the cursor holds the person's national identity number, which must not stand in an address")
 	}
 	return &position{After: after}, nil
 }
