@@ -194,6 +194,8 @@ type Answer struct {
 	Body   []byte // decompressed
 	Call   finance.Call
 	Hash   finance.Hash // of Body; set on answers of class ok
+
+	announced *Announcement // what Header says of the calls to come; nil: not read yet
 }
 
 // Verdict is what a connector says an answer means.
