@@ -72,8 +72,8 @@ func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 		// It would be spent by the first of the calls that such a reading takes, and again every night.
 		return nil, r.fail(finance.Rejected, "the consent is for a single use, and this provider's data can't be read with a single call")
 	}
-	u, err := wanted.address(c.opt.Driver.Base)
-	if err != nil {
+	u, no := wanted.address(c.opt.Driver.Base)
+	if no != nil {
 		return nil, r.fail(finance.Fatal, "the path does not stay below the API's address")
 	}
 	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {

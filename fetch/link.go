@@ -1,7 +1,6 @@
 package fetch
 
 import (
-	"errors"
 	"net/url"
 	"regexp"
 	"strings"
@@ -33,15 +32,6 @@ type Follow struct {
 	Advice string
 }
 
-// Why a link is refused.
-var (
-	errUser   = errors.New("it names a user")
-	errHost   = errors.New("it leads to another host")
-	errScheme = errors.New("it has another scheme")
-	errPort   = errors.New("it leads to another port")
-	errBase   = errors.New("it leaves the base path")
-)
-
 // Resolve takes a next link apart. The link must have the base's scheme, host and port, stay below its path, carry no
 // user, and lead to where f.To lets it. Joining the texts is not enough: "https://api.example" + "@evil.example/next" is a
 // URL of host evil.example.
@@ -51,24 +41,24 @@ var (
 // hostile.
 func (c *Client) Resolve(link string, f Follow) (Link, error) {
 	base := c.opt.Driver.Base
-	asked, err := f.From.address(base)
-	if err != nil {
-		return Link{}, c.refusedLink("the address that was asked for: " + err.Error())
+	asked, no := f.From.address(base)
+	if no != nil {
+		return Link{}, c.refusedLink("the address that was asked for: " + no.why)
 	}
-	u, err := resolved(link, asked)
-	if err != nil {
-		return Link{}, c.refusedLink(err.Error())
+	ref, no := parseLink(link)
+	if no != nil {
+		return Link{}, c.refusedLink(no.why)
 	}
-	found, err := f.onBase(u, base)
-	if err == nil {
+	u := asked.ResolveReference(ref)
+	found, no := f.onBase(u, base)
+	switch {
+	case no == nil:
 		return found, nil
+	case no.hidden:
+		return Link{}, c.refusedLink(no.why)
 	}
-	reason := err.Error()
-	if errors.Is(err, errUser) || errors.Is(err, errHost) {
-		return Link{}, c.refusedLink(reason)
-	}
-	reason += " (" + u.Scheme + "://" + u.Host + f.withoutIDs(u, base) + ")"
-	if !f.Rewrite && f.Advice != "" && (errors.Is(err, errScheme) || errors.Is(err, errPort) || errors.Is(err, errBase)) {
+	reason := no.why + " (" + u.Scheme + "://" + u.Host + f.withoutIDs(u, base) + ")"
+	if no.behind && !f.Rewrite && f.Advice != "" {
 		reason += ": " + f.Advice
 	}
 	return Link{}, c.refusedLink(reason)
@@ -81,42 +71,27 @@ func (c *Client) refusedLink(why string) *Error {
 	}
 }
 
-// resolved is the absolute address that a link names.
-func resolved(link string, asked *url.URL) (*url.URL, error) {
-	ref, err := parseLink(link)
-	if err != nil {
-		return nil, err
-	}
-	u := asked.ResolveReference(ref)
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
-}
-
 // onBase is the place below the base that an address names.
-func (f *Follow) onBase(u, base *url.URL) (Link, error) {
-	why := ours(u, base)
-	if why != nil && (!f.Rewrite || !errors.Is(why, errScheme) && !errors.Is(why, errPort)) {
-		return Link{}, why
+func (f *Follow) onBase(u, base *url.URL) (Link, *astray) {
+	if no := ours(u, base); no != nil && !(f.Rewrite && no.behind) {
+		return Link{}, no
 	}
-	why = below(u, base)
-	if !f.Rewrite {
-		if why != nil {
-			return Link{}, why
-		}
-		return f.to(strings.TrimPrefix(u.EscapedPath(), root(base)), u.RawQuery, base)
+	if no := below(u, base); no != nil && !(f.Rewrite && no.behind) {
+		return Link{}, no
 	}
-	if why != nil && !errors.Is(why, errBase) {
-		return Link{}, why
+	rests := []string{strings.TrimPrefix(u.EscapedPath(), root(base))}
+	if f.Rewrite {
+		// A gateway hides its whole path from the server behind it, or only the beginning. What fits best comes first.
+		rests = withoutBase(u.EscapedPath(), root(base))
 	}
-	// A gateway hides its whole path from the server behind it, or only the beginning. What fits best comes first.
-	var first error
-	for _, path := range withoutBase(u.EscapedPath(), root(base)) {
-		found, err := f.to(path, u.RawQuery, base)
-		if err == nil {
+	var first *astray
+	for _, rest := range rests {
+		found, no := f.to(rest, u.RawQuery, base)
+		if no == nil {
 			return found, nil
 		}
 		if first == nil {
-			first = err
+			first = no
 		}
 	}
 	return Link{}, first
@@ -139,7 +114,7 @@ func withoutBase(path, root string) (rests []string) {
 }
 
 // to is the link to a path behind the base, if f.To lets it lead there.
-func (f *Follow) to(path, rawQuery string, base *url.URL) (Link, error) {
+func (f *Follow) to(path, rawQuery string, base *url.URL) (Link, *astray) {
 	l := Link{Path: path, RawQuery: rawQuery, Address: root(base) + path}
 	if l.Address == "" {
 		l.Address = "/"
@@ -152,7 +127,7 @@ func (f *Follow) to(path, rawQuery string, base *url.URL) (Link, error) {
 	}
 	if f.To != nil {
 		if err := f.To(l.Path, rawQuery); err != nil {
-			return Link{}, err
+			return Link{}, &astray{why: err.Error()}
 		}
 	}
 	return l, nil

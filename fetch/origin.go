@@ -1,29 +1,35 @@
 package fetch
 
 import (
-	"errors"
 	"net/url"
 	"strings"
 )
 
+// astray is why an address is not called.
+type astray struct {
+	why    string
+	hidden bool // it is nobody's that we know: nothing of it is shown
+	behind bool // it may be right for the server behind a gateway: Follow.Rewrite puts it right
+}
+
 // address is where the request goes: always our own scheme and host, and below the base.
-func (r *Request) address(base *url.URL) (*url.URL, error) {
+func (r *Request) address(base *url.URL) (*url.URL, *astray) {
 	text := base.Scheme + "://" + base.Host + root(base)
 	if r.Path != "" {
 		text += "/" + strings.TrimPrefix(r.Path, "/")
 	}
-	u, err := parseLink(text)
-	if err != nil {
-		return nil, err
+	u, no := parseLink(text)
+	if no == nil {
+		no = ours(u, base)
 	}
-	if why := ours(u, base); why != nil {
-		return nil, why
+	if no == nil {
+		no = below(u, base)
 	}
-	if why := below(u, base); why != nil {
-		return nil, why
+	if no == nil && (u.RawQuery != "" || u.Fragment != "") {
+		no = &astray{why: "it has more than a path"}
 	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("it has more than a path")
+	if no != nil {
+		return nil, no
 	}
 	u.RawQuery = r.query()
 	return u, nil
@@ -39,17 +45,17 @@ func (r *Request) query() string {
 
 const longestLink = 8 << 10
 
-// parseLink reads an address that others have written. Its errors don't repeat it: it may be hostile, long or hold an id.
-func parseLink(link string) (*url.URL, error) {
+// parseLink reads an address that others have written.
+func parseLink(link string) (*url.URL, *astray) {
 	if len(link) > longestLink {
-		return nil, errors.New("it is too long")
+		return nil, &astray{why: "it is too long", hidden: true}
 	}
 	if strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
-		return nil, errors.New("it has a blank, a backslash or a control character")
+		return nil, &astray{why: "it has a blank, a backslash or a control character", hidden: true}
 	}
 	u, err := url.Parse(link)
 	if err != nil || u.Opaque != "" {
-		return nil, errors.New("it is not a URL")
+		return nil, &astray{why: "it is not a URL", hidden: true}
 	}
 	return u, nil
 }
@@ -58,30 +64,30 @@ func parseLink(link string) (*url.URL, error) {
 func root(base *url.URL) string { return strings.TrimRight(base.EscapedPath(), "/") }
 
 // ours says why an address may not be called with our token: it has another scheme, host or port than the base.
-func ours(u, base *url.URL) error {
+func ours(u, base *url.URL) *astray {
 	switch {
 	case u.User != nil:
-		return errUser
+		return &astray{why: "it names a user", hidden: true}
 	case !strings.EqualFold(u.Hostname(), base.Hostname()):
-		return errHost
+		return &astray{why: "it leads to another host", hidden: true}
 	case u.Scheme != base.Scheme:
-		return errScheme
+		return &astray{why: "it has another scheme", behind: true}
 	case port(u) != port(base):
-		return errPort
+		return &astray{why: "it leads to another port", behind: true}
 	}
 	return nil
 }
 
 // below says why an address does not stay below the base's path. Climbing that is escaped (%2e%2e) is refused too,
 // because some servers undo the escapes before they walk the path.
-func below(u, base *url.URL) error {
+func below(u, base *url.URL) *astray {
 	for segment := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if segment == "." || segment == ".." {
-			return errors.New("it climbs in the path")
+			return &astray{why: "it climbs in the path"}
 		}
 	}
 	if p := u.EscapedPath(); p != root(base) && !strings.HasPrefix(p, root(base)+"/") {
-		return errBase
+		return &astray{why: "it leaves the base path", behind: true}
 	}
 	return nil
 }

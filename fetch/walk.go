@@ -175,12 +175,13 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 	e, ok := errors.AsType[*Error](cause)
 	if !ok {
 		e = w.malformed(op(st), answer, cause.Error())
-		_, e.Other = errors.AsType[wrongSubject](cause)
 	}
 	call := answer.Call
 	if e.Call.IsZero() { // such as a link's, which knows nothing of the answer that it stood in
 		e.Call, e.Correlation = call.ID, call.Correlation
 	}
+	orDefault(&e.Op, op(st))
+	orDefault(&e.Connection, w.c.opt.Connection.Name)
 	orDefault(&e.Status, call.Status)
 	if call.Durable {
 		return e
