@@ -39,8 +39,8 @@ func announced(h http.Header, arrived time.Time) *Announcement {
 	return a
 }
 
-// Announced is what the answer's headers say of the calls to come. Of an answer that did not arrive over the wire they are
-// read when it is first asked.
+// Announced is what the answer's headers say of the calls to come. Of an answer that did not arrive over the wire they
+// are read when it is first asked.
 func (a *Answer) Announced() Announcement {
 	if a.announced == nil {
 		a.announced = announced(a.Header, time.Now())

@@ -23,8 +23,8 @@ type attempt struct {
 	report  func(error)     // tells the breaker how the call has ended; nil: it was not asked
 }
 
-// attempt makes one attempt: ask and wait for permission, send, and find out what the answer means.
-func (r *request) attempt(ctx context.Context) decision {
+// try makes one attempt: ask and wait for permission, send, and find out what the answer means.
+func (r *request) try(ctx context.Context) decision {
 	a := &attempt{request: r, call: r.newCall(), began: time.Now()}
 	if r.once {
 		if d := a.intend(ctx); d.move != send {
@@ -45,7 +45,7 @@ func (r *request) attempt(ctx context.Context) decision {
 	a.call.Waited = time.Since(a.began)
 	got := a.sendOrLeave(ctx)
 	r.spent.time += a.call.Duration
-	if d := a.stopped(ctx, got); d.move != send {
+	if d := a.halted(ctx, got); d.move != send {
 		a.leave(endSilent)
 		return a.unsent(ctx, d)
 	}
@@ -69,16 +69,16 @@ func (a *attempt) sendOrLeave(ctx context.Context) reply {
 	return got
 }
 
-// stopped decides on a send that was stopped before its first byte. Nothing was sent, so there is no call to record.
-func (a *attempt) stopped(ctx context.Context, got reply) decision {
+// halted decides on a send that was halted before its first byte. Nothing was sent, so there is no call to record.
+func (a *attempt) halted(ctx context.Context, got reply) decision {
 	switch {
-	case got.stop == gateMoved:
+	case got.halt == gateMoved:
 		a.spent.attempts--
 		left, reason, _ := a.bucket.gate.left()
 		return a.again(a.closed(left, reason))
-	case got.stop == tooOld: // counted, so that it is bounded
+	case got.halt == tooOld: // counted, so that it is bounded
 		a.spent.failures++
-		return a.again(a.fail(finance.Transient, got.stop.String()))
+		return a.again(a.fail(finance.Transient, got.halt.String()))
 	case got.answer == nil && !got.left && ctx.Err() != nil: // the caller left before a connection was had
 		return failed(a.interrupted(got.err))
 	}

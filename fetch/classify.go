@@ -14,8 +14,8 @@ import (
 	"syncer/finance"
 )
 
-// What an attempt has brought is judged here and nowhere else: a send without an answer by noAnswer, an answer by judge,
-// which asks the provider's code and then the house's own rules. What a status means stands in ofStatus.
+// What an attempt has brought is judged here and nowhere else: a send without an answer by noAnswer, an answer by
+// judge, which asks the provider's code and then the house's own rules. What a status means stands in ofStatus.
 
 // ofStatus is what a status means by itself. asked says that the answer wants us to wait.
 func ofStatus(status int, asked bool) finance.Class {
@@ -106,8 +106,8 @@ func (r *request) houseRules(a *Answer, v *Verdict) {
 }
 
 // errorInGood corrects the verdict on a 2xx whose body is an error and nothing else. A refusal for the rate is told, or
-// else is a bad moment where the connector saw no error. The answer of a single-use call stays what it is: it is stored, and
-// whether the consent is spent is not known.
+// else is a bad moment where the connector saw no error. The answer of a single-use call stays what it is: it is
+// stored, and whether the consent is spent is not known.
 func (r *request) errorInGood(a *Answer, v *Verdict) {
 	alone, limited := errorAlone(a.Body)
 	switch {
@@ -153,8 +153,8 @@ func errorAlone(body []byte) (alone, limited bool) {
 // noAnswer is the verdict on a send without a complete answer.
 func (r *request) noAnswer(ctx context.Context, got reply) Verdict {
 	v := Verdict{Class: finance.Transient, Reason: got.err.Error()}
-	if got.stop != notStopped {
-		v.Reason = got.stop.String()
+	if got.halt != notHalted {
+		v.Reason = got.halt.String()
 	}
 	if ne, ok := errors.AsType[net.Error](got.err); ok && ne.Timeout() || errors.Is(got.err, context.DeadlineExceeded) {
 		v.Reason = fmt.Sprintf("no complete answer within %s", r.limits.timeout)

@@ -70,7 +70,8 @@ func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 	}
 	if !r.once && r.purpose == finance.ForData && r.scope.Consent != nil && r.scope.Consent.SingleUse {
 		// It would be spent by the first of the calls that such a reading takes, and again every night.
-		return nil, r.fail(finance.Rejected, "the consent is for a single use, and this provider's data can't be read with a single call")
+		return nil, r.fail(finance.Rejected,
+			"the consent is for a single use, and this provider's data can't be read with a single call")
 	}
 	u, no := wanted.address(c.opt.Driver.Base)
 	if no != nil {

@@ -35,8 +35,8 @@ const manyThrottles = 50
 // manyUntold is the same where no time was told: such a throttle is no better than any other failed attempt.
 const manyUntold = 6
 
-// again decides whether an attempt that has failed is followed by another, and after which back-off. A wait at the gate is
-// no back-off: the next attempt meets the gate by itself.
+// again decides whether an attempt that has failed is followed by another, and after which back-off. A wait at the gate
+// is no back-off: the next attempt meets the gate by itself.
 func (r *request) again(e *Error) decision {
 	s := &r.spent
 	switch e.Class {

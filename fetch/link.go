@@ -8,8 +8,8 @@ import (
 	"syncer/finance"
 )
 
-// Link is a next link that may be followed: a place below the API's address, byte for byte as the provider wrote it. Path
-// and RawQuery go into a Request.
+// Link is a next link that may be followed: a place below the API's address, byte for byte as the provider wrote it.
+// Path and RawQuery go into a Request.
 type Link struct {
 	Path     string
 	RawQuery string
@@ -33,8 +33,8 @@ type Follow struct {
 }
 
 // Resolve takes a next link apart. The link must have the base's scheme, host and port, stay below its path, carry no
-// user, and lead to where f.To lets it. Joining the texts is not enough: "https://api.example" + "@evil.example/next" is a
-// URL of host evil.example.
+// user, and lead to where f.To lets it. Joining the texts is not enough: "https://api.example" + "@evil.example/next"
+// is a URL of host evil.example.
 //
 // The error is an *Error of class malformed, because the link is a fault of this one answer. It shows a link on our own
 // host without its query and with names in the place of ids; of any other link it shows nothing, since that may be
@@ -154,10 +154,14 @@ func (f *Follow) withoutIDs(u, base *url.URL) string {
 		}
 	}
 	pieces := strings.Split(u.EscapedPath(), "/")
-	// Another account stands where the request had its own.
-	for i, j := len(pieces)-1, len(names)-1; i > 0 && j >= 0 && (pieces[i] == names[j] || isPlaceholder(names[j])); i, j = i-1, j-1 {
-		if _, known := shown[pieces[i]]; !known {
-			shown[pieces[i]] = names[j]
+	// Another account stands where the request had its own: seen from the end, the two paths are made alike.
+	for back := 1; back <= len(names) && back < len(pieces); back++ {
+		piece, name := pieces[len(pieces)-back], names[len(names)-back]
+		if piece != name && !isPlaceholder(name) {
+			break
+		}
+		if _, known := shown[piece]; !known {
+			shown[piece] = name
 		}
 	}
 	for i, piece := range pieces {

@@ -30,7 +30,8 @@ func (a *attempt) intend(ctx context.Context) decision {
 	case intent.Answered:
 		return a.stored(intent)
 	}
-	e := a.fail(finance.Unanswered, "an earlier call was sent and its answer never arrived; the consent may be spent, so it is not sent again")
+	e := a.fail(finance.Unanswered,
+		"an earlier call was sent and its answer never arrived; the consent may be spent, so it is not sent again")
 	e.Call = intent.Call.ID
 	return failed(e)
 }

@@ -8,11 +8,11 @@ import (
 	"syncer/finance"
 )
 
-// permit takes an attempt through everything that may hold it back, until it may send now. The order is such that nothing
-// that was checked has gone stale at the send: what takes long comes first, and what closes is looked at last.
+// permit takes an attempt through everything that may hold it back, until it may send now. The order is such that
+// nothing that was checked has gone stale at the send: what takes long comes first, and what closes is looked at last.
 //
-// With the decision send the attempt holds a place on the wire and the breaker's permission: leave must be called when the
-// call has ended.
+// With the decision send the attempt holds a place on the wire and the breaker's permission: leave must be called when
+// the call has ended.
 func (a *attempt) permit(ctx context.Context) decision {
 	for {
 		if d := a.stops(ctx); d.move != askAgain {
@@ -122,8 +122,8 @@ func (a *attempt) takeWire(ctx context.Context) decision {
 	}
 }
 
-// reserve asks the ledger for a slot: whether the fence is still ours, the connection open, the consent good and the gate
-// open for all processes, and when the call may go out.
+// reserve asks the ledger for a slot: whether the fence is still ours, the connection open, the consent good and the
+// gate open for all processes, and when the call may go out.
 func (a *attempt) reserve(ctx context.Context) decision {
 	left, _, moved := a.bucket.gate.left()
 	if left > 0 {
@@ -175,8 +175,8 @@ func (r *request) refused(a finance.Admission) *Error {
 	return e
 }
 
-// reachSlot waits for the slot. Shortly before it the ledger is asked again, until an answer is fresh enough to hold at the
-// slot: asked only then, every call would be late by the time that the question takes.
+// reachSlot waits for the slot. Shortly before it the ledger is asked again, until an answer is fresh enough to hold at
+// the slot: asked only then, every call would be late by the time that the question takes.
 func (a *attempt) reachSlot(ctx context.Context) decision {
 	a.cleared = a.asked
 	for a.slot.Sub(a.cleared) > a.bucket.stale() {

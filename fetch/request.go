@@ -64,7 +64,7 @@ type read struct {
 func (r *request) run(ctx context.Context) (*Answer, *Error) {
 	defer r.refund(ctx)
 	for {
-		d := r.attempt(ctx)
+		d := r.try(ctx)
 		switch d.move {
 		case answered:
 			return d.answer, nil
@@ -87,7 +87,8 @@ func (r *request) refund(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
 	if err := r.c.opt.Ledger.Refund(ctx, *r.read.bought); err != nil {
-		r.c.opt.Log.Warn().Err(err).Str("path", r.path).Msg("a read that was not made could not be given back; it counts as made")
+		r.c.opt.Log.Warn().Err(err).Str("path", r.path).
+			Msg("a read that was not made could not be given back; it counts as made")
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 type reply struct {
 	answer  *Answer // complete, or nil
 	err     error   // why there is none
-	stop    stop    // why we stopped it ourselves
+	halt    halt    // why we stopped it ourselves
 	left    bool    // the request may have reached the provider
 	pause   time.Duration
 	told    string // where the pause was announced
@@ -48,7 +48,7 @@ func (a *attempt) send(ctx context.Context) reply {
 	a.call.Duration = time.Since(a.call.SentAt)
 	got.left = watch.left.Load()
 	if got.err != nil && ctx.Err() == nil { // otherwise the deadline or the caller came first
-		got.stop = watch.why()
+		got.halt = watch.why()
 	}
 	return got
 }

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// stop is why we have stopped a send ourselves.
-type stop int32
+// halt is why we have stopped a send ourselves.
+type halt int32
 
 const (
-	notStopped stop = iota
-	gateMoved       // the gate was closed before the request was written
-	wouldSendTwice
-	tooOld // the permission to send was withdrawn before a connection was had
+	notHalted      halt = iota
+	gateMoved           // the gate was closed before the request was written
+	wouldSendTwice      // net/http was about to send it again on another connection
+	tooOld              // the permission to send was withdrawn before a connection was had
 )
 
 // String is what an operator reads of it.
-func (s stop) String() string {
-	switch s {
+func (h halt) String() string {
+	switch h {
 	case gateMoved:
 		return "the gate was closed before the request was written"
 	case wouldSendTwice:
@@ -44,22 +44,22 @@ type watch struct {
 	left  atomic.Bool // a connection was had, so bytes may have gone out
 	wrote atomic.Bool
 
-	inHand  atomic.Pointer[inHand] // from the connection to the first byte
-	stopped atomic.Int32           // the first stop
+	inHand atomic.Pointer[inHand] // from the connection to the first byte
+	halted atomic.Int32           // why, the first time
 }
 
-// stop ends the send. The connection is closed because cancelling alone does not keep net/http from writing.
-func (w *watch) stop(why stop, conn net.Conn) {
-	w.stopped.CompareAndSwap(int32(notStopped), int32(why))
+// halt ends the send. The connection is closed because cancelling alone does not keep net/http from writing.
+func (w *watch) halt(why halt, conn net.Conn) {
+	w.halted.CompareAndSwap(int32(notHalted), int32(why))
 	w.abort()
 	_ = conn.Close()
 }
 
-// why is why the send was stopped, if it was.
-func (w *watch) why() stop { return stop(w.stopped.Load()) }
+// why is why the send was halted, if it was.
+func (w *watch) why() halt { return halt(w.halted.Load()) }
 
-// trace stops a request between the handshake, which may have taken long enough for another caller to be told to
-// wait, and its first byte; and it stops net/http from sending a request again on a second connection, which it does
+// trace halts a request between the handshake, which may have taken long enough for another caller to be told to
+// wait, and its first byte; and it keeps net/http from sending a request again on a second connection, which it does
 // for a GET whose reused connection breaks: that would be a call that nobody admitted and nobody recorded.
 func (w *watch) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
@@ -67,11 +67,11 @@ func (w *watch) trace() *httptrace.ClientTrace {
 			left, _, _ := w.gate.left()
 			switch {
 			case w.wrote.Load():
-				w.stop(wouldSendTwice, info.Conn)
+				w.halt(wouldSendTwice, info.Conn)
 			case left > 0:
-				w.stop(gateMoved, info.Conn)
+				w.halt(gateMoved, info.Conn)
 			case time.Since(w.born) > aged && !w.may():
-				w.stop(tooOld, info.Conn)
+				w.halt(tooOld, info.Conn)
 			default:
 				w.inHand.Store(&inHand{info.Conn, time.Now()})
 				w.left.Store(true)
@@ -88,11 +88,11 @@ type inHand struct {
 }
 
 // wroteHeaders is the last moment before the bytes go out: the headers are in a buffer. They are put there by another
-// goroutine than the one that had the connection, so a process may have been frozen in between. Then nothing is sent; the
-// closed connection fails the buffer's flush.
+// goroutine than the one that had the connection, so a process may have been frozen in between. Then nothing is sent;
+// the closed connection fails the buffer's flush.
 func (w *watch) wroteHeaders() {
 	if h := w.inHand.Load(); h != nil && time.Since(h.since) > aged {
-		w.stop(tooOld, h.conn)
+		w.halt(tooOld, h.conn)
 		return
 	}
 	w.wrote.Store(true)

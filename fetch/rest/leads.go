@@ -95,8 +95,8 @@ func (p *pass) pathOfOther(at []string, covered int) bool {
 	return false
 }
 
-// queryOfOther says whether a query has a parameter that names the account or the consent in the request, and here names
-// another one.
+// queryOfOther says whether a query has a parameter that names the account or the consent in the request, and here
+// names another one.
 func (p *pass) queryOfOther(rawQuery string) bool {
 	parts := strings.FieldsFunc(rawQuery, func(r rune) bool { return r == '&' || r == ';' })
 	for _, q := range p.query {
