@@ -122,7 +122,7 @@ func (f *Follow) to(path, rawQuery string, base *url.URL) (Link, *astray) {
 	if rawQuery != "" {
 		l.Address += "?" + rawQuery
 	}
-	if path != "/" { // behind the base, a slash alone is an address of its own
+	if path != "/" && !strings.HasPrefix(path, "//") { // behind the base, a slash alone is an address of its own
 		l.Path = strings.TrimPrefix(path, "/")
 	}
 	if f.To != nil {
