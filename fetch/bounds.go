@@ -7,15 +7,15 @@ import (
 	"syncer/finance"
 )
 
-// spent is what a pass has cost so far, in this reading of it.
-type spent struct {
+// cost is what a pass has cost so far, in this reading of it.
+type cost struct {
 	own   time.Duration // on the wire and in decoders: what is waited for a gate, a rate or a commit is not the pass's own
 	bytes int64         // of answers
 }
 
 // bound ends a pass that has met one of its bounds: a provider whose list never ends would hold a worker for ever. What
 // was read is committed, and the next pass goes on from there.
-func (s *spent) bound(w *walk, st *Step) error {
+func (s *cost) bound(w *walk, st *Step) error {
 	o := &w.c.opt
 	met := ""
 	switch {

@@ -189,9 +189,12 @@ type Page struct {
 
 // Request is one call that a connector wants made. Path and query are below Driver.Base.
 type Request struct {
-	Method   string // default GET
-	Path     string // escaped, relative to the base, such as "v1/debt/5b1f..."
+	Method string // default GET
+	// Path is escaped and relative to the base, such as "v1/debt/5b1f...". A slash at its end is sent; one in front says
+	// nothing. Empty is the base itself, and "/" the base with a slash at its end.
+	Path     string
 	Query    url.Values
+	RawQuery string // sent byte for byte in the place of Query, such as a next link's
 	Header   http.Header
 	IDHeader string // the header that carries our id of the call, such as X-Trace-ID; empty: X-Request-Id
 	Body     []byte
@@ -217,6 +220,8 @@ type Answer struct {
 	Body   []byte // decompressed
 	Call   finance.Call
 	Hash   finance.Hash // of Body; set on answers of class ok
+
+	announced *Announcement // what Header says of the calls to come; nil: not read yet
 }
 
 // Verdict is what a connector says an answer means.

@@ -28,13 +28,10 @@ type Error struct {
 }
 
 // WrongSubject is what a decoder fails with when an answer is about somebody else than was asked for. Nothing of it may
-// be stored, and it is the sign of a fault that may concern everybody: see Error.Other.
-func WrongSubject(how string) error { return wrongSubject(how) }
-
-type wrongSubject string
-
-// Error is one line.
-func (e wrongSubject) Error() string { return "wrong subject: " + string(e) }
+// be stored, and it is the sign of a fault that may concern everybody: see Error.Other. Walk adds which answer it was.
+func WrongSubject(how string) error {
+	return &Error{Class: finance.Malformed, Reason: "wrong subject: " + how, Other: true}
+}
 
 // ToldByBreaker is the reason of a pause that nobody announced: the provider failed so often that it is left alone.
 const ToldByBreaker = "breaker"
@@ -44,6 +41,9 @@ const ToldByNobody = "throttled without a Retry-After"
 
 // Error is one line.
 func (e *Error) Error() string {
+	if e.Op == "" { // a decoder's, which Walk has not taken yet
+		return e.Reason
+	}
 	s := fmt.Sprintf("%s on %s: %s", e.Op, e.Connection, e.Class)
 	if e.Reason != "" {
 		s += ": " + e.Reason

@@ -53,7 +53,7 @@ type walk struct {
 	skipped  bool                      // a page of this pass was given as unchanged
 	seen     map[finance.Hash]struct{} // positions, as hashes: cursors may be long, and cycles too
 	list     *shown
-	spent    spent
+	cost     cost
 	silent   time.Time // when the answer before had arrived
 
 	broken bool   // an earlier run began the pass, and its beginning was not read since
@@ -95,8 +95,8 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 	}
 	w.n++
 	w.silent = time.Now()
-	w.spent.bytes += int64(len(answer.Body))
-	w.spent.own += w.silent.Sub(begun) - answer.Call.Waited
+	w.cost.bytes += int64(len(answer.Body))
+	w.cost.own += w.silent.Sub(begun) - answer.Call.Waited
 	w.at = At{Position: page.Next}
 	return page, nil
 }
@@ -127,7 +127,7 @@ func (w *walk) enter() (Step, error) {
 	if st.First && st.Afresh { // all there is, from the beginning
 		w.broken = false
 	}
-	if err := w.spent.bound(w, &st); err != nil {
+	if err := w.cost.bound(w, &st); err != nil {
 		return st, err
 	}
 	st.Request.Opening = w.n == 0
@@ -360,9 +360,14 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 	e, ok := errors.AsType[*Error](cause)
 	if !ok {
 		e = w.malformed(op(st), answer, cause.Error())
-		_, e.Other = errors.AsType[wrongSubject](cause)
 	}
 	call := answer.Call
+	if e.Call.IsZero() { // such as a link's, which knows nothing of the answer that it stood in
+		e.Call, e.Correlation = call.ID, call.Correlation
+	}
+	orDefault(&e.Op, op(st))
+	orDefault(&e.Connection, w.c.opt.Connection.Name)
+	orDefault(&e.Status, call.Status)
 	if call.Durable {
 		return e
 	}
@@ -398,7 +403,7 @@ func hashOf(s string) finance.Hash {
 // pageKey names a page by what was asked: method, path, query, body and the decoder's version, each with its length.
 func pageKey(r *Request, version string) finance.PageKey {
 	text := ""
-	for _, part := range []string{method(r), r.Path, r.Query.Encode(), string(r.Body), version} {
+	for _, part := range []string{method(r), r.Path, r.query(), string(r.Body), version} {
 		text += fmt.Sprintf("%d:%s", len(part), part)
 	}
 	return finance.PageKey(hashOf(text))

@@ -113,23 +113,24 @@ func (p *pass) patient() fetch.Step {
 func (p *pass) invoices(at cursor) fetch.Step {
 	r := p.c.search("Invoice", invoicesTemplate, url.Values{"subject": {"Patient/" + at.Patient}}, p.stream.Scope)
 	return fetch.Step{Request: r, Version: version, First: true, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
-		return p.decode(a, at)
+		return p.decode(a, at, &r)
 	}}
 }
 
 // page follows a next link.
 func (p *pass) page(at cursor) (fetch.Step, error) {
-	path, query, err := p.c.link(at.Link)
+	r := p.c.request(p.stream.Scope, fhirJSON)
+	r.Path, r.Template = p.c.settings.FHIRPath, pageTemplate
+	link, err := p.c.link(at.Link, &r)
 	if err != nil {
 		return fetch.Step{}, err
 	}
-	r := p.c.request(p.stream.Scope, fhirJSON)
-	r.Path, r.Query, r.Template = path, query, pageTemplate
+	r.Path, r.RawQuery = link.Path, link.RawQuery
 	return fetch.Step{Request: r, Version: version, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		if a.Status != http.StatusOK {
 			return p.restart(a, at)
 		}
-		return p.decode(a, at)
+		return p.decode(a, at, &r)
 	}}, nil
 }
 
@@ -143,8 +144,8 @@ func (p *pass) restart(a *fetch.Answer, at cursor) (fetch.Page, error) {
 	return fetch.Page{Next: cursor{At: atInvoices, Patient: at.Patient, Again: at.Again + 1}.String()}, nil
 }
 
-// decode reads a page of invoices and finds out what follows it.
-func (p *pass) decode(a *fetch.Answer, at cursor) (fetch.Page, error) {
+// decode reads a page of invoices and finds out what follows it. asked is the request for it.
+func (p *pass) decode(a *fetch.Answer, at cursor, asked *fetch.Request) (fetch.Page, error) {
 	b, err := decodeInvoices(a.Body, at.Patient, p.number)
 	if err != nil {
 		return fetch.Page{}, err
@@ -153,7 +154,7 @@ func (p *pass) decode(a *fetch.Answer, at cursor) (fetch.Page, error) {
 	next := at
 	next.Seen += b.entries
 	if b.next != "" {
-		err := p.follow(&page, next, b)
+		err := p.follow(&page, next, b, asked)
 		return page, err
 	}
 	if b.counted && b.total > next.Seen {
@@ -169,18 +170,19 @@ func (p *pass) decode(a *fetch.Answer, at cursor) (fetch.Page, error) {
 
 // follow puts the next link into the page's cursor. A link that comes twice in a search would be followed for ever: the
 // cursor also counts, so Walk can't see the circle.
-func (p *pass) follow(page *fetch.Page, next cursor, b *bundle) error {
-	if _, _, err := p.c.link(b.next); err != nil {
-		return err
-	}
-	switch {
-	case p.links[b.next]:
-		return errors.New("the next link was followed before in this search: the provider leads in a circle")
-	case holdsNumber(b.next, p.number):
+func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, asked *fetch.Request) error {
+	if holdsNumber(b.next, p.number) {
 		return errors.New("the next link holds the patient's personnummer, which may stand in no address and in no cursor")
 	}
-	p.links[b.next] = true
-	next.Link = b.next
+	link, err := p.c.link(b.next, asked)
+	switch {
+	case err != nil:
+		return err
+	case p.links[link.Address]:
+		return errors.New("the next link was followed before in this search: the provider leads in a circle")
+	}
+	p.links[link.Address] = true
+	next.Link = link.Address
 	page.More = true
 	page.Next = next.String()
 	return nil
@@ -216,14 +218,20 @@ func (c *connector) search(kind, template string, form url.Values, scope finance
 	return r
 }
 
-// link takes a next link apart. It must stay not only below the base, which is the whole gateway with the
-// authorization server, but below the FHIR API.
-func (c *connector) link(link string) (path string, query url.Values, err error) {
-	path, query, err = c.client.Resolve(link)
-	if err == nil && path != c.settings.FHIRPath && !strings.HasPrefix(path, c.settings.FHIRPath+"/") {
-		err = &fetch.Error{Class: finance.Fatal, Op: "follow a next link", Connection: c.name, Reason: "the link is refused: it leaves the FHIR API"}
-	}
-	return path, query, err
+// link takes a next link apart, which stands in the answer to what was asked. It must stay not only below the base,
+// which is the whole gateway with the authorization server, but below the FHIR API, and lead to no other resource.
+func (c *connector) link(link string, asked *fetch.Request) (fetch.Link, error) {
+	return c.client.Resolve(link, fetch.Follow{From: asked, To: func(path, _ string) error {
+		rest, found := strings.CutPrefix("/"+path+"/", "/"+c.settings.FHIRPath+"/")
+		if !found {
+			return errors.New("it leaves the FHIR API")
+		}
+		kind, _, _ := strings.Cut(rest, "/")
+		if isResource := kind != "" && 'A' <= kind[0] && kind[0] <= 'Z'; isResource && kind != "Invoice" {
+			return errors.New("it leads to another list than the invoices")
+		}
+		return nil
+	}})
 }
 
 // fail is an error about an answer that is no defect of the answer.

@@ -40,8 +40,8 @@ func (c *connector) PerAccount(d finance.Dataset) bool {
 func (c *connector) Probe(ctx context.Context) error {
 	check := c.about.Check
 	r := c.request(finance.Scope{}, finance.ForCheck)
-	r.Method, r.Path = check.Method, strings.TrimPrefix(check.Path, "/")
-	r.Template = "/" + r.Path
+	r.Method, r.Path = check.Method, belowBase(check.Path)
+	r.Template = "/" + strings.TrimPrefix(check.Path, "/")
 	_, err := c.client.Do(ctx, r)
 	return err
 }
@@ -95,7 +95,7 @@ func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor,
 	}
 	walk := &pass{
 		plan: p, stream: s, through: cur.Through, again: cur.Again, ends: cur.ends, led: c.led[p.dataset],
-		resolve: c.client.Resolve, root: strings.TrimRight(c.about.base.EscapedPath(), "/"),
+		resolve: c.client.Resolve,
 	}
 	if cur.Pass == nil {
 		walk.at = walk.begin()
@@ -129,6 +129,7 @@ func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
 	if err != nil {
 		return fetch.Step{}, err
 	}
+	p.request = r
 	st := fetch.Step{
 		Request: r, Version: p.pageVersion(cur), First: p.at.opens(), Afresh: !p.dated,
 		Look: p.overlap == lastPage, Decode: p.decode,
@@ -212,12 +213,15 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	if r.Body != nil && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if p.at.Link != "" {
-		r.Path, r.Query, err = c.client.Resolve(p.at.Link)
+	r.Path = belowBase(p.path.fill(p.asked, url.PathEscape))
+	r.Query = p.queryOf()
+	if p.at.Link != "" { // stored, so it is checked like the provider's
+		link, err := c.client.Resolve(p.at.Link, p.follows(&r))
+		r.Path = link.Path
+		r.Query = nil
+		r.RawQuery = link.RawQuery
 		return r, err
 	}
-	r.Path = strings.TrimPrefix(p.path.fill(p.asked, url.PathEscape), "/")
-	r.Query = p.queryOf()
 	if !p.at.opens() {
 		r.Empty = p.Pagination.beyond()
 	}
@@ -243,6 +247,15 @@ func (p *Pagination) beyond() []int {
 		return p.Offset.Beyond
 	}
 	return nil
+}
+
+// belowBase is a described path as a Request has it. The slash in front of it may be left out; a slash alone is the base
+// with a slash at its end.
+func belowBase(path string) string {
+	if path == "/" {
+		return path
+	}
+	return strings.TrimPrefix(path, "/")
 }
 
 // api is a description with a connection's addresses and credentials.

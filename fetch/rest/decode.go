@@ -242,12 +242,10 @@ func (d *decoder) personal(raw string) bool {
 	return anyNumber(raw, func(digits string) bool { return finance.IsNationalID(digits) || d.isSubject(digits) })
 }
 
-// revealing says the same of a link or a cursor, where a number that only looks like one must not end the list: if the
-// person's number is known, only that is one.
+// revealing says whether the number of the person asked about stands in a link or a cursor, escaped or not. Of other
+// numbers nothing is asked: an account's can look like a person's, and must not end the list.
 func (d *decoder) revealing(text string) bool {
-	return anyNumber(text, func(digits string) bool {
-		return d.isSubject(digits) || !d.subject.Known() && finance.IsNationalID(digits)
-	})
+	return anyNumber(text, d.isSubject) || anyNumber(plain(text), d.isSubject)
 }
 
 // anyNumber asks for every run of digits in a text, and every two with a separator between, that may be such a number.

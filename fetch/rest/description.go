@@ -187,7 +187,8 @@ type Pagination struct {
 	Windows *Windows `yaml:"windows"`
 }
 
-// NextLink is a link in the body. The list ends where it is missing, null, empty, false or 0, or leads to its own page.
+// NextLink is a link in the body. The list ends where it is missing, null, empty, false or 0, or leads to its own page. It may
+// lead to the request's path or below it, and never to another account or consent.
 type NextLink struct {
 	// Path is where it stands.
 	Path Paths `yaml:"path" jsonschema:"required"`
@@ -195,12 +196,25 @@ type NextLink struct {
 	HasMore Paths `yaml:"has_more"`
 	// Ends are further texts that stand there on the last page, such as none.
 	Ends Words `yaml:"ends"`
+	// Rewrite puts a link on the API's own host with another scheme or port, or without the gateway's path, onto base_url.
+	// Without it such a link fails the item.
+	Rewrite bool `yaml:"rewrite"`
+	// LeadsTo are other paths below the base URL that links may lead to, or below them, with {consent} and {account}; a
+	// slash alone is everywhere.
+	LeadsTo Words `yaml:"leads_to"`
 }
 
-// LinkHeader is a link in the header Link. The list ends where there is none of the relation.
+// LinkHeader is a link in the header Link. The list ends where there is none of the relation. It may lead to the
+// request's path or below it, and never to another account or consent.
 type LinkHeader struct {
 	// Rel is the relation. Default next.
 	Rel string `yaml:"rel"`
+	// Rewrite puts a link on the API's own host with another scheme or port, or without the gateway's path, onto base_url.
+	// Without it such a link fails the item.
+	Rewrite bool `yaml:"rewrite"`
+	// LeadsTo are other paths below the base URL that links may lead to, or below them, with {consent} and {account}; a
+	// slash alone is everywhere.
+	LeadsTo Words `yaml:"leads_to"`
 }
 
 // CursorPages is a cursor in the body. Without has_more the list ends where it is missing, null, empty, false or 0, or stays

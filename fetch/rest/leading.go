@@ -89,34 +89,21 @@ func (p *pass) linked(link string, d *decoder) (*position, error) {
 		return nil, nil
 	}
 	if d.revealing(link) {
-		return nil, errors.New("the next link holds a national identity number, which must not stand in an address")
+		return nil, errors.New("the next link holds the person's national identity number, which must not stand in an address")
 	}
-	path, query, err := p.resolve(link)
+	next, err := p.resolve(link, p.follows(&p.request))
 	if err != nil {
 		return nil, err
 	}
-	link = p.root + "/" + path
-	if len(query) > 0 {
-		link += "?" + query.Encode()
+	here, err := p.resolve("", p.follows(&p.request))
+	if err != nil {
+		return nil, err
 	}
-	if link == p.here() {
+	if next.Address == here.Address {
 		return nil, p.still(d)
 	}
 	d.page.More = true
-	return &position{Link: link}, nil
-}
-
-// here is the address of the present page, as a link to it would be kept.
-func (p *pass) here() string {
-	if p.at.Link != "" {
-		return p.at.Link
-	}
-	path := p.root + "/" + strings.TrimPrefix(p.path.fill(p.asked, url.PathEscape), "/")
-	query := p.queryOf()
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	return path
+	return &position{Link: next.Address}, nil
 }
 
 // still is for a page that leads to itself, as some APIs write an end. Where the answer says that there is more, it is none.
@@ -140,7 +127,7 @@ func (p *pass) cursored(d *decoder) (*position, error) {
 	case after == p.at.After:
 		return nil, p.still(d)
 	case d.revealing(after):
-		return nil, errors.New("the cursor holds a national identity number, which must not stand in an address")
+		return nil, errors.New("the cursor holds the person's national identity number, which must not stand in an address")
 	}
 	d.page.More = true
 	return &position{After: after}, nil

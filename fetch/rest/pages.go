@@ -3,7 +3,6 @@ package rest
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -25,9 +24,9 @@ type pass struct {
 	overlap overlap
 
 	asked   map[string]string // what the placeholders stand for
-	resolve func(link string) (path string, query url.Values, err error)
+	request fetch.Request     // of the present page
+	resolve func(link string, f fetch.Follow) (fetch.Link, error)
 	others  func(set finance.Extent, ids []string) (bool, error)
-	root    string // the base's path
 }
 
 // overlap is what is asked for once more where the list may have moved, to see whether it has.

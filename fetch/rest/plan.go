@@ -18,6 +18,7 @@ type plan struct {
 	zone         *time.Location
 
 	path    template
+	leadsTo []template // other places that links may lead to
 	query   templates
 	headers templates
 	echoes  templates // by path
@@ -93,6 +94,14 @@ func compile(d *Description, text []byte) (map[finance.Dataset]*plan, error) {
 func (p *plan) compile() (err error) {
 	if p.path, err = parseTemplate(p.Request.Path); err != nil {
 		return err
+	}
+	_, places := p.Pagination.links()
+	for _, place := range places {
+		t, err := parseTemplate(place)
+		if err != nil {
+			return err
+		}
+		p.leadsTo = append(p.leadsTo, t)
 	}
 	if p.query, err = parseTemplates(p.Request.Query); err != nil {
 		return err

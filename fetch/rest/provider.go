@@ -89,7 +89,7 @@ func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetc
 	}
 	a := &api{Description: d, file: file, connection: c.Name, headers: http.Header{}}
 	var err error
-	if a.base, err = overridden(d.BaseURL, c.BaseURL); err != nil {
+	if a.base, err = overridden(strings.TrimSuffix(d.BaseURL, "/"), strings.TrimSuffix(c.BaseURL, "/")); err != nil {
 		return fetch.Driver{}, fmt.Errorf("base_url: %w", err)
 	}
 	if a.plans, err = compile(d, text); err != nil {
@@ -178,17 +178,17 @@ func (d *Description) lacks(have map[string]fetch.Secret) error {
 }
 
 // overridden is the description's address, or that of the connection. One without a path, such as that of a simulator,
-// keeps the description's path.
+// keeps the description's path. A slash at the end stays: some token endpoints answer only with it, others only without.
 func overridden(described, connection string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSuffix(described, "/"))
+	u, err := url.Parse(described)
 	if err != nil || connection == "" {
 		return u, err
 	}
-	over, err := url.Parse(strings.TrimSuffix(connection, "/"))
+	over, err := url.Parse(connection)
 	if err != nil || over.Host == "" {
 		return nil, errors.New("not a URL")
 	}
-	if over.Path == "" {
+	if over.Path == "" || over.Path == "/" {
 		over.Path, over.RawPath = u.Path, u.RawPath
 	}
 	return over, nil

@@ -246,6 +246,7 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 	if _, twice := r.Request.Query[parameter]; twice {
 		k.Fail(path, "parameter %q is set by the request's query already", parameter)
 	}
+	k.leadsTo(path, p, used)
 	k.paths(path, p.reads())
 	if w := p.Windows; w != nil {
 		if w.Days < 1 || w.Days > 3660 {
@@ -253,6 +254,22 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 		}
 		if !slices.Contains(used, forSince) || !slices.Contains(used, forUntil) {
 			k.Fail(path+".windows", "the request must name {since} and {until}, the ends of a window")
+		}
+	}
+}
+
+// leadsTo checks the other places that links may lead to.
+func (k checker) leadsTo(path string, p *Pagination, used []string) {
+	_, places := p.links()
+	for _, place := range places {
+		k.relative(path, place)
+		for _, name := range k.template(path, place) {
+			switch {
+			case name != forConsent && name != forAccount:
+				k.Fail(path, "leads_to has {consent} and {account} only, not {%s}", name)
+			case !slices.Contains(used, name):
+				k.Fail(path, "leads_to names {%s}, and the request does not", name)
+			}
 		}
 	}
 }
