@@ -3,9 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	gobuild "go/build"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -110,6 +114,39 @@ func list(t *testing.T) []listedPackage {
 	}
 	if len(all) < 10 {
 		t.Fatalf("go list named only %d packages: the test would prove nothing", len(all))
+	}
+	nested := listNested(t)
+	if len(nested) == 0 {
+		t.Fatal("no folder with a go.mod of its own was found: the test would prove nothing of fetch/oauthtest")
+	}
+	return append(all, nested...)
+}
+
+// listNested lists the packages of the folders that are modules of their own, which go list leaves out. It reads the
+// files themselves: go list would fetch what the module needs, and that is much.
+func listNested(t *testing.T) (all []listedPackage) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Name() != "go.mod" || filepath.Dir(file) == root {
+			return err
+		}
+		return fs.WalkDir(os.DirFS(filepath.Dir(file)), ".", func(inner string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.IsDir() {
+				return err
+			}
+			p, err := gobuild.ImportDir(filepath.Join(filepath.Dir(file), inner), 0)
+			if _, none := errors.AsType[*gobuild.NoGoError](err); none {
+				return nil
+			}
+			rel, relErr := filepath.Rel(root, p.Dir)
+			name := path.Join("syncer", filepath.ToSlash(rel))
+			all = append(all, listedPackage{ImportPath: name, Imports: p.Imports, GoFiles: p.GoFiles})
+			return errors.Join(err, relErr)
+		})
+	})
+	if err != nil {
+		t.Fatalf("list the modules below the root: %v", err)
 	}
 	return all
 }
