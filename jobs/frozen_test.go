@@ -13,6 +13,9 @@ import (
 // D11, of the connections alone: all that there are go silent, and nobody closes them. The process keeps its lease, goes
 // on over new ones, and leaves in time.
 func TestSilentConnectionsStopNoProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits half a minute for connections that say nothing")
+	}
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 60}, banksim.Options{})
 	l.importNG(60)

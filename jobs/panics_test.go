@@ -54,6 +54,7 @@ func (l *logged) Write(p []byte) (int, error) {
 
 // TestAPanicFailsItsItemAlone: the process lives, and the others of the batch are had.
 func TestAPanicFailsItsItemAlone(t *testing.T) {
+	t.Parallel()
 	for _, behind := range []bool{false, true} {
 		l := newLab(t, ngsim.Options{Consents: 4}, banksim.Options{})
 		l.importNG(4)

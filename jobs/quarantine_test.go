@@ -23,6 +23,7 @@ func drifted() sandbox.Rule {
 // TestARerunBringsWhatWasInQuarantine: a row far behind the lookback was unreadable once. The run is partial until a
 // rerun has read it.
 func TestARerunBringsWhatWasInQuarantine(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
 	l.importBank(1)
 	clear := l.fault(drifted())
@@ -45,6 +46,7 @@ func TestARerunBringsWhatWasInQuarantine(t *testing.T) {
 // TestARunThatGoesOnWithAPassKnowsWhatItLacks: the pass of the first run broke off behind a page with a row in
 // quarantine, so the rerun that goes on with it has not proven the item.
 func TestARunThatGoesOnWithAPassKnowsWhatItLacks(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
 	l.importBank(1)
 	unspoil := l.fault(drifted())
@@ -90,6 +92,7 @@ func (b blind) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2
 
 // TestMostlyUnreadableFails: where nothing can be read the item fails, and is not merely partial.
 func TestMostlyUnreadableFails(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
 	l.importBank(1)
 	var mended atomic.Bool

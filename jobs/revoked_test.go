@@ -11,6 +11,7 @@ import (
 
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/persisttest"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -29,6 +30,10 @@ const inFlight = time.Second
 // for after the commit of the revocation is never sent, by the sandbox's journal; those that were on their way at that
 // instant are counted.
 func TestNoCallAfterARevocation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("revokes for fifteen seconds")
+	}
+	persisttest.Turn(t)
 	l := newLab(t, ngsim.Options{Consents: manyConsents, DebtFree: 0.9, MaxLoans: 1}, banksim.Options{})
 	l.importNG(manyConsents)
 	var nodes []*node

@@ -28,6 +28,7 @@ func schedule(t testing.TB, expr string) *Schedule {
 }
 
 func TestScheduleOnTheNightsOfTheClocks(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name, expr, after, until string
 		want                     []string
@@ -75,6 +76,7 @@ func instant(t testing.TB, s string) time.Time {
 }
 
 func TestParseScheduleRefuses(t *testing.T) {
+	t.Parallel()
 	for expr, want := range map[string]string{
 		"0 0 31 2 *":          "never fires",
 		"TZ=0":                "time_zone",
@@ -93,6 +95,7 @@ func TestParseScheduleRefuses(t *testing.T) {
 }
 
 func TestBetweenKeepsTheNewest(t *testing.T) {
+	t.Parallel()
 	s := schedule(t, "0 * * * *")
 	from := instant(t, "2026-06-01T00:00:00Z")
 	ticks, all := s.Between(from, from.Add(14*24*time.Hour), 3)
@@ -103,6 +106,7 @@ func TestBetweenKeepsTheNewest(t *testing.T) {
 
 // A daily job fires exactly once on every calendar day, whatever the clocks do, and Next never goes back.
 func TestDailyMeansDaily(t *testing.T) {
+	t.Parallel()
 	zones := []string{"Europe/Oslo", "America/New_York", "Australia/Lord_Howe", "UTC", "Asia/Kolkata"}
 	rapid.Check(t, func(t *rapid.T) {
 		zone, err := time.LoadLocation(rapid.SampledFrom(zones).Draw(t, "zone"))

@@ -10,6 +10,7 @@ import (
 
 // TestAnswersAboutOthersParkTheConnection: nothing is stored, and the calls end at the second such answer.
 func TestAnswersAboutOthersParkTheConnection(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		times, calls int
 		parked       bool

@@ -64,6 +64,7 @@ func instant(t testing.TB, s string) time.Time {
 // Two replicas live through the nights of both changes of clocks, one of them crashes at a tick, both are down for
 // two weeks: the runs are exactly the runs expected, under each policy.
 func TestRunsAreExactlyThoseExpected(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name                  string
 		replicas              [2][]life
@@ -173,6 +174,7 @@ func inUTC(t testing.TB, list []string) []string {
 // The only process dies between firing and telling the ledger, on both nights. The next one finds the run made, and
 // makes no second one, whatever the policy.
 func TestCrashAtTheTick(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []jobs.CatchUp{jobs.CatchUpLatest, jobs.CatchUpAll, jobs.CatchUpNone} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
@@ -199,6 +201,7 @@ func TestCrashAtTheTick(t *testing.T) {
 
 // A process that comes up just before a tick and is busy catching up does not miss it.
 func TestTickDuringCatchUp(t *testing.T) {
+	t.Parallel()
 	slow := func(string) { <-time.After(2 * time.Second) }
 	got := live(t, []jobs.Job{scheduled(t, "hours", "0 * * * *", jobs.CatchUpLatest)}, slow,
 		[]life{

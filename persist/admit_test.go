@@ -31,6 +31,7 @@ func admit(t testing.TB, s *persist.Store, a finance.Ask) finance.Admission {
 // I4: three processes that reserve side by side never get two slots closer than the interval, and none twice. The
 // slots begin an hour ahead, so that they stand without gaps: after n of them the next is exactly n intervals later.
 func TestSlotsOfThreeProcessesKeepTheirDistance(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	const rate, each, askers = 100.0, 20, 8
 	h.exec(t, "INSERT INTO gates (bucket, connection, next_slot) VALUES ('bank', 'bank', date_trunc('second', now()) + interval '1 hour')")
@@ -78,6 +79,7 @@ func TestSlotsOfThreeProcessesKeepTheirDistance(t *testing.T) {
 
 // Every slot of one crowd is its own, in the order of asking.
 func TestCrowdGetsDistinctSlots(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	const n, rate = 200, 10.0
 	slots := make([]time.Duration, n)
@@ -106,6 +108,7 @@ func TestCrowdGetsDistinctSlots(t *testing.T) {
 }
 
 func TestAdmitRefuses(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 6)
 	h.exec(t, "UPDATE consents SET valid_from = now() + interval '1 hour' WHERE id = $1", ids[1])
@@ -153,6 +156,7 @@ func TestAdmitRefuses(t *testing.T) {
 
 // I9: four reads a day are four, however many ask at once, from wherever, and a call that goes on spends none.
 func TestDailyReads(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 4 })[0]
 	opening := ask(0)
@@ -199,6 +203,7 @@ func TestDailyReads(t *testing.T) {
 
 // A read that was not made is given back once, and only the one that was spent for that call.
 func TestRefundedReadCanBeMade(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 2, func(c *persist.ConsentImport) { c.ReadsPerDay = 2 })
 	opening := func(consent int64) finance.Ask {
@@ -228,6 +233,7 @@ func TestRefundedReadCanBeMade(t *testing.T) {
 
 // A look says what Admit would say and leaves nothing behind: no slot, no read, no transaction.
 func TestLookReservesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
 	a := ask(10)
@@ -250,6 +256,7 @@ func TestLookReservesNothing(t *testing.T) {
 
 // A consent that names scopes is called for what they cover only.
 func TestScopesAreChecked(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	const show, assess = "debt.unsecured.presentation", "debt.unsecured.processing"
 	for _, test := range []struct {
@@ -281,6 +288,7 @@ func TestScopesAreChecked(t *testing.T) {
 
 // The last read of a day is counted under the consent's lock: an asker waits for one who has it, and then knows of it.
 func TestLastReadIsGivenOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
 	tx, err := h.pool.Begin(t.Context())
@@ -315,6 +323,7 @@ func TestLastReadIsGivenOnce(t *testing.T) {
 
 // A closed gate costs neither a slot nor a read.
 func TestClosedGateSpendsNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
 	must(t, h.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Hour, Reason: "retry-after", Call: newCall(debtStream(id))}))
@@ -334,6 +343,7 @@ func TestClosedGateSpendsNothing(t *testing.T) {
 
 // A call without rate and budget leaves no transaction id behind: it costs no WAL and no flush.
 func TestAdmitWithoutRateWritesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	for range 20 {
 		if a := admit(t, h.Store, ask(0)); a.Refusal != "" || a.Gate != 0 || a.SendIn > 0 {
@@ -363,6 +373,7 @@ func (c heldConn) Read(p []byte) (int, error) {
 // A process that is frozen with the answer in its socket finds on waking a permission that has aged: its batch may be
 // another's by now. That must be visible without a rate too.
 func TestAPermissionAgesOnItsWay(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	config := h.pool.Config()
 	config.MaxConns = 1 // a second one would be held while it is made, and not while it answers

@@ -16,6 +16,7 @@ import (
 
 // I6: of many claimers one wins, and nobody else while it lives.
 func TestOneClaimerWins(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 1)
 	_, batches := h.plan(t, 10)
@@ -47,6 +48,7 @@ func TestOneClaimerWins(t *testing.T) {
 
 // W3: a worker that slept through its lease writes nothing any more, whatever it tries.
 func TestSleeperIsFencedOff(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	id := h.consents(t, 1)[0]
@@ -76,6 +78,7 @@ func TestSleeperIsFencedOff(t *testing.T) {
 }
 
 func TestDueAreFreeBatches(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	h.consents(t, 6)
@@ -110,6 +113,7 @@ func TestDueAreFreeBatches(t *testing.T) {
 }
 
 func TestLeavingFreesWhatIsHeld(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 1)
 	_, batches := h.plan(t, 1)
@@ -121,6 +125,7 @@ func TestLeavingFreesWhatIsHeld(t *testing.T) {
 
 // O6: a batch that kills its workers is given up; one that only loses them while it gets on is not.
 func TestPoisonedBatch(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	ids := h.consents(t, 8)
@@ -166,6 +171,7 @@ func TestPoisonedBatch(t *testing.T) {
 }
 
 func TestItemsInWorkingOrder(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	ids := h.consents(t, 2, func(c *persist.ConsentImport) {
@@ -210,6 +216,7 @@ func TestItemsInWorkingOrder(t *testing.T) {
 }
 
 func TestDecideItemsIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 2)
 	_, batches := h.plan(t, 10)
@@ -227,6 +234,7 @@ func TestDecideItemsIsAllOrNothing(t *testing.T) {
 }
 
 func TestWorkersAreSeen(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.sibling(t, time.Microsecond)
 	list, err := h.Workers(t.Context())
@@ -252,6 +260,7 @@ func (h *house) considered(t *testing.T, expression string, begin, want time.Tim
 }
 
 func TestScheduleNeverGoesBack(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	at := time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC)
 	h.considered(t, "@daily", at.Add(-24*time.Hour), at.Add(-24*time.Hour), "")
@@ -264,6 +273,7 @@ func TestScheduleNeverGoesBack(t *testing.T) {
 
 // The ledger of a job's ticks is that of one schedule. One that was kept before schedules were told apart goes on.
 func TestAnotherScheduleBeginsAnew(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	at := time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC)
 	week := 7 * 24 * time.Hour
@@ -276,6 +286,7 @@ func TestAnotherScheduleBeginsAnew(t *testing.T) {
 }
 
 func TestForgetWorkersKeepsTheRecentlySilent(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.sibling(t, time.Hour)
 	h.sibling(t, time.Microsecond)
@@ -298,6 +309,7 @@ func TestForgetWorkersKeepsTheRecentlySilent(t *testing.T) {
 // No timeout of Postgres ends a COPY whose client has fallen silent, so a frozen holder would keep its batch's lock for
 // as long as it sleeps. The next claimer cuts its connections.
 func TestClaimCutsAHolderFrozenInACopy(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 1)
 	_, batches := h.plan(t, 10)

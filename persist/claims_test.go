@@ -15,6 +15,7 @@ import (
 // Two runs never read a stream side by side: the one that comes second waits until the first has decided its items or
 // let go of them. Others are not kept waiting.
 func TestOneRunAtAStream(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 4)
 	_, first := h.plan(t, 2, finance.Accounts, finance.Debts)
@@ -49,6 +50,7 @@ func TestOneRunAtAStream(t *testing.T) {
 
 // A holder who is dead by its lease does not keep a stream from others, and when it wakes up it writes nothing into it.
 func TestADeadHolderOfAStreamIsFencedOff(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1)[0]
 	_, first := h.plan(t, 2, finance.Transactions)

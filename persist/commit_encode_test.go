@@ -15,6 +15,7 @@ import (
 
 // An amount is the same number in Postgres, to the last digit, whatever its size and scale.
 func TestCommitKeepsAmountsExactly(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(1, "acc")

@@ -127,6 +127,7 @@ func behind(t *testing.T, db persisttest.Database, c *cutter) *pgxpool.Pool {
 // The connection dies at COMMIT, before or after the server has done it: in either case the page is there once, and
 // its counts are those of one commit.
 func TestCommitSettlesALostCommit(t *testing.T) {
+	t.Parallel()
 	for name, cut := range map[string]struct{ before, after int }{
 		"before the server hears it":  {before: 1},
 		"twice":                       {before: 2},
@@ -165,6 +166,7 @@ func TestCommitSettlesALostCommit(t *testing.T) {
 
 // When the database can't be asked any more, the caller hears that nothing is certain.
 func TestCommitSaysWhenItDoesNotKnow(t *testing.T) {
+	t.Parallel()
 	db := persisttest.NewDatabase(t)
 	c := &cutter{after: 1}
 	w := persist.NewWriter(behind(t, db, c), plainArchive{}, persist.WriterOptions{Patience: time.Nanosecond,
@@ -182,6 +184,7 @@ func TestCommitSaysWhenItDoesNotKnow(t *testing.T) {
 
 // A server process that is killed in the middle takes the page with it; the next attempt writes it.
 func TestCommitStartsOverWhenItsServerProcessDies(t *testing.T) {
+	t.Parallel()
 	for _, step := range []string{"s9.begin", "s13.cursor", "s10.copied", "s12.items", "s14.before"} {
 		t.Run(step, func(t *testing.T) {
 			pool := persisttest.New(t)
@@ -207,6 +210,7 @@ func TestCommitStartsOverWhenItsServerProcessDies(t *testing.T) {
 
 // A call that was committed before its page proves nothing about the page; there the cursor tells.
 func TestCommitSettlesALostCommitOfADurableCall(t *testing.T) {
+	t.Parallel()
 	db := persisttest.NewDatabase(t)
 	w := newWriter(behind(t, db, &cutter{after: 1}))
 	p := transactionsPage(transactionsStream(7, "acc"), "1", "a", "one")
@@ -219,6 +223,7 @@ func TestCommitSettlesALostCommitOfADurableCall(t *testing.T) {
 
 // Another transaction takes the same rows in the opposite order and Postgres picks us as the victim: once more.
 func TestCommitStartsOverAfterADeadlock(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	s := transactionsStream(7, "acc")
 	batch := newBatch(t, pool, s)

@@ -112,6 +112,7 @@ type modelRecord struct {
 // Any sequence of pages, in groups of any size, has the effect of writing them one after the other in the model:
 // rows, history, counts. Every row's call is there.
 func TestCommitAgainstAModel(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	consent := int64(0)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestCommitWritesThePageWithItsCallAndCursor(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")
@@ -57,6 +58,7 @@ func TestCommitWritesThePageWithItsCallAndCursor(t *testing.T) {
 
 // The same page again is no new row version, whether it is read again or known by its hash.
 func TestCommitOfTheSamePageChangesNothing(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")
@@ -90,6 +92,7 @@ func TestCommitOfTheSamePageChangesNothing(t *testing.T) {
 }
 
 func TestCommitMovesTheOldVersionToTheHistory(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")
@@ -114,6 +117,7 @@ func TestCommitMovesTheOldVersionToTheHistory(t *testing.T) {
 
 // Pages of one stream in one transaction have the effect of one after the other.
 func TestCommitOfAGroupKeepsTheOrderOfItsPages(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")
@@ -151,6 +155,7 @@ func TestCommitOfAGroupKeepsTheOrderOfItsPages(t *testing.T) {
 }
 
 func TestCommitTrustsAVirginStreamOnlyUntilARowIsThere(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")
@@ -167,6 +172,7 @@ func TestCommitTrustsAVirginStreamOnlyUntilARowIsThere(t *testing.T) {
 }
 
 func TestCommitLeavesOutAFencedBatch(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	mine, taken := transactionsStream(1, "acc"), transactionsStream(2, "acc")
@@ -197,6 +203,7 @@ func TestCommitLeavesOutAFencedBatch(t *testing.T) {
 
 // A claim waits for a commit under way, so that a page can't slip in after the fence was raised.
 func TestCommitHoldsItsBatchAgainstAClaim(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	s := transactionsStream(1, "acc")
 	batch := newBatch(t, pool, s)
@@ -217,6 +224,7 @@ func TestCommitHoldsItsBatchAgainstAClaim(t *testing.T) {
 }
 
 func TestCommitOfAWholeSetRemovesWhatVanished(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	booked, other := transactionsStream(1, "acc"), transactionsStream(1, "other")
@@ -249,6 +257,7 @@ func TestCommitOfAWholeSetRemovesWhatVanished(t *testing.T) {
 }
 
 func TestCommitOfAllAccountsCoversTheirBalances(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := finance.Stream{Consent: 1, Dataset: finance.Accounts}
@@ -284,6 +293,7 @@ func TestCommitOfAllAccountsCoversTheirBalances(t *testing.T) {
 }
 
 func TestCommitOfDebts(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := finance.Stream{Consent: 1, Dataset: finance.Debts}
@@ -307,6 +317,7 @@ func TestCommitOfDebts(t *testing.T) {
 
 // A page that is not to be skipped next time must not leave an older hash behind: the rows have moved on.
 func TestCommitForgetsAPageThatIsNotRemembered(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")
@@ -322,6 +333,7 @@ func TestCommitForgetsAPageThatIsNotRemembered(t *testing.T) {
 }
 
 func TestCommitNamesTheRecordThatCantBeStored(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(*finance.Transaction){
 		"a NUL":             func(r *finance.Transaction) { r.Text = "nul\x00" },
 		"invalid UTF-8":     func(r *finance.Transaction) { r.CounterpartyName = "\xff" },
@@ -362,6 +374,7 @@ func TestCommitNamesTheRecordThatCantBeStored(t *testing.T) {
 
 // The call of a single-use consent is committed before its page, and its stored answer may be read twice.
 func TestCommitOfADurableCall(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")

@@ -12,6 +12,7 @@ import (
 
 // The lists of 14, 7 and 1 days: by the end, only active ones, with the time they were last read to the end.
 func TestExpiringConsents(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	const day = 24 * time.Hour
 	var ids []int64

@@ -47,6 +47,7 @@ func (h *house) planFinal(t *testing.T, s *persist.Store, f persist.FinalSpec) (
 }
 
 func TestWhoIsDueForTheFinalPull(t *testing.T) {
+	t.Parallel()
 	both := []finance.Dataset{finance.Accounts, finance.Transactions}
 	for _, test := range []struct {
 		name     string
@@ -124,6 +125,7 @@ func (h *house) account(t *testing.T, consent int64, ids ...string) {
 
 // Replicas that look at the same time plan each consent once for its end. A rival's clock does not matter.
 func TestFinalPullIsPlannedOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 30, endsIn(time.Hour))
 	var mu sync.Mutex
@@ -153,6 +155,7 @@ func TestFinalPullIsPlannedOnce(t *testing.T) {
 // A final pull that has failed is made again after a while, one that brought something is not, and a consent that is
 // prolonged has another end.
 func TestFinalPullIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 3, endsIn(2*time.Hour))
 	f := finalSpec(finance.Debts)

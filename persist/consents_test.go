@@ -14,6 +14,7 @@ import (
 )
 
 func TestImportTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	list := []persist.ConsentImport{
@@ -57,6 +58,7 @@ func TestImportTwiceChangesNothing(t *testing.T) {
 
 // A refused import names rows and never what stands in them, and leaves nothing behind.
 func TestImportRefuses(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	now := time.Now()
 	for _, test := range []struct {
@@ -96,6 +98,7 @@ func TestImportRefuses(t *testing.T) {
 // A list that says nothing of a column leaves what is known there: a consent for one answer would otherwise be read twice,
 // and a budget of reads be gone.
 func TestImportKeepsWhatIsNotTold(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	told := persist.ConsentImport{ExternalID: "a", Purpose: "advice", Scopes: []string{"read"}, ValidUntil: time.Now().Add(time.Hour),
@@ -120,6 +123,7 @@ func TestImportKeepsWhatIsNotTold(t *testing.T) {
 
 // What only the table can judge of a row costs that row, not the file.
 func TestImportLeavesOutAWindowThatIsNone(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	ahead := time.Now().Add(48 * time.Hour)
@@ -142,6 +146,7 @@ func TestImportLeavesOutAWindowThatIsNone(t *testing.T) {
 
 // An import revives what had run out, and nothing that was revoked or spent.
 func TestImportRevives(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	ends := []finance.ConsentStatus{finance.ConsentExpired, finance.ConsentReauthRequired, finance.ConsentRevoked,
@@ -169,6 +174,7 @@ func TestImportRevives(t *testing.T) {
 }
 
 func TestImportHundredThousand(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes 100,000 consents")
 	}
@@ -192,6 +198,7 @@ func TestImportHundredThousand(t *testing.T) {
 }
 
 func TestEndConsentIsTheFirstWord(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	id := h.consents(t, 1)[0]
@@ -220,6 +227,7 @@ func TestEndConsentIsTheFirstWord(t *testing.T) {
 }
 
 func TestExpireByTheDatabasesClock(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 3)
 	h.exec(t, "UPDATE consents SET valid_until = now() WHERE id = $1", ids[0])
@@ -240,6 +248,7 @@ func TestExpireByTheDatabasesClock(t *testing.T) {
 
 // The feed's position and what its events did are one commit.
 func TestFeedEvents(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	ids := h.consents(t, 4)
@@ -282,6 +291,7 @@ func TestFeedEvents(t *testing.T) {
 
 // An end that was learnt otherwise than by the feed is not undone by the feed's old news, only by what came after it.
 func TestOldNewsReviveNobody(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	before, after := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	for _, test := range []struct {
@@ -310,6 +320,7 @@ func TestOldNewsReviveNobody(t *testing.T) {
 }
 
 func TestConnectionIsParkedOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	for i, reason := range []string{"wrong secret", "something else"} {

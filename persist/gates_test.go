@@ -24,6 +24,7 @@ func gate(t *testing.T, h *house) time.Duration {
 
 // I4: a gate is only ever closed for longer.
 func TestPauseNeverShortens(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	if d := gate(t, h); d > 0 {
 		t.Fatalf("a gate that was never closed is closed for %v", d)
@@ -54,6 +55,7 @@ func TestPauseNeverShortens(t *testing.T) {
 
 // Those who waited for the gate are spread by the rate from its end on, not sent together at that instant.
 func TestSlotsBeginWhereThePauseEnds(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	admit(t, h.Store, ask(10))
 	must(t, h.Pause(t.Context(), pauseOf(time.Hour, "retry-after")))
@@ -69,6 +71,7 @@ func TestSlotsBeginWhereThePauseEnds(t *testing.T) {
 // What the ledger says of a pause is what the gate does: `verify` takes a call that was sent while the gate was open by
 // then for one too early otherwise. Whoever closes it may have to wait for those who are being admitted.
 func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	admit(t, h.Store, ask(10))
 	tx, err := h.pool.Begin(t.Context())
@@ -89,6 +92,7 @@ func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {
 }
 
 func TestPausesOfManyProcessesKeepTheLongest(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	var wg sync.WaitGroup
 	for i := range 20 {
@@ -109,6 +113,7 @@ func TestPausesOfManyProcessesKeepTheLongest(t *testing.T) {
 }
 
 func TestGateAtInfinity(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.exec(t, "INSERT INTO gates (bucket, connection, not_before) VALUES ('bank', 'bank', 'infinity')")
 	if d := gate(t, h); d < 50*365*24*time.Hour {
@@ -120,6 +125,7 @@ func TestGateAtInfinity(t *testing.T) {
 }
 
 func TestRecordTwiceIsOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	a, b := newCall(debtStream(1)), newCall(debtStream(2))
 	b.Reason, b.Correlation, b.Status = "a \x00 and \xff", "c\x00", 0

@@ -46,6 +46,7 @@ func (h *house) grant(t *testing.T, consent int64) string {
 }
 
 func TestAGivenConsentIsKeptWithItsSealedGrant(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	until := time.Now().Add(90 * 24 * time.Hour).UTC().Truncate(time.Microsecond)
 	gift := h.give(t, given("c-1", "canary-refresh", func(g *persist.GivenConsent) { g.ValidUntil, g.KeepPlain = until, true }))
@@ -78,6 +79,7 @@ func TestAGivenConsentIsKeptWithItsSealedGrant(t *testing.T) {
 }
 
 func TestGivingAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	first := h.give(t, given("c-1", "one"))
 	for _, status := range []finance.ConsentStatus{finance.ConsentReauthRequired, finance.ConsentRevoked, finance.ConsentExpired, finance.ConsentActive} {
@@ -123,6 +125,7 @@ func TestGivingAgain(t *testing.T) {
 }
 
 func TestWhatCantBeGivenChangesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	used := h.give(t, given("used", "", func(g *persist.GivenConsent) { g.SingleUse = true }))
 	if _, err := h.EndConsent(t.Context(), used.ID, finance.ConsentConsumed, "", persist.FromAnswer, finance.CallID{}); err != nil {
@@ -153,6 +156,7 @@ func TestWhatCantBeGivenChangesNothing(t *testing.T) {
 
 // A consent that is given again forgets the access tokens of its old grant, and no other's.
 func TestGivingAgainForgetsOldTokens(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	first := h.give(t, given("c-1", "one"))
 	mine := fmt.Sprintf("bank\nhttps://api\nread\nconsent %d", first.ID)
@@ -169,6 +173,7 @@ func TestGivingAgainForgetsOldTokens(t *testing.T) {
 }
 
 func TestSaveGrantComparesAndSwaps(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.give(t, given("c-1", "one")).ID
 	secret := finance.NewSecret
@@ -194,6 +199,7 @@ func TestSaveGrantComparesAndSwaps(t *testing.T) {
 
 // T6: of many that rotate the same token, one is the winner.
 func TestOneOfManySavesWins(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.give(t, given("c-1", "one")).ID
 	stores := []*persist.Store{h.Store, h.sibling(t, time.Hour), h.sibling(t, time.Hour)}
@@ -217,6 +223,7 @@ func TestOneOfManySavesWins(t *testing.T) {
 }
 
 func TestARefusedGrantIsGivenNoMore(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.give(t, given("c-1", "one")).ID
 	end := func(refresh string) bool {
@@ -240,6 +247,7 @@ func TestARefusedGrantIsGivenNoMore(t *testing.T) {
 
 // A provider that refuses everybody at once is not believed, and what it has refused may be tried again.
 func TestADisbelievedRefusalKeepsTheGrants(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	var ids []int64
 	for i := range 4 {

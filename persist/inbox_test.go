@@ -29,6 +29,7 @@ func status(t *testing.T, h *house, consent int64) finance.ConsentStatus {
 
 // I8: of all who want to send, one may, and once.
 func TestIntentIsFreshOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1)[0]
 	stores := []*persist.Store{h.Store, h.sibling(t, time.Hour)}
@@ -56,6 +57,7 @@ func TestIntentIsFreshOnce(t *testing.T) {
 
 // The answer is there for whoever comes next, until its page is committed; then it is dropped and the consent is over.
 func TestStoredAnswer(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.SingleUse = true })[0]
@@ -99,6 +101,7 @@ func TestStoredAnswer(t *testing.T) {
 }
 
 func TestUnansweredConsentIsNeverSentAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	id := h.consents(t, 1)[0]
@@ -120,6 +123,7 @@ func TestUnansweredConsentIsNeverSentAgain(t *testing.T) {
 }
 
 func TestWithdrawnIntentIsFreshAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1)[0]
 	call := onceCall(id)
@@ -136,6 +140,7 @@ func TestWithdrawnIntentIsFreshAgain(t *testing.T) {
 }
 
 func TestAnswerOfAnotherCallIsRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1)[0]
 	_, err := h.Intend(t.Context(), onceCall(id))

@@ -27,6 +27,7 @@ func inspected(t *testing.T) *persist.Store {
 
 // A process is alive from its first heartbeat until it leaves.
 func TestProcessIsAliveBetweenHeartbeatAndLeaving(t *testing.T) {
+	t.Parallel()
 	s := inspected(t)
 	if alive, err := s.Alive(t.Context()); err != nil || alive {
 		t.Fatalf("alive before the first heartbeat: %v, %v", alive, err)
@@ -54,6 +55,7 @@ func TestProcessIsAliveBetweenHeartbeatAndLeaving(t *testing.T) {
 
 // A call is found by our id and by the provider's, with everything that was recorded of it.
 func TestCallsAreFound(t *testing.T) {
+	t.Parallel()
 	s := inspected(t)
 	id := finance.CallID(uuid.New())
 	want := finance.Call{

@@ -38,6 +38,7 @@ func query[T any](t *testing.T, pool *pgxpool.Pool, sql string, args ...any) T {
 }
 
 func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	var group errgroup.Group
 	for range 4 {
@@ -68,6 +69,7 @@ func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
 }
 
 func TestMigrateAgainChangesNothing(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	var log bytes.Buffer
 	if err := persist.Migrate(t.Context(), pool, zerolog.New(&log)); err != nil {
@@ -79,6 +81,7 @@ func TestMigrateAgainChangesNothing(t *testing.T) {
 }
 
 func TestSchemaVersionOfAnEmptyDatabaseCreatesNothing(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	have, want, err := persist.SchemaVersion(t.Context(), db.Pool)
 	if err != nil || have != 0 || want == 0 {
@@ -90,6 +93,7 @@ func TestSchemaVersionOfAnEmptyDatabaseCreatesNothing(t *testing.T) {
 }
 
 func TestMigrateRefusesANewerSchema(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	if _, err := pool.Exec(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (4711, true)"); err != nil {
 		t.Fatal(err)
@@ -105,6 +109,7 @@ func TestMigrateRefusesANewerSchema(t *testing.T) {
 }
 
 func TestAFailedMigrationCanBeRepeated(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	good := "-- +goose Up\nCREATE TABLE a (i int);"
 	err := persist.MigrateFiles(t.Context(), db.Pool, files(good, "-- +goose Up\nCREATE TABLE b (i int); SELECT 1/0;"), zerolog.Nop())
@@ -122,6 +127,7 @@ func TestAFailedMigrationCanBeRepeated(t *testing.T) {
 // A starter that waited inside one pg_advisory_lock statement would hold a snapshot that CREATE INDEX CONCURRENTLY waits
 // for, while it waits for the index: Postgres calls that a deadlock.
 func TestWaitersDoNotBlockAConcurrentIndex(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	fsys := files("-- +goose Up\nCREATE TABLE a AS SELECT generate_series(1, 10000) AS i;",
 		"-- +goose NO TRANSACTION\n-- +goose Up\nSELECT pg_sleep(0.2);\nCREATE INDEX CONCURRENTLY a_i ON a (i);")
@@ -135,6 +141,7 @@ func TestWaitersDoNotBlockAConcurrentIndex(t *testing.T) {
 }
 
 func TestMigrateRefreshesThePool(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	first := "-- +goose Up\nCREATE TABLE a (v int);"
 	if err := persist.MigrateFiles(t.Context(), db.Pool, files(first), zerolog.Nop()); err != nil {
@@ -156,6 +163,7 @@ func TestMigrateRefreshesThePool(t *testing.T) {
 }
 
 func TestMigrateStopsWaitingWhenToldTo(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	holder, err := db.Pool.Acquire(t.Context())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 )
 
 func TestOpenSetsTheSession(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	const show = `SELECT concat_ws(' ', current_setting('application_name'), current_setting('statement_timeout'),
 		current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'), current_setting('timezone'), current_setting('jit'))`
@@ -43,6 +44,7 @@ func TestOpenSetsTheSession(t *testing.T) {
 }
 
 func TestOpenRefusesAReadOnlyServer(t *testing.T) {
+	t.Parallel()
 	db := persisttest.Empty(t)
 	name := query[string](t, db.Pool, "SELECT current_database()::text")
 	if _, err := db.Pool.Exec(t.Context(), "ALTER DATABASE "+name+" SET default_transaction_read_only = on"); err != nil {
@@ -57,6 +59,7 @@ func TestOpenRefusesAReadOnlyServer(t *testing.T) {
 }
 
 func TestOpenErrorsSayWhatToDoAndHideThePassword(t *testing.T) {
+	t.Parallel()
 	const secret = "s3cr3tpass"
 	db := persisttest.Empty(t)
 	u, err := url.Parse(db.URL)
@@ -96,6 +99,7 @@ func TestOpenErrorsSayWhatToDoAndHideThePassword(t *testing.T) {
 }
 
 func TestOpenKeepsThePoolOfTheURL(t *testing.T) {
+	t.Parallel()
 	url := persisttest.Empty(t).URL
 	with := url + "?pool_max_conns=3"
 	if strings.Contains(url, "?") {
@@ -113,6 +117,7 @@ func TestOpenKeepsThePoolOfTheURL(t *testing.T) {
 
 // What a server, or a pool before it, says when a connection is made, with what to do about it.
 func TestOpenExplainsARefusal(t *testing.T) {
+	t.Parallel()
 	for code, tc := range map[string]struct{ says, want string }{
 		"53300": {"sorry, too many clients already", "pool_max_conns"},
 		"08P01": {"unsupported startup parameter: statement_timeout", "PgBouncer"},
@@ -141,6 +146,7 @@ func TestOpenExplainsARefusal(t *testing.T) {
 }
 
 func TestOpenNamesAMissingDatabase(t *testing.T) {
+	t.Parallel()
 	u, err := url.Parse(persisttest.URL(t))
 	if err != nil {
 		t.Fatal(err)

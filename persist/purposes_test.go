@@ -20,6 +20,7 @@ func fourPurposes(t *testing.T, h *house, change ...func(*persist.ConsentImport)
 }
 
 func TestPlanLeavesOtherPurposesOut(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	fourPurposes(t, h)
 	for _, test := range []struct {
@@ -37,6 +38,7 @@ func TestPlanLeavesOtherPurposesOut(t *testing.T) {
 
 // What an open run has is left to it, of the consents that the run to come could have at all.
 func TestOverlapIsOfTheSamePurpose(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	fourPurposes(t, h)
 	h.tick(t, time.Now(), 8, 0)
@@ -49,6 +51,7 @@ func TestOverlapIsOfTheSamePurpose(t *testing.T) {
 }
 
 func TestFinalPullIsForThePurposesOfTheJob(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := fourPurposes(t, h, endsIn(time.Hour))
 	f := finalSpec(finance.Debts)
@@ -64,6 +67,7 @@ func TestFinalPullIsForThePurposesOfTheJob(t *testing.T) {
 // The purpose is looked at when a call is asked for, whatever it was when the run was planned. A rerun has those that
 // the job has by then. A call that belongs to no run, such as one for a consent's status, is for no purpose of a job.
 func TestPurposeIsCheckedAtTheCall(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.Purpose = "credit" })[0]
 	s := spec(time.Now(), 10, finance.Debts)

@@ -23,6 +23,7 @@ var disbelief = persist.Disbelief{Handful: 2, Percent: 10, Window: time.Minute}
 
 // A few refusals are believed: their consents end, their items are excused, and what settled with them stays so.
 func TestFewRefusalsAreBelieved(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 4)
 	_, batches := h.plan(t, 4)
@@ -51,6 +52,7 @@ func TestFewRefusalsAreBelieved(t *testing.T) {
 // Refusals that come side by side and are too many end nothing: neither those before the last one, nor those after,
 // nor those of a run that has settled meanwhile. Others keep their end.
 func TestManyRefusalsEndNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 12)
 	_, err := h.EndConsent(t.Context(), ids[11], finance.ConsentRevoked, "withdrawn", persist.FromFeed, finance.CallID{})
@@ -110,6 +112,7 @@ func TestManyRefusalsEndNothing(t *testing.T) {
 // Of a large connection a few refusals are little, but when half of its newest calls are refused it is broken all the
 // same, however slow it is; when most of them were answered, they are revocations.
 func TestRefusedCallsAreDisbelieved(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name               string
 		answered, refused  int

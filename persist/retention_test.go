@@ -36,6 +36,7 @@ func (h *house) drop(t *testing.T, most, want int) {
 // An answer goes when its time is over and not before, a bounded number at a time, and nothing of its content stays;
 // who asks for the call hears until when it was kept.
 func TestAnswersGoWhenTheirTimeIsOver(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	calls := h.keepAnswers(t, 4)
 	h.drop(t, 100, 0)
@@ -61,6 +62,7 @@ func TestAnswersGoWhenTheirTimeIsOver(t *testing.T) {
 // A page whose answer is gone is still an unchanged page when the provider repeats it: nothing is decoded and nothing
 // is kept anew. When it changes, what is new is kept.
 func TestAPageOutlivesItsAnswer(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	w := newWriter(h.pool)
 	s := transactionsStream(h.consents(t, 1)[0], "acc")
@@ -99,6 +101,7 @@ func TestAPageOutlivesItsAnswer(t *testing.T) {
 
 // Several processes that drop at once share the work: none waits for another, and none does what another has done.
 func TestDroppingIsShared(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.fillAnswers(t, 300, "-1 hour")
 	var wg sync.WaitGroup
@@ -129,6 +132,7 @@ func TestDroppingIsShared(t *testing.T) {
 
 // With nothing to do the sweep reads a handful of pages, however many answers are kept and however many were dropped.
 func TestLookingForEndedAnswersIsCheap(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.fillAnswers(t, 30_000, "1 hour")
 	h.fillAnswers(t, 2_000, "-1 hour")

@@ -91,6 +91,7 @@ func left(t *testing.T, s *persist.Store, key uint32) (n int) {
 }
 
 func TestEverySealedValueFollowsTheKey(t *testing.T) {
+	t.Parallel()
 	k := newKeyed(t)
 	consents, call := k.fill(t, 3)
 	info := k.change(t, persist.Rotate)
@@ -137,6 +138,7 @@ func TestEverySealedValueFollowsTheKey(t *testing.T) {
 
 // Broken off after its first step, the work goes on where it was.
 func TestResealGoesOnWhereItWasBrokenOff(t *testing.T) {
+	t.Parallel()
 	k := newKeyed(t)
 	k.fill(t, 450)
 	info := k.change(t, persist.Rotate)
@@ -155,6 +157,7 @@ func TestResealGoesOnWhereItWasBrokenOff(t *testing.T) {
 
 // A value that can't be opened is told and passed over; a row that somebody works on is left for the next pass.
 func TestWhatCantBeSealedAnewHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	k := newKeyed(t)
 	consents, _ := k.fill(t, 4)
 	k.exec(t, "UPDATE grants SET sealed = set_byte(sealed, 12, get_byte(sealed, 12) # 1) WHERE consent_id = $1", consents[1])
@@ -185,6 +188,7 @@ func TestWhatCantBeSealedAnewHoldsNothingUp(t *testing.T) {
 // A refresh token that rotates, and an access token that is dropped, while the keys change: what counts is the token, not
 // its bytes.
 func TestTokensMoveWhileTheKeysChange(t *testing.T) {
+	t.Parallel()
 	k := newKeyed(t)
 	consents, _ := k.fill(t, 1)
 	info := k.change(t, persist.Rotate)
@@ -202,6 +206,7 @@ func TestTokensMoveWhileTheKeysChange(t *testing.T) {
 
 // Every column of bytes is either sealed anew or known to be no secret. A new one must be put into one of the two lists.
 func TestNoSealedColumnIsForgotten(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	rows, err := h.pool.Query(t.Context(), `SELECT table_name || '.' || column_name FROM information_schema.columns
 		WHERE table_schema = 'public' AND data_type = 'bytea' ORDER BY 1`)
@@ -217,6 +222,7 @@ func TestNoSealedColumnIsForgotten(t *testing.T) {
 }
 
 func TestKeyFileFromPreparedToRetired(t *testing.T) {
+	t.Parallel()
 	keys, err := persist.NewKeyset()
 	must(t, err)
 	read := func(keys []byte) persist.KeyFile {
@@ -263,6 +269,7 @@ func TestKeyFileFromPreparedToRetired(t *testing.T) {
 // A process that runs on takes a new key within FollowEvery, and at once when it meets a value of it. A key file of
 // another house is not taken.
 func TestARunningProcessFollowsItsKeyFile(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		keys, err := persist.NewKeyset()
 		must(t, err)

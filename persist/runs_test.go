@@ -22,6 +22,7 @@ func spec(at time.Time, size int, datasets ...finance.Dataset) persist.RunSpec {
 
 // I18: whoever fires a tick, there is one run of it, rung for once.
 func TestOneRunForATick(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 25)
 	at := time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC)
@@ -65,6 +66,7 @@ func TestOneRunForATick(t *testing.T) {
 }
 
 func TestPlanTakesActiveConsentsAlone(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 6)
 	must(t, h.UpsertConnection(t.Context(), "other", "vipps"))
@@ -86,6 +88,7 @@ func TestPlanTakesActiveConsentsAlone(t *testing.T) {
 
 // Nothing is read by a run without consents, so it is not called complete.
 func TestRunWithoutConsentsIsPartial(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	run, batches := h.plan(t, 10)
 	if run.Verdict != persist.VerdictPartial || run.Expected != 0 || len(batches) != 0 || run.SettledAt.IsZero() {
@@ -95,6 +98,7 @@ func TestRunWithoutConsentsIsPartial(t *testing.T) {
 
 // A failing doorbell leaves no run behind that nobody was rung for.
 func TestPlanIsOneTransaction(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 3)
 	broken := errors.New("broken")
@@ -140,6 +144,7 @@ func TestPlanHundredThousand(t *testing.T) {
 }
 
 func TestVerdicts(t *testing.T) {
+	t.Parallel()
 	const r, e, p, x, f = finance.Rows, finance.Empty, finance.Partial, finance.Excused, finance.Failed
 	for _, test := range []struct {
 		outcomes []finance.Outcome
@@ -180,6 +185,7 @@ func TestVerdicts(t *testing.T) {
 
 // A run can't be called complete while an item is missing, even if its row is gone.
 func TestMissingItemIsAHole(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 2)
 	run, batches := h.plan(t, 10)
@@ -229,6 +235,7 @@ func settledRun(t *testing.T, h *house) (persist.Run, []int64) {
 }
 
 func TestRerunSelection(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	run, ids := settledRun(t, h)
 	for _, test := range []struct {
@@ -270,6 +277,7 @@ func TestRerunSelection(t *testing.T) {
 
 // The verdict of a run is that of its items as they stand after its reruns; a rerun of a rerun links to the root.
 func TestRerunSettlesItsRoot(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	run, ids := settledRun(t, h)
@@ -324,6 +332,7 @@ func TestRerunSettlesItsRoot(t *testing.T) {
 }
 
 func TestRerunOfWhatCannotBe(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 1)
 	run, _ := h.plan(t, 10)
@@ -340,6 +349,7 @@ func TestRerunOfWhatCannotBe(t *testing.T) {
 
 // A rerun of a backfill works the same window.
 func TestRerunOfABackfill(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	h.consents(t, 1)
 	s := spec(time.Now(), 10, finance.Debts)
@@ -360,6 +370,7 @@ func TestRerunOfABackfill(t *testing.T) {
 }
 
 func TestReportOfARunningRun(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	ids := h.consents(t, 3)
@@ -403,6 +414,7 @@ func TestReportOfARunningRun(t *testing.T) {
 }
 
 func TestRunsAreListed(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ctx := t.Context()
 	if _, ok, err := h.UnfinishedRun(ctx, "nightly"); ok || err != nil {

@@ -34,6 +34,7 @@ func openSealer(t *testing.T, keys []byte) *persist.Sealer {
 }
 
 func TestSealIsBoundToItsRow(t *testing.T) {
+	t.Parallel()
 	s, _ := newSealer(t)
 	sealed, err := s.Seal([]byte("13097248022"), []byte("consents/1/subject"))
 	if err != nil {
@@ -61,6 +62,7 @@ func TestSealIsBoundToItsRow(t *testing.T) {
 }
 
 func TestRotateKeepsTheOldReadable(t *testing.T) {
+	t.Parallel()
 	old, keys := newSealer(t)
 	sealed, err := old.Seal([]byte("before"), nil)
 	if err != nil {
@@ -90,6 +92,7 @@ func TestRotateKeepsTheOldReadable(t *testing.T) {
 }
 
 func TestSubjectHMACIsKeyed(t *testing.T) {
+	t.Parallel()
 	a, keys := newSealer(t)
 	b, _ := newSealer(t)
 	id := "13097248022"
@@ -105,6 +108,7 @@ func TestSubjectHMACIsKeyed(t *testing.T) {
 }
 
 func TestBodyRoundTrip(t *testing.T) {
+	t.Parallel()
 	s, _ := newSealer(t)
 	rapid.Check(t, func(t *rapid.T) {
 		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
@@ -124,6 +128,7 @@ func TestBodyRoundTrip(t *testing.T) {
 }
 
 func TestBodyIsCompressedAndBounded(t *testing.T) {
+	t.Parallel()
 	s, _ := newSealer(t)
 	call := finance.CallID{1}
 	page := bytes.Repeat([]byte(`{"amount":"100.00","currency":"NOK"},`), 1000)
@@ -144,6 +149,7 @@ func TestBodyIsCompressedAndBounded(t *testing.T) {
 }
 
 func TestSealerIsSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
 	s, _ := newSealer(t)
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -165,6 +171,7 @@ func TestSealerIsSafeForConcurrentUse(t *testing.T) {
 }
 
 func TestBadKeyFileTellsNothing(t *testing.T) {
+	t.Parallel()
 	_, keys := newSealer(t)
 	var file map[string]any
 	if err := json.Unmarshal(keys, &file); err != nil {

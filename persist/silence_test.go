@@ -10,6 +10,7 @@ import (
 // Only a good answer to a call for data, over this connection and within the time, breaks the silence; and a run that is
 // younger has not waited for it yet.
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	const patience = 15 * time.Minute
 	call := func(change func(*finance.Call)) *finance.Call {
 		c := newCall(debtStream(1))

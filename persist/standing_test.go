@@ -11,6 +11,7 @@ import (
 // TestAPassRemembersWhatItLacks: what a page lacks is told of its pass until the pass behind it begins, so that a run
 // which goes on with a pass that another run began knows of pages it has not seen.
 func TestAPassRemembersWhatItLacks(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := transactionsStream(7, "acc")

@@ -17,6 +17,7 @@ import (
 const tokenKey = "bank accounts.read"
 
 func TestTokenIsSharedAndSealed(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	other := h.sibling(t, time.Hour)
 	if _, ok, err := other.LoadToken(t.Context(), tokenKey); ok || err != nil {
@@ -46,6 +47,7 @@ func TestTokenIsSharedAndSealed(t *testing.T) {
 }
 
 func TestDropTokenSparesANewerOne(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	must(t, h.SaveToken(t.Context(), tokenKey, finance.Token{AccessToken: "new"}))
 	for _, step := range []struct {
@@ -61,6 +63,7 @@ func TestDropTokenSparesANewerOne(t *testing.T) {
 
 // I7: one right to refresh in all processes and goroutines, and it comes back in each of the four ways.
 func TestTokenLock(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	stores := []*persist.Store{h.Store, h.sibling(t, time.Hour), h.sibling(t, time.Hour)}
 	contend := func(d time.Duration) (winner int) {
@@ -102,6 +105,7 @@ func TestTokenLock(t *testing.T) {
 // A holder that was killed keeps the right for no longer than its lease. One that is no worker, such as a command that
 // checks a connection, has no lease, so its right lasts as long as it was asked for.
 func TestTokenLockOfADeadWorker(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	worker, visitor := h.sibling(t, time.Hour), h.sibling(t, 0)
 	lock := func(s *persist.Store, want bool) {
@@ -121,6 +125,7 @@ func TestTokenLockOfADeadWorker(t *testing.T) {
 
 // An error is a line of a log, and the parts of a token's key stand on lines.
 func TestTokenErrorsAreOneLine(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	const key = "bank\nhttps://api.example/v1\naccounts.read"
 	h.pool.Close()

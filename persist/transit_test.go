@@ -6,6 +6,7 @@ import (
 )
 
 func TestTransitDelay(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	const ms = time.Millisecond
 	skew := 3 * time.Hour // of the database's clock

@@ -11,6 +11,7 @@ import (
 
 // Each rule finds what breaks it, and a healthy house breaks none.
 func TestVerifyFindsWhatIsBroken(t *testing.T) {
+	t.Parallel()
 	const someCall = "'00000000-0000-7000-8000-000000000001'"
 	const record = "'\\x00', " + someCall + ", 0"
 	history := func(table, wrong, columns, values string) string { // one of its two calls is another consent's
@@ -83,6 +84,7 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 
 // What a rule must not take for a breach, and the breaches that are next to it.
 func TestVerifyKnowsTheLimits(t *testing.T) {
+	t.Parallel()
 	type call struct {
 		ago     time.Duration // when it was sent
 		purpose finance.Purpose
@@ -137,6 +139,7 @@ func TestVerifyKnowsTheLimits(t *testing.T) {
 
 // A page that is committed in order breaks nothing.
 func TestVerifyAfterAPage(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1)[0]
 	_, batches := h.plan(t, 10, finance.Transactions)

@@ -17,6 +17,7 @@ import (
 
 // Pages that wait while another group is written share the next transaction, and nothing waits without need.
 func TestCommitterGroupsWhatIsWaiting(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	holding, release := make(chan bool, 100), make(chan bool)
 	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
@@ -61,6 +62,7 @@ func oneTurn(t *testing.T, q querier) { queryAll(t, q, "SELECT 1") }
 
 // Two committers, as of two processes, on batches and streams that overlap: every page once, in order, no deadlock.
 func TestCommittersSideBySide(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -104,6 +106,7 @@ func TestCommittersSideBySide(t *testing.T) {
 
 // What waits behind a failed page of its stream fails with it: its cursor would pass what is missing.
 func TestCommitterFailsWhatIsBehindAFailedPage(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	holding, release := make(chan bool, 100), make(chan bool)
 	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
@@ -142,6 +145,7 @@ func TestCommitterFailsWhatIsBehindAFailedPage(t *testing.T) {
 
 // A caller that leaves takes its waiting page with it; one whose page is being written hears what became of it.
 func TestCommitterTakesBackAWaitingPage(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	holding, release := make(chan bool, 100), make(chan bool)
 	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {

@@ -30,6 +30,7 @@ func heldCommitter(t *testing.T, pool *pgxpool.Pool) (c *persist.Committer, hold
 
 // Pages are handed in while the first is being written; they share the next transaction, in their order.
 func TestLineRunsAheadOfItsCommits(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	c, holding, release := heldCommitter(t, pool)
 	s, line := transactionsStream(1, "acc"), c.Line(1<<20)
@@ -61,6 +62,7 @@ func TestLineRunsAheadOfItsCommits(t *testing.T) {
 
 // A line without room waits for each page.
 func TestLineWaitsWhenItIsFull(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -79,6 +81,7 @@ func TestLineWaitsWhenItIsFull(t *testing.T) {
 
 // The cursor must not pass a page that failed: neither one that waits behind it nor one that comes later is written.
 func TestLineEndsAtAFailedPage(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	c, holding, release := heldCommitter(t, pool)
 	s, line := transactionsStream(1, "acc"), c.Line(1<<20)
@@ -108,6 +111,7 @@ func TestLineEndsAtAFailedPage(t *testing.T) {
 
 // The page that is refused was handed in behind one that waited behind the one that failed. Only that one knows why.
 func TestLineTellsTheFirstFailure(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	c, holding, release := heldCommitter(t, pool)
 	s, line := transactionsStream(1, "acc"), c.Line(1<<20)
@@ -130,6 +134,7 @@ func TestLineTellsTheFirstFailure(t *testing.T) {
 
 // A caller that leaves takes back what waits; what is being written is waited for.
 func TestLineTakesBackWhatWaits(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	c, holding, release := heldCommitter(t, pool)
 	s, line := transactionsStream(1, "acc"), c.Line(1<<20)

@@ -13,11 +13,13 @@ import (
 
 	"syncer/persist/embedded"
 	"syncer/persist/persisttest"
+	"syncer/proof/lab"
 )
 
 // TestDemoKeepsToItself runs the demo as somebody has it who has set syncer up already: the environment names a database,
 // and the simulated night must not get there. Every night of it ends well enough, and a second demo is told to wait.
 func TestDemoKeepsToItself(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
 	d := demoPlace(t)
 	first := d.command()

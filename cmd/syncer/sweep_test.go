@@ -23,6 +23,7 @@ import (
 	"syncer/finance"
 	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/proof/lab"
 	"syncer/sandbox"
 )
 
@@ -30,6 +31,7 @@ import (
 // looks for secrets, tokens and national identity numbers in everything that it wrote and in every URL that it asked
 // for: plain, URL-escaped, in hex, and in base64 at every alignment. Sealed columns are swept like all others.
 func TestNothingSecretIsWritten(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
 	n := newNosyNight(t)
 	var runs sync.WaitGroup

@@ -67,6 +67,7 @@ func (w *world) patient(t *testing.T, open int) int {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		sim     gateway.Options
 		open    int // invoices of the patient, at the least
@@ -81,6 +82,7 @@ func TestConformance(t *testing.T) {
 		"searches by GET": {gateway.Options{MaxInvoices: 30, ReuseSearches: true}, 3, func(s *Settings) { s.Search = "get" }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each has a pause of a second to wait for
 			w := start(t, c.sim, c.setting)
 			fetchtest.Run(t, harness(t, w, w.patient(t, c.open)))
 		})

@@ -178,6 +178,7 @@ func TestErrorsKeepTheirCorrelation(t *testing.T) {
 
 // The portal's description has no Retry-After: the pause stands in the message.
 func TestAPauseInWordsIsKept(t *testing.T) {
+	t.Parallel()
 	w := start(t, gateway.Options{Quota: sandbox.Quota{Calls: 2, Period: 2 * time.Second, Fixed: true}, OnlySentence: true})
 	b := dial(t, w.conn)
 	pages, err := b.Read(t.Context(), fetchtest.StreamOf(w.consent(w.patient(t, 1)), finance.Debts), "")

@@ -88,6 +88,7 @@ func TestConformance(t *testing.T) {
 			EmptyAmounts: true, FlatSweden: true}, in("SE", false)},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each has a pause of a second to wait for
 			w := start(t, c.o)
 			fetchtest.Run(t, w.harness(t, w.indebted(t, c.wanted)))
 		})

@@ -3,5 +3,6 @@
 // simulators are written by the people who wrote the client, and share their reading of the RFCs; fosite does not.
 //
 // fosite has no HTTP endpoints. Those are here, and add nothing to what it decides but a person who always consents,
-// the discovery document, and the issuer in the callback (RFC 9207). See docs/decisions/008-foreign-oauth-server.md.
+// the discovery document, and the issuer in the callback (RFC 9207). The folder is a module of its own, so that fosite's
+// many modules are none of the program's. See docs/decisions/008-foreign-oauth-server.md.
 package oauthtest

@@ -43,6 +43,7 @@ func (w *world) harness(t *testing.T, id int64, person sim.ConsentInfo, old, spo
 }
 
 func TestConformanceOfTheBank(t *testing.T) {
+	t.Parallel() // it waits for pauses
 	bank, w := theBank(t, sim.BankOptions{PageSize: 40})
 	person := bank.Consent(3)
 	h := w.harness(t, 4, person, `"amount":"`, `"amount":"x`)
@@ -58,6 +59,7 @@ func TestConformanceOfTheBank(t *testing.T) {
 }
 
 func TestConformanceOfTheCollector(t *testing.T) {
+	t.Parallel() // it waits for pauses
 	collector, w := theCollector(t, sim.CollectorOptions{MaxClaims: 40})
 	person := collector.Consent(2)
 	h := w.harness(t, 3, person, `"principal_ore":`, `"principal_ore":1.5,"was":`)

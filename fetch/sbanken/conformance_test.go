@@ -59,6 +59,7 @@ func TestConformance(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each has a pause of a second to wait for
 			w := start(t, c.bank, c.settings)
 			fetchtest.Run(t, harness(t, w))
 		})

@@ -71,10 +71,14 @@ func Empty(t testing.TB) Database {
 	return open(t, create(t, false))
 }
 
-// Dir is the folder of the shared embedded server. Binaries that SYNCER_PG_BIN names get a server of their own: else a
-// test of one Postgres would find that of another running, and pass on it.
+// Dir is the folder of the shared embedded server: below SYNCER_STATE_DIR if that is set, else in memory if the machine has
+// enough of it, else beside the program's own. Binaries that SYNCER_PG_BIN names get a server of their own: else a test of
+// one Postgres would find that of another running, and pass on it.
 func Dir() (string, error) {
 	dir, err := embedded.DefaultDir()
+	if memory := inMemory(); memory != "" && os.Getenv("SYNCER_STATE_DIR") == "" {
+		dir, err = memory, nil
+	}
 	dir += "-test"
 	if named := os.Getenv("SYNCER_PG_BIN"); named != "" {
 		dir += strings.ReplaceAll(filepath.Clean("/"+named), "/", "-")

@@ -1,4 +1,4 @@
-package main
+package clocks
 
 import (
 	"bytes"
@@ -11,7 +11,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"syncer/proof/lab"
 )
+
+// TestMain builds the program that lives through the nights here.
+func TestMain(m *testing.M) { lab.Main(m) }
 
 // zoneFile is a zone whose clocks show one time less after an instant than before, or more: a file of version 2 with
 // one change and no rule for later ones, as RFC 9636 has it. The offsets are seconds east of Greenwich.
@@ -82,11 +87,11 @@ func (z zones) add(name, before, after string, at []time.Time, walls ...string) 
 
 // changingClocks are jobs in three zones whose clocks change at the second of three minutes: a spring night, an autumn
 // night that has 02:30 twice within the three minutes, and one that goes back a whole hour.
-func changingClocks(t testing.TB, dir string, m []time.Time) (jobs []timed) {
+func changingClocks(t testing.TB, dir string, m []time.Time) (jobs []lab.Timed) {
 	z := zones{t, dir, m[1]}
 	ledger := m[0].Add(-time.Second)
 	add := func(name, zone, expr, catchUp string, due ...time.Time) {
-		jobs = append(jobs, timed{name, expr, zone, catchUp, ledger, due})
+		jobs = append(jobs, lab.Timed{Name: name, Expr: expr, Zone: zone, CatchUp: catchUp, Ledger: ledger, Due: due})
 	}
 	day := z.add("Night/Spring", "02:00", "03:00", m, "01:59", "03:00", "03:01")
 	add("spring-minutes", "Night/Spring", "* * * * *", "all", m...)
@@ -116,46 +121,47 @@ func changingClocks(t testing.TB, dir string, m []time.Time) (jobs []timed) {
 // tick, the run made and the ledger not told, while the other sleeps over it; at the second both are killed so, which
 // leaves nobody. The runs are exactly those that the clocks on the wall say, and each has done its work.
 func TestServeWhileClocksChange(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
 	first := time.Now().Add(20 * time.Second).Truncate(time.Minute).Add(time.Minute)
 	m := []time.Time{first, first.Add(time.Minute), first.Add(2 * time.Minute)}
 	dir := t.TempDir()
-	n := newNights(t, 1, changingClocks(t, dir, m), "ZONEINFO="+dir)
+	n := lab.NewNights(t, 1, changingClocks(t, dir, m), "ZONEINFO="+dir)
 
-	a, b := n.serve("kill tick.fired 1"), n.serve("")
-	n.up(a)
-	n.up(b)
+	a, b := n.Serve("kill tick.fired 1"), n.Serve("")
+	n.Up(a)
+	n.Up(b)
 	_ = b.Process.Signal(syscall.SIGSTOP)
-	n.dies(a)
+	n.Dies(a)
 	t.Logf("%s after the first minute one process died at the tick", time.Since(m[0]))
 	_ = b.Process.Signal(syscall.SIGCONT)
-	a = n.serve("")
-	n.considered(m[0])
-	a.kill()
-	b.kill()
+	a = n.Serve("")
+	n.Considered(m[0])
+	a.Kill()
+	b.Kill()
 
-	a, b = n.serve("kill tick.fired 1"), n.serve("kill tick.fired 1")
-	n.dies(a)
-	n.dies(b)
+	a, b = n.Serve("kill tick.fired 1"), n.Serve("kill tick.fired 1")
+	n.Dies(a)
+	n.Dies(b)
 	t.Logf("%s after the change both had died at the tick", time.Since(m[1]))
-	a, b = n.serve(""), n.serve("")
-	n.considered(m[2])
-	n.await("finish their work", func() bool {
-		return n.number("SELECT count(*) FROM runs WHERE verdict IS NULL AND scheduled_for <= $1", m[2]) == 0
+	a, b = n.Serve(""), n.Serve("")
+	n.Considered(m[2])
+	n.Await("finish their work", func() bool {
+		return n.Number("SELECT count(*) FROM runs WHERE verdict IS NULL AND scheduled_for <= $1", m[2]) == 0
 	})
-	n.leave(a, b)
+	n.Leave(a, b)
 
-	want, got := n.runs(m[2])
+	want, got := n.Runs(m[2])
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("runs (-want +got):\n%s%s", diff, n.complaints())
+		t.Errorf("runs (-want +got):\n%s%s", diff, n.Complaints())
 	}
-	if bad := n.number("SELECT count(*) FROM runs WHERE scheduled_for <= $1 AND verdict <> 'complete'", m[2]); bad != 0 {
+	if bad := n.Number("SELECT count(*) FROM runs WHERE scheduled_for <= $1 AND verdict <> 'complete'", m[2]); bad != 0 {
 		t.Errorf("%d runs are not complete", bad)
 	}
 	// Of two runs of a job that are open at once only one need read the consent.
-	if idle := n.number(`SELECT count(*) FROM (SELECT r.job FROM runs r LEFT JOIN batches b ON b.run_id = r.id LEFT JOIN items i ON i.batch_id = b.id
+	if idle := n.Number(`SELECT count(*) FROM (SELECT r.job FROM runs r LEFT JOIN batches b ON b.run_id = r.id LEFT JOIN items i ON i.batch_id = b.id
 		GROUP BY 1 HAVING NOT coalesce(bool_or(i.outcome IN ('rows', 'empty')), false)) AS x`); idle != 0 {
 		t.Errorf("%d jobs have read nothing", idle)
 	}
-	n.verify()
+	n.Verify()
 }

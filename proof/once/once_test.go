@@ -1,4 +1,4 @@
-package main
+package once
 
 import (
 	"fmt"
@@ -9,9 +9,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"syncer/proof/lab"
 	"syncer/sandbox"
 	"syncer/sandbox/norskgjeld"
 )
+
+// TestMain builds the program that is killed here.
+func TestMain(m *testing.M) { lab.Main(m) }
 
 // The points around the send of a single-use call and of what becomes of its answer. At those before s6 what the
 // provider did is not known to whoever comes next.
@@ -26,10 +30,10 @@ var oncePoints = []struct {
 }
 
 // single is a world of consents that one answer spends.
-func single(t testing.TB) *lab {
-	l := newLab(t, labOptions{NG: norskgjeld.Options{Consents: onceConsents, SingleUse: 1, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
+func single(t testing.TB) *lab.Lab {
+	l := lab.New(t, lab.Options{NG: norskgjeld.Options{Consents: onceConsents, SingleUse: 1, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
 		Concurrency: 1, Batches: 1, BatchSize: 4})
-	l.importNG("ng1", 0, onceConsents)
+	l.ImportNG("ng1", 0, onceConsents)
 	return l
 }
 
@@ -39,16 +43,17 @@ const onceConsents = 40
 // call is on the wire, and starts it again each time. By the sandbox's journal no consent is called for twice; what has
 // been answered and stored is in the tables as in an undisturbed run; the others end in a state that says so.
 func TestSingleUseIsSentOnce(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
 	peace := single(t)
-	if out, code := peace.syncer("run", "debt1"); code != 0 {
+	if out, code := peace.Syncer("run", "debt1"); code != 0 {
 		t.Fatalf("undisturbed: exit code %d\n%s", code, out)
 	}
 	l := single(t)
-	unsure := l.killOnTheWire(5)
+	unsure := killOnTheWire(l, 5)
 	for _, point := range oncePoints {
-		p := l.start([]string{fmt.Sprintf("%s=kill %s %d", stepEnv, point.name, point.n)}, "run", "debt1")
-		<-p.ended
+		p := l.Start([]string{fmt.Sprintf("%s=kill %s %d", lab.StepEnv, point.name, point.n)}, "run", "debt1")
+		<-p.Ended
 		if p.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			t.Errorf("at %s nothing was killed: exit code %d", point.name, p.ProcessState.ExitCode())
 		}
@@ -56,45 +61,45 @@ func TestSingleUseIsSentOnce(t *testing.T) {
 			unsure++
 		}
 	}
-	_, code := l.syncer("run", "debt1")
-	if code != exitPartial {
-		t.Errorf("the last run ends with %d, want %d: some items have failed", code, exitPartial)
+	_, code := l.Syncer("run", "debt1")
+	if code != lab.ExitPartial {
+		t.Errorf("the last run ends with %d, want %d: some items have failed", code, lab.ExitPartial)
 	}
-	l.onceProof(peace, unsure)
+	onceProof(l, peace, unsure)
 }
 
 // killOnTheWire kills the program while the call for a consent is unanswered.
-func (l *lab) killOnTheWire(consent int) (kills int) {
+func killOnTheWire(l *lab.Lab, consent int) (kills int) {
 	l.Helper()
-	id := l.ng.Consent(consent).ID
-	rule, err := l.kit.Faults.Add(sandbox.Rule{Subject: id, Action: sandbox.Action{Kind: sandbox.Hang}})
+	id := l.NG.Consent(consent).ID
+	rule, err := l.Kit.Faults.Add(sandbox.Rule{Subject: id, Action: sandbox.Action{Kind: sandbox.Hang}})
 	if err != nil {
 		l.Fatal(err)
 	}
-	defer l.kit.Faults.Remove(rule)
-	p := l.start(nil, "run", "debt1")
+	defer l.Kit.Faults.Remove(rule)
+	p := l.Start(nil, "run", "debt1")
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for l.kit.Journal.CountSubject(norskgjeld.Name, id) == 0 {
+	for l.Kit.Journal.CountSubject(norskgjeld.Name, id) == 0 {
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 			l.Fatal("the program ended before it called")
 		case <-ticker.C:
 		}
 	}
-	p.kill()
+	p.Kill()
 	return 1
 }
 
 // onceProof holds the journal and the tables against those of an undisturbed run.
-func (l *lab) onceProof(peace *lab, unsure int) {
+func onceProof(l *lab.Lab, peace *lab.Lab, unsure int) {
 	l.Helper()
-	for subject, calls := range l.kit.Journal.CountBySubject(norskgjeld.Name) {
+	for subject, calls := range l.Kit.Journal.CountBySubject(norskgjeld.Name) {
 		if calls > 1 {
 			l.Errorf("consent %s was called for %d times", subject, calls)
 		}
 	}
-	want, got := peace.debtsOf("consumed"), l.debtsOf("consumed")
+	want, got := debtsOf(peace, "consumed"), debtsOf(l, "consumed")
 	if len(want) != onceConsents || len(got) != onceConsents-unsure {
 		l.Errorf("%d consents were read, want %d but for %d of which nobody can know; undisturbed %d", len(got), onceConsents, unsure, len(want))
 	}
@@ -103,23 +108,23 @@ func (l *lab) onceProof(peace *lab, unsure int) {
 			l.Errorf("consent %s differs from an undisturbed run:\n%s", id, diff)
 		}
 	}
-	if n := l.number("SELECT count(*) FROM consents WHERE status = 'consumed_unknown'"); n != unsure {
+	if n := l.Number("SELECT count(*) FROM consents WHERE status = 'consumed_unknown'"); n != unsure {
 		l.Errorf("%d consents are consumed_unknown, want %d", n, unsure)
 	}
-	if n := l.number("SELECT count(*) FROM inbox WHERE answered_at IS NOT NULL AND (settled_at IS NULL OR body IS NOT NULL)"); n != 0 {
+	if n := l.Number("SELECT count(*) FROM inbox WHERE answered_at IS NOT NULL AND (settled_at IS NULL OR body IS NOT NULL)"); n != 0 {
 		l.Errorf("%d answers still lie in the inbox", n)
 	}
-	if n := l.number(`SELECT count(*) FROM calls k WHERE k.purpose = 'data' AND k.class = 'ok' AND NOT EXISTS
+	if n := l.Number(`SELECT count(*) FROM calls k WHERE k.purpose = 'data' AND k.class = 'ok' AND NOT EXISTS
 		(SELECT FROM items i WHERE i.consent_id = k.consent_id AND i.outcome IN ('rows', 'empty', 'partial'))`); n != 0 {
 		l.Errorf("%d answers that arrived brought nothing into the tables", n)
 	}
-	l.verify()
+	l.Verify()
 }
 
 // debtsOf are the debts of each consent in a state, as the hashes of their contents; none for a person without debts.
-func (l *lab) debtsOf(status string) map[string][]string {
+func debtsOf(l *lab.Lab, status string) map[string][]string {
 	l.Helper()
-	rows, err := l.db.Pool.Query(l.Context(), `SELECT c.external_id, array_remove(array_agg(encode(d.content_hash, 'hex') ORDER BY d.debt_id), NULL)
+	rows, err := l.DB.Pool.Query(l.Context(), `SELECT c.external_id, array_remove(array_agg(encode(d.content_hash, 'hex') ORDER BY d.debt_id), NULL)
 		FROM consents c LEFT JOIN debts d ON d.consent_id = c.id WHERE c.status = $1 GROUP BY 1`, status)
 	if err != nil {
 		l.Fatal(err)

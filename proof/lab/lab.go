@@ -1,15 +1,17 @@
-package main
+// Package lab is where the proofs of this folder are made: a sandbox of providers in the test's own process, a database, a
+// configuration for both, and the program itself as processes that can be killed.
+//
+// The program is the one under test: [Main] builds it, with the steps at which a test may kill or stop it, and with the
+// race detector where the proof itself has it.
+package lab
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"text/template"
 
@@ -22,20 +24,20 @@ import (
 	"syncer/sandbox/sbanken"
 )
 
-// lab is a sandbox in this process, a database, a configuration for both, and the program itself as processes that
+// Lab is a sandbox in this process, a database, a configuration for both, and the program itself as processes that
 // can be killed. The sandbox's journal is the witness of what really arrived.
-type lab struct {
+type Lab struct {
 	testing.TB
-	kit    *sandbox.Kit
-	ng     *norskgjeld.Simulator // of the first connection; those of the others hold the same world
-	bank   *sbanken.Simulator
+	Kit    *sandbox.Kit
+	NG     *norskgjeld.Simulator // of the first connection; those of the others hold the same world
+	Bank   *sbanken.Simulator
+	DB     persisttest.Database
+	Config string // the path of the configuration
 	server *sandbox.Server
-	db     persisttest.Database
-	config string
 }
 
-// labOptions is the world and the settings of a lab; zero values are small and quick.
-type labOptions struct {
+// Options is the world and the settings of a lab; zero values are small and quick.
+type Options struct {
 	Seed        uint64
 	NG          norskgjeld.Options
 	Bank        sbanken.Options
@@ -51,7 +53,11 @@ type labOptions struct {
 	Connections int
 	DB          persisttest.Database // default: one of the test's own
 
-	// Set by newLab.
+}
+
+// settings is what the configuration is made of.
+type settings struct {
+	Options
 	BankURL, Database string
 	NGURLs            map[int]string
 	Numbers           []int
@@ -94,40 +100,41 @@ jobs:
 {{- end}}
 `
 
-func newLab(t testing.TB, o labOptions) *lab {
+// New makes a lab that goes with the test. The program is on the PATH: [Main] has seen to that.
+func New(t testing.TB, opt Options) *Lab {
 	t.Helper()
-	o.settle()
+	look(t)
+	o := opt.settle()
 	if o.DB.Pool == nil {
 		o.DB = persisttest.NewDatabase(t)
 	}
-	l := &lab{TB: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: o.Seed}), db: o.DB}
+	l := &Lab{TB: t, Kit: sandbox.NewKit(sandbox.KitOptions{Seed: o.Seed}), DB: o.DB}
 	var err error
-	if l.server, err = sandbox.Start(l.kit); err != nil {
+	if l.server, err = sandbox.Start(l.Kit); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.server.Close() })
-	o.NG.Kit, o.Bank.Kit = l.kit, l.kit
-	o.NGURLs = map[int]string{}
+	o.NG.Kit, o.Bank.Kit = l.Kit, l.Kit
 	for _, n := range o.Numbers {
 		o.NG.Clients = []sandbox.Client{{ID: fmt.Sprintf("client-%d", n), Secret: "s3cret"}}
 		ng := norskgjeld.New(o.NG)
 		if o.NGURLs[n], err = l.server.Mount(fmt.Sprintf("ng%d", n), ng.Handler()); err != nil {
 			t.Fatal(err)
 		}
-		if l.ng == nil {
-			l.ng = ng
+		if l.NG == nil {
+			l.NG = ng
 		}
 	}
-	l.bank = sbanken.New(o.Bank)
-	if o.BankURL, err = l.server.Mount("bank", l.bank.Handler()); err != nil {
+	l.Bank = sbanken.New(o.Bank)
+	if o.BankURL, err = l.server.Mount("bank", l.Bank.Handler()); err != nil {
 		t.Fatal(err)
 	}
-	o.Database = l.db.URL
+	o.Database = l.DB.URL
 	l.write(o)
 	return l
 }
 
-func (o *labOptions) settle() {
+func (o Options) settle() settings {
 	if o.Seed == 0 {
 		o.Seed = 7
 	}
@@ -155,13 +162,15 @@ func (o *labOptions) settle() {
 	if o.Bank.Quota == nil {
 		o.Bank.Quota = &sandbox.Quota{}
 	}
+	full := settings{Options: o, NGURLs: map[int]string{}}
 	for n := range o.Connections {
-		o.Numbers = append(o.Numbers, n+1)
+		full.Numbers = append(full.Numbers, n+1)
 	}
+	return full
 }
 
 // write makes the folder with the configuration, the keys and the secrets.
-func (l *lab) write(o labOptions) {
+func (l *Lab) write(o settings) {
 	l.Helper()
 	dir := l.TempDir()
 	keys, err := persist.NewKeyset()
@@ -185,112 +194,45 @@ func (l *lab) write(o labOptions) {
 			l.Fatal(err)
 		}
 	}
-	l.config = filepath.Join(dir, "syncer.yaml")
+	l.Config = filepath.Join(dir, "syncer.yaml")
 }
 
-// importNG imports the seeded consents [from, to) of Norsk Gjeldsinformasjon over one connection.
-func (l *lab) importNG(connection string, from, to int) {
+// ImportNG imports the seeded consents [from, to) of Norsk Gjeldsinformasjon over one connection.
+func (l *Lab) ImportNG(connection string, from, to int) {
 	l.Helper()
 	var csv strings.Builder
 	csv.WriteString("external_id,national_id,scopes,valid_until,single_use\n")
 	for i := from; i < to; i++ {
-		c := l.ng.Consent(i)
+		c := l.NG.Consent(i)
 		fmt.Fprintf(&csv, "%s,%s,%s,%s,%t\n", c.ID, c.NationalID, c.Scope, c.ValidUntil.UTC().Format("2006-01-02T15:04:05Z"), c.SingleUse)
 	}
-	l.importCSV(connection, csv.String())
+	l.ImportCSV(connection, csv.String())
 }
 
-// importBank imports the customers [from, to) of the bank over one connection.
-func (l *lab) importBank(connection string, from, to int) {
+// ImportBank imports the customers [from, to) of the bank over one connection.
+func (l *Lab) ImportBank(connection string, from, to int) {
 	l.Helper()
 	var csv strings.Builder
 	csv.WriteString("external_id,national_id\n")
 	for i := from; i < to; i++ {
-		fmt.Fprintf(&csv, "agreement-%06d,%s\n", i, l.bank.Customer(i).CustomerID)
+		fmt.Fprintf(&csv, "agreement-%06d,%s\n", i, l.Bank.Customer(i).CustomerID)
 	}
-	l.importCSV(connection, csv.String())
+	l.ImportCSV(connection, csv.String())
 }
 
-func (l *lab) importCSV(connection, csv string) {
+// ImportCSV imports a file of consents over one connection, by the command line.
+func (l *Lab) ImportCSV(connection, csv string) {
 	l.Helper()
-	cmd := l.command(nil, "consents", "import", "-", "--connection", connection)
+	cmd := l.Command(nil, "consents", "import", "-", "--connection", connection)
 	cmd.Stdin = strings.NewReader(csv)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		l.Fatalf("import consents: %v\n%s", err, out)
 	}
 }
 
-// command is the program with the lab's configuration; env is added to its environment.
-func (l *lab) command(env []string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(l.Context(), "syncer", append([]string{"--config", l.config}, args...)...)
-	cmd.Env = append(append(os.Environ(), "NO_COLOR=1"), env...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGKILL) }
-	return cmd
-}
-
-// syncer runs the program to its end and gives what it wrote to stdout and its exit code.
-func (l *lab) syncer(args ...string) (string, int) {
-	l.Helper()
-	cmd := l.command(nil, args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		l.Fatalf("run syncer %v: %v", args, err)
-	}
-	if l.Failed() || cmd.ProcessState.ExitCode() == 1 {
-		l.Logf("syncer %v: exit code %d\n%s%s", args, cmd.ProcessState.ExitCode(), stdout.String(), stderr.String())
-	}
-	return stdout.String(), cmd.ProcessState.ExitCode()
-}
-
-// process is the program running beside the test.
-type process struct {
-	*exec.Cmd
-	lines chan string // stderr, line by line; closed at the end
-	ended chan struct{}
-}
-
-// start starts the program and does not wait for it.
-func (l *lab) start(env []string, args ...string) *process {
-	l.Helper()
-	p := &process{Cmd: l.command(env, args...), lines: make(chan string, 10000), ended: make(chan struct{})}
-	stderr, err := p.StderrPipe()
-	if err != nil {
-		l.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		l.Fatal(err)
-	}
-	go func() {
-		defer close(p.ended)
-		defer close(p.lines)
-		for scan := bufio.NewScanner(stderr); scan.Scan(); {
-			select {
-			case p.lines <- scan.Text():
-			default: // a test that does not read must not stop the program
-			}
-		}
-		_ = p.Wait()
-	}()
-	l.Cleanup(func() {
-		_ = p.Process.Signal(syscall.SIGCONT)
-		_ = p.Process.Kill()
-		<-p.ended
-	})
-	return p
-}
-
-// kill is kill -9, and waits until the process is gone.
-func (p *process) kill() {
-	_ = p.Process.Kill()
-	<-p.ended
-}
-
-// content is what the record tables hold, without what differs between two runs that brought the same: ids of calls,
+// Content is what the record tables hold, without what differs between two runs that brought the same: ids of calls,
 // times and transactions. A digest a table keeps failures readable; rows are compared when the digests differ.
-func content(t testing.TB, db persisttest.Database) map[string][]string {
+func Content(t testing.TB, db persisttest.Database) map[string][]string {
 	t.Helper()
 	const lineage = "ARRAY['call_id','changed_at','changed_xid','first_seen_at','replaced_at','replaced_by']"
 	got := map[string][]string{}
@@ -309,20 +251,74 @@ func content(t testing.TB, db persisttest.Database) map[string][]string {
 	return got
 }
 
-// number runs a query that gives one number.
-func (l *lab) number(sql string, args ...any) int {
+// Number runs a query that gives one number.
+func (l *Lab) Number(sql string, args ...any) int {
 	l.Helper()
 	var n int
-	if err := l.db.Pool.QueryRow(l.Context(), sql, args...).Scan(&n); err != nil {
+	if err := l.DB.Pool.QueryRow(l.Context(), sql, args...).Scan(&n); err != nil {
 		l.Fatalf("%s: %v", sql, err)
 	}
 	return n
 }
 
-// verify runs syncer verify, which must find every promise of the tables kept.
-func (l *lab) verify() {
+// Verify runs syncer verify, which must find every promise of the tables kept.
+func (l *Lab) Verify() {
 	l.Helper()
-	if out, code := l.syncer("verify"); code != 0 {
+	if out, code := l.Syncer("verify"); code != 0 {
 		l.Errorf("syncer verify: exit code %d\n%s", code, out)
+	}
+}
+
+// Scan runs a query that gives one value.
+func (l *Lab) Scan(to any, sql string, args ...any) {
+	l.Helper()
+	if err := l.DB.Pool.QueryRow(l.Context(), sql, args...).Scan(to); err != nil {
+		l.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// Says runs the program, wants its exit code, and wants every text in what it prints to stdout.
+func (l *Lab) Says(code int, args []string, texts ...string) string {
+	l.Helper()
+	out, got := l.Syncer(args...)
+	if got != code {
+		l.Fatalf("syncer %v: exit code %d, want %d\n%s", args, got, code, out)
+	}
+	for _, text := range texts {
+		if !strings.Contains(out, text) {
+			l.Errorf("syncer %v does not say %q:\n%s", args, text, out)
+		}
+	}
+	return out
+}
+
+// Rule lets the sandbox misbehave, until it is undone.
+func (l *Lab) Rule(r sandbox.Rule) (undo func()) {
+	l.Helper()
+	id, err := l.Kit.Faults.Add(r)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return func() { l.Kit.Faults.Remove(id) }
+}
+
+// Arrivals are the data calls that the sandbox has seen since so many arrivals, by subject.
+func (l *Lab) Arrivals(since int) map[string]int {
+	seen := map[string]int{}
+	for _, e := range l.Kit.Journal.Entries()[since:] {
+		if !e.Token && e.Subject != "" {
+			seen[e.Subject]++
+		}
+	}
+	return seen
+}
+
+// Plan plans a run of each job and leaves its batches to the processes. It is TestMain of cmd/syncer that knows how,
+// under the name syncer-plan.
+func (l *Lab) Plan(jobs ...string) {
+	l.Helper()
+	cmd := exec.CommandContext(l.Context(), planner, append([]string{l.Config}, jobs...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		l.Fatalf("plan %v: %v\n%s", jobs, err, out)
 	}
 }

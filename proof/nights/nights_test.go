@@ -1,4 +1,4 @@
-package main
+package nights
 
 import (
 	"fmt"
@@ -6,7 +6,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"syncer/proof/lab"
 )
+
+// TestMain builds the program that wakes up here.
+func TestMain(m *testing.M) { lab.Main(m) }
 
 // oslo is the real zone with its last two changes of clocks.
 type oslo struct {
@@ -84,7 +89,7 @@ func hours(first time.Time, n int) (all []time.Time) {
 
 // pastNights are jobs that nobody has served for a while: since the eve of the earlier change, so that both nights lie
 // in that time, since the eve of one, and for two weeks.
-func pastNights(t testing.TB, now time.Time) (jobs []timed) {
+func pastNights(t testing.TB, now time.Time) (jobs []lab.Timed) {
 	o := changesBefore(t, now.AddDate(0, 0, -2))
 	earlier := o.spring
 	if o.autumn.Before(earlier) {
@@ -99,7 +104,8 @@ func pastNights(t testing.TB, now time.Time) (jobs []timed) {
 	firstHour := func(change time.Time) time.Time { return o.noon(change.AddDate(0, 0, -1)).Add(12 * time.Hour) }
 	for _, policy := range []string{"latest", "all", "none"} {
 		add := func(name, expr string, ledger time.Time, due []time.Time) {
-			jobs = append(jobs, timed{name + "-" + policy, expr, "Europe/Oslo", policy, ledger, due})
+			jobs = append(jobs, lab.Timed{Name: name + "-" + policy, Expr: expr, Zone: "Europe/Oslo", CatchUp: policy,
+				Ledger: ledger, Due: due})
 		}
 		add("daily", "30 2 * * *", long, o.halfPastTwo(long, now, every))
 		add("sundays", "30 2 * * 0", long, o.halfPastTwo(long, now, sunday))
@@ -118,34 +124,35 @@ func pastNights(t testing.TB, now time.Time) (jobs []timed) {
 // Oslo, and two weeks. Each is killed at a tick, the run made and the ledger not told, and started again. The runs
 // are exactly those that a calendar and the policies say.
 func TestServeAfterPastNights(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
 	for {
 		began := time.Now()
-		n := newNights(t, 0, pastNights(t, began))
+		n := lab.NewNights(t, 0, pastNights(t, began))
 		// Neither can bring the fortnight of hours to its end before it dies, so the other finds enough to die of too.
-		a, b := n.serve("kill tick.fired 150"), n.serve("kill tick.fired 300")
-		n.dies(a)
-		a = n.serve("")
-		n.dies(b)
-		b = n.serve("")
-		n.considered(began)
-		n.leave(a, b)
+		a, b := n.Serve("kill tick.fired 150"), n.Serve("kill tick.fired 300")
+		n.Dies(a)
+		a = n.Serve("")
+		n.Dies(b)
+		b = n.Serve("")
+		n.Considered(began)
+		n.Leave(a, b)
 		// A tick of this minute is on time for a process that is quick and missed for one that is not. Both are right,
 		// and so nothing is proven by a round that begins or ends around one: it is played again, once a night.
 		if tick := changesBefore(t, began).halfPastTwo(began.Add(-time.Minute), time.Now(), func(time.Time) bool { return true }); len(tick) > 0 {
 			t.Logf("%s fell into the round: once more", tick[0])
 			continue
 		}
-		want, got := n.runs(time.Now())
+		want, got := n.Runs(time.Now())
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("runs (-want +got):\n%s%s", diff, n.complaints())
+			t.Errorf("runs (-want +got):\n%s%s", diff, n.Complaints())
 		}
 		total := 0
 		for _, runs := range want {
 			total += len(runs)
 		}
 		t.Logf("%d runs of %d jobs in %s", total, len(want), time.Since(began).Round(time.Second))
-		n.verify()
+		n.Verify()
 		return
 	}
 }

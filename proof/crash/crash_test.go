@@ -1,4 +1,4 @@
-package main
+package crash
 
 import (
 	"context"
@@ -16,7 +16,11 @@ import (
 	"syncer/persist"
 	"syncer/persist/embedded"
 	"syncer/persist/persisttest"
+	"syncer/proof/lab"
 )
+
+// TestMain builds the program that loses its database here.
+func TestMain(m *testing.M) { lab.Main(m) }
 
 // mortal is a Postgres server of a test's own that can crash. It comes back on another port, so the test's processes reach
 // it through a relay, whose address stays.
@@ -77,21 +81,22 @@ func (m *mortal) crash() {
 // no call is made. When it is back they go on by themselves, nothing that was committed is missing, and in the end the
 // tables are those of an undisturbed run.
 func TestPostgresCrashes(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
-	want := undisturbed(t)
+	want := lab.Undisturbed(t)
 	m := newMortal(t)
-	l := smallOn(t, m.db)
-	helper := l.start(nil, "work")
+	l := lab.SmallOn(t, m.db)
+	helper := l.Start(nil, "work")
 	var down time.Duration
 	for _, job := range []string{"debt1", "money1"} {
-		runner := l.start(nil, "run", job)
+		runner := l.Start(nil, "run", job)
 		for range 2 {
-			l.arrive(10)
+			arrive(l, 10)
 			m.crash()
 			crashed := time.Now()
-			l.complain(runner)
-			l.complain(helper)
-			for _, e := range l.kit.Journal.Entries() {
+			complain(l, runner)
+			complain(l, helper)
+			for _, e := range l.Kit.Journal.Entries() {
 				if e.Wall.After(crashed.Add(time.Second)) { // no permission given before is older when it is used
 					t.Errorf("a call without a ledger: %+v", e)
 				}
@@ -99,25 +104,25 @@ func TestPostgresCrashes(t *testing.T) {
 			down += time.Since(crashed)
 			m.rise()
 		}
-		<-runner.ended
+		<-runner.Ended
 		if code := runner.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("the run of %s ended with exit code %d", job, code)
 		}
 	}
-	if diff := cmp.Diff(want, content(t, l.db)); diff != "" {
+	if diff := cmp.Diff(want, lab.Content(t, l.DB)); diff != "" {
 		t.Errorf("the tables differ from an undisturbed run (-undisturbed +crashed):\n%.4000s", diff)
 	}
-	l.verify()
-	t.Logf("four crashes, %s without a ledger; %d calls arrived and %d are on record", down, l.kit.Journal.Arrivals(), l.number("SELECT count(*) FROM calls"))
+	l.Verify()
+	t.Logf("four crashes, %s without a ledger; %d calls arrived and %d are on record", down, l.Kit.Journal.Arrivals(), l.Number("SELECT count(*) FROM calls"))
 }
 
 // arrive waits until so many more calls have arrived at the sandbox.
-func (l *lab) arrive(more int) {
+func arrive(l *lab.Lab, more int) {
 	l.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	late := time.After(patient)
-	for until := l.kit.Journal.Arrivals() + more; l.kit.Journal.Arrivals() < until; {
+	late := time.After(lab.Patient)
+	for until := l.Kit.Journal.Arrivals() + more; l.Kit.Journal.Arrivals() < until; {
 		select {
 		case <-ticker.C:
 		case <-late:
@@ -127,15 +132,15 @@ func (l *lab) arrive(more int) {
 }
 
 // complain waits until a process has said often enough that the database is gone to have been without it for seconds.
-func (l *lab) complain(p *process) {
+func complain(l *lab.Lab, p *lab.Process) {
 	l.Helper()
-	for len(p.lines) > 0 { // of the last time
-		<-p.lines
+	for len(p.Lines) > 0 { // of the last time
+		<-p.Lines
 	}
-	late := time.After(patient)
+	late := time.After(lab.Patient)
 	for range 20 {
 		select {
-		case _, ok := <-p.lines:
+		case _, ok := <-p.Lines:
 			if !ok {
 				l.Fatalf("a process has ended without its database: exit code %d", p.ProcessState.ExitCode())
 			}

@@ -1,64 +1,23 @@
-package main
+package gate
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/rs/zerolog"
 
-	"syncer/persist"
+	"syncer/persist/persisttest"
+	"syncer/proof/lab"
 	"syncer/sandbox"
 	"syncer/sandbox/norskgjeld"
 )
 
-// plan plans a run of each job and leaves its batches to the processes.
-func (l *lab) plan(jobs ...string) {
-	l.Helper()
-	l.inHouse(func(a *app, h *house) error {
-		s, err := a.beginAll(l.Context(), h, engineSpec{Jobs: jobs})
-		if err != nil {
-			return err
-		}
-		defer s.end()
-		for _, name := range jobs {
-			job, err := s.engine.Job(name)
-			if err == nil {
-				_, _, err = s.engine.Fire(l.Context(), job, persist.Manual, time.Now().Truncate(time.Microsecond))
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// inHouse does something in this process that would cost a start of the program each time.
-func (l *lab) inHouse(f func(*app, *house) error) {
-	l.Helper()
-	a := newApp(nil, io.Discard, io.Discard, os.LookupEnv)
-	a.configPath = l.config
-	cfg, err := a.config()
-	if err != nil {
-		l.Fatal(err)
-	}
-	h, err := a.house(l.Context(), cfg, zerolog.Nop())
-	if err != nil {
-		l.Fatal(err)
-	}
-	defer h.Close()
-	if err := f(a, h); err != nil {
-		l.Fatal(err)
-	}
-}
+// TestMain builds the program whose calls are watched here.
+func TestMain(m *testing.M) { lab.Main(m) }
 
 // The gate's proof: so many buckets, each with so many consents that its share of the waits fits in.
 const (
@@ -80,29 +39,31 @@ const flight = 100 * time.Millisecond
 //
 // The connections have no rate, so that nothing but the gate holds a call back: a hole in it shows at once.
 func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
-	l := newLab(t, labOptions{
+	lab.Long(t)
+	persisttest.Turn(t)
+	l := lab.New(t, lab.Options{
 		NG:          norskgjeld.Options{Consents: gateConsents, DebtFree: 0.5, MaxLoans: 2, Start: time.Now().Add(-time.Hour)},
 		Connections: gateBuckets, Concurrency: 2, Batches: 1, BatchSize: 10, MaxWait: "10m",
 	})
-	l.importEverywhere(gateBuckets)
+	importEverywhere(l, gateBuckets)
 	var jobs []string
 	for n := 1; n <= gateBuckets; n++ {
 		jobs = append(jobs, fmt.Sprintf("debt%d", n))
 		client, date := fmt.Sprintf("client-%d", n), []string{"imf", "rfc850", "asctime"}[n%3]
-		l.throttle(client, 16, sandbox.RetryAfter{Seconds: 2, Form: date})
-		l.throttle(client, 4, sandbox.RetryAfter{Seconds: 1})
+		throttle(l, client, 16, sandbox.RetryAfter{Seconds: 2, Form: date})
+		throttle(l, client, 4, sandbox.RetryAfter{Seconds: 1})
 	}
-	l.plan(jobs...)
-	began, stalls := time.Now(), l.watchDatabase(25*time.Millisecond)
-	kills := l.workAndKill(3, gateWaits*7/10, "work", "--job", strings.Join(jobs, ","))
+	l.Plan(jobs...)
+	began, stalls := time.Now(), watchDatabase(l, 25*time.Millisecond)
+	kills := workAndKill(l, 3, gateWaits*7/10, "work", "--job", strings.Join(jobs, ","))
 	still, took := stalls(), time.Since(began)
 	if kills < 3 {
 		t.Errorf("only %d processes were killed", kills)
 	}
 
 	p := gateProof{still: still}
-	ledger := l.announcements()
-	for _, entries := range l.dataCalls() {
+	ledger := announcements(l)
+	for _, entries := range dataCalls(l) {
 		p.bucket(t, entries, ledger)
 	}
 	ratio := p.idle.Seconds() / p.demanded.Seconds()
@@ -124,7 +85,7 @@ func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
 	if ratio < 1 || ratio > most {
 		t.Errorf("idle for %.4f of what was demanded, want 1 to %.2f", ratio, most)
 	}
-	l.verify()
+	l.Verify()
 }
 
 // gateProof sums up what the journal shows of every bucket.
@@ -235,9 +196,9 @@ const watchTick = 10 * time.Millisecond
 
 // watchDatabase commits something all the time, beside the processes, and notes when that took longer than it should:
 // then the machine or another test's work on the same server stood in the way. The function it gives ends the watch.
-func (l *lab) watchDatabase(longer time.Duration) (end func() []stall) {
+func watchDatabase(l *lab.Lab, longer time.Duration) (end func() []stall) {
 	l.Helper()
-	if _, err := l.db.Pool.Exec(l.Context(), "CREATE TABLE IF NOT EXISTS watch AS SELECT 0 AS n"); err != nil {
+	if _, err := l.DB.Pool.Exec(l.Context(), "CREATE TABLE IF NOT EXISTS watch AS SELECT 0 AS n"); err != nil {
 		l.Fatal(err)
 	}
 	stop, stalls := make(chan struct{}), make(chan []stall)
@@ -247,7 +208,7 @@ func (l *lab) watchDatabase(longer time.Duration) (end func() []stall) {
 		defer ticker.Stop()
 		last := time.Now()
 		for {
-			_, err := l.db.Pool.Exec(l.Context(), "UPDATE watch SET n = n + 1")
+			_, err := l.DB.Pool.Exec(l.Context(), "UPDATE watch SET n = n + 1")
 			now := time.Now()
 			if now.Sub(last) > longer {
 				found = append(found, stall{last, now})
@@ -268,26 +229,22 @@ func (l *lab) watchDatabase(longer time.Duration) (end func() []stall) {
 }
 
 // importEverywhere imports all consents of the registries over each of n connections.
-func (l *lab) importEverywhere(n int) {
+func importEverywhere(l *lab.Lab, n int) {
 	l.Helper()
 	var csv strings.Builder
 	csv.WriteString("external_id,national_id,scopes,valid_until\n")
-	for _, c := range l.ng.Consents() {
+	for _, c := range l.NG.Consents() {
 		fmt.Fprintf(&csv, "%s,%s,%s,%s\n", c.ID, c.NationalID, c.Scope, c.ValidUntil.UTC().Format(time.RFC3339))
 	}
-	l.inHouse(func(a *app, h *house) error {
-		file, err := readConsents(strings.NewReader(csv.String()), time.UTC)
-		for i := 1; err == nil && i <= n; i++ {
-			err = a.importConsents(l.Context(), h, fmt.Sprintf("ng%d", i), "-", file)
-		}
-		return err
-	})
+	for i := 1; i <= n; i++ {
+		l.ImportCSV(fmt.Sprintf("ng%d", i), csv.String())
+	}
 }
 
 // throttle lets every n-th call of a client's be answered with 429.
-func (l *lab) throttle(client string, every int, after sandbox.RetryAfter) {
+func throttle(l *lab.Lab, client string, every int, after sandbox.RetryAfter) {
 	l.Helper()
-	_, err := l.kit.Faults.Add(sandbox.Rule{Bucket: client, Only: "api", Every: every,
+	_, err := l.Kit.Faults.Add(sandbox.Rule{Bucket: client, Only: "api", Every: every,
 		Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: after}})
 	if err != nil {
 		l.Fatal(err)
@@ -297,52 +254,52 @@ func (l *lab) throttle(client string, every int, after sandbox.RetryAfter) {
 // workAndKill lets n processes work until every run is complete. Now and then one of them is killed and started anew,
 // as long as fewer than so many waits were announced. Work is left then for everybody, so that no bucket has to wait
 // for the lease of a dead process: each holds a batch of every bucket, and two of three are always alive.
-func (l *lab) workAndKill(n, waits int, args ...string) (kills int) {
+func workAndKill(l *lab.Lab, n, waits int, args ...string) (kills int) {
 	l.Helper()
-	processes := make([]*process, n)
+	processes := make([]*lab.Process, n)
 	for i := range processes {
-		processes[i] = l.start(nil, args...)
+		processes[i] = l.Start(nil, args...)
 	}
 	ticker := time.NewTicker(250 * time.Millisecond)
 	defer ticker.Stop()
 	next := time.Now().Add(8 * time.Second)
-	for l.number("SELECT count(*) FROM runs WHERE verdict IS NULL") > 0 {
+	for l.Number("SELECT count(*) FROM runs WHERE verdict IS NULL") > 0 {
 		select {
 		case <-l.Context().Done():
 			l.Fatal(l.Context().Err())
 		case <-ticker.C:
 		}
-		if time.Now().Before(next) || l.throttled() >= waits {
+		if time.Now().Before(next) || throttled(l) >= waits {
 			continue
 		}
 		i := rand.IntN(n)
-		processes[i].kill()
-		processes[i] = l.start(nil, args...)
+		processes[i].Kill()
+		processes[i] = l.Start(nil, args...)
 		kills++
 		next = time.Now().Add(time.Duration(3000+rand.IntN(3000)) * time.Millisecond)
 	}
 	for _, p := range processes {
-		p.kill()
+		p.Kill()
 	}
-	if n := l.number("SELECT count(*) FROM runs WHERE verdict <> 'complete'"); n > 0 {
+	if n := l.Number("SELECT count(*) FROM runs WHERE verdict <> 'complete'"); n > 0 {
 		l.Errorf("%d runs are not complete", n)
 	}
 	return kills
 }
 
 // throttled is how many calls were answered with 429.
-func (l *lab) throttled() int {
-	return l.kit.Journal.Totals()[sandbox.Total{Provider: norskgjeld.Name, Status: 429}]
+func throttled(l *lab.Lab) int {
+	return l.Kit.Journal.Totals()[sandbox.Total{Provider: norskgjeld.Name, Status: 429}]
 }
 
 // dataCalls are the arrivals of each bucket without those for tokens, which have buckets of their own.
-func (l *lab) dataCalls() map[string][]sandbox.Entry {
+func dataCalls(l *lab.Lab) map[string][]sandbox.Entry {
 	l.Helper()
-	if err := l.kit.Journal.Settle(l.Context()); err != nil {
+	if err := l.Kit.Journal.Settle(l.Context()); err != nil {
 		l.Fatal(err)
 	}
 	buckets := map[string][]sandbox.Entry{}
-	for _, e := range l.kit.Journal.Entries() {
+	for _, e := range l.Kit.Journal.Entries() {
 		if !e.Token {
 			buckets[e.Bucket] = append(buckets[e.Bucket], e)
 		}
@@ -351,9 +308,9 @@ func (l *lab) dataCalls() map[string][]sandbox.Entry {
 }
 
 // announcements are all calls that the ledger knows, by the request id that the journal has too.
-func (l *lab) announcements() map[string]sent {
+func announcements(l *lab.Lab) map[string]sent {
 	l.Helper()
-	rows, err := l.db.Pool.Query(l.Context(), "SELECT c.id, c.sent_at, p.announced_at FROM calls c LEFT JOIN pauses p ON p.call_id = c.id")
+	rows, err := l.DB.Pool.Query(l.Context(), "SELECT c.id, c.sent_at, p.announced_at FROM calls c LEFT JOIN pauses p ON p.call_id = c.id")
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -367,79 +324,4 @@ func (l *lab) announcements() map[string]sent {
 		l.Fatal(err)
 	}
 	return calls
-}
-
-// TestThreeProcessesShareOneRate: three processes share the 50 calls a second that the provider allows, by one row in
-// Postgres. They reach at least 97 % of the ideal schedule, which is (n-1)/50 s from the first of n calls to the last,
-// never send a 51st within a second, and are never told to wait. The schedule is looked at from the 51st call on: before
-// that, the three are being started.
-//
-// A machine that stands still for a moment takes slots away, and bunches arrivals that were sent apart, of which the
-// provider then refuses one. So there are up to five rounds, of which one must be clean. If none is, each must have had
-// such a disturbance, and show what no disturbance explains away: four fifths, and at most two calls too many.
-func TestThreeProcessesShareOneRate(t *testing.T) {
-	const consents, rounds = 1200, 5
-	l := newLab(t, labOptions{
-		NG: norskgjeld.Options{Consents: consents, DebtFree: 0.5, MaxLoans: 2, Start: time.Now().Add(-time.Hour),
-			Quota: sandbox.Quota{Calls: allowed, Period: time.Second}},
-		Rate: allowed, Concurrency: 8, BatchSize: 25, Batches: 2, Lease: "5s",
-	})
-	l.importNG("ng1", 0, consents)
-	unexplained := 0
-	for range rounds {
-		r := l.rateRound()
-		if r.share >= 0.97 && r.arrived <= allowed && r.throttled == 0 {
-			return
-		}
-		bunched := r.arrived > allowed && r.sent <= allowed
-		if (r.disturbed <= 0.005 && !bunched) || r.share < 0.8 || r.arrived > allowed+2 {
-			unexplained++
-		}
-	}
-	if unexplained > 0 {
-		t.Errorf("no round of %d reached 97 %% without a call too many, and no disturbance explains %d of them", rounds, unexplained)
-	}
-}
-
-const allowed = 50 // calls a second
-
-// lateness is by how much a process may miss its slot at this rate before the slot is lost (fetch.bucket.late): a
-// machine that stands still for longer takes slots away.
-const lateness = 8 * time.Millisecond
-
-// round is what one run shows. The journal has what arrived, the ledger when it was sent.
-type round struct {
-	share         float64 // of the ideal schedule
-	arrived, sent int     // at most, in a second
-	throttled     int     // answers with 429
-	disturbed     float64 // the share of the time in which the machine stood still
-}
-
-// rateRound works one run with three processes.
-func (l *lab) rateRound() round {
-	l.Helper()
-	l.kit.Journal.Reset()
-	l.plan("debt1")
-	stalls := l.watchDatabase(watchTick + lateness)
-	l.workAndKill(3, 0, "work", "--job", "debt1")
-	still := stalls()
-	arrivals := l.dataCalls()["client-1"]
-	ledger, sends := l.announcements(), slices.Clone(arrivals)
-	for i := range sends {
-		sends[i].At = ledger[sends[i].RequestID].at.Sub(arrivals[0].Wall)
-	}
-	calls := slices.DeleteFunc(slices.Clone(arrivals), func(e sandbox.Entry) bool { return !strings.HasPrefix(e.Path, "/v1/debt/") })
-	calls = calls[allowed:]
-	first, last := calls[0], calls[len(calls)-1]
-	took := last.At - first.At
-	r := round{
-		share:     (time.Duration(len(calls)-1) * time.Second / allowed).Seconds() / took.Seconds(),
-		arrived:   sandbox.MaxInWindow(arrivals, norskgjeld.Name, "client-1", time.Second),
-		sent:      sandbox.MaxInWindow(sends, norskgjeld.Name, "client-1", time.Second),
-		throttled: l.throttled(),
-		disturbed: stood(still, first.Wall, last.Wall).Seconds() / took.Seconds(),
-	}
-	l.Logf("%d calls in %s: %.2f %% of the ideal; at most %d in a second, sent %d; %d times 429; the machine stood still for %.1f %%",
-		len(calls), took.Round(time.Millisecond), 100*r.share, r.arrived, r.sent, r.throttled, 100*r.disturbed)
-	return r
 }

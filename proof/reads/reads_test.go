@@ -1,4 +1,4 @@
-package main
+package reads
 
 import (
 	"fmt"
@@ -8,9 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"syncer/proof/lab"
 	"syncer/sandbox"
 	"syncer/sandbox/norskgjeld"
 )
+
+// TestMain builds the program whose reads are counted here.
+func TestMain(m *testing.M) { lab.Main(m) }
 
 const (
 	readsConsents = 40
@@ -22,56 +26,57 @@ const (
 // reads a day, while calls fail and are retried, the gate closes, and processes are killed. By the sandbox's journal no
 // consent is called for a fifth time. Far more is asked for than that: it must be the budget that holds them back.
 func TestReadsPerDayAreNeverExceeded(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
-	l := newLab(t, labOptions{NG: norskgjeld.Options{Consents: readsConsents, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
+	l := lab.New(t, lab.Options{NG: norskgjeld.Options{Consents: readsConsents, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
 		Concurrency: 3, Batches: 1, BatchSize: 4})
-	l.importBudgeted()
+	importBudgeted(l)
 	for _, rule := range []sandbox.Rule{
 		{Template: "/v1/debt/{consent}", Every: 7, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 500}},
 		{Template: "/v1/debt/{consent}", Every: 11, Action: sandbox.Action{Kind: sandbox.Reset}},
 		{Template: "/v1/debt/{consent}", Every: 45, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1}}},
 	} {
-		if _, err := l.kit.Faults.Add(rule); err != nil {
+		if _, err := l.Kit.Faults.Add(rule); err != nil {
 			t.Fatal(err)
 		}
 	}
-	workers := make([]*process, readsWorkers)
+	workers := make([]*lab.Process, readsWorkers)
 	for i := range workers {
-		workers[i] = l.start(nil, "work", "--job", "debt1")
+		workers[i] = l.Start(nil, "work", "--job", "debt1")
 	}
 	kills := 0
 	for run := 1; run <= 5; run++ {
-		l.plan("debt1")
-		kills += l.settleAndKill(workers)
+		l.Plan("debt1")
+		kills += settleAndKill(l, workers)
 		if run == 2 { // what has failed so far, again and out of the same budget
-			l.rerunAll()
+			rerunAll(l)
 		}
 	}
 	t.Logf("%d kills", kills)
 	if kills < 3 {
 		t.Errorf("only %d processes were killed", kills)
 	}
-	l.readsProof()
+	readsProof(l)
 }
 
 // importBudgeted imports all consents with a daily budget.
-func (l *lab) importBudgeted() {
+func importBudgeted(l *lab.Lab) {
 	l.Helper()
 	var csv strings.Builder
 	csv.WriteString("external_id,national_id,scopes,valid_until,reads_per_day\n")
-	for _, c := range l.ng.Consents() {
+	for _, c := range l.NG.Consents() {
 		fmt.Fprintf(&csv, "%s,%s,%s,%s,%d\n", c.ID, c.NationalID, c.Scope, c.ValidUntil.UTC().Format(time.RFC3339), readsPerDay)
 	}
-	l.importCSV("ng1", csv.String())
+	l.ImportCSV("ng1", csv.String())
 }
 
 // settleAndKill waits until every run is settled, and kills a worker now and then, which is started anew.
-func (l *lab) settleAndKill(workers []*process) (kills int) {
+func settleAndKill(l *lab.Lab, workers []*lab.Process) (kills int) {
 	l.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	next := time.Now().Add(300 * time.Millisecond)
-	for l.number("SELECT count(*) FROM runs WHERE verdict IS NULL") > 0 {
+	for l.Number("SELECT count(*) FROM runs WHERE verdict IS NULL") > 0 {
 		select {
 		case <-l.Context().Done():
 			l.Fatal(l.Context().Err())
@@ -79,8 +84,8 @@ func (l *lab) settleAndKill(workers []*process) (kills int) {
 		}
 		if time.Now().After(next) {
 			i := rand.IntN(len(workers))
-			workers[i].kill()
-			workers[i] = l.start(nil, "work", "--job", "debt1")
+			workers[i].Kill()
+			workers[i] = l.Start(nil, "work", "--job", "debt1")
 			kills++
 			next = time.Now().Add(time.Duration(300+rand.IntN(700)) * time.Millisecond)
 		}
@@ -89,38 +94,38 @@ func (l *lab) settleAndKill(workers []*process) (kills int) {
 }
 
 // rerunAll runs again what is not complete, by the command line. The workers take part.
-func (l *lab) rerunAll() {
+func rerunAll(l *lab.Lab) {
 	l.Helper()
 	for run := 1; run <= 2; run++ {
-		if _, code := l.syncer("rerun", strconv.Itoa(run)); code != 0 && code != exitPartial && code != exitFailed {
+		if _, code := l.Syncer("rerun", strconv.Itoa(run)); code != 0 && code != lab.ExitPartial && code != lab.ExitFailed {
 			l.Logf("rerun of run %d: exit code %d", run, code) // nothing may be left to run again
 		}
 	}
 }
 
 // readsProof holds the journal against the budget, and the ledger against the journal.
-func (l *lab) readsProof() {
+func readsProof(l *lab.Lab) {
 	l.Helper()
-	if err := l.kit.Journal.Settle(l.Context()); err != nil {
+	if err := l.Kit.Journal.Settle(l.Context()); err != nil {
 		l.Fatal(err)
 	}
 	full, total := 0, 0
-	for subject, calls := range l.kit.Journal.CountBySubject(norskgjeld.Name) {
+	for subject, calls := range l.Kit.Journal.CountBySubject(norskgjeld.Name) {
 		total += calls
 		if calls > readsPerDay {
 			l.Errorf("consent %s was called for %d times", subject, calls)
 		}
-		if spent := l.number("SELECT count(*) FROM consent_reads r JOIN consents c ON c.id = r.consent_id WHERE c.external_id = $1", subject); spent < calls || spent > readsPerDay {
+		if spent := l.Number("SELECT count(*) FROM consent_reads r JOIN consents c ON c.id = r.consent_id WHERE c.external_id = $1", subject); spent < calls || spent > readsPerDay {
 			l.Errorf("consent %s: %d reads are written down, %d calls arrived", subject, spent, calls)
 		}
 		if calls == readsPerDay {
 			full++
 		}
 	}
-	refused := l.number("SELECT count(*) FROM items WHERE outcome IN ('excused', 'failed') AND reason LIKE '%daily reads spent: next at 2%'")
+	refused := l.Number("SELECT count(*) FROM items WHERE outcome IN ('excused', 'failed') AND reason LIKE '%daily reads spent: next at 2%'")
 	l.Logf("%d calls for %d consents; %d of them have used up their day; %d items were refused for it", total, readsConsents, full, refused)
 	if full < readsConsents/2 || refused < readsConsents/2 {
 		l.Errorf("%d consents have used up their day and %d items were refused: too few to prove anything", full, refused)
 	}
-	l.verify()
+	l.Verify()
 }
