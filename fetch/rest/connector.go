@@ -49,12 +49,7 @@ func (c *connector) Probe(ctx context.Context) error {
 // Pages reads a stream of a dataset that is described.
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	var list *reading
-	others := func(set finance.Extent, ids []string) (bool, error) {
-		if s.Rows == nil {
-			return false, nil
-		}
-		return s.Rows.Others(ctx, set, ids)
-	}
+	others := func(set finance.Extent, ids []string) (bool, error) { return s.Others(ctx, set, ids) }
 	return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) {
 		p := c.about.plans[s.Dataset]
 		if p == nil {
