@@ -139,9 +139,9 @@ func TestAPageIsKnownOnlyAtItsCursor(t *testing.T) {
 	c := &connector{settings: paged}
 	s := fetch.Stream{Stream: finance.Stream{Dataset: finance.Transactions, Account: "A"}, Today: today}
 	at := position{List: archive, From: finance.NewDate(2026, 11, 1), To: today}
-	one, err1 := c.transactions(s, cursor{V: 1, Pass: &at}.String())
-	two, err2 := c.transactions(s, cursor{V: 1, Through: today.AddDays(-30), Pass: &at}.String())
-	last, err3 := c.transactions(s, cursor{V: 1, Pass: &position{List: recent, From: at.From, Over: at.From}}.String())
+	one, err1 := c.transactions(t.Context(), s, cursor{V: 1, Pass: &at}.String())
+	two, err2 := c.transactions(t.Context(), s, cursor{V: 1, Through: today.AddDays(-30), Pass: &at}.String())
+	last, err3 := c.transactions(t.Context(), s, cursor{V: 1, Pass: &position{List: recent, From: at.From, Over: at.From}}.String())
 	if err1 != nil || err2 != nil || err3 != nil {
 		t.Fatal(err1, err2, err3)
 	}

@@ -1,6 +1,7 @@
 package sbanken
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -22,13 +23,14 @@ const (
 // and Through moves, only when its pages add up to the number of rows that the bank counts. A window with rows that
 // could not be read is closed too, so that later days are had, but the next pass begins with it.
 type pass struct {
+	ctx      context.Context // of the reading, for what is asked of the store
 	settings Settings
 	stream   fetch.Stream
 	cursor   cursor
 	at       position
 }
 
-func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error) {
+func (c *connector) transactions(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	cur, err := readCursor(from, s.Today)
 	if err != nil {
 		return fetch.Step{}, err
@@ -36,7 +38,7 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 	if s.Account == "" || s.Today.IsZero() {
 		return fetch.Step{}, fmt.Errorf("transactions are read for an account on a day, and the stream names none")
 	}
-	p := &pass{settings: c.settings, stream: s, cursor: cur}
+	p := &pass{ctx: ctx, settings: c.settings, stream: s, cursor: cur}
 	if cur.Pass != nil {
 		p.at = *cur.Pass
 	} else {
@@ -202,7 +204,25 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 		at.Index, at.Total, at.Last = rows, got.available, got.last
 		return p.next(got, &at), nil
 	}
+	if err := p.unlisted(got, finance.Extent{Status: finance.Booked, From: at.From, To: at.To}); err != nil {
+		return fetch.Page{}, err
+	}
+	if got.page.Partial != "" {
+		p.lacking()
+	}
 	return p.closed(got, at)
+}
+
+// unlisted finds out whether something is missing from a list whose items are null. It is not if no rows of it are known.
+func (p *pass) unlisted(got *answer, set finance.Extent) error {
+	if !got.null || p.at.Index > 0 {
+		return nil
+	}
+	others, err := p.stream.Others(p.ctx, set, nil)
+	if others {
+		got.page.Partial = "the answer has no list of transactions, and some are known"
+	}
+	return err
 }
 
 // lacking notes that something of the window could not be had, so that the next pass begins with it.
@@ -276,8 +296,11 @@ func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
 		next := p.window(at.Over)
 		return p.next(got, &next), nil
 	}
+	if err := p.unlisted(got, finance.Extent{Prefix: recentPrefix}); err != nil {
+		return fetch.Page{}, err
+	}
 	page := p.done(got)
-	if len(page.Rejects) == 0 {
+	if len(page.Rejects) == 0 && !got.null {
 		page.Whole = &finance.Whole{Prefix: p.wholePrefix(got)}
 	}
 	return page, nil
