@@ -105,10 +105,9 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		d.page.Next = p.cursor(&p.at)
 		return d.page, nil
 	}
-	if p.at.Search != nil && !p.at.Search.Over {
-		next, found := p.given()
-		if !found {
-			d.page.Next = next
+	if s := p.at.Search; s != nil {
+		if search, day, ok := s.Give(p.at.From); ok {
+			d.page.Next = p.lookAt(search, day)
 			return d.page, nil
 		}
 	}
@@ -122,7 +121,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		p.again = p.at.From
 	}
 	if s := p.at.Search; s != nil { // no reason to come back, as lacking would be: those days will never be given
-		d.page.Partial = and(d.page.Partial, s.refusal(p.at.From))
+		d.page.Partial = and(d.page.Partial, s.Lack(p.at.From))
 	}
 	if next == nil {
 		err := p.endPass(&d.page)
