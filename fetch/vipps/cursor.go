@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"syncer/fetch"
 	"syncer/finance"
 )
 
@@ -47,6 +48,8 @@ type day struct {
 	Page  string       `json:"page,omitempty"` // the provider's cursor of the next page
 	Open  bool         `json:"open,omitempty"` // a page has said tryLater
 	Chain chain        `json:"chain,omitzero"`
+
+	Search *fetch.DaySearch `json:"search,omitempty"` // a day was refused: which is the first that is given?
 }
 
 func (c *cursor) at() *place {
