@@ -228,7 +228,7 @@ func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream) (bool, err
 // number; such an account is named by its place.
 func nameOf(account string, i int, item *persist.Item) string {
 	subject, known := item.Consent.Subject.Reveal()
-	if known && strings.Contains(account, subject) || holdsNationalID(account) {
+	if known && strings.Contains(account, subject) || finance.HoldsNationalID(account) {
 		return fmt.Sprintf("account number %d in the order of ids", i+1)
 	}
 	shown := strings.Map(func(r rune) rune {
@@ -242,19 +242,4 @@ func nameOf(account string, i int, item *persist.Item) string {
 		shown = strings.ToValidUTF8(shown[:longest], "") + "..."
 	}
 	return shown
-}
-
-// holdsNationalID says whether a part of the text is a national identity number.
-func holdsNationalID(text string) bool {
-	for i := range len(text) {
-		for _, n := range []int{10, 11, 12, 13} {
-			if i+n > len(text) {
-				break
-			}
-			if part := text[i : i+n]; finance.IsNationalID(part) || finance.IsPersonnummer(part) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -17,6 +17,8 @@ type StreamFilter struct {
 	Consent    int64
 	Dataset    finance.Dataset
 	Account    string
+	After      int64 // only consents with a larger number: the next page; of Streams only
+	Limit      int   // 0: 100; of Streams only
 }
 
 // StreamState is where one stream stands, as a person asks for it.
@@ -36,16 +38,18 @@ const chosenStreams = `FROM cursors c JOIN consents n ON n.id = c.consent_id
 
 func (f StreamFilter) args() []any { return []any{f.Connection, f.Consent, string(f.Dataset), f.Account} }
 
-// Streams lists streams that were committed at least once, by consent, dataset, account and span: at most limit, those
-// behind after, which may be zero.
-func (s *Store) Streams(ctx context.Context, f StreamFilter, after finance.Stream, limit int) ([]StreamState, error) {
+// Streams lists streams that were committed at least once, by consent, dataset, account and span.
+func (s *Store) Streams(ctx context.Context, f StreamFilter) ([]StreamState, error) {
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 100
+	}
 	rows, err := s.pool.Query(ctx, `SELECT n.connection, c.consent_id, c.dataset, c.account_id, c.span,
 			c.position, c.mid_pass, coalesce(c.run_id, 0), coalesce(c.pass_run, 0), coalesce(c.lacks, ''), c.moved_at
 		`+chosenStreams+`
-		AND (c.consent_id, c.dataset, c.account_id, c.span) > ($5, $6, $7, $8)
+		AND c.consent_id > $5
 		ORDER BY c.consent_id, c.dataset, c.account_id, c.span
-		LIMIT $9`,
-		append(f.args(), after.Consent, string(after.Dataset), after.Account, after.Span, limit)...)
+		LIMIT $6`, append(f.args(), f.After, limit)...)
 	return allRows(rows, err, func(row pgx.CollectableRow) (s StreamState, err error) {
 		s.Found = true
 		err = row.Scan(&s.Connection, &s.Consent, &s.Dataset, &s.Account, &s.Span,
@@ -58,6 +62,7 @@ func (s *Store) Streams(ctx context.Context, f StreamFilter, after finance.Strea
 type ResetCost struct {
 	Streams  int
 	Consents int
+	Calls    int // of the next run at least: one for each stream of an active consent, backfills left out
 	Budgeted int // of the consents: those with a number of reads a day, which the next run spends one of
 	Ended    int // of the consents: those that are not active, so that nothing is read for them
 	// SingleUse are those of Ended that were for a single use: their one call is made, and nothing can be read again.
@@ -66,6 +71,7 @@ type ResetCost struct {
 }
 
 const resetCost = `SELECT count(*), count(DISTINCT n.id),
+	count(*) FILTER (WHERE n.status = 'active' AND c.span = ''),
 	count(DISTINCT n.id) FILTER (WHERE n.status = 'active' AND n.reads_per_day IS NOT NULL),
 	count(DISTINCT n.id) FILTER (WHERE n.status <> 'active'),
 	count(DISTINCT n.id) FILTER (WHERE n.status <> 'active' AND n.single_use) ` + chosenStreams
@@ -85,7 +91,7 @@ func (f StreamFilter) cost(ctx context.Context, q asker) (c ResetCost, err error
 		return c, err
 	}
 	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (c ResetCost, err error) {
-		err = row.Scan(&c.Streams, &c.Consents, &c.Budgeted, &c.Ended, &c.SingleUse)
+		err = row.Scan(&c.Streams, &c.Consents, &c.Calls, &c.Budgeted, &c.Ended, &c.SingleUse)
 		return c, err
 	})
 }
