@@ -26,6 +26,7 @@ type turn struct {
 	started map[finance.Dataset]bool            // items whose attempt is counted
 	failed  map[finance.Stream]*fetch.Error     // streams that were asked for once, in a bad moment
 	refused map[finance.Stream]persist.Decision // accounts that need not be asked for a second time
+	well    bool                                // its newest answer was a page, so its token is good
 }
 
 // putOff says whether a stream that failed is to be asked for again in a second turn. last is the last page that was read

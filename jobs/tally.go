@@ -26,6 +26,7 @@ type tally struct {
 	withheld []refusal // accounts of which the provider may not, or will not, tell
 	unasked  int       // accounts whose turn did not come, because those before them were refused one after the other
 	unlisted *refusal  // why the list of accounts could not be read, where those known from before were read all the same
+	beyond   string    // how many accounts are more than one run reads; empty: none
 	brought  bool      // an earlier attempt of the run has brought records of accounts that this one need not ask for
 }
 
@@ -116,6 +117,9 @@ func (t *tally) missing() []string {
 		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); those known from before were asked for all the same",
 			t.unlisted.class, t.unlisted.reason))
 	}
+	if t.beyond != "" {
+		says = append(says, t.beyond)
+	}
 	if t.partial != "" {
 		says = append(says, t.partial)
 	}
@@ -137,7 +141,7 @@ const namedAccounts = 5
 func (t *tally) refusedText() string {
 	text := fmt.Sprintf("%d of %d accounts refused: %s", len(t.refused), t.accounts, named(t.refused))
 	if t.unasked > 0 {
-		text += fmt.Sprintf("; %d more were not asked for, because %d in a row were refused", t.unasked, refusedInARow)
+		text += fmt.Sprintf("; %d more were not asked for, because %d in a row failed", t.unasked, refusedInARow)
 	}
 	return text
 }
