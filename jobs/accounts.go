@@ -13,18 +13,19 @@ import (
 	"syncer/persist"
 )
 
-// A consent may have many accounts, and what one of them is answered says little about the others: it was closed, it is
-// not shared any more, its own system is down. So each has its turn, and the item tells which were refused. Only what is
-// the trouble of the connection or of the consent itself ends the item: a pause, a token that is refused, a consent that
-// is over.
+// A consent may have many accounts, and what one of them is answered says little about the others: it was closed, it
+// is not shared any more, its own system is down. So each has its turn, and the item tells which were refused. Only
+// what is the trouble of the connection or of the consent itself ends the item: a pause, a token that is refused, a
+// consent that is over.
 
-// refusedInARow is after how many accounts that fail one after the other in a bad moment the rest of them is not asked for:
-// their bank is down, and a consent may have a thousand accounts.
+// refusedInARow is after how many accounts that fail one after the other in a bad moment the rest of them is not asked
+// for: their bank is down, and a consent may have a thousand accounts.
 const refusedInARow = 20
 
-// workAccounts reads an item account by account. The list of accounts is read first, unless this batch has an item for it.
+// workAccounts reads an item account by account. The list of accounts is read first, unless this batch has an item for
+// it.
 func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
-	var without persist.Decision // what becomes of the item if the list can't be read and no account is known from before
+	var without persist.Decision // what becomes of the item if the list can't be read and no account is known
 	var err error
 	if list := accountsItem(item, sum.turn.items); list != nil {
 		without = w.listedBefore(item, list, sum)
@@ -83,8 +84,8 @@ func (w *batchWork) countLeft(ctx context.Context, item *persist.Item, sum *tall
 	}
 	left := unread - len(sum.refused) - len(sum.withheld) - sum.unasked
 	if left > 0 {
-		sum.beyond = fmt.Sprintf("%d of %d accounts were not read: limits.accounts of the connection is %d, and the next run goes on with them",
-			left, all, w.conn.Accounts)
+		sum.beyond = fmt.Sprintf("%d of %d accounts were not read: limits.accounts of the connection is %d, "+
+			"and the next run goes on with them", left, all, w.conn.Accounts)
 	}
 	return nil
 }
@@ -118,7 +119,8 @@ func (w *batchWork) listedBefore(item, list *persist.Item, sum *tally) persist.D
 	return persist.Decision{}
 }
 
-// readList reads the list of accounts for an item whose batch has no item for it. A decision without sum.unlisted is final.
+// readList reads the list of accounts for an item whose batch has no item for it. A decision without sum.unlisted is
+// final.
 func (w *batchWork) readList(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
 	list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
 	last, err := w.readStream(ctx, item, list, sum)
@@ -180,11 +182,13 @@ func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accoun
 }
 
 // readAccount reads one account, and notes it if it is refused. It says whether that was for a bad moment of the bank.
-func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account, name string, sum *tally) (moment bool, err error) {
+func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account, name string, sum *tally) (
+	moment bool, err error) {
 	s := w.streamOf(item, account)
 	done, err := w.readByRoot(ctx, s)
 	if err != nil || done {
-		sum.brought = sum.brought || done && w.before.Brought[persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}]
+		key := persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}
+		sum.brought = sum.brought || done && w.before.Brought[key]
 		return false, err
 	}
 	d, known := sum.turn.refused[s]
@@ -221,10 +225,12 @@ func (t *tally) asked(err error) {
 }
 
 // ofAccount is what becomes of an account that could not be read. What is not its own trouble is an error.
-func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, sum *tally, err error) (persist.Decision, error) {
+func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, sum *tally, err error) (
+	persist.Decision, error) {
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok {
-		return w.outcomeOf(ctx, item, err) // a page that can't be stored is this account's; all else is an error of our own
+		// A page that can't be stored is this account's trouble; all else is an error of our own.
+		return w.outcomeOf(ctx, item, err)
 	}
 	if failure.Status == http.StatusUnauthorized {
 		return ofToken(failure, sum.turn, err)
@@ -252,15 +258,20 @@ type decidedError struct{ persist.Decision }
 // Error is one line.
 func (e *decidedError) Error() string { return "decided: " + e.Reason }
 
-// ofToken is what becomes of an account for which the token is refused, a new one too. If the one before it was answered
+// ofToken is what becomes of an account for which the token is refused, a new one too. If the one before it was read
 // with that token, the refusal is meant for this account; if the next one is refused as well, the token is bad.
 func ofToken(failure *fetch.Error, t *turn, err error) (persist.Decision, error) {
 	if !t.well {
 		return persist.Decision{}, err
 	}
 	t.well = false
-	return persist.Decision{Outcome: finance.Failed, Class: finance.Rejected,
-		Reason: "the token is refused for this account: " + failure.Reason, Correlation: failure.Correlation, Call: failure.Call}, nil
+	return persist.Decision{
+		Outcome:     finance.Failed,
+		Class:       finance.Rejected,
+		Reason:      "the token is refused for this account: " + failure.Reason,
+		Correlation: failure.Correlation,
+		Call:        failure.Call,
+	}, nil
 }
 
 // readByRoot says whether the run that is run again, or an earlier rerun of it, has read a stream to its end and lacks

@@ -17,9 +17,12 @@ type tally struct {
 	records     int
 	quarantined int
 	partial     string
-	lacks       string         // what pages lack that are not this item's own: an earlier run has read them, or they are of the list of accounts
-	opened      bool           // a stream of it was asked for in this claim, so the next one is no further read of the consent
-	last        finance.CallID // the newest call that brought a page
+	// lacks is what pages lack that are not this item's own: an earlier run has read them, or they are of the list of
+	// accounts.
+	lacks string
+	// opened says that a stream of it was asked for in this turn, so that the next one is no further read of the consent.
+	opened bool
+	last   finance.CallID // the newest call that brought a page
 
 	accounts int       // of an item that is read account by account; 0: it is not
 	refused  []refusal // accounts that could not be read
@@ -55,8 +58,8 @@ func (t *tally) keepIn(item *persist.Item) {
 	}
 }
 
-// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated now,
-// and a repetition is a read of its own.
+// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated
+// now, and a repetition is a read of its own.
 func (t *tally) takes(s *fetch.Stream) {
 	s.Continues = t.opened && t.turn.failed[s.Stream] == nil
 	s.Scope.OneTry = !t.turn.second
@@ -114,8 +117,8 @@ func (t *tally) missing() []string {
 		says = append(says, t.refusedText())
 	}
 	if t.unlisted != nil {
-		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); those known from before were asked for all the same",
-			t.unlisted.class, t.unlisted.reason))
+		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); "+
+			"those known from before were asked for all the same", t.unlisted.class, t.unlisted.reason))
 	}
 	if t.beyond != "" {
 		says = append(says, t.beyond)

@@ -44,7 +44,8 @@ func (w *Writer) AccountsInTurn(ctx context.Context, s finance.Stream, run int64
 	return ids, nil
 }
 
-// AccountsUnread counts a consent's accounts, and those of them whose stream like s none of the runs has read to its end.
+// AccountsUnread counts a consent's accounts, and those of them whose stream like s none of the runs has read to its
+// end.
 func (w *Writer) AccountsUnread(ctx context.Context, s finance.Stream, runs []int64) (unread, all int, err error) {
 	err = w.pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE c.consent_id IS NULL), count(*) FROM accounts a
 		LEFT JOIN cursors c ON c.consent_id = a.consent_id AND c.dataset = $2 AND c.account_id = a.account_id AND c.span = $3
