@@ -12,6 +12,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
+	"syncer/finance"
 )
 
 const tenYears = 10 * 365 * 24 * time.Hour
@@ -132,6 +133,33 @@ func TestRetryAfterIsMeasuredAgainstTheServersClock(t *testing.T) {
 		}
 		if d := p.journal()[1].at.Sub(p.journal()[0].at); d != 90*time.Second {
 			t.Errorf("called again after %s", d)
+		}
+	})
+}
+
+// The headers are read once, when they arrive: what a connector's code does to them later changes no pause.
+func TestAnAnnouncementTravelsWithItsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(502, "", "Retry-After", "90"), answer(200, ""))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		var seen []fetch.Announcement
+		o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
+			a.Header = http.Header{}
+			seen = append(seen, a.Announced())
+			if a.Status == http.StatusOK {
+				return fetch.Verdict{Class: finance.OK}
+			}
+			return fetch.Verdict{Class: fetch.ByStatus(a)}
+		}
+		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		if p := l.Pauses(); len(p) != 1 || p[0].For != 90*time.Second || p[0].Call.Class != finance.Throttled {
+			t.Errorf("%+v", p)
+		}
+		if len(seen) != 2 || seen[0].Pause != 90*time.Second || !seen[0].ByRetryAfter() || !seen[0].Asked || seen[1].Pause != 0 || seen[1].Asked {
+			t.Errorf("%+v", seen)
 		}
 	})
 }

@@ -8,11 +8,20 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// A bucket is left alone for breakerPause once breakerTrips requests in a row have failed, however long that took: a
-// provider that takes calls and never answers fails one in each deadline, and no window would hold five of those.
+// A bucket is left alone for breakerPause once its provider has failed so often in a row, with no good answer in between,
+// that it must be taken for down. It does not matter how long that took: a provider that takes calls and never answers fails
+// one in each deadline, and no window would hold many of those.
+//
+// An aggregator leads to many banks. One that is down fails all its consents, which often stand together in the list, and
+// says nothing of the others. So consents are counted and not requests: breakerTrips consents may fail one after the other
+// before it opens. A consent that has failed before says nothing new by failing again, and neither does one that was
+// answered well a moment ago. But they may not go on while nobody is answered: then breakerAgain consents are enough. The
+// same holds for requests that are for no consent.
 const (
-	breakerTrips = 5
-	breakerPause = 30 * time.Second
+	breakerTrips  = 64
+	breakerAgain  = 5
+	breakerPause  = 30 * time.Second
+	breakerMoment = time.Minute
 )
 
 // verdicts for the breaker
@@ -21,24 +30,29 @@ var (
 	errNoWord = errors.New("says nothing of the provider's health")
 )
 
-// breaker opens after five failed requests in a row. It counts requests and not attempts: of the attempts of one
-// request only the first failure counts, so that one consent that always fails can't stop the others, whose
-// successes set the count back.
+// breaker opens when a provider fails; see breakerTrips. It counts requests and not attempts: of the attempts of one
+// request only the first failure counts, so that one consent that always fails can't stop the others.
 type breaker struct {
 	two *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	mu     sync.Mutex
-	opened bool          // since it was last asked
-	moved  chan struct{} // closed and replaced when a call has ended or the state has changed
+	inARow int                // failures since the last good answer, of a consent only the first
+	failed map[int64]struct{} // consents whose newest request failed
+	well   recent             // consents that were answered well a moment ago
+	trips  bool               // the failure that is being reported opens the breaker
+	opened bool               // since it was last asked
+	moved  chan struct{}      // closed and replaced when a call has ended or the state has changed
 }
 
 func newBreaker(name string) *breaker {
-	b := &breaker{moved: make(chan struct{})}
+	b := &breaker{moved: make(chan struct{}), failed: map[int64]struct{}{}}
 	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:    name,
 		Timeout: breakerPause - 100*time.Millisecond, // half-open before the gate opens, so that the gate never lies
-		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= breakerTrips
+		ReadyToTrip: func(gobreaker.Counts) bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.trips
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errNoWord) },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
@@ -62,8 +76,10 @@ func (b *breaker) allow() (done func(error), retry <-chan struct{}) {
 	return nil, retry
 }
 
-// report ends a call that was allowed, and says whether the breaker has opened by it.
-func (b *breaker) report(done func(error), e ending) (opened bool) {
+// report ends a call that was allowed, and says whether the breaker has opened by it. The call was for a consent, or for
+// none, which is 0.
+func (b *breaker) report(done func(error), e ending, consent int64) (opened bool) {
+	b.count(e, consent)
 	switch {
 	case e == endWell:
 		done(nil)
@@ -78,4 +94,61 @@ func (b *breaker) report(done func(error), e ending) (opened bool) {
 	b.moved = make(chan struct{})
 	opened, b.opened = b.opened, false
 	return opened
+}
+
+// count notes how a call for a consent ended.
+func (b *breaker) count(e ending, consent int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e {
+	case endWell:
+		b.inARow, b.trips = 0, false
+		delete(b.failed, consent)
+		b.well.add(consent, time.Now())
+	case endFailed:
+		_, again := b.failed[consent]
+		known := consent != 0 && (again || b.well.has(consent, time.Now()))
+		if !known {
+			b.inARow++
+		}
+		most := breakerTrips
+		if known || consent == 0 {
+			most = breakerAgain
+		}
+		b.trips = b.inARow >= most
+		if consent != 0 {
+			b.failed[consent] = struct{}{}
+		}
+	}
+}
+
+// recent remembers consents for breakerMoment, and for at most as long again.
+type recent struct {
+	began       time.Time
+	now, before map[int64]struct{}
+}
+
+func (r *recent) add(consent int64, at time.Time) {
+	r.turn(at)
+	r.now[consent] = struct{}{}
+}
+
+func (r *recent) has(consent int64, at time.Time) bool {
+	r.turn(at)
+	_, now := r.now[consent]
+	_, before := r.before[consent]
+	return now || before
+}
+
+// turn forgets what is too old.
+func (r *recent) turn(at time.Time) {
+	if r.now != nil && at.Sub(r.began) < breakerMoment {
+		return
+	}
+	r.before = r.now
+	if at.Sub(r.began) >= 2*breakerMoment {
+		r.before = nil
+	}
+	r.began = at
+	r.now = map[int64]struct{}{}
 }

@@ -2,12 +2,43 @@ package fetch
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"regexp"
+	"runtime/debug"
 
 	"syncer/finance"
 )
+
+// What an attempt has brought is judged here and nowhere else: a send without an answer by noAnswer, an answer by
+// judge, which asks the provider's code and then the house's own rules. What a status means stands in ofStatus.
+
+// ofStatus is what a status means by itself. asked says that the answer wants us to wait.
+func ofStatus(status int, asked bool) finance.Class {
+	switch {
+	case isSuccess(status):
+		return finance.OK
+	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
+		return finance.Throttled
+	case status >= 500 && asked:
+		return finance.Throttled
+	case status >= 500:
+		return finance.Transient
+	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusLocked:
+		return finance.Transient
+	case status == http.StatusUnauthorized:
+		return finance.TokenDenied
+	case status >= 400:
+		return finance.Rejected
+	}
+	return finance.Fatal
+}
+
+func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
 // ByStatus is what an answer's status means where the provider has said nothing more particular. A connector asks it
 // for the statuses that it has no words of its own for, and adds the reason and the correlation.
@@ -15,27 +46,79 @@ import (
 // A 200 whose body does not begin and end like a JSON object is transient: a page of a proxy, or an answer that was
 // cut without its Content-Length to tell.
 func ByStatus(a *Answer) finance.Class {
-	switch {
-	case a.Status == http.StatusNoContent:
-		return finance.OK
-	case a.Status >= 200 && a.Status < 300:
-		if body := bytes.TrimSpace(a.Body); len(body) < 2 || body[0] != '{' || body[len(body)-1] != '}' {
-			return finance.Transient
-		}
-		return finance.OK
-	case a.Status >= 300 && a.Status < 400:
-		return finance.Fatal
-	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:
-		return finance.Throttled
-	case a.Status >= 500 && a.Header.Get("Retry-After") != "":
-		return finance.Throttled
-	case a.Status >= 500 || a.Status == http.StatusRequestTimeout || a.Status == http.StatusTooEarly || a.Status == http.StatusLocked:
-		return finance.Transient
-	case a.Status == http.StatusUnauthorized:
-		return finance.TokenDenied
-	default:
-		return finance.Rejected
+	class := ofStatus(a.Status, a.Announced().Asked)
+	if class != finance.OK || a.Status == http.StatusNoContent {
+		return class
 	}
+	if body := bytes.TrimSpace(a.Body); len(body) < 2 || body[0] != '{' || body[len(body)-1] != '}' {
+		return finance.Transient
+	}
+	return finance.OK
+}
+
+// judge asks the provider's code what an answer means, and corrects it where the house has a rule of its own.
+func (r *request) judge(a *Answer) (v Verdict) {
+	defer func() {
+		if p := recover(); p != nil { // its value may hold a piece of the body
+			v = Verdict{Class: finance.Malformed, Reason: "the connector panicked while it classified the answer"}
+			r.c.opt.Log.Error().Str("path", r.path).Bytes("stack", debug.Stack()).Msg("a connector's Classify panicked")
+		}
+	}()
+	v = r.classify(a)
+	if v.Class == "" {
+		v.Class = ofStatus(a.Status, a.Announced().Asked)
+	}
+	if isSuccess(a.Status) && (v.Class == finance.OK || v.Class == finance.Rejected) {
+		r.errorInGood(a, &v)
+	}
+	r.houseRules(a, &v)
+	if v.Class != finance.OK {
+		orDefault(&v.Reason, fmt.Sprintf("status %d", a.Status))
+	}
+	return v
+}
+
+// houseRules are those that no provider's code can set aside.
+func (r *request) houseRules(a *Answer, v *Verdict) {
+	named := a.Announced().Pause > 0 || v.RetryAfter > 0
+	switch {
+	case a.Status >= 300 && a.Status < 400:
+		v.Class = finance.Fatal
+		orDefault(&v.Reason, fmt.Sprintf("redirected with status %d; redirects are never followed", a.Status))
+		return
+	case a.Status == http.StatusTooManyRequests:
+		v.Class = finance.Throttled
+		return
+	case a.Status >= 500 && v.Class == finance.Transient && named:
+		v.Class = finance.Throttled
+	case a.Status >= 500 && v.Class == finance.Throttled && !named:
+		// Only a 5xx that names a time was turned away on purpose. Without one it counts for the breaker, and a
+		// single-use call may have been spent.
+		v.Class = finance.Transient
+	}
+	if !r.once || v.Class != finance.Transient {
+		return
+	}
+	v.Class = finance.Unanswered // a gateway's 502 does not tell whether the consent was spent
+	if isSuccess(a.Status) {
+		v.Class = finance.Malformed // it is stored, and would be read in the same way again
+	}
+}
+
+// errorInGood corrects the verdict on a 2xx whose body is an error and nothing else. A refusal for the rate is told, or
+// else is a bad moment where the connector saw no error. The answer of a single-use call stays what it is: it is
+// stored, and whether the consent is spent is not known.
+func (r *request) errorInGood(a *Answer, v *Verdict) {
+	alone, limited := errorAlone(a.Body)
+	switch {
+	case !alone:
+		return
+	case limited && !r.once:
+		v.Class = finance.Throttled
+	case v.Class == finance.OK:
+		v.Class = finance.Transient
+	}
+	orDefault(&v.Reason, fmt.Sprintf("an error in an answer with status %d", a.Status))
 }
 
 // besideError are the members that may stand beside an error in an answer that holds nothing else.
@@ -65,4 +148,30 @@ func errorAlone(body []byte) (alone, limited bool) {
 		return false, false
 	}
 	return true, limitWords.Match(body)
+}
+
+// noAnswer is the verdict on a send without a complete answer.
+func (r *request) noAnswer(ctx context.Context, got reply) Verdict {
+	v := Verdict{Class: finance.Transient, Reason: got.err.Error()}
+	if got.halt != notHalted {
+		v.Reason = got.halt.String()
+	}
+	if ne, ok := errors.AsType[net.Error](got.err); ok && ne.Timeout() || errors.Is(got.err, context.DeadlineExceeded) {
+		v.Reason = fmt.Sprintf("no complete answer within %s", r.limits.timeout)
+	}
+	if dns, ok := errors.AsType[*net.DNSError](got.err); ok {
+		v.Reason = "dns: " + dns.Name + " can't be resolved"
+	}
+	switch {
+	case errors.Is(got.err, errTooLarge), errors.Is(got.err, errEncoding):
+		v.Class = finance.Malformed
+	case errors.Is(got.err, errPrivate), !got.left && isTLS(got.err):
+		v.Class = finance.Fatal
+	case ctx.Err() != nil && !r.once:
+		v.Class, v.Reason = finance.Interrupted, "the caller has left"
+	}
+	if r.once && got.left {
+		v.Class = finance.Unanswered
+	}
+	return v
 }

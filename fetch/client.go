@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/singleflight"
@@ -61,44 +60,47 @@ func (c *Client) CloseIdle() {
 	c.single.CloseIdleConnections()
 }
 
-// Do makes the call that r describes, as often as it takes within the bounds of Options, and gives its complete
+// Do makes the call that is wanted, as often as it takes within the bounds of Options, and gives its complete
 // answer of class ok. The call of a data answer travels in Answer.Call, to be committed with the page, unless it is
 // Durable; all others have been told to the ledger. The error is always an *Error.
-func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
-	t := c.task(r)
-	if t.once && (c.opt.Once == nil || r.Scope.Consent == nil) {
-		return nil, t.fail(finance.Fatal, "a single-use call needs a consent and a ledger for it")
+func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
+	r := c.request(wanted)
+	if r.once && (c.opt.Once == nil || r.scope.Consent == nil) {
+		return nil, r.fail(finance.Fatal, "a single-use call needs a consent and a ledger for it")
 	}
-	if !t.once && t.purpose == finance.ForData && r.Scope.Consent != nil && r.Scope.Consent.SingleUse {
+	if !r.once && r.purpose == finance.ForData && r.scope.Consent != nil && r.scope.Consent.SingleUse {
 		// It would be spent by the first of the calls that such a reading takes, and again every night.
-		return nil, t.fail(finance.Rejected, "the consent is for a single use, and this provider's data can't be read with a single call")
+		return nil, r.fail(finance.Rejected,
+			"the consent is for a single use, and this provider's data can't be read with a single call")
 	}
-	u, err := below(c.opt.Driver.Base, strings.TrimSuffix(c.opt.Driver.Base.Scheme+"://"+c.opt.Driver.Base.Host+
-		root(c.opt.Driver.Base)+"/"+strings.TrimPrefix(r.Path, "/"), "/"))
-	if err != nil || u.RawQuery != "" {
-		return nil, t.fail(finance.Fatal, "the path does not stay below the API's address")
+	u, no := wanted.address(c.opt.Driver.Base)
+	if no != nil {
+		return nil, r.fail(finance.Fatal, "the path does not stay below the API's address")
 	}
-	u.RawQuery = r.Query.Encode()
-	t.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) { return newRequest(ctx, &r, u, id) }
-	answer, failed := t.run(ctx)
+	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
+		return newRequest(ctx, &wanted, u, id)
+	}
+	answer, failed := r.run(ctx)
 	if failed != nil {
 		return nil, failed
 	}
 	return answer, nil
 }
 
-// task turns a connector's request into what the stack works on.
-func (c *Client) task(r Request) *task {
+// request turns a connector's request into what the stack works on.
+func (c *Client) request(r Request) *request {
 	orDefault(&r.Method, http.MethodGet)
 	orDefault(&r.Purpose, finance.ForData)
 	name := c.opt.Connection.Name
 	if r.Bucket != "" {
 		name += "/" + r.Bucket
 	}
-	t := &task{
+	t := &request{
 		c: c, bucket: c.bucket(name), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
-		opening: r.Opening, paid: r.Continues, once: r.Once, client: c.data, wire: c.wire, timeout: c.opt.Timeout, retry: c.opt.Retry, maxWait: c.opt.MaxWait,
+		once: r.Once, oneTry: r.Opening && r.Scope.OneTry, client: c.data, wire: c.wire,
+		limits:   limits{timeout: c.opt.Timeout, maxWait: c.opt.MaxWait, retry: c.opt.Retry},
 		classify: func(a *Answer) Verdict { return c.opt.Driver.Classify(&r, a) },
+		read:     read{opening: r.Opening, paid: r.Continues},
 	}
 	if r.Once {
 		t.client = c.single

@@ -26,6 +26,9 @@ type Provider struct {
 	// Settings makes a pointer to the provider's own settings, with yaml tags and defaults filled in. Configuration
 	// decodes the connection's settings into it, strictly.
 	Settings func() any
+	// Zone is the calendar in which a connection's days begin and end, the provider's own: Stream.Today is told in it, and
+	// so is a consent's last day. It needs no credentials. Nil: UTC.
+	Zone func(Connection) (*time.Location, error)
 	// Open turns a connection's configuration into the provider's driver. It makes no call.
 	Open func(Connection) (Driver, error)
 }
@@ -141,33 +144,57 @@ type Stream struct {
 	Since    finance.Date // the oldest day wanted; a first load begins here
 	Until    finance.Date // the newest day wanted; zero: no bound (the normal run). Set by a backfill.
 	Lookback int          // days before the watermark that are read again, because bookings arrive late
-	Today    finance.Date // in the connection's calendar
+	Today    finance.Date // in the connection's calendar, see Provider.Zone
 	// Continues says that an earlier stream of the same item has made a call in this attempt at the item.
 	Continues bool
 	// Kept gives a page as it was last committed, for Walk to compare the bytes. Nil: nothing is known.
 	Kept func(finance.PageKey) (finance.Kept, bool)
+	// Stale says that the position to begin at lies within a pass that an earlier run began.
+	Stale bool
+	// Rows is what is stored of the stream. Nil: nothing is known.
+	Rows Rows
+}
+
+// Rows tells a pass what is stored of its stream. Both questions are asked seldom: a quiet night asks none.
+type Rows interface {
+	// Stored says whether all of these records are stored as they are, so that they bring nothing new.
+	Stored(ctx context.Context, r *finance.Records) (bool, error)
+	// Others says whether records of the set are stored, and not removed, that are not among those with these ids.
+	Others(ctx context.Context, set finance.Extent, ids []string) (bool, error)
 }
 
 // Page is what one answer of a stream holds.
 type Page struct {
-	Answer    *Answer
-	Key       finance.PageKey
-	Records   finance.Records
-	Rejects   []finance.Reject
-	Seen      int // records that the answer holds, those not kept and the rejects included; 0: those kept and the rejects
-	Next      string
-	Done      bool
-	Whole     *finance.Whole // set on the last page of a set that the provider declared whole
-	Partial   string         // what the provider said is missing; empty: nothing
-	Unchanged bool           // the bytes are those of the kept page: Records is empty, and nothing needs writing
-	Kept      finance.Kept   // the kept page, when Unchanged
+	Answer  *Answer
+	Key     finance.PageKey
+	Records finance.Records
+	Rejects []finance.Reject
+	Seen    int // records that the answer holds, those not kept and the rejects included; 0: those kept and the rejects
+	Next    string
+	Done    bool
+	// Whole is set on the last page of a set that the provider shows whole. Walk takes it away where that is not proven.
+	Whole   *finance.Whole
+	Partial string // what the provider said is missing; empty: nothing
+	// Moved says why the list has moved while it was read, so that its set is not proven; empty: it has not.
+	Moved string
+	// Outside says that the page shows nothing of its step's set, not even that it is empty.
+	Outside bool
+	// More says that the answer itself tells of a next page, rather than that asking on will show whether there is one.
+	More bool
+	// Behind says of the last page of a pass that it was begun on an earlier day and has read up to that day only.
+	Behind    bool
+	Unchanged bool         // the bytes are those of the kept page: Records is empty, and nothing needs writing
+	Kept      finance.Kept // the kept page, when Unchanged
 }
 
 // Request is one call that a connector wants made. Path and query are below Driver.Base.
 type Request struct {
-	Method   string // default GET
-	Path     string // escaped, relative to the base, such as "v1/debt/5b1f..."
+	Method string // default GET
+	// Path is escaped and relative to the base, such as "v1/debt/5b1f...". A slash at its end is sent; one in front says
+	// nothing. Empty is the base itself, and "/" the base with a slash at its end.
+	Path     string
 	Query    url.Values
+	RawQuery string // sent byte for byte in the place of Query, such as a next link's
 	Header   http.Header
 	IDHeader string // the header that carries our id of the call, such as X-Trace-ID; empty: X-Request-Id
 	Body     []byte
@@ -176,6 +203,8 @@ type Request struct {
 	Token    TokenKey
 	Bucket   string // a part of the connection that the provider limits by itself; empty: the connection
 	Scope    finance.Scope
+	// Empty are statuses, beside those of 2xx, that are an answer without records: of a page behind the last one.
+	Empty []int
 	// Opening marks the first call of a stream, every attempt at which spends a read of the consent's daily budget; Walk
 	// sets it. Continues marks the one of a later stream of the same item, whose first attempt is paid for already.
 	Opening, Continues bool
@@ -191,6 +220,8 @@ type Answer struct {
 	Body   []byte // decompressed
 	Call   finance.Call
 	Hash   finance.Hash // of Body; set on answers of class ok
+
+	announced *Announcement // what Header says of the calls to come; nil: not read yet
 }
 
 // Verdict is what a connector says an answer means.

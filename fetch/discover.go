@@ -95,9 +95,9 @@ func (c *Client) readMetadata(ctx context.Context, issuer string) (*metadata, *E
 	if u, err := url.Parse(address); err != nil || !c.mayCall(u) || u.RawQuery != "" {
 		return nil, c.tokens.fail(finance.Fatal, "the issuer must be an https address without user, query and fragment")
 	}
-	t := c.authTask(finance.Scope{}, http.MethodGet, wellKnown)
-	t.classify = discoveryVerdict
-	t.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
+	r := c.authRequest(finance.Scope{}, http.MethodGet, wellKnown)
+	r.classify = discoveryVerdict
+	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err == nil {
 			req.Header.Set("Accept", "application/json")
@@ -105,7 +105,7 @@ func (c *Client) readMetadata(ctx context.Context, issuer string) (*metadata, *E
 		}
 		return req, err
 	}
-	answer, failed := t.run(ctx)
+	answer, failed := r.run(ctx)
 	if failed != nil {
 		return nil, failed
 	}
@@ -113,11 +113,11 @@ func (c *Client) readMetadata(ctx context.Context, issuer string) (*metadata, *E
 	err := json.Unmarshal(answer.Body, &m)
 	switch {
 	case err != nil:
-		failed = t.fail(finance.Fatal, "the metadata can't be read")
+		failed = r.fail(finance.Fatal, "the metadata can't be read")
 	case m.Issuer != issuer:
-		failed = t.fail(finance.Fatal, "the metadata are another issuer's: is the issuer configured character by character, slash included?")
+		failed = r.fail(finance.Fatal, "the metadata are another issuer's: is the issuer configured character by character, slash included?")
 	case len(m.PKCE) > 0 && !slices.Contains(m.PKCE, "S256"):
-		failed = t.fail(finance.Fatal, "the authorization server does not know PKCE with S256")
+		failed = r.fail(finance.Fatal, "the authorization server does not know PKCE with S256")
 	}
 	if failed != nil {
 		failed.Call, failed.Correlation = answer.Call.ID, answer.Call.Correlation

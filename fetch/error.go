@@ -21,19 +21,17 @@ type Error struct {
 	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it
 	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", ToldByBreaker ...
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
+	Again       bool                  // Transient: one try was to be made, and more are allowed; see finance.Scope.OneTry
 	Unasked     bool                  // our own ledger refused the call, so it says nothing of the provider
 	Other       bool                  // Malformed: the answer is about another subject than was asked for
 	Err         error
 }
 
 // WrongSubject is what a decoder fails with when an answer is about somebody else than was asked for. Nothing of it may
-// be stored, and it is the sign of a fault that may concern everybody: see Error.Other.
-func WrongSubject(how string) error { return wrongSubject(how) }
-
-type wrongSubject string
-
-// Error is one line.
-func (e wrongSubject) Error() string { return "wrong subject: " + string(e) }
+// be stored, and it is the sign of a fault that may concern everybody: see Error.Other. Walk adds which answer it was.
+func WrongSubject(how string) error {
+	return &Error{Class: finance.Malformed, Reason: "wrong subject: " + how, Other: true}
+}
 
 // ToldByBreaker is the reason of a pause that nobody announced: the provider failed so often that it is left alone.
 const ToldByBreaker = "breaker"
@@ -43,6 +41,9 @@ const ToldByNobody = "throttled without a Retry-After"
 
 // Error is one line.
 func (e *Error) Error() string {
+	if e.Op == "" { // a decoder's, which Walk has not taken yet
+		return e.Reason
+	}
 	s := fmt.Sprintf("%s on %s: %s", e.Op, e.Connection, e.Class)
 	if e.Reason != "" {
 		s += ": " + e.Reason

@@ -119,13 +119,14 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(t.extra) > 0 {
 		form = append(append(form, '&'), t.extra.Encode()...)
 	}
-	task := t.s.c.authTask(t.scope, r.Method, t.path)
-	task.retry.Attempts, task.classify = min(task.retry.Attempts, t.attempts), t.read
-	task.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
+	wanted := t.s.c.authRequest(t.scope, r.Method, t.path)
+	wanted.limits.retry.Attempts = min(wanted.limits.retry.Attempts, t.attempts)
+	wanted.classify = t.read
+	wanted.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		t.asked = time.Now() // the life of a token is counted from before it was asked for
 		return t.request(ctx, r, form, id)
 	}
-	answer, failed := task.run(r.Context())
+	answer, failed := wanted.run(r.Context())
 	if failed == nil {
 		t.call = answer.Call
 		answer.Body, t.lifetime, failed = t.tidy(answer)
@@ -154,14 +155,16 @@ func (t *tokenTrip) read(a *Answer) Verdict {
 	return v
 }
 
-// authTask is a call to the authorization server, without what builds and what classifies it.
-func (c *Client) authTask(scope finance.Scope, method, path string) *task {
-	t := &task{
+// authRequest is a request to the authorization server, without what builds and what classifies it.
+func (c *Client) authRequest(scope finance.Scope, method, path string) *request {
+	again := c.opt.Retry
+	again.Attempts = min(again.Attempts, 3)
+	again.Budget = min(again.Budget, tokenRetries)
+	return &request{
 		c: c, bucket: c.bucket(c.opt.Connection.Name + "/token"), purpose: finance.ForToken, scope: scope,
-		method: method, path: path, client: c.data, timeout: c.authTimeout(), retry: c.opt.Retry, maxWait: min(c.opt.MaxWait, tokenWaits),
+		method: method, path: path, client: c.data,
+		limits: limits{timeout: c.authTimeout(), maxWait: min(c.opt.MaxWait, tokenWaits), retry: again},
 	}
-	t.retry.Attempts, t.retry.Budget = min(t.retry.Attempts, 3), min(t.retry.Budget, tokenRetries)
-	return t
 }
 
 func (t *tokenTrip) request(ctx context.Context, r *http.Request, form []byte, id finance.CallID) (*http.Request, error) {
@@ -233,12 +236,12 @@ func (t *tokenAnswer) verdict(a *Answer, parsed bool) Verdict {
 	case "invalid_client", "unauthorized_client":
 		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.name()}
 	default:
-		if moment := classOfStatus(a.Status); t.Error != "invalid_grant" && (moment == finance.Transient || moment == finance.Throttled) {
+		if moment := ofStatus(a.Status, a.Announced().Asked); t.Error != "invalid_grant" && (moment == finance.Transient || moment == finance.Throttled) {
 			return Verdict{Class: moment, Reason: "the token endpoint answers with status " + strconv.Itoa(a.Status) + " and says " + t.name()}
 		}
 		return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.name()}
 	}
-	switch class := classOfStatus(a.Status); {
+	switch class := ofStatus(a.Status, a.Announced().Asked); {
 	case class == finance.TokenDenied:
 		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint answers with status 401"}
 	case class == finance.Rejected:

@@ -3,7 +3,6 @@ package fetch
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"net/http"
 	"time"
 
@@ -14,78 +13,78 @@ import (
 // before anything reads it, and a send that brought no answer is never made again.
 
 // intend writes the intent down, or finds what became of an earlier one: a stored answer, which is read instead of
-// sending, or none, which ends the consent in a state of its own. With neither result the call may be sent.
-func (t *task) intend(ctx context.Context, call *finance.Call) (*Answer, *failure) {
-	if t.intended {
-		return nil, nil
+// sending, or none, which ends the consent in a state of its own. With the decision send the call may be sent.
+func (a *attempt) intend(ctx context.Context) decision {
+	if a.intended {
+		return decision{}
 	}
-	intent, err := t.c.opt.Once.Intend(ctx, *call)
+	intent, err := a.c.opt.Once.Intend(ctx, *a.call)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, &failure{Error: t.interrupted(err), final: true}
+		return failed(a.interrupted(err))
 	case err != nil:
-		return nil, t.ledgerFailed("write down the intent of a single-use call", err)
+		return failed(a.ledgerFailed("write down the intent of a single-use call", err))
 	case intent.Fresh:
-		t.intended = true
-		return nil, nil
+		a.intended = true
+		return decision{}
 	case intent.Answered:
-		return t.stored(intent)
+		return a.stored(intent)
 	}
-	e := t.fail(finance.Unanswered, "an earlier call was sent and its answer never arrived; the consent may be spent, so it is not sent again")
+	e := a.fail(finance.Unanswered,
+		"an earlier call was sent and its answer never arrived; the consent may be spent, so it is not sent again")
 	e.Call = intent.Call.ID
-	return nil, &failure{Error: e, final: true}
+	return failed(e)
 }
 
 // stored gives an answer that an earlier call has brought. Its headers were not kept.
-func (t *task) stored(intent finance.Intent) (*Answer, *failure) {
-	a := &Answer{Status: intent.Call.Status, Header: http.Header{}, Body: intent.Body, Call: intent.Call}
-	if b := bytes.TrimSpace(a.Body); len(b) > 0 && (b[0] == '{' || b[0] == '[') {
-		a.Header.Set("Content-Type", "application/json")
+func (a *attempt) stored(intent finance.Intent) decision {
+	answer := &Answer{Status: intent.Call.Status, Header: http.Header{}, Body: intent.Body, Call: intent.Call}
+	if b := bytes.TrimSpace(answer.Body); len(b) > 0 && (b[0] == '{' || b[0] == '[') {
+		answer.Header.Set("Content-Type", "application/json")
 	}
-	a.Call.Durable = true
-	v := t.judge(a)
+	answer.Call.Durable = true
+	v := a.judge(answer)
 	if v.Class != finance.OK {
-		v.Reason = clean(v.Reason, t.c.secrets...)
-		return nil, &failure{Error: t.verdictError(&a.Call, v), final: true}
+		v.Reason = clean(v.Reason, a.c.secrets...)
+		return failed(a.verdictError(&answer.Call, v))
 	}
-	sum := sha256.Sum256(a.Body)
-	a.Hash = finance.Hash(sum[:16])
-	return a, nil
+	answer.Hash = bodyHash(answer.Body)
+	return decision{move: answered, answer: answer}
 }
 
 // storeTries bounds how often storing a single-use answer is tried: it exists nowhere else.
 const storeTries = 6
 
 // keepAnswer makes a single-use answer durable before the provider's code looks at it.
-func (t *task) keepAnswer(ctx context.Context, call *finance.Call, a *Answer) *failure {
-	if !t.once || !isSuccess(a.Status) {
+func (a *attempt) keepAnswer(ctx context.Context, answer *Answer) *Error {
+	if !a.once || !isSuccess(answer.Status) {
 		return nil
 	}
-	call.Class, call.Correlation = finance.OK, correlationOf("", a.Header)
+	a.call.Class, a.call.Correlation = finance.OK, correlationOf("", answer.Header)
 	var err error
 	for n := range storeTries {
-		if err = t.c.opt.Once.Answered(ctx, *call, a.Body); err == nil {
-			call.Durable = true
+		if err = a.c.opt.Once.Answered(ctx, *a.call, answer.Body); err == nil {
+			a.call.Durable = true
 			return nil
 		}
 		if _, left := wait(ctx, 100*time.Millisecond<<n, nil); left != nil {
 			break
 		}
 	}
-	return t.ledgerFailed("store the answer of a single-use call", err)
+	return a.ledgerFailed("store the answer of a single-use call", err)
 }
 
 // withdraw takes the intent back, where there is one.
-func (t *task) withdraw(ctx context.Context, call *finance.Call) error {
-	if !t.intended {
+func (a *attempt) withdraw(ctx context.Context) error {
+	if !a.intended {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
-	if err := t.c.opt.Once.Withdraw(ctx, *call); err != nil {
+	if err := a.c.opt.Once.Withdraw(ctx, *a.call); err != nil {
 		return err
 	}
-	t.intended = false
+	a.intended = false
 	return nil
 }
 

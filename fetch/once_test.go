@@ -245,6 +245,32 @@ func TestNoIntentIsOpenWhileItWaitsAtTheGate(t *testing.T) {
 	})
 }
 
+// While one process waits at the gate, its intent taken back, another may make the call. Its answer is read; the call is not
+// made again.
+func TestAnAnswerThatCameMeanwhileIsReadAndNotAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(429, ``, "Retry-After", "60"), answer(200, `{"twice":1}`))}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			a, err := client(t, o).Do(t.Context(), single())
+			if err != nil || string(a.Body) != `{"once":1}` || !a.Call.Durable {
+				t.Errorf("%+v, %v", a, err)
+			}
+		})
+		synctest.Wait() // at the gate
+		other := finance.Call{Scope: single().Scope, Status: 200}
+		if err := l.Answered(t.Context(), other, []byte(`{"once":1}`)); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if n := len(p.journal()); n != 1 {
+			t.Errorf("%d calls arrived, want 1: the consent was spent twice", n)
+		}
+	})
+}
+
 // Most connectors read with more than one call. A single-use consent is not spent on what can't be read whole with one.
 func TestASingleUseConsentIsNotReadWithOrdinaryCalls(t *testing.T) {
 	p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()

@@ -23,6 +23,8 @@ type Options struct {
 	MaxWait     time.Duration // a gate closed for longer is not waited out: Do gives Throttled; default 15 min
 	MaxBody     int64         // bytes of a decompressed answer; default 32 MiB
 	MaxPages    int           // pages of one Walk; default 100,000
+	PassTime    time.Duration // of one Walk on the wire and in decoders; default 6 h
+	PassBytes   int64         // of one Walk's answers, decompressed; default 10 GiB
 
 	AllowPrivate bool           // plain http, and private, loopback and link-local addresses: for the sandbox
 	RootCAs      *x509.CertPool // nil: the system's
@@ -63,6 +65,8 @@ func (o *Options) settle() error {
 	orDefault(&o.MaxWait, 15*time.Minute)
 	orDefault(&o.MaxBody, 32<<20)
 	orDefault(&o.MaxPages, 100_000)
+	orDefault(&o.PassTime, 6*time.Hour)
+	orDefault(&o.PassBytes, 10<<30)
 	switch base := o.Driver.Base; {
 	case o.Connection.Name == "":
 		return errors.New("the connection has no name")

@@ -1,71 +1,95 @@
 package fetch
 
 import (
-	"errors"
 	"net/url"
 	"strings"
-
-	"syncer/finance"
 )
+
+// astray is why an address is not called.
+type astray struct {
+	why    string
+	hidden bool // it is nobody's that we know: nothing of it is shown
+	behind bool // it may be right for the server behind a gateway: Follow.Rewrite puts it right
+}
+
+// address is where the request goes: always our own scheme and host, and below the base.
+func (r *Request) address(base *url.URL) (*url.URL, *astray) {
+	text := base.Scheme + "://" + base.Host + root(base)
+	if r.Path != "" {
+		text += "/" + strings.TrimPrefix(r.Path, "/")
+	}
+	u, no := parseLink(text)
+	if no == nil {
+		no = ours(u, base)
+	}
+	if no == nil {
+		no = below(u, base)
+	}
+	if no == nil && (u.RawQuery != "" || u.Fragment != "") {
+		no = &astray{why: "it has more than a path"}
+	}
+	if no != nil {
+		return nil, no
+	}
+	u.RawQuery = r.query()
+	return u, nil
+}
+
+// query is what stands behind the question mark, byte for byte.
+func (r *Request) query() string {
+	if r.RawQuery != "" {
+		return r.RawQuery
+	}
+	return r.Query.Encode()
+}
 
 const longestLink = 8 << 10
 
-// Resolve takes apart a next link, absolute or relative to the base: the path below the base and the query, to be
-// put into a Request. A link must have the base's scheme, host and port, stay below its path and carry no user;
-// everything else is an *Error of class fatal, because whoever follows it hands the token to a stranger. Joining the
-// texts is not enough: "https://api.example" + "@evil.example/next" is a URL of host evil.example.
-func (c *Client) Resolve(link string) (path string, query url.Values, err error) {
-	u, err := below(c.opt.Driver.Base, link)
-	if err != nil {
-		return "", nil, &Error{
-			Class: finance.Fatal, Op: "follow a next link", Connection: c.opt.Connection.Name,
-			Reason: "the link is refused: " + err.Error(),
-		}
+// parseLink reads an address that others have written.
+func parseLink(link string) (*url.URL, *astray) {
+	if len(link) > longestLink {
+		return nil, &astray{why: "it is too long", hidden: true}
 	}
-	return strings.TrimPrefix(strings.TrimPrefix(u.EscapedPath(), root(c.opt.Driver.Base)), "/"), u.Query(), nil
+	if strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+		return nil, &astray{why: "it has a blank, a backslash or a control character", hidden: true}
+	}
+	u, err := url.Parse(link)
+	if err != nil || u.Opaque != "" {
+		return nil, &astray{why: "it is not a URL", hidden: true}
+	}
+	return u, nil
 }
 
 // root is the base's path without a slash at its end.
 func root(base *url.URL) string { return strings.TrimRight(base.EscapedPath(), "/") }
 
-// below resolves a link against the base and checks that it stays there. Its errors don't repeat the link, which may
-// be hostile, long or hold an id.
-func below(base *url.URL, link string) (*url.URL, error) {
-	if len(link) > longestLink {
-		return nil, errors.New("it is too long")
-	}
-	if strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
-		return nil, errors.New("it has a blank, a backslash or a control character")
-	}
-	u, err := url.Parse(link)
-	if err != nil || u.Opaque != "" {
-		return nil, errors.New("it is not a URL")
-	}
-	if u.Scheme == "" && u.Host == "" && !strings.HasPrefix(link, "//") {
-		if u.Scheme, u.Host = base.Scheme, base.Host; !strings.HasPrefix(u.Path, "/") {
-			if u, err = url.Parse(base.Scheme + "://" + base.Host + root(base) + "/" + link); err != nil {
-				return nil, errors.New("it is not a URL")
-			}
-		}
-	}
+// ours says why an address may not be called with our token: it has another scheme, host or port than the base.
+func ours(u, base *url.URL) *astray {
 	switch {
 	case u.User != nil:
-		return nil, errors.New("it names a user")
+		return &astray{why: "it names a user", hidden: true}
+	case !strings.EqualFold(u.Hostname(), base.Hostname()):
+		return &astray{why: "it leads to another host", hidden: true}
 	case u.Scheme != base.Scheme:
-		return nil, errors.New("it has another scheme")
-	case !strings.EqualFold(u.Hostname(), base.Hostname()) || port(u) != port(base):
-		return nil, errors.New("it leads to another host or port")
+		return &astray{why: "it has another scheme", behind: true}
+	case port(u) != port(base):
+		return &astray{why: "it leads to another port", behind: true}
 	}
+	return nil
+}
+
+// below says why an address does not stay below the base's path. Climbing that is escaped (%2e%2e) is refused too,
+// because some servers undo the escapes before they walk the path.
+func below(u, base *url.URL) *astray {
 	for segment := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if segment == "." || segment == ".." {
-			return nil, errors.New("it climbs in the path")
+			return &astray{why: "it climbs in the path"}
 		}
 	}
 	if p := u.EscapedPath(); p != root(base) && !strings.HasPrefix(p, root(base)+"/") {
-		return nil, errors.New("it leaves the base path")
+		return &astray{why: "it leaves the base path", behind: true}
 	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
+	return nil
 }
 
 func port(u *url.URL) string {

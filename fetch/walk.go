@@ -6,43 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"syncer/finance"
 )
 
-// Step is how one position of a stream is read.
-type Step struct {
-	Request Request
-	Version string // of the decoder: part of the page's key, so that a changed decoder reads kept pages anew
-	// Place is the provider's own name of the position, where the stream's position holds more than that, such as what
-	// was read so far. Empty: the stream's position is all there is. Coming to a place again is a circle. With a Place
-	// each position is asked for twice, so a step must not count its callings.
-	Place string
-	// Tail says that a page whose Next is the position asked for means "caught up", as in an event feed. Elsewhere
-	// it is a loop, and an error.
-	Tail bool
-	// Together says that the pages of the pass form one set, declared whole on its last page. Then no page of several
-	// is skipped as unchanged, because its records would look as if they had vanished.
-	Together bool
-	// Decode reads an answer of class ok. Walk fills in the page's Answer and Key. An error or a panic fails the pass
-	// with class malformed.
-	Decode func(*Answer) (Page, error)
-}
-
 // Walk reads a stream page by page from a position on. It marks the first request as the Opening one, gives an answer
 // whose bytes are those of the kept page as Unchanged without decoding it, and ends with an error of class malformed
-// when the provider leads in a circle or never comes to an end, or when most records of a page can't be read. The page that
-// closes a circle is not given, nor is one that is mostly unreadable: the stream stays before it.
+// when the provider leads in a circle or never comes to an end, or when most records of a page can't be read. A page that
+// is mostly unreadable is not given: the stream stays before it.
 //
 // An Unchanged page has no more than the kept facts: its Partial, Whole and Rejects are empty. So Stream.Kept must
 // not offer a page that was partial or had rejects.
-func (c *Client) Walk(ctx context.Context, s Stream, from string, step func(from string) (Step, error)) iter.Seq2[Page, error] {
+//
+// A pass that another one broke off goes on where it was. Of a list that began before the break nothing is declared
+// whole. If an earlier run had begun the pass, what is new on the first pages is read behind its end: see again.
+func (c *Client) Walk(ctx context.Context, s Stream, from string, step func(At) (Step, error)) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		w := &walk{c: c, stream: s, seen: map[finance.Hash]struct{}{}}
-		for n := 0; ; n++ {
-			page, err := w.page(ctx, from, n, step)
+		w := newWalk(c, &s, from, step)
+		for {
+			page, err := w.next(ctx)
 			if err != nil {
 				yield(Page{}, err)
 				return
@@ -50,54 +36,158 @@ func (c *Client) Walk(ctx context.Context, s Stream, from string, step func(from
 			if !yield(page, nil) || page.Done {
 				return
 			}
-			from = page.Next
 		}
 	}
 }
 
-// walk is one pass over a stream.
+// walk is one reading of a stream, from where it stands to the end of the pass.
 type walk struct {
-	c       *Client
-	stream  Stream
-	seen    map[finance.Hash]struct{} // positions, as hashes: cursors may be long, and cycles too
-	skipped bool                      // a page of this pass was given as unchanged
+	c      *Client
+	stream *Stream
+	step   func(At) (Step, error)
+
+	at       At
+	n        int                       // pages read
+	anew     bool                      // a list was begun anew because the provider had forgotten a place in it
+	narrowed int                       // how often a refusal has led elsewhere
+	skipped  bool                      // a page of this pass was given as unchanged
+	seen     map[finance.Hash]struct{} // positions, as hashes: cursors may be long, and cycles too
+	list     *shown
+	cost     cost
+	silent   time.Time // when the answer before had arrived
+
+	broken bool   // an earlier run began the pass, and its beginning was not read since
+	afresh bool   // every pass reads all there is, see Step.Afresh
+	second bool   // the pass is the one behind a broken one, see again
+	home   string // where the broken one has ended
 }
 
-func (w *walk) page(ctx context.Context, from string, n int, step func(string) (Step, error)) (Page, error) {
-	w.seen[hashOf(from)] = struct{}{}
-	st, err := step(from)
-	if err != nil {
-		if e, ok := errors.AsType[*Error](err); ok {
-			return Page{}, e
-		}
-		return Page{}, w.malformed("read the position of "+string(w.stream.Dataset), nil, err.Error())
+func newWalk(c *Client, s *Stream, from string, step func(At) (Step, error)) *walk {
+	return &walk{
+		c: c, stream: s, step: step, at: At{Position: from, Stored: true, Seam: true},
+		seen: map[finance.Hash]struct{}{}, list: newShown(false), broken: s.Stale,
 	}
-	if st.Place != "" {
-		w.seen[hashOf("place "+st.Place)] = struct{}{}
-	}
-	if n >= w.c.opt.MaxPages {
-		return Page{}, w.malformed(op(&st), nil, fmt.Sprintf("no end after %d pages", n))
-	}
-	st.Request.Opening, st.Request.Continues = n == 0, w.stream.Continues
-	answer, err := w.c.Do(ctx, st.Request)
+}
+
+// next reads the page at the present place and moves on to the one behind it.
+func (w *walk) next(ctx context.Context) (Page, error) {
+	st, err := w.enter()
 	if err != nil {
 		return Page{}, err
 	}
-	page, err := w.read(&st, answer, n)
+	begun := time.Now()
+	answer, err := w.c.Do(ctx, st.Request)
+	if err != nil {
+		if !w.elsewhere(&st, err) {
+			return Page{}, err
+		}
+		return w.next(ctx)
+	}
+	page, err := w.read(ctx, &st, answer)
 	if err == nil {
-		err = w.follow(&st, from, &page, step)
+		err = w.follow(&st, &page)
+	}
+	if err == nil {
+		err = w.again(ctx, &st, &page)
 	}
 	if err != nil {
 		return Page{}, w.spoilt(ctx, &st, answer, err)
 	}
+	w.n++
+	w.silent = time.Now()
+	w.cost.bytes += int64(len(answer.Body))
+	w.cost.own += w.silent.Sub(begun) - answer.Call.Waited
+	w.at = At{Position: page.Next}
 	return page, nil
 }
 
+// longPause is how long the time between two pages may be before the list counts as one that may have moved.
+const longPause = 5 * time.Second
+
+// enter asks the connector how the present place is read, and looks at the bounds of a pass.
+func (w *walk) enter() (Step, error) {
+	if !w.at.Seam && time.Since(w.silent) > longPause {
+		w.at.Seam = true
+	}
+	w.seen[hashOf(w.at.Position)] = struct{}{}
+	st, err := w.step(w.at)
+	if err != nil {
+		if e, ok := errors.AsType[*Error](err); ok {
+			return st, e
+		}
+		return st, w.malformed("read the position of "+string(w.stream.Dataset), nil, err.Error())
+	}
+	if st.Place != "" {
+		w.seen[hashOf("place "+st.Place)] = struct{}{}
+	}
+	w.afresh = w.afresh || st.Afresh
+	if st.First {
+		w.list = newShown(true)
+	}
+	if st.First && st.Afresh { // all there is, from the beginning
+		w.broken = false
+	}
+	if err := w.cost.bound(w, &st); err != nil {
+		return st, err
+	}
+	st.Request.Opening = w.n == 0
+	st.Request.Continues = w.stream.Continues
+	return st, nil
+}
+
+// elsewhere finds out whether a refusal leads to another place.
+func (w *walk) elsewhere(st *Step, err error) bool {
+	if w.forgotten(st, err) {
+		w.beginAnew(st)
+		return true
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Unasked || st.Narrow == nil || w.narrowed == mostNarrowed {
+		return false
+	}
+	next, ok := st.Narrow(e)
+	if !ok {
+		return false
+	}
+	w.narrowed++
+	w.at = At{Position: next}
+	w.silent = time.Now()
+	return true
+}
+
+// mostNarrowed bounds the search for what a provider gives: halving 60 years takes 15 steps.
+const mostNarrowed = 40
+
+// forgotten says whether a refusal means that the provider no longer knows the place that was asked for.
+func (w *walk) forgotten(st *Step, err error) bool {
+	if st.Anew == nil || !w.at.Seam || w.anew {
+		return false
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Unasked || e.Class == finance.Throttled {
+		return false
+	}
+	return e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound || e.Status == http.StatusGone
+}
+
+// beginAnew leads to the beginning of the list: what the pass was to find behind a forgotten place can't be had otherwise.
+// Once a walk, so that a list whose pages are always refused does not go on for ever.
+func (w *walk) beginAnew(st *Step) {
+	w.c.opt.Log.Info().Str("path", st.Request.Template).Str("dataset", string(w.stream.Dataset)).
+		Msg("the provider no longer knows the place that was stored, so the list is read from its beginning once more")
+	w.anew = true
+	w.at = At{Position: *st.Anew}
+	w.silent = time.Now()
+	clear(w.seen)
+}
+
 // read makes a page of an answer, without decoding it where its bytes are known.
-func (w *walk) read(st *Step, answer *Answer, n int) (Page, error) {
+func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error) {
 	key := pageKey(&st.Request, st.Version)
-	if kept, ok := w.kept(st, key, n); ok && kept.Body == answer.Hash {
+	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash {
 		w.skipped = true
+		w.list.empty = 0
+		w.list.doubt("a page was passed over as unchanged")
 		return Page{
 			Answer: answer, Key: key, Unchanged: true, Kept: kept, Next: kept.Facts.Next, Done: kept.Facts.Done,
 		}, nil
@@ -110,26 +200,74 @@ func (w *walk) read(st *Step, answer *Answer, n int) (Page, error) {
 		return Page{}, errors.New(why)
 	}
 	page.Answer, page.Key, page.Unchanged = answer, key, false
-	if page.Whole != nil && w.skipped && !st.Together {
-		// What stood on the skipped pages may belong to the set and would be removed. Removing nothing is safe. Of pages
-		// that belong together none is skipped: those that were are another part of the pass.
-		w.c.opt.Log.Warn().Str("path", st.Request.Template).Msg("a set declared whole has skipped pages; set Step.Together")
+	if page.Whole != nil && w.skipped && st.Set == "" {
+		// What stood on the skipped pages may belong to the set and would be removed. Removing nothing is safe.
+		w.c.opt.Log.Warn().Str("path", st.Request.Template).Msg("a set declared whole has skipped pages; set Step.Set")
 		page.Whole = nil
 	}
-	return page, nil
+	return page, w.weigh(ctx, st, &page)
+}
+
+// emptyPages is how many pages without a record may stand in a row: a provider that always gives another cursor and never
+// a record would be asked for ever.
+const emptyPages = 20
+
+// weigh compares a page with what the list has shown, ends a list that brings nothing new, and takes Whole away where the
+// set is not proven.
+func (w *walk) weigh(ctx context.Context, st *Step, page *Page) error {
+	l := w.list
+	n := l.compare(page)
+	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
+	if !n.fresh && st.End != nil && !page.Done && !leadsBack {
+		if page.More {
+			page.Partial = joined(page.Partial, "the list repeats itself although it says that there is more")
+		}
+		if err := st.End(page); err != nil {
+			return err
+		}
+	}
+	if n.repeated && !n.same {
+		l.doubt("a record stood on two pages")
+	}
+	if page.Moved != "" {
+		l.doubt(page.Moved)
+	}
+	if len(page.Rejects) > 0 || page.Partial != "" {
+		l.doubt("a page was not complete")
+	}
+	page.Whole = l.proof(st, page)
+	l.add(page, st)
+	if len(page.Records.Accounts)+len(page.Records.Transactions)+len(page.Records.Debts)+len(page.Rejects)+page.Seen > 0 {
+		l.empty = 0
+		return nil
+	}
+	l.empty++
+	if l.empty > emptyPages && !page.Done {
+		return fmt.Errorf("%d pages in a row without a record: the next pass goes on behind them", l.empty)
+	}
+	return nil
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
 }
 
 // kept is the page as it was last committed, if its facts lead somewhere.
-func (w *walk) kept(st *Step, key finance.PageKey, n int) (finance.Kept, bool) {
-	if w.stream.Kept == nil {
+func (w *walk) kept(st *Step, key finance.PageKey) (finance.Kept, bool) {
+	if w.stream.Kept == nil || w.anew || w.second {
 		return finance.Kept{}, false
 	}
 	kept, ok := w.stream.Kept(key)
-	ok = ok && (kept.Facts.Done || kept.Facts.Next != "")
-	if st.Together && (n > 0 || !kept.Facts.Done) {
-		ok = false
+	if !ok || !kept.Facts.Done && kept.Facts.Next == "" {
+		return finance.Kept{}, false
 	}
-	return kept, ok
+	if st.Set != "" && (w.n > 0 || !kept.Facts.Done) {
+		return finance.Kept{}, false
+	}
+	return kept, true
 }
 
 // decode runs the connector's decoder. A panic in it must not take the other consents down, and its value is not
@@ -148,24 +286,71 @@ func (w *walk) decode(st *Step, answer *Answer) (page Page, err error) {
 }
 
 // follow checks where a page leads.
-func (w *walk) follow(st *Step, from string, page *Page, step func(string) (Step, error)) error {
+func (w *walk) follow(st *Step, page *Page) error {
 	if page.Done {
 		return nil
 	}
-	if st.Tail && page.Next == from {
+	if st.Tail && page.Next == w.at.Position {
 		page.Done = true
+		return nil
+	}
+	if st.Look && page.Next == w.at.Position {
 		return nil
 	}
 	_, circle := w.seen[hashOf(page.Next)]
 	if st.Place != "" && !circle {
-		next, err := step(page.Next)
+		next, err := w.step(At{Position: page.Next})
 		if err != nil {
 			return err
 		}
 		_, circle = w.seen[hashOf("place "+next.Place)]
 	}
-	if circle {
-		return errors.New("the next position was read before in this pass: the provider leads in a circle")
+	if !circle {
+		return nil
+	}
+	const why = "the next position was read before in this pass: the provider leads in a circle"
+	if st.End == nil {
+		return errors.New(why)
+	}
+	page.Partial = joined(page.Partial, why)
+	if err := st.End(page); err != nil {
+		return err
+	}
+	page.Whole = nil
+	return nil
+}
+
+// again leads from the end of a pass that was broken off to what it can't have seen. If an earlier run began it, records may
+// have come since to the pages that it had read by then. Where a pass begins with the day at which the last one ended,
+// that is another such pass; where every pass reads all there is, its first pages are read up to the first one that
+// brings nothing new.
+func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
+	if w.second {
+		return w.enough(ctx, st, page)
+	}
+	if !page.Done || !w.broken || !w.afresh && !page.Behind {
+		return nil
+	}
+	w.second = true
+	w.home = page.Next
+	page.Done = false
+	w.list = newShown(false)
+	clear(w.seen)
+	return nil
+}
+
+// enough ends the reading of first pages with the first one that brings nothing new.
+func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
+	if page.Done || !st.Afresh || w.stream.Rows == nil {
+		return nil
+	}
+	stored, err := w.stream.Rows.Stored(ctx, &page.Records)
+	if err != nil {
+		return &Error{Class: finance.Interrupted, Op: op(st), Connection: w.c.opt.Connection.Name,
+			Reason: "the tables could not be asked what they hold", Err: err}
+	}
+	if stored && len(page.Rejects) == 0 && page.Partial == "" {
+		page.Next, page.Done = w.home, true
 	}
 	return nil
 }
@@ -175,9 +360,14 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 	e, ok := errors.AsType[*Error](cause)
 	if !ok {
 		e = w.malformed(op(st), answer, cause.Error())
-		_, e.Other = errors.AsType[wrongSubject](cause)
 	}
 	call := answer.Call
+	if e.Call.IsZero() { // such as a link's, which knows nothing of the answer that it stood in
+		e.Call, e.Correlation = call.ID, call.Correlation
+	}
+	orDefault(&e.Op, op(st))
+	orDefault(&e.Connection, w.c.opt.Connection.Name)
+	orDefault(&e.Status, call.Status)
 	if call.Durable {
 		return e
 	}
@@ -213,7 +403,7 @@ func hashOf(s string) finance.Hash {
 // pageKey names a page by what was asked: method, path, query, body and the decoder's version, each with its length.
 func pageKey(r *Request, version string) finance.PageKey {
 	text := ""
-	for _, part := range []string{method(r), r.Path, r.Query.Encode(), string(r.Body), version} {
+	for _, part := range []string{method(r), r.Path, r.query(), string(r.Body), version} {
 		text += fmt.Sprintf("%d:%s", len(part), part)
 	}
 	return finance.PageKey(hashOf(text))

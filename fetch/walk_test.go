@@ -17,16 +17,16 @@ import (
 )
 
 // follow reads pages whose body is the next position; "end" ends the pass.
-func follow(tail bool, decode func(*fetch.Answer) (fetch.Page, error)) func(string) (fetch.Step, error) {
+func follow(tail bool, decode func(*fetch.Answer) (fetch.Page, error)) func(fetch.At) (fetch.Step, error) {
 	if decode == nil {
 		decode = func(a *fetch.Answer) (fetch.Page, error) {
 			next := string(a.Body)
-			return fetch.Page{Next: next, Done: next == "end"}, nil
+			return fetch.Page{Next: next, Done: next == "end", Seen: 1}, nil
 		}
 	}
-	return func(from string) (fetch.Step, error) {
+	return func(at fetch.At) (fetch.Step, error) {
 		return fetch.Step{
-			Request: fetch.Request{Path: "p/" + from, Template: "/p/{position}"}, Version: "1", Tail: tail, Decode: decode,
+			Request: fetch.Request{Path: "p/" + at.Position, Template: "/p/{position}"}, Version: "1", Tail: tail, Decode: decode,
 		}, nil
 	}
 }
@@ -42,7 +42,7 @@ func leads(t *testing.T, next func(from string) string) (*fetch.Client, *provide
 	return client(t, o), p, l
 }
 
-func drain(t *testing.T, c *fetch.Client, s fetch.Stream, from string, step func(string) (fetch.Step, error)) (pages []fetch.Page, err error) {
+func drain(t *testing.T, c *fetch.Client, s fetch.Stream, from string, step func(fetch.At) (fetch.Step, error)) (pages []fetch.Page, err error) {
 	for p, e := range c.Walk(t.Context(), s, from, step) {
 		if e != nil {
 			return pages, e
@@ -122,7 +122,7 @@ func TestADecoderThatFailsFailsItsPassOnly(t *testing.T) {
 
 func TestAPositionThatCantBeReadMakesNoCall(t *testing.T) {
 	c, p, _ := leads(t, func(string) string { return "b" })
-	_, err := drain(t, c, fetch.Stream{}, "2999", func(string) (fetch.Step, error) {
+	_, err := drain(t, c, fetch.Stream{}, "2999", func(fetch.At) (fetch.Step, error) {
 		return fetch.Step{}, errors.New("the cursor lies in the future")
 	})
 	if wantClass(t, err, finance.Malformed); len(p.journal()) != 0 {
@@ -147,8 +147,8 @@ func TestKnownBytesAreNotDecoded(t *testing.T) {
 	}
 	s := fetch.Stream{Kept: func(k finance.PageKey) (finance.Kept, bool) { v, ok := kept[k]; return v, ok }}
 	walk := func(from string, change func(*fetch.Step)) (unchanged []bool) {
-		pages, err := drain(t, c, s, from, func(from string) (fetch.Step, error) {
-			st, err := follow(false, nil)(from)
+		pages, err := drain(t, c, s, from, func(at fetch.At) (fetch.Step, error) {
+			st, err := follow(false, nil)(at)
 			change(&st)
 			return st, err
 		})
@@ -170,8 +170,8 @@ func TestKnownBytesAreNotDecoded(t *testing.T) {
 	}
 	check("same bytes", walk("a", func(*fetch.Step) {}), true, true)
 	check("another decoder", walk("a", func(st *fetch.Step) { st.Version = "2" }), false, false)
-	check("pages of one set", walk("a", func(st *fetch.Step) { st.Together = true }), false, false)
-	check("a set of one page", walk("b", func(st *fetch.Step) { st.Together = true }), true)
+	check("pages of one set", walk("a", func(st *fetch.Step) { st.Set = "s" }), false, false)
+	check("a set of one page", walk("b", func(st *fetch.Step) { st.Set = "s" }), true)
 	for k, v := range kept { // facts that lead nowhere
 		v.Facts.Next, v.Facts.Done = "", false
 		kept[k] = v

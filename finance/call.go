@@ -49,6 +49,9 @@ type Scope struct {
 	Fence   int64
 	Dataset Dataset
 	Consent *Consent // nil: no consent is involved
+	// OneTry says that the first call of a stream is not repeated in a bad moment: its consent has another turn behind the
+	// others.
+	OneTry bool
 }
 
 // Call is one HTTP attempt, token calls included.
@@ -89,7 +92,7 @@ type Ask struct {
 // sent after SendIn. All durations count from the moment the answer arrived; a negative SendIn is a slot that has
 // passed while the answer was on its way.
 type Admission struct {
-	Refusal Class  // Refused, Fenced or Fatal; empty: not refused
+	Refusal Class  // Refused, Spent, Fenced or Fatal; empty: not refused
 	Reason  string // why refused or why the gate is closed
 	Gate    time.Duration
 	SendIn  time.Duration

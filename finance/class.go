@@ -16,14 +16,16 @@ const (
 	Withheld    Class = "withheld"    // the item is excused: the provider has nothing on the subject, or may not tell (404, 451)
 	Fatal       Class = "fatal"       // the connection is parked
 	Unanswered  Class = "unanswered"  // a single-use send without an answer: never sent again
-	Refused     Class = "refused"     // not sent: consent over, budget spent, connection parked
+	Refused     Class = "refused"     // not sent: consent over, not valid yet, or not given for this
+	Spent       Class = "spent"       // not sent: the consent's reads of the day are spent
+	Unasked     Class = "unasked"     // not sent: the provider answered nobody for so long that its turn did not come
 	Fenced      Class = "fenced"      // not sent or not committed: another worker has taken the batch over
 	Interrupted Class = "interrupted" // not decided: the worker is leaving
 )
 
 // Classes are all classes, from best to worst.
 func Classes() []Class {
-	return []Class{OK, Throttled, Transient, TokenDenied, ConsentOver, Rejected, Malformed, Withheld, Fatal, Unanswered, Refused, Fenced, Interrupted}
+	return []Class{OK, Throttled, Transient, TokenDenied, ConsentOver, Rejected, Malformed, Withheld, Fatal, Unanswered, Refused, Spent, Unasked, Fenced, Interrupted}
 }
 
 // Outcome is how one item ended.

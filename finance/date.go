@@ -24,6 +24,12 @@ func DateOf(t time.Time) Date {
 	return Date(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix()/86400 + epochDays)
 }
 
+// StartIn is the instant at which the day begins in a zone.
+func (d Date) StartIn(zone *time.Location) time.Time {
+	year, month, day := d.Time().Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, zone)
+}
+
 // ParseDate reads the first ten characters of s as YYYY-MM-DD and ignores what follows, because several providers
 // write a day as a naive local midnight (2026-01-05T00:00:00). An empty s is the zero Date.
 func ParseDate[T string | []byte](s T) (Date, error) {

@@ -19,6 +19,12 @@ type Whole struct {
 	Paged bool
 }
 
+// Extent is which of a stream's records are meant. Zero values: all.
+type Extent struct {
+	Status   string // of transactions
+	From, To Date   // the booking days of transactions, both included
+}
+
 // Reject is a record that could not be read.
 type Reject struct {
 	Place  int32  // its index in the answer

@@ -208,7 +208,7 @@ func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *fi
 	}
 	state, err := e.statusOf(ctx, reader, c)
 	switch fetch.ClassOf(err) {
-	case finance.Transient, finance.Rejected, finance.Malformed, finance.Withheld, finance.Refused:
+	case finance.Transient, finance.Rejected, finance.Malformed, finance.Withheld, finance.Refused, finance.Spent:
 		e.Log.Warn().Err(err).Int64("consent", c.ID).Msg("the status of the consent is not known")
 		return 1, nil, nil
 	}

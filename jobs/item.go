@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"syncer/fetch"
@@ -12,102 +11,45 @@ import (
 	"syncer/persist"
 )
 
-// tally is what an item has brought so far, in this and in earlier claims of its batch.
-type tally struct {
-	records     int
-	quarantined int
-	partial     string
-	lacks       string // what pages lack that are not this item's own: an earlier run has read them, or they are of the list of accounts
-	opened      bool   // a stream of it has been read from in this claim, so the next one is no further read of the consent
-}
-
 // workItem reads every stream of one item and says how it ended. errLeft and errParked leave it undecided.
 //
-// siblings are all items of the same consent in this batch.
-func (w *batchWork) workItem(ctx context.Context, item *persist.Item, siblings []persist.Item) (d persist.Decision, err error) {
+// errPutOff wants it worked again, in a second turn of its consent.
+func (w *batchWork) workItem(ctx context.Context, item *persist.Item, t *turn) (d persist.Decision, err error) {
 	defer func() {
 		if e := w.recovered(recover(), item); e != nil {
 			d, err = w.outcomeOf(ctx, item, e)
 		}
 	}()
-	if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
-		return persist.Decision{}, err
-	}
-	sum := tally{records: item.Records, quarantined: item.Quarantined, partial: item.Partial}
-	var last finance.CallID
-	if d, blocked := w.blocked(item, siblings); blocked {
-		return d, nil
-	}
-	if list := accountsItem(item, siblings); list != nil && list.Outcome == finance.Partial && w.conn.Connector.PerAccount(item.Dataset) {
-		sum.lack("the list of accounts is partial: " + list.Reason)
-	}
-	err = w.eachStream(ctx, item, siblings, func(s finance.Stream) error {
-		call, err := w.readStream(ctx, item, s, &sum)
-		if !call.IsZero() {
-			last = call
+	if !t.started[item.Dataset] {
+		if err := w.Store.StartItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset); err != nil {
+			return persist.Decision{}, err
 		}
-		return err
-	})
+		t.started[item.Dataset] = true
+	}
+	sum := tally{turn: t, records: item.Records, quarantined: item.Quarantined, partial: item.Partial}
+	defer func() {
+		if errors.Is(err, errPutOff) {
+			sum.keepIn(item)
+		}
+	}()
+	if w.conn.Connector.PerAccount(item.Dataset) {
+		return w.workAccounts(ctx, item, &sum)
+	}
+	s := w.streamOf(item, "")
+	last, err := w.readStream(ctx, item, s, &sum)
+	if t.putOff(s, last, err) {
+		return persist.Decision{}, errPutOff
+	}
 	if err != nil {
-		return w.outcomeOf(ctx, item, err)
+		return w.outcomeOf(ctx, item, t.tell(s, err))
 	}
-	return sum.decide(last), nil
+	sum.last = last
+	return sum.decide(), nil
 }
 
-// blocked says that an item can't be worked because the list of accounts, which names its streams, could not be read
-// in this batch. Without the list nothing is known, so the item is not empty.
-func (w *batchWork) blocked(item *persist.Item, siblings []persist.Item) (persist.Decision, bool) {
-	list := accountsItem(item, siblings)
-	if list == nil || !w.conn.Connector.PerAccount(item.Dataset) {
-		return persist.Decision{}, false
-	}
-	switch list.Outcome {
-	case finance.Failed, finance.Excused:
-		return persist.Decision{Outcome: list.Outcome, Class: list.Class, Reason: "the list of accounts could not be read: " + list.Reason}, true
-	}
-	return persist.Decision{}, false
-}
-
-// accountsItem is the item of the same batch that reads the list of accounts, or nil.
-func accountsItem(item *persist.Item, siblings []persist.Item) *persist.Item {
-	for i := range siblings {
-		if siblings[i].Dataset == finance.Accounts && item.Dataset != finance.Accounts {
-			return &siblings[i]
-		}
-	}
-	return nil
-}
-
-// eachStream calls f for every stream of the item. A dataset kept per account is read account by account; the list
-// of accounts is read first, unless this batch has an item for that or the list is known from an earlier run.
-func (w *batchWork) eachStream(ctx context.Context, item *persist.Item, siblings []persist.Item, f func(finance.Stream) error) error {
-	stream := finance.Stream{Consent: item.Consent.ID, Dataset: item.Dataset, Span: w.span()}
-	if !w.conn.Connector.PerAccount(item.Dataset) {
-		return f(stream)
-	}
-	if accountsItem(item, siblings) == nil {
-		list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
-		at, err := w.Pages.Standing(ctx, list)
-		if err != nil {
-			return err
-		}
-		if w.batch.Kind != persist.Rerun || !at.Found || at.MidPass || at.Lacks != "" {
-			if err := f(list); err != nil {
-				return err
-			}
-		}
-	}
-	accounts, err := w.Pages.Accounts(ctx, item.Consent.ID)
-	if err != nil {
-		return err
-	}
-	for _, account := range accounts {
-		stream.Account = account
-		if err := f(stream); err != nil {
-			return err
-		}
-	}
-	return nil
+// streamOf names the stream of an item, or the one of an account of it.
+func (w *batchWork) streamOf(item *persist.Item, account string) finance.Stream {
+	return finance.Stream{Consent: item.Consent.ID, Dataset: item.Dataset, Account: account, Span: w.span()}
 }
 
 // span names the window of a backfill, whose streams have cursors of their own.
@@ -132,18 +74,25 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 		return last, nil
 	}
 	var kept map[finance.PageKey]finance.Kept
-	if cursor.Found {
+	if cursor.Found && s.Span == "" { // the rows of a backfill come by the nightly pages too, so its pages tell nothing
 		if kept, err = w.Pages.Kept(ctx, s); err != nil {
 			return last, err
 		}
 	}
 	line := w.Committer.Line(aheadBytes)
-	stream := w.stream(item, s, kept)
-	stream.Continues = sum.opened
-	last, err = w.readPages(ctx, item, stream, cursor, line, sum)
+	stream := w.stream(item, s)
+	sum.takes(&stream)
+	stream.Stale = cursor.MidPass && cursor.PassRun != w.batch.Run
+	memory := newMemory(kept, cursor.MidPass)
+	stream.Kept = memory.kept
+	last, err = w.readPages(ctx, item, stream, cursor, memory, line, sum)
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
-	return last, cmp.Or(line.Drain(ctx), err)
+	err = cmp.Or(line.Drain(ctx), err)
+	if line.Withheld() > 0 {
+		sum.lack(persist.RemovalsWithheld)
+	}
+	return last, err
 }
 
 // aheadBytes is how much of a stream may wait for its commit while the next page is fetched: some tens of pages of a
@@ -153,7 +102,7 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 const aheadBytes = 1 << 20
 
 // readPages reads a stream to the end of its pass and hands its pages to the writer. It gives the last call.
-func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.Stream, from persist.Standing,
+func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.Stream, from persist.Standing, known *memory,
 	line *persist.Line, sum *tally) (last finance.CallID, err error) {
 	defer func() { // here already, so that the pages handed in come home before the item is decided
 		if e := w.recovered(recover(), item); e != nil {
@@ -165,7 +114,9 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 			return last, err
 		}
 		w.Step("s8.decoded")
-		if err := line.Hand(ctx, w.pageWrite(s, page, !from.Found)); err != nil {
+		write := w.pageWrite(s, page, !from.Found)
+		write.Forget = known.forget(page)
+		if err := line.Hand(ctx, write); err != nil {
 			return last, err
 		}
 		last = page.Answer.Call.ID
@@ -184,8 +135,8 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 }
 
 // stream is the question put to the connector.
-func (w *batchWork) stream(item *persist.Item, s finance.Stream, kept map[finance.PageKey]finance.Kept) fetch.Stream {
-	today := finance.DateOf(time.Now().In(w.job.Zone))
+func (w *batchWork) stream(item *persist.Item, s finance.Stream) fetch.Stream {
+	today := w.conn.today(time.Now())
 	since := today.AddDays(-w.job.History)
 	if !w.batch.WindowFrom.IsZero() {
 		since = w.batch.WindowFrom
@@ -195,10 +146,7 @@ func (w *batchWork) stream(item *persist.Item, s finance.Stream, kept map[financ
 		Scope: finance.Scope{Run: w.batch.Run, Batch: w.batch.ID, Fence: w.batch.Fence, Dataset: item.Dataset,
 			Consent: &item.Consent},
 		Since: since, Until: w.batch.WindowTo, Lookback: w.job.Lookback, Today: today,
-		Kept: func(key finance.PageKey) (finance.Kept, bool) {
-			k, ok := kept[key]
-			return k, ok
-		},
+		Rows: storedRows{w.Pages, s},
 	}
 }
 
@@ -211,42 +159,9 @@ func (w *batchWork) pageWrite(s fetch.Stream, page fetch.Page, virgin bool) pers
 		Records: page.Records, Rejects: page.Rejects,
 		Position: page.Next, MidPass: !page.Done,
 		Facts:    finance.Facts{Next: page.Next, Done: page.Done, Records: page.Count()},
-		Remember: page.Plain(),
+		Remember: page.Plain() && s.Span == "",
 		Whole:    page.Whole, Partial: page.Partial, Keep: w.conn.Keep, Virgin: virgin,
 	}
-}
-
-func (t *tally) add(page fetch.Page) {
-	t.records += page.Count()
-	t.quarantined += len(page.Rejects)
-	if page.Partial != "" {
-		t.partial = page.Partial
-	}
-}
-
-// lack notes something that is missing although no page of this item's own says so.
-func (t *tally) lack(what string) { t.lacks = cmp.Or(t.lacks, what) }
-
-// decide is the outcome of an item whose streams were all read to their ends.
-func (t *tally) decide(last finance.CallID) persist.Decision {
-	d := persist.Decision{Call: last}
-	switch {
-	case fetch.MostlyUnread(t.quarantined, t.records+t.quarantined):
-		d.Outcome, d.Class = finance.Failed, finance.Malformed
-		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine", t.quarantined, t.records+t.quarantined)
-	case t.partial != "":
-		d.Outcome, d.Reason = finance.Partial, t.partial
-	case t.quarantined > 0:
-		d.Outcome, d.Class = finance.Partial, finance.Malformed
-		d.Reason = fmt.Sprintf("%d records could not be read and are in quarantine", t.quarantined)
-	case t.lacks != "":
-		d.Outcome, d.Reason = finance.Partial, t.lacks
-	case t.records > 0:
-		d.Outcome = finance.Rows
-	default:
-		d.Outcome = finance.Empty
-	}
-	return d
 }
 
 // outcomeOf turns an error of the work into a decision, or into what stops the batch.
@@ -256,6 +171,9 @@ func (w *batchWork) outcomeOf(ctx context.Context, item *persist.Item, err error
 	}
 	if failure, ok := errors.AsType[*fetch.Error](err); ok {
 		return w.act(ctx, item, failure)
+	}
+	if ended, ok := errors.AsType[*decidedError](err); ok {
+		return ended.Decision, nil
 	}
 	return persist.Decision{}, err
 }

@@ -17,8 +17,8 @@ type Job struct {
 	Name       string
 	Connection string
 	Datasets   []finance.Dataset
-	Schedule   *Schedule // nil: fired by hand only
-	Zone       *time.Location
+	Schedule   *Schedule      // nil: fired by hand only
+	Zone       *time.Location // of the schedule
 	CatchUp    CatchUp
 	BatchSize  int      // consents a batch
 	Lookback   int      // days before the watermark that are read again
@@ -26,13 +26,22 @@ type Job struct {
 	Purposes   []string // what the data is for; consents that were given for none of these are not called. Empty: any
 }
 
+// today is the day in the provider's calendar. The job's own zone says only when it fires.
+func (c *Connection) today(now time.Time) finance.Date {
+	if c.Zone == nil {
+		return finance.DateOf(now.UTC())
+	}
+	return finance.DateOf(now.In(c.Zone))
+}
+
 // Connection is a configured connection with its connector, ready to be worked.
 type Connection struct {
 	Name        string
 	Provider    string
 	Connector   fetch.Connector
-	Concurrency int           // consents of a batch that are worked side by side
-	Keep        time.Duration // how long answers are kept; 0: not at all
+	Zone        *time.Location // the provider's calendar, in which a stream's today is told; nil: UTC
+	Concurrency int            // consents of a batch that are worked side by side
+	Keep        time.Duration  // how long answers are kept; 0: not at all
 
 	others others // answers about somebody else
 }

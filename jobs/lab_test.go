@@ -131,6 +131,7 @@ type nodeOptions struct {
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
 	purposes    []string      // of the debt job
+	more        *aggregator   // a further connection, with a job of the same name; nil: none
 }
 
 // start brings a process up. It ends with the test, or by stop.
@@ -155,11 +156,18 @@ func (l *lab) start(o nodeOptions) *node {
 		Batches: 2, Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
 		Drain: o.drain, Step: o.step,
 	}
+	if o.more != nil {
+		options.Connections = append(options.Connections, o.more.connection(store, o))
+		options.Jobs = append(options.Jobs, o.more.job(o))
+	}
 	if o.mute {
 		options.Lease, options.Heartbeat = 3*time.Hour, time.Hour
 	}
 	if !o.idle {
 		options.Serve = []string{debt, money}
+		if o.more != nil {
+			options.Serve = append(options.Serve, o.more.name)
+		}
 	}
 	engine, err := jobs.New(options)
 	l.must(err)

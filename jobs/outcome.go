@@ -32,6 +32,8 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 	case finance.Refused, finance.Withheld:
 		d.Outcome = finance.Excused
 		return d, nil
+	case finance.Spent:
+		return w.outOfReads(ctx, item, d)
 	case finance.ConsentOver:
 		return w.endConsent(ctx, item, f, d)
 	case finance.Unanswered:
@@ -47,6 +49,28 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 		return d, w.parkConnection(ctx, f.Class, f.Error())
 	}
 	return d, nil // transient, rejected and malformed concern this item alone
+}
+
+// outOfReads is for an item whose consent has no read left today. One that had begun is not excused: what it has is not
+// all, or the reads went to calls that failed.
+func (w *batchWork) outOfReads(ctx context.Context, item *persist.Item, d persist.Decision) (persist.Decision, error) {
+	d.Outcome = finance.Excused
+	if item.Pages > 0 {
+		d.Outcome = finance.Partial
+		d.Reason = "not read to the end: " + d.Reason
+		return d, nil
+	}
+	tried, err := w.Store.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
+	if err == nil && tried.Calls > 0 {
+		d = triedDecision(tried, "not asked again: "+d.Reason)
+	}
+	return d, err
+}
+
+// triedDecision is the decision on an item that has only ever been answered badly.
+func triedDecision(tried persist.Tried, why string) persist.Decision {
+	return persist.Decision{Outcome: finance.Failed, Class: tried.Class, Reason: tried.Reason + "; " + why,
+		Correlation: tried.Correlation, Call: tried.Call}
 }
 
 // deadAfter is how long a provider may leave every call unanswered before the items that wait for it fail. Until then
@@ -74,12 +98,49 @@ func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error
 			return d, err
 		}
 		if dead {
-			d.Class, d.Reason = finance.Transient, fmt.Sprintf("the provider has answered nothing for %s", deadAfter)
-			return d, nil
+			return w.ofDead(ctx, item)
+		}
+		if tried, down, err := w.down(ctx, item); down || err != nil {
+			return tried, err
 		}
 	}
 	w.parkFor(f.Wait, d.Reason)
 	return d, errParked
+}
+
+// downAfter is how long an item that was answered badly waits for an open breaker, where others of the run were answered
+// well: it is its own bank that is down, and a short trouble of the whole provider would be over.
+const downAfter = time.Minute
+
+// down says whether an item was asked for, and is not worth to be waited for. Then it gives the decision.
+func (w *batchWork) down(ctx context.Context, item *persist.Item) (d persist.Decision, down bool, err error) {
+	tried, err := w.Store.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
+	if err != nil || tried.Calls == 0 {
+		return d, false, err
+	}
+	answered, err := w.Store.AnsweredIn(ctx, w.batch.Run)
+	if err != nil || !answered {
+		return d, false, err
+	}
+	silent, err := w.Store.SilentFor(ctx, w.conn.Name, w.batch.Run, downAfter)
+	if err != nil || !silent {
+		return d, false, err
+	}
+	return triedDecision(tried, "others were answered well in this run"), true, nil
+}
+
+// ofDead is the decision on an item whose provider has not given a good answer to anybody for deadAfter. What the item
+// itself was answered is the news. One that was never asked for has not failed.
+func (w *batchWork) ofDead(ctx context.Context, item *persist.Item) (persist.Decision, error) {
+	tried, err := w.Store.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
+	if err != nil {
+		return persist.Decision{}, err
+	}
+	if tried.Calls > 0 {
+		return triedDecision(tried, fmt.Sprintf("the provider has given nobody a good answer for %s", deadAfter)), nil
+	}
+	return persist.Decision{Outcome: finance.Excused, Class: finance.Unasked,
+		Reason: fmt.Sprintf("not asked for: the provider has given nobody a good answer for %s", deadAfter)}, nil
 }
 
 // tooMany is when refused consents are no longer believed: the larger of a handful and two in a hundred, within

@@ -24,6 +24,8 @@ type batchWork struct {
 	mu     sync.Mutex
 	park   *parked // why no further item is begun; nil: go on
 	broken bool    // an item met an error of our own, so none is begun either
+
+	before persist.Attempts // of a rerun: what the run and its reruns have done so far
 }
 
 // parked says that a batch can't go on before a time.
@@ -92,17 +94,34 @@ func (w *batchWork) workItems(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if w.batch.Kind == persist.Rerun {
+		if w.before, err = w.Store.AttemptsBefore(ctx, w.batch.ID, w.batch.OfRun); err != nil {
+			return err
+		}
+	}
+	line := newLine(byConsent(items))
+	if err := w.workLine(ctx, line); err != nil {
+		return err
+	}
+	return w.workLine(ctx, line.second())
+}
+
+// workLine gives every consent in the line its turn.
+func (w *batchWork) workLine(ctx context.Context, line *line) error {
 	var group errgroup.Group
 	group.SetLimit(w.conn.Concurrency)
-	for _, ofConsent := range byConsent(items) {
+	for range len(line.waiting) {
 		if w.stopped() || ctx.Err() != nil {
 			break
 		}
 		group.Go(func() error {
-			err := w.workConsent(ctx, ofConsent)
-			if err != nil {
-				w.breakOff()
+			t := line.next()
+			err := w.workConsent(ctx, t)
+			line.ended(t, errors.Is(err, errPutOff))
+			if err == nil || errors.Is(err, errPutOff) {
+				return nil
 			}
+			w.breakOff()
 			return err
 		})
 	}
@@ -123,7 +142,9 @@ func byConsent(items []persist.Item) [][]persist.Item {
 	return cut
 }
 
-func (w *batchWork) workConsent(ctx context.Context, items []persist.Item) error {
+// workConsent works the items of a consent, one after the other. With errPutOff it wants another turn.
+func (w *batchWork) workConsent(ctx context.Context, t *turn) error {
+	items := t.items
 	for i := range items {
 		if items[i].Outcome != "" {
 			continue
@@ -131,7 +152,7 @@ func (w *batchWork) workConsent(ctx context.Context, items []persist.Item) error
 		if w.stopped() {
 			return nil
 		}
-		decision, err := w.workItem(ctx, &items[i], items)
+		decision, err := w.workItem(ctx, &items[i], t)
 		if errors.Is(err, errLeft) || errors.Is(err, errParked) {
 			return nil
 		}

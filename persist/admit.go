@@ -66,6 +66,10 @@ func (s *Store) Refund(ctx context.Context, ask finance.Ask) error {
 	return nil
 }
 
+// spentReason is how admit_calls begins its reason when a consent has no read left. It is the one refusal that passes by
+// itself, within a day, so it has a class of its own.
+const spentReason = "daily reads spent"
+
 // admit answers a crowd in one round trip and one transaction.
 func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
 	began := time.Now()
@@ -80,7 +84,11 @@ func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admiss
 	var gate, send, moment int64
 	moments := make([]time.Time, len(asks))
 	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send, &moment}, func() error {
-		answers[place-1] = finance.Admission{Refusal: finance.Class(refusal), Reason: reason,
+		class := finance.Class(refusal)
+		if class == finance.Refused && strings.HasPrefix(reason, spentReason) {
+			class = finance.Spent
+		}
+		answers[place-1] = finance.Admission{Refusal: class, Reason: reason,
 			Gate: fromMicros(gate), SendIn: fromMicros(send)}
 		moments[place-1] = time.UnixMicro(moment)
 		n++

@@ -173,7 +173,7 @@ func TestDailyReads(t *testing.T) {
 	for a := range got {
 		if a.Refusal == "" {
 			passed++
-		} else if a.Refusal != finance.Refused || !strings.HasPrefix(a.Reason, "daily reads spent: next at 20") {
+		} else if a.Refusal != finance.Spent || !strings.HasPrefix(a.Reason, "daily reads spent: next at 20") {
 			t.Errorf("refused as %+v", a)
 		}
 	}
@@ -226,7 +226,7 @@ func TestRefundedReadCanBeMade(t *testing.T) {
 	if got := admit(t, h.Store, opening(ids[0])); got.Refusal != "" {
 		t.Errorf("the read that was given back: %+v", got)
 	}
-	if got := admit(t, h.Store, opening(ids[0])); got.Refusal != finance.Refused {
+	if got := admit(t, h.Store, opening(ids[0])); got.Refusal != finance.Spent {
 		t.Errorf("a third read of two: %+v", got)
 	}
 }
@@ -316,7 +316,7 @@ func TestLastReadIsGivenOnce(t *testing.T) {
 		}
 	}
 	must(t, tx.Commit(t.Context()))
-	if a := <-got; a.Refusal != finance.Refused {
+	if a := <-got; a.Refusal != finance.Spent {
 		t.Errorf("the last read was given twice: %+v", a)
 	}
 }

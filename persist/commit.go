@@ -30,7 +30,8 @@ const commitStatement = 30 * time.Second
 //	s13.cursor  the streams' cursors are moved, by key. This is also the lock that makes us the only writer of these
 //	            streams' records, which is why it comes first: inside one transaction nobody can see the order, and
 //	            locking a row before moving it would cost a record of WAL for each stream.
-//	s10.copied  calls, records with their history, removals, answers, quarantine
+//	s10.copied  calls, records with their history, removals, answers, quarantine. The guards of removals are locked
+//	            on the way, all that the attempt may need at once, by key, and only if it removes something.
 //	s11.pages   the remembered pages
 //	s12.items   the counters of the items, by key
 //	s14.before  all is said, COMMIT is not sent
@@ -45,6 +46,8 @@ type attempt struct {
 	tx         pgx.Tx
 	live       []*page // those not fenced
 	streams    streamMoves
+	noted      map[int64]bool              // the consents that have notes in absences
+	guards     map[guardName]*removalGuard // locked; nil: not needed so far
 	scratch    []byte
 	committing bool // COMMIT was sent: an error is no longer proof of a rollback
 }
@@ -78,6 +81,9 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	}
 	a.step("s10.copied")
 	if err := a.rememberPages(ctx); err != nil {
+		return err
+	}
+	if err := a.forgetOthers(ctx); err != nil {
 		return err
 	}
 	a.step("s11.pages")
@@ -123,7 +129,8 @@ func (a *attempt) abandon(ctx context.Context, err error) error {
 }
 
 // report hands the results of a committed attempt to the pages.
-func (a *attempt) report() error {
+func (a *attempt) report(ctx context.Context) error {
+	a.tellClosed(ctx)
 	for _, p := range a.group.pages {
 		if p.fenced {
 			p.result.Err = fmt.Errorf("commit a page of %s, batch %d with fence %d: %w", streamName(p.Stream),
@@ -193,7 +200,7 @@ func (a *attempt) writeRecords(ctx context.Context) error {
 		pl = planPages(a.live)
 	}
 	for _, p := range a.live {
-		p.written = p.planned
+		p.written, p.compared = p.planned, false
 		if p.Unchanged {
 			p.written.Unchanged = p.Facts.Records
 		}
@@ -202,13 +209,19 @@ func (a *attempt) writeRecords(ctx context.Context) error {
 		if err := a.writeRound(ctx, pl, round); err != nil {
 			return err
 		}
+		for _, p := range pl.shown[round] {
+			if err := a.showRecords(ctx, p); err != nil {
+				return err
+			}
+		}
 		for _, p := range whole {
 			if err := a.remove(ctx, p); err != nil {
 				return err
 			}
+			p.compared = true
 		}
 	}
-	return nil
+	return a.saveGuards(ctx)
 }
 
 func (a *attempt) writeRound(ctx context.Context, pl *plan, round int) error {
@@ -228,8 +241,14 @@ func (a *attempt) writeRound(ctx context.Context, pl *plan, round int) error {
 // to it. One without records is news, since it proves an emptiness.
 func (p *page) news() bool {
 	w := p.written
-	return w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0 || len(p.Rejects)+len(p.losers) > 0 || p.Partial != ""
+	changed := w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0
+	unread := len(p.Rejects)+len(p.losers) > 0
+	return changed || p.lacking() || unread || p.Partial != ""
 }
+
+// lacking says that rows stay in the tables which the page's set does not have. The same bytes must be read again when
+// they come again: passed over, they would say nothing of those rows.
+func (p *page) lacking() bool { return p.written.Noted+p.written.Withheld > 0 }
 
 // records is how many records a page holds, also when it was not decoded.
 func (p *page) records() int {

@@ -16,10 +16,11 @@ type page struct {
 	result *Result
 	sealed []byte // the body as it is kept, once it was needed
 
-	losers  []finance.Reject // clashes, by the plan
-	planned Written          // what the plan alone decided: repeats and clashes inside the group
-	written Written          // of the attempt under way
-	fenced  bool             // in the attempt under way
+	losers   []finance.Reject // clashes, by the plan
+	planned  Written          // what the plan alone decided: repeats and clashes inside the group
+	written  Written          // of the attempt under way
+	fenced   bool             // in the attempt under way
+	compared bool             // its set with the tables, in the attempt under way
 }
 
 // group is the pages of one transaction.
@@ -108,6 +109,7 @@ func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s
 // set; the rounds, one after the other, have the effect of writing page after page.
 type plan struct {
 	pages        [][]*page // of each round, those that declare a set whole
+	shown        [][]*page // of each round, all of them
 	accounts     rows[finance.Account]
 	balances     rows[finance.Balance]
 	transactions rows[finance.Transaction]
@@ -147,7 +149,9 @@ func planPages(pages []*page) *plan {
 		next[p.Stream] = round
 		for len(pl.pages) <= round {
 			pl.pages = append(pl.pages, nil)
+			pl.shown = append(pl.shown, nil)
 		}
+		pl.shown[round] = append(pl.shown[round], p)
 		if p.Whole != nil && !p.Unchanged {
 			pl.pages[round] = append(pl.pages[round], p)
 			next[p.Stream] = round + 1

@@ -29,15 +29,18 @@ type streamMoves struct {
 
 func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
 
-// moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another.
-const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id, lacks)
-SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass, u.run_id, u.call_id, nullif(u.lacks, '')
+// moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another. It
+// gives the consents that have notes in absences, so that nobody else need ask.
+const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, pass_run, call_id, lacks)
+SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass, u.run_id, u.run_id, u.call_id, nullif(u.lacks, '')
 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[], $9::text[])
 AS u(consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id, lacks)
 ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET position = excluded.position,
-mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id, call_id = excluded.call_id, moved_at = now(),
+mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id,
+pass_run = CASE WHEN c.mid_pass THEN c.pass_run ELSE excluded.pass_run END, call_id = excluded.call_id, moved_at = now(),
 lacks = CASE WHEN NOT c.mid_pass OR c.lacks IS NULL THEN excluded.lacks
-	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END`
+	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END
+RETURNING consent_id, EXISTS (SELECT FROM absences n WHERE n.consent_id = c.consent_id)`
 
 // lockCursors takes the locks that moveCursors takes, in the same order, and gives each stream's last call.
 const lockCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass)
@@ -65,7 +68,20 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 		m.call = append(m.call, p.Call.ID)
 		m.lacks = append(m.lacks, strings.Join(lacks[p.Stream], "; "))
 	}
-	if _, err := a.tx.Exec(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks)...); err != nil {
+	rows, err := a.tx.Query(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks)...)
+	if err != nil {
+		return fmt.Errorf("move the cursors: %w", describe(err))
+	}
+	a.noted = map[int64]bool{}
+	var consent int64
+	var noted bool
+	_, err = pgx.ForEachRow(rows, []any{&consent, &noted}, func() error {
+		if noted {
+			a.noted[consent] = true
+		}
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("move the cursors: %w", describe(err))
 	}
 	return nil
@@ -183,6 +199,45 @@ type pageName struct {
 	key    finance.PageKey
 }
 
+// forgetOthers drops what is remembered of pages whose rows may have come by another page since, so that the same bytes would
+// no longer vouch for them: those that a pass, now at its end, has not asked for, and those beside a backfill.
+func (a *attempt) forgetOthers(ctx context.Context) error {
+	var forget pageKeys
+	for _, p := range a.live {
+		for _, key := range p.Forget {
+			forget.addKey(p.Stream, key)
+		}
+	}
+	if len(forget.key) > 0 {
+		if _, err := a.tx.Exec(ctx, forgetPages, forget.args()...); err != nil {
+			return fmt.Errorf("forget pages that were not asked for: %w", describe(err))
+		}
+	}
+	return a.forgetUsual(ctx)
+}
+
+const forgetUsual = `DELETE FROM pages
+WHERE consent_id = $1
+AND dataset = $2
+AND account_id = $3
+AND span = ''`
+
+// forgetUsual drops what is remembered of the nightly pages of a stream whose rows a backfill has written.
+func (a *attempt) forgetUsual(ctx context.Context) error {
+	done := map[finance.Stream]bool{}
+	for _, p := range a.live {
+		wrote := p.written.Inserted + p.written.Updated + p.written.Removed
+		if p.Stream.Span == "" || wrote == 0 || done[p.Stream] {
+			continue
+		}
+		done[p.Stream] = true
+		if _, err := a.tx.Exec(ctx, forgetUsual, p.Stream.Consent, p.Stream.Dataset, p.Stream.Account); err != nil {
+			return fmt.Errorf("forget the nightly pages of %s: %w", streamName(p.Stream), describe(err))
+		}
+	}
+	return nil
+}
+
 // rememberPages keeps the hashes of pages that may be skipped next time, and forgets the others: an older hash of
 // such a page would vouch for rows that have changed since.
 func (a *attempt) rememberPages(ctx context.Context) error {
@@ -200,7 +255,7 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 		if last[pageName{p.Stream, p.Key}] != p {
 			continue
 		}
-		if !p.Remember {
+		if !p.Remember || p.lacking() {
 			forget.add(p)
 			continue
 		}
@@ -232,12 +287,14 @@ type pageKeys struct {
 	key                    [][]byte
 }
 
-func (k *pageKeys) add(p *page) {
-	k.consent = append(k.consent, p.Stream.Consent)
-	k.dataset = append(k.dataset, string(p.Stream.Dataset))
-	k.account = append(k.account, p.Stream.Account)
-	k.span = append(k.span, p.Stream.Span)
-	k.key = append(k.key, p.Key[:])
+func (k *pageKeys) add(p *page) { k.addKey(p.Stream, p.Key) }
+
+func (k *pageKeys) addKey(s finance.Stream, key finance.PageKey) {
+	k.consent = append(k.consent, s.Consent)
+	k.dataset = append(k.dataset, string(s.Dataset))
+	k.account = append(k.account, s.Account)
+	k.span = append(k.span, s.Span)
+	k.key = append(k.key, key[:])
 }
 
 func (k *pageKeys) args() []any { return []any{k.consent, k.dataset, k.account, k.span, k.key} }
@@ -300,7 +357,13 @@ func (c *itemCounts) add(p *page) {
 	c.records += int32(p.records())
 	c.quarantined += int32(len(p.Rejects))
 	c.written.add(p.written)
-	if s := clean(p.Partial); s != "" && !slices.Contains(c.partial, s) {
-		c.partial = append(c.partial, s)
+	said := []string{clean(p.Partial)}
+	if p.written.Withheld > 0 {
+		said = append(said, RemovalsWithheld)
+	}
+	for _, s := range said {
+		if s != "" && !slices.Contains(c.partial, s) {
+			c.partial = append(c.partial, s)
+		}
 	}
 }

@@ -28,7 +28,8 @@ const finalMost = 50_000
 
 // ending are the consents that are due for their final pull: they end soon, no run that is going is about to read them,
 // and since Lead before their end they were not read completely. One that was finally pulled for this end is due again
-// only when that has failed, or was refused because its daily reads were spent, and Again has passed.
+// only when that has failed, in whole or for some accounts, or was refused because its daily reads were spent, and Again
+// has passed.
 //
 // $1 connection, $2 job, $3 datasets, $4 before, $5 lead and $6 again in microseconds, $7 purposes.
 const ending = `SELECT c.id, c.valid_until FROM consents c,
@@ -39,7 +40,8 @@ WHERE c.connection = $1 AND c.status = 'active' AND c.valid_from <= now() AND c.
 		WHERE f.job = $2 AND f.consent_id = c.id AND f.valid_until = c.valid_until
 		AND (r.verdict IS NULL OR f.planned_at > now() - $6 * interval '1 microsecond' OR NOT EXISTS (SELECT FROM batches b
 			JOIN items i ON i.batch_id = b.id AND i.consent_id = c.id WHERE b.run_id = r.id
-				AND (i.outcome = 'failed' OR i.outcome = 'excused' AND i.class = 'refused'))))
+				AND (i.outcome = 'failed' OR i.outcome = 'excused' AND i.class IN ('refused', 'spent')
+					OR i.outcome = 'partial' AND i.class IN ('rejected', 'throttled', 'transient', 'spent')))))
 	AND NOT (cardinality($3::text[]) = (SELECT count(DISTINCT k.dataset) FROM cursors k WHERE k.consent_id = c.id AND k.span = ''
 			AND k.dataset = ANY ($3) AND NOT k.mid_pass AND k.moved_at >= t.early)
 		AND NOT EXISTS (SELECT FROM cursors k WHERE k.consent_id = c.id AND k.span = '' AND k.dataset = ANY ($3)

@@ -25,8 +25,8 @@ type Item struct {
 // Decision is how an item ended.
 type Decision struct {
 	Outcome     finance.Outcome
-	Class       finance.Class // of a failed or excused item
-	Reason      string        // must be set unless the outcome is Rows or Empty
+	Class       finance.Class // of a failed or excused item; of a partial one the worst that a part of it met; Withheld of one that has the rest
+	Reason      string        // must be set unless the outcome is Rows or Empty and the provider withheld nothing
 	Correlation string        // the provider's id of the call that decided
 	Call        finance.CallID
 }

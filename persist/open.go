@@ -28,7 +28,7 @@ type OpenOptions struct {
 	StatementTimeout time.Duration
 	// ConnectTimeout bounds one attempt to connect. 0 means 10 s.
 	ConnectTimeout time.Duration
-	// Log is told when the database is silent. The zero value tells nobody.
+	// Log is told when the database is silent, and when removals are withheld. The zero value tells nobody.
 	Log zerolog.Logger
 }
 

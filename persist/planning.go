@@ -43,9 +43,9 @@ SELECT (SELECT array_agg(id ORDER BY seq) FROM cut)[chosen.seq + 1], id, dataset
 const joinByHash = `SELECT set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)`
 
 // notePlan writes how many items there are, which the verdict must account for, and how many consents were left out. A
-// run without items has nothing to wait for. It is complete, unless there would have been some that an earlier run has.
+// run without items has nothing to wait for. It is partial: nothing is read by it.
 const notePlan = `UPDATE runs SET expected = $3::int4, overlapped = $5::int4,
-	verdict = CASE WHEN $3 = 0 AND $5 = 0 THEN 'complete' WHEN $3 = 0 THEN 'partial' END,
+	verdict = CASE WHEN $3 = 0 THEN 'partial' END,
 	settled_at = CASE WHEN $3 = 0 THEN clock_timestamp() END,
 	skipped = (SELECT count(*) FROM consents c WHERE c.connection = $2 AND ($4::int8[] IS NULL OR c.id = ANY($4)))
 		- (SELECT count(*) FROM consents c WHERE ` + eligible + `) WHERE id = $1`

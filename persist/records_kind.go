@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,6 +18,9 @@ type kind[T any] struct {
 	place   func(*T) int32
 	hash    func(*finance.Hasher, *T) finance.Hash
 	encode  func(*encoder, *T)
+	// Of a row t that a whole set lacks: that it was a reservation, and that the pass has brought the booking it waited
+	// for. Empty: the kind has no reservations.
+	pending, replaced string
 }
 
 // recordTable says whether a table is one of the records'.
@@ -84,20 +88,58 @@ func (k *kind[T]) retireSQL() string {
 		", replaced_by) SELECT " + k.all() + ", by_call FROM old) SELECT n, first_seen_at FROM old"
 }
 
-// removeSQL gives removed_at to the rows of a set that are not among the kept ones. $1 is the consent, $2 the call
-// that no longer had them; scope narrows the set; kept selects the keys that are still there.
+// findGoneSQL lists the rows of a set that are not among the kept ones, with what is noted of each. $1 is the
+// consent, $2 whether the set took several answers; scope narrows the set; kept selects the keys that are still
+// there. It is all that is asked when nothing is missing.
+func (k *kind[T]) findGoneSQL(scope, kept string) string {
+	a, b := k.noteKey("gone")
+	replaced := cmp.Or(k.replaced, "$2::bool AND false")
+	return "WITH gone AS (SELECT " + strings.Join(k.key, ", ") + " FROM " + k.table +
+		" WHERE consent_id = $1 AND removed_at IS NULL AND " + scope + " EXCEPT " + kept + ")" +
+		" SELECT " + a + ", " + b + ", " + cmp.Or(k.pending, "false") + ", " + replaced + ", n.call_id" +
+		" FROM gone CROSS JOIN LATERAL (SELECT * FROM " + k.table + " t WHERE " + k.same("gone") + " LIMIT 1) t" +
+		" LEFT JOIN LATERAL (SELECT * FROM absences n WHERE n.consent_id = $1 AND n.kind = '" + k.table + "'" +
+		" AND n.account_id = " + a + " AND n.record_id = " + b + " LIMIT 1) n ON true"
+}
+
+// removeSQL gives removed_at to rows and takes their notes away. $1 is the consent, $2 the call that no longer had
+// them, $3 and $4 their keys as notes have them.
 //
 // The tombstone names that call, with place -1: it is not in its answer.
-func (k *kind[T]) removeSQL(scope, kept string) string {
-	keys, same := strings.Join(k.key, ", "), "t.consent_id = $1"
+func (k *kind[T]) removeSQL() string {
+	return "WITH gone AS (" + k.unnote("$3::text[], $4::text[]") + "), " +
+		"kept AS (INSERT INTO " + k.table + "_history (" + k.all() + ", replaced_by) SELECT " + qualify("t", k.all()) +
+		", $2::uuid FROM gone JOIN " + k.table + " t ON " + k.same("gone") + " AND t.removed_at IS NULL), " +
+		"settled AS (DELETE FROM absences n USING gone WHERE n.consent_id = $1 AND n.kind = '" + k.table + "'" +
+		" AND n.account_id = gone.note_a AND n.record_id = gone.note_b) " +
+		"UPDATE " + k.table + " t SET removed_at = now(), changed_at = now(), changed_xid = pg_current_xact_id()," +
+		" call_id = $2::uuid, place = -1 FROM gone WHERE " + k.same("gone") + " AND t.removed_at IS NULL"
+}
+
+// same is the condition that row t of consent $1 has the key that another table, or list, has.
+func (k *kind[T]) same(other string) string {
+	s := "t.consent_id = $1"
 	for _, c := range k.key {
-		same += " AND t." + c + " = gone." + c
+		s += " AND t." + c + " = " + other + "." + c
 	}
-	return "WITH gone AS (SELECT " + keys + " FROM " + k.table + " WHERE consent_id = $1 AND removed_at IS NULL AND " +
-		scope + " EXCEPT " + kept + "), kept AS (INSERT INTO " + k.table + "_history (" + k.all() +
-		", replaced_by) SELECT " + qualify("t", k.all()) + ", $2::uuid FROM gone JOIN " + k.table + " t ON " + same +
-		") UPDATE " + k.table + " t SET removed_at = now(), changed_at = now(), changed_xid = pg_current_xact_id()," +
-		" call_id = $2::uuid, place = -1 FROM gone WHERE " + same + " AND t.removed_at IS NULL"
+	return s
+}
+
+// noteKey is a row's key as its note in absences has it: account_id and record_id.
+func (k *kind[T]) noteKey(table string) (account, record string) {
+	if len(k.key) == 1 {
+		return "''", table + "." + k.key[0]
+	}
+	return table + "." + k.key[0], table + "." + k.key[1]
+}
+
+// unnote selects keys of rows, and beside them note_a and note_b, from two arrays of what notes have.
+func (k *kind[T]) unnote(arrays string) string {
+	columns := "u.note_b AS " + k.key[0]
+	if len(k.key) == 2 {
+		columns = "u.note_a AS " + k.key[0] + ", u.note_b AS " + k.key[1]
+	}
+	return "SELECT " + columns + ", u.note_a, u.note_b FROM unnest(" + arrays + ") AS u(note_a, note_b)"
 }
 
 func qualify(table, columns string) string {

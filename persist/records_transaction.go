@@ -33,4 +33,15 @@ var transactionKind = kind[finance.Transaction]{
 		e.amount(t.ExchangeRate)
 		e.json(t.Extra)
 	},
+	pending:  "t.status = 'pending'",
+	replaced: bookedSince,
 }
+
+// bookedSince says that a reservation which the set lacks came back booked, under an id of its own: since the run $6
+// began, the account has got as many bookings of its amount as reservations of it have gone. A second look is not
+// needed then, and until one came, the money would be there twice.
+const bookedSince = `$2::bool AND t.status = 'pending' AND row_number() OVER (
+	PARTITION BY t.status, t.amount, t.currency ORDER BY t.first_seen_at, t.transaction_id) <= CASE WHEN $2::bool THEN (
+	SELECT count(*) FROM transactions b WHERE b.consent_id = $1 AND b.account_id = $3 AND b.status = 'booked'
+	AND b.removed_at IS NULL AND b.amount = t.amount AND b.currency = t.currency
+	AND b.first_seen_at >= (SELECT r.created_at FROM runs r WHERE r.id = $6)) ELSE 0 END`

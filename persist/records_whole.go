@@ -3,10 +3,12 @@ package persist
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"syncer/finance"
 )
 
-// remove gives removed_at to the rows that a whole set no longer has.
+// remove takes away the rows that a whole set no longer has, as far as that is proven.
 func (a *attempt) remove(ctx context.Context, p *page) error {
 	switch p.Stream.Dataset {
 	case finance.Accounts:
@@ -25,7 +27,7 @@ func (a *attempt) removeAccounts(ctx context.Context, p *page) error {
 	for i := range p.Records.Accounts {
 		ids = append(ids, p.Records.Accounts[i].ID)
 	}
-	sql := accountKind.removeSQL("starts_with(account_id, $3)", "SELECT unnest($4::text[])")
+	sql := accountKind.findGoneSQL("starts_with(account_id, $3)", "SELECT unnest($4::text[])")
 	if err := removeRows(ctx, a, p, &accountKind, sql, p.Whole.Prefix, ids); err != nil {
 		return err
 	}
@@ -35,7 +37,7 @@ func (a *attempt) removeAccounts(ctx context.Context, p *page) error {
 		kinds = append(kinds, p.Records.Balances[i].Kind)
 	}
 	earlier := append([]string{}, p.Whole.Earlier...)
-	sql = balanceKind.removeSQL("starts_with(account_id, $3) AND account_id NOT IN (SELECT unnest($6::text[]))",
+	sql = balanceKind.findGoneSQL("starts_with(account_id, $3) AND account_id NOT IN (SELECT unnest($6::text[]))",
 		"SELECT * FROM unnest($4::text[], $5::text[])")
 	return removeRows(ctx, a, p, &balanceKind, sql, p.Whole.Prefix, accounts, kinds, earlier)
 }
@@ -55,8 +57,8 @@ func (a *attempt) removeTransactions(ctx context.Context, p *page) error {
 	case finance.Pending:
 		scope += " AND status = 'pending'"
 	}
-	sql := transactionKind.removeSQL(scope, "SELECT $3, unnest($5::text[])")
-	return removeRows(ctx, a, p, &transactionKind, sql, p.Stream.Account, p.Whole.Prefix, ids)
+	sql := transactionKind.findGoneSQL(scope, "SELECT $3, unnest($5::text[])")
+	return removeRows(ctx, a, p, &transactionKind, sql, p.Stream.Account, p.Whole.Prefix, ids, orNil(p.Scope.Run))
 }
 
 func (a *attempt) removeDebts(ctx context.Context, p *page) error {
@@ -64,15 +66,71 @@ func (a *attempt) removeDebts(ctx context.Context, p *page) error {
 	for i := range p.Records.Debts {
 		ids = append(ids, p.Records.Debts[i].ID)
 	}
-	sql := debtKind.removeSQL("starts_with(debt_id, $3)", "SELECT unnest($4::text[])")
+	sql := debtKind.findGoneSQL("starts_with(debt_id, $3)", "SELECT unnest($4::text[])")
 	return removeRows(ctx, a, p, &debtKind, sql, p.Whole.Prefix, ids)
 }
 
-func removeRows[T any](ctx context.Context, a *attempt, p *page, k *kind[T], sql string, args ...any) error {
-	tag, err := a.tx.Exec(ctx, sql, append([]any{p.Stream.Consent, [16]byte(p.Call.ID)}, args...)...)
+// missingRow is a row that is alive in the tables and that a whole set lacks.
+type missingRow struct {
+	Account, Record string    // its key, as its note in absences has it
+	Pending         bool      // it is a reservation
+	Replaced        bool      // and the pass has brought the booking that it waited for
+	First           *[16]byte // the call that lacked it first, if that is written down
+}
+
+// confirmed says that the row is known to be gone. One answer that shows the whole set proves it. A set that took
+// several may have moved meanwhile, so another pass must have lacked the row before: every pass that proves anything
+// ends with a call of its own.
+func (m *missingRow) confirmed(p *page) bool {
+	return !p.Whole.Paged || m.Replaced || m.First != nil && *m.First != [16]byte(p.Call.ID)
+}
+
+// removeRows finds what a whole set lacks, removes what is known to be gone, and notes the rest. When nothing is
+// missing, the finding is all.
+func removeRows[T any](ctx context.Context, a *attempt, p *page, k *kind[T], find string, args ...any) error {
+	rows, err := a.tx.Query(ctx, find, append([]any{p.Stream.Consent, p.Whole.Paged}, args...)...)
+	if err != nil {
+		return k.failed("look what has gone from", err)
+	}
+	lacked, err := pgx.CollectRows(rows, pgx.RowToStructByPos[missingRow])
+	if err != nil {
+		return k.failed("look what has gone from", err)
+	}
+	var known, doubted []missingRow
+	for _, m := range lacked {
+		if m.confirmed(p) {
+			known = append(known, m)
+		} else {
+			doubted = append(doubted, m)
+		}
+	}
+	if err := noteAbsent(ctx, a, p, k, doubted); err != nil {
+		return err
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	by, err := a.withhold(ctx, p, k.table, known)
+	if err != nil {
+		return err
+	}
+	if by != 0 {
+		return withholdFrom(ctx, a, p, k, known, by)
+	}
+	accounts, records := missingKeys(known)
+	tag, err := a.tx.Exec(ctx, k.removeSQL(), p.Stream.Consent, [16]byte(p.Call.ID), accounts, records)
 	if err != nil {
 		return k.failed("mark as removed in", err)
 	}
 	p.written.Removed += int(tag.RowsAffected())
 	return nil
+}
+
+// missingKeys are the keys of rows, a parameter for each column.
+func missingKeys(list []missingRow) (accounts, records []string) {
+	for _, m := range list {
+		accounts = append(accounts, m.Account)
+		records = append(records, m.Record)
+	}
+	return accounts, records
 }

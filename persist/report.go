@@ -65,10 +65,12 @@ type Report struct {
 	Calls       int      // the run's own
 	ByClass     []ClassCount
 	Pauses      int
-	Paused      time.Duration // all pauses announced to the run's calls, overlaps included
-	Slowest     []SlowItem    // at most 10
-	NotComplete []OpenItem    // at most reportedItems: failed, partial, excused and undecided
-	Wall        time.Duration // from planning to settling, or to now
+	Paused      time.Duration  // all pauses announced to the run's calls, overlaps included
+	Slowest     []SlowItem     // at most 10
+	NotComplete []OpenItem     // at most reportedItems: failed, partial, excused and undecided
+	Withheld    []OpenItem     // at most reportedItems: proven, but for accounts that the provider withholds
+	Wall        time.Duration  // from planning to settling, or to now
+	Guards      []RemovalGuard // of the root run, those that have closed
 	Batches     BatchCounts
 	Running     bool
 	Over        Connection // the run's connection as it stands now, which may have been parked by a later run

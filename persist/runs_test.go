@@ -86,11 +86,12 @@ func TestPlanTakesActiveConsentsAlone(t *testing.T) {
 	}
 }
 
-func TestRunWithoutConsentsIsComplete(t *testing.T) {
+// Nothing is read by a run without consents, so it is not called complete.
+func TestRunWithoutConsentsIsPartial(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	run, batches := h.plan(t, 10)
-	if run.Verdict != persist.VerdictComplete || run.Expected != 0 || len(batches) != 0 || run.SettledAt.IsZero() {
+	if run.Verdict != persist.VerdictPartial || run.Expected != 0 || len(batches) != 0 || run.SettledAt.IsZero() {
 		t.Errorf("%+v with %d batches", run, len(batches))
 	}
 }
@@ -432,7 +433,7 @@ func TestRunsAreListed(t *testing.T) {
 	}{
 		{"all", persist.RunFilter{}, []int64{open.ID, empty.ID}},
 		{"open", persist.RunFilter{Open: true}, []int64{open.ID}},
-		{"verdict", persist.RunFilter{Verdict: persist.VerdictComplete}, []int64{empty.ID}},
+		{"verdict", persist.RunFilter{Verdict: persist.VerdictPartial}, []int64{empty.ID}},
 		{"next page", persist.RunFilter{Before: open.ID}, []int64{empty.ID}},
 		{"limit", persist.RunFilter{Limit: 1}, []int64{open.ID}},
 		{"another job", persist.RunFilter{Job: "x"}, nil},
@@ -454,5 +455,37 @@ func TestRunsAreListed(t *testing.T) {
 	h.work(t, batches[0], finance.Rows)
 	if ids, err := h.Unsettled(ctx); len(ids) != 1 || ids[0] != open.ID || err != nil {
 		t.Errorf("unsettled: %v, %v", ids, err)
+	}
+}
+
+// An item that was not read for want of reads, or because its turn never came, is excused and not proven: the run is not
+// complete, although one whose consents have ended is.
+func TestWhatWasNotReadIsNotComplete(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		class finance.Class
+		other finance.Outcome
+		want  persist.Verdict
+	}{
+		{finance.Spent, finance.Excused, persist.VerdictPartial},
+		{finance.Spent, finance.Rows, persist.VerdictPartial},
+		{finance.Spent, finance.Failed, persist.VerdictFailed},
+		{finance.Unasked, finance.Rows, persist.VerdictPartial},
+		{finance.Unasked, finance.Failed, persist.VerdictFailed},
+		{finance.Refused, finance.Excused, persist.VerdictComplete},
+		{finance.Withheld, finance.Rows, persist.VerdictComplete},
+	} {
+		t.Run(fmt.Sprint(test.class, test.other), func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.consents(t, 2)
+			run, batches := h.plan(t, 1)
+			h.work(t, batches[0], finance.Excused)
+			h.exec(t, "UPDATE items SET class = $1 WHERE outcome = 'excused'", test.class)
+			h.work(t, batches[1], test.other)
+			if v, _, err := h.Settle(t.Context(), run.ID); v != test.want || err != nil {
+				t.Errorf("%q, %v; want %q", v, err, test.want)
+			}
+		})
 	}
 }

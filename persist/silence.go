@@ -6,6 +6,17 @@ import (
 	"time"
 )
 
+// AnsweredIn says whether a call for data has brought a good answer in a run.
+func (s *Store) AnsweredIn(ctx context.Context, run int64) (bool, error) {
+	var answered bool
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (
+		SELECT FROM calls WHERE run_id = $1 AND purpose = 'data' AND class = 'ok')`, run).Scan(&answered)
+	if err != nil {
+		return false, fmt.Errorf("look for good answers in run %d: %w", run, err)
+	}
+	return answered, nil
+}
+
 // SilentFor says whether a connection has had no good answer for at least d, within a run that is at least as old. It
 // looks at the newest calls only.
 func (s *Store) SilentFor(ctx context.Context, connection string, run int64, d time.Duration) (bool, error) {

@@ -14,6 +14,7 @@ type Standing struct {
 	Position string
 	MidPass  bool  // the last pass has not come to its end
 	Run      int64 // the run that moved it last
+	PassRun  int64 // the run that began the pass that is going on, or the last one
 	Found    bool  // false: the stream was never committed
 	// Lacks is what the pass that is going on, or the last one, has not got: records that could not be read, or what the
 	// provider left out. Empty: nothing.
@@ -30,7 +31,7 @@ func (w *Writer) Standing(ctx context.Context, s finance.Stream) (Standing, erro
 }
 
 // loadStandings looks each stream up by its key: see probeSQL for the LATERAL with its LIMIT.
-const loadStandings = `SELECT u.place, c.position, c.mid_pass, coalesce(c.run_id, 0), coalesce(c.lacks, '')
+const loadStandings = `SELECT u.place, c.position, c.mid_pass, coalesce(c.run_id, 0), coalesce(c.pass_run, 0), coalesce(c.lacks, '')
 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(consent_id, dataset, account_id, span, place)
 JOIN LATERAL (SELECT * FROM cursors c WHERE c.consent_id = u.consent_id AND c.dataset = u.dataset
 	AND c.account_id = u.account_id AND c.span = u.span LIMIT 1) c ON true`
@@ -50,7 +51,7 @@ func (w *Writer) loadStandings(ctx context.Context, streams []finance.Stream) ([
 	found := make([]Standing, len(streams))
 	var place int
 	at := Standing{Found: true}
-	_, err = pgx.ForEachRow(rows, []any{&place, &at.Position, &at.MidPass, &at.Run, &at.Lacks}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&place, &at.Position, &at.MidPass, &at.Run, &at.PassRun, &at.Lacks}, func() error {
 		found[place-1] = at
 		return nil
 	})

@@ -106,18 +106,23 @@ func (s *Store) Unsettled(ctx context.Context) ([]int64, error) {
 
 // verdictOf computes the verdict of run $1 from the effective outcomes of a root run's items, or from a run's own.
 //
-// partial, whatever else: fewer items are there than planning wrote.
-// failed: there were items and every one that is not excused failed. complete: each is rows, empty or excused with a
-// reason, and planning left none to an earlier run. partial: everything between. A run without items is complete: there
-// was nothing to bring.
-const verdictOf = `SELECT CASE WHEN count(*) < (SELECT expected FROM runs WHERE id = $1) THEN 'partial'
+// partial, whatever else: fewer items are there than planning wrote, or there are none at all. Nothing was read then, and
+// "complete" would let somebody think that it was.
+// failed: there were items and every one that is not excused failed.
+// complete: each is rows, empty or excused with a reason that holds, and planning left none to an earlier run. That the reads
+// of the day were spent, or that an item's turn never came, is no such reason: the data is there and was not read.
+// partial: everything between.
+const verdictOf = `SELECT CASE
+	WHEN count(*) < (SELECT expected FROM runs WHERE id = $1) THEN 'partial'
+	WHEN count(*) = 0 THEN 'partial'
 	WHEN count(*) FILTER (WHERE outcome = 'failed') > 0
 		AND count(*) FILTER (WHERE outcome = 'failed') = count(*) FILTER (WHERE outcome IS DISTINCT FROM 'excused') THEN 'failed'
 	WHEN count(*) FILTER (WHERE outcome IS NULL OR outcome IN ('failed', 'partial')) = 0
+		AND count(*) FILTER (WHERE outcome = 'excused' AND class IN ('spent', 'unasked')) = 0
 		AND (SELECT overlapped FROM runs WHERE id = $1) = 0 THEN 'complete'
 	ELSE 'partial' END FROM `
 
-const ownItems = `(SELECT i.outcome FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = $1) x`
+const ownItems = `(SELECT i.outcome, i.class FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = $1) x`
 
 // setVerdict settles run $1 by its own items, setRootVerdict a settled root run by the latest outcome of each item.
 const (
@@ -166,7 +171,10 @@ func (s *Store) RunReport(ctx context.Context, run int64) (Report, error) {
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}
-		for _, part := range []func(context.Context, pgx.Tx, *Report) error{reportConnection, reportCounts, reportCalls, reportItems, reportBatches} {
+		parts := []func(context.Context, pgx.Tx, *Report) error{
+			reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportGuards,
+		}
+		for _, part := range parts {
 			if err == nil {
 				err = part(ctx, tx, &r)
 			}
@@ -248,16 +256,28 @@ func reportItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 	if err != nil {
 		return err
 	}
-	r.NotComplete, err = pgx.CollectRows(rows, scanOpenItem)
+	if r.NotComplete, err = pgx.CollectRows(rows, scanOpenItem); err != nil {
+		return err
+	}
+	rows, err = tx.Query(ctx, withheldItems+` LIMIT $3`, r.Run.ID, r.Run.Kind == Rerun, reportedItems)
+	if err != nil {
+		return err
+	}
+	r.Withheld, err = pgx.CollectRows(rows, scanOpenItem)
 	return err
 }
 
 // reportedItems bounds Report.NotComplete: a report is asked for twice a second while a run is followed.
 const reportedItems = 1000
 
-const notComplete = `SELECT run_id, batch_id, consent_id, dataset, coalesce(outcome, ''), coalesce(class, ''), coalesce(reason, ''),
-	coalesce(correlation_id, ''), call_id FROM ` + standing + ` WHERE coalesce(outcome, '') NOT IN ('rows', 'empty')
-	ORDER BY array_position(ARRAY['failed', 'partial', 'excused'], outcome), consent_id, dataset`
+const openItem = `SELECT run_id, batch_id, consent_id, dataset, coalesce(outcome, ''), coalesce(class, ''), coalesce(reason, ''),
+	coalesce(correlation_id, ''), call_id FROM ` + standing
+
+const (
+	notComplete = openItem + ` WHERE coalesce(outcome, '') NOT IN ('rows', 'empty')
+		ORDER BY array_position(ARRAY['failed', 'partial', 'excused'], outcome), consent_id, dataset`
+	withheldItems = openItem + ` WHERE outcome IN ('rows', 'empty') AND class = 'withheld' ORDER BY consent_id, dataset`
+)
 
 func scanOpenItem(row pgx.CollectableRow) (i OpenItem, err error) {
 	var call *[16]byte

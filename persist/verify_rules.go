@@ -37,7 +37,8 @@ func rules() []rule {
 				FROM consent_events) AS e (consent, status, since, until) ON e.consent = k.consent_id
 			WHERE k.purpose IN ('data', 'status') AND e.status NOT IN ('active', 'consumed', 'consumed_unknown')
 			AND k.sent_at > e.since AND k.sent_at < e.until GROUP BY k.id`},
-		// A second for calls on their way, and a tenth because sent_at is of the sender's clock and the rest of the database's.
+		// A second for calls on their way, and a tenth because sent_at is of the sender's clock and the rest of the
+		// database's.
 		{"no-call-in-a-pause", "a call that was sent while its gate was closed", `SELECT format('call %s to bucket %s', k.id, k.bucket)
 			FROM calls k JOIN (SELECT bucket, range_agg(tstzrange(announced_at + interval '1 second', not_before - interval '100 milliseconds', '()')) AS closed
 				FROM pauses WHERE not_before > announced_at + interval '1.1 seconds' GROUP BY bucket) p USING (bucket)
@@ -54,11 +55,38 @@ func rules() []rule {
 			AND i.intended_at < clock_timestamp() - interval '5 minutes'`},
 		{"written-means-read", "an item that wrote more records than it read", `SELECT format('%s of consent %s in batch %s', dataset, consent_id, batch_id)
 			FROM items WHERE inserted + updated > records`},
+		{"withheld-have-calls", "a withheld removal without the call that would have made it", `
+			SELECT format('a row of %s of consent %s', n.kind, n.consent_id) FROM absences n
+			WHERE n.withheld_call IS NOT NULL
+			AND NOT EXISTS (SELECT FROM calls k WHERE k.id = n.withheld_call AND k.consent_id = n.consent_id)`},
+		{"withheld-means-partial", "a complete run that withholds removals", `SELECT format('run %s', r.id) FROM runs r
+			WHERE r.verdict = 'complete' AND EXISTS (SELECT FROM absences n WHERE n.withheld_by = r.id)`},
+		{"guards-add-up", "a guard of removals that has counted something else than is written down of the consents", `
+			SELECT format('%s of run %s', g.dataset, g.run_id) FROM removal_guards g LEFT JOIN (
+				SELECT run_id, dataset, count(*) AS consents, count(*) FILTER (WHERE lost) AS lost, sum(records) AS records
+				FROM removals GROUP BY run_id, dataset) r USING (run_id, dataset)
+			WHERE (g.consents, g.lost, g.records) <> (coalesce(r.consents, 0), coalesce(r.lost, 0), coalesce(r.records, 0))`},
 	}
 	for _, table := range []string{"accounts", "balances", "transactions", "debts"} {
 		all = append(all, haveCalls(table, "call_id"), haveCalls(table+"_history", "call_id"), haveCalls(table+"_history", "replaced_by"))
 	}
-	return append(all, haveCalls("quarantine", "call_id"))
+	return append(all, haveCalls("quarantine", "call_id"), haveCalls("absences", "call_id"), absencesHaveRows())
+}
+
+// absencesHaveRows is the rule that what is noted as missing is in the tables: the note goes with the row.
+func absencesHaveRows() rule {
+	notes := ""
+	for _, k := range []struct{ table, key string }{
+		{accountKind.table, "t.account_id = n.record_id AND n.account_id = ''"},
+		{balanceKind.table, "t.account_id = n.account_id AND t.kind = n.record_id"},
+		{transactionKind.table, "t.account_id = n.account_id AND t.transaction_id = n.record_id"},
+		{debtKind.table, "t.debt_id = n.record_id AND n.account_id = ''"},
+	} {
+		notes += fmt.Sprintf(` AND NOT (n.kind = '%s' AND EXISTS (SELECT FROM %s t WHERE t.consent_id = n.consent_id
+			AND t.removed_at IS NULL AND %s))`, k.table, k.table, k.key)
+	}
+	return rule{"absences-have-rows", "a note of a missing row that is not there, or is removed",
+		`SELECT format('a row of %s of consent %s', n.kind, n.consent_id) FROM absences n WHERE true` + notes}
 }
 
 // haveCalls is the rule that a call of the row's own consent is behind each row.

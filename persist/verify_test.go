@@ -51,6 +51,16 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 		"transactions_history-replaced-by-calls": history("transactions", "replaced_by", "account_id, transaction_id, status, amount, currency, content_hash, place", "'a', 't', 'booked', 1, 'NOK', '', 0"),
 		"debts_history-replaced-by-calls":        history("debts", "replaced_by", "debt_id, creditor, kind, currency, content_hash, place", "'d', 'c', 'k', 'NOK', '', 0"),
 
+		"absences-have-calls": "INSERT INTO absences (consent_id, kind, account_id, record_id, call_id) VALUES (1, 'debts', '', 'd', " + someCall + ")",
+		"absences-have-rows":  "INSERT INTO absences (consent_id, kind, account_id, record_id, call_id) SELECT 1, 'debts', '', 'd', id FROM calls WHERE consent_id = 1 LIMIT 1",
+
+		"withheld-have-calls": `INSERT INTO absences (consent_id, kind, account_id, record_id, call_id, withheld_by, withheld_call)
+			SELECT 1, 'debts', '', 'd', k.id, r.id, ` + someCall + ` FROM runs r, calls k LIMIT 1`,
+		"withheld-means-partial": `INSERT INTO absences (consent_id, kind, account_id, record_id, call_id, withheld_by, withheld_call)
+			SELECT 1, 'debts', '', 'd', k.id, r.id, k.id FROM runs r, calls k LIMIT 1;
+			UPDATE runs SET verdict = 'complete', settled_at = now()`,
+		"guards-add-up": `INSERT INTO removal_guards (run_id, dataset, consents) SELECT id, 'debt', 1 FROM runs`,
+
 		"quarantine-have-calls": "INSERT INTO quarantine (consent_id, dataset, call_id, place, reason) SELECT 2, 'debt', id, 0, 'r' FROM calls WHERE consent_id = 1 LIMIT 1",
 	} {
 		t.Run(rule, func(t *testing.T) {

@@ -29,18 +29,22 @@ type PageWrite struct {
 	MidPass   bool   // the pass goes on from Position
 	Facts     finance.Facts
 	Remember  bool // keep Hash and Facts, so that the same bytes may be skipped next time
-	Whole     *finance.Whole
-	Partial   string        // what the provider said is missing
-	Keep      time.Duration // how long the answer is kept if it brings anything new; 0: not at all
-	Virgin    bool          // a hint: the stream has never been committed, so all its keys are expected to be new
+	// Forget are pages of the stream that must not be skipped any more: a pass that has ended has not asked for them.
+	Forget  []finance.PageKey
+	Whole   *finance.Whole
+	Partial string        // what the provider said is missing
+	Keep    time.Duration // how long the answer is kept if it brings anything new; 0: not at all
+	Virgin  bool          // a hint: the stream has never been committed, so all its keys are expected to be new
 }
 
 // Written is what one page did to the record tables. Inserted + Updated + Unchanged + Clashes are the records of the
-// page; Removed are rows that were not in it.
+// page; Removed, Noted and Withheld are rows that were not in it.
 type Written struct {
 	Inserted  int
 	Updated   int // a new version of a row, or a row that came back after it was removed
 	Removed   int
+	Noted     int // rows that stay although the set lacks them, until another pass lacks them too
+	Withheld  int // rows that are known to be gone, and stay because too many others have gone in the same run
 	Unchanged int
 	Clashes   int // records that a later one of the same page, with the same key and other content, has replaced
 }
@@ -49,6 +53,8 @@ func (w *Written) add(o Written) {
 	w.Inserted += o.Inserted
 	w.Updated += o.Updated
 	w.Removed += o.Removed
+	w.Noted += o.Noted
+	w.Withheld += o.Withheld
 	w.Unchanged += o.Unchanged
 	w.Clashes += o.Clashes
 }
@@ -168,7 +174,7 @@ func (w *Writer) commitGroup(ctx context.Context, g *group) error {
 		err := a.run(ctx)
 		if err == nil {
 			done = true
-			return a.report()
+			return a.report(ctx)
 		}
 		switch kind := classify(err); {
 		case ctx.Err() != nil && !a.committing:
@@ -178,7 +184,7 @@ func (w *Writer) commitGroup(ctx context.Context, g *group) error {
 				return err
 			} else if landed {
 				done = true
-				return a.report()
+				return a.report(ctx)
 			}
 		case kind == duplicate && !probe: // a stream was not as virgin as hoped: once more, asking first
 			probe = true

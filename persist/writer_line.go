@@ -18,6 +18,7 @@ type Line struct {
 	bytes     int // of waiting
 	last      *submitted
 	failed    error // of the first page that failed
+	withheld  int   // rows that a guard of removals keeps
 }
 
 // Line makes a line whose pages are waited for when those that are not committed have more than ahead bytes in all.
@@ -53,8 +54,13 @@ func (l *Line) Drain(ctx context.Context) error {
 	return l.failed
 }
 
+// Withheld is how many rows of the pages that have come home stay although they are known to be gone; see
+// RemovalsWithheld.
+func (l *Line) Withheld() int { return l.withheld }
+
 func (l *Line) oldest(ctx context.Context) error {
-	_, err := l.committer.settled(ctx, l.waiting...)
+	written, err := l.committer.settled(ctx, l.waiting...)
+	l.withheld += written.Withheld
 	l.failed = cmp.Or(l.failed, err)
 	l.bytes -= len(l.waiting[0].page.Body)
 	l.waiting[0] = nil

@@ -126,7 +126,7 @@ type member struct{ client *fetch.Client }
 func (member) PerAccount(finance.Dataset) bool { return false }
 func (member) Probe(context.Context) error     { return nil }
 func (m member) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
-	return m.client.Walk(ctx, s, from, func(string) (fetch.Step, error) {
+	return m.client.Walk(ctx, s, from, func(fetch.At) (fetch.Step, error) {
 		return fetch.Step{
 			Request: fetch.Request{Path: "debts", Template: "/debts", Scope: s.Scope, Token: fetch.TokenKey{Consent: s.Consent}},
 			Version: "club-1", Decode: func(*fetch.Answer) (fetch.Page, error) { return fetch.Page{Done: true}, nil },

@@ -39,8 +39,8 @@ type consentFile struct {
 const maxLine = 64 << 10
 
 // readConsents reads a CSV file with a header row. Every line is read by itself, so that a quote that is never closed
-// costs one line and not the rest of the file. What Excel writes is welcome: a byte order mark, CRLF, semicolons.
-func readConsents(r io.Reader) (consentFile, error) {
+// costs one line and not the rest of the file. Days begin and end in the zone. What Excel writes is welcome: a byte order mark, CRLF, semicolons.
+func readConsents(r io.Reader, zone *time.Location) (consentFile, error) {
 	var f consentFile
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 4096), maxLine)
@@ -66,7 +66,7 @@ func readConsents(r io.Reader) (consentFile, error) {
 			f.lacks = slices.DeleteFunc(slices.Clone(csvColumns), func(c string) bool { return slices.Contains(columns, c) })
 			continue
 		}
-		c, err := readConsent(text, columns, comma)
+		c, err := readConsent(text, columns, comma, zone)
 		if err == nil && seen[c.ExternalID] > 0 {
 			err = fmt.Errorf("the same external_id stands on line %d", seen[c.ExternalID])
 		}
@@ -132,7 +132,7 @@ func fields(text string, comma rune) ([]string, error) {
 }
 
 // readConsent reads one line of the file.
-func readConsent(text string, columns []string, comma rune) (persist.ConsentImport, error) {
+func readConsent(text string, columns []string, comma rune, zone *time.Location) (persist.ConsentImport, error) {
 	var c persist.ConsentImport
 	record, err := fields(text, comma)
 	if err != nil {
@@ -142,7 +142,7 @@ func readConsent(text string, columns []string, comma rune) (persist.ConsentImpo
 		return c, fmt.Errorf("%s, and the header names %d", count(len(record), "field"), len(columns))
 	}
 	for i, column := range columns {
-		if err := setField(&c, column, strings.TrimSpace(record[i])); err != nil {
+		if err := setField(&c, column, strings.TrimSpace(record[i]), zone); err != nil {
 			return c, err
 		}
 	}
@@ -155,7 +155,7 @@ func readConsent(text string, columns []string, comma rune) (persist.ConsentImpo
 	return c, nil
 }
 
-func setField(c *persist.ConsentImport, column, value string) (err error) {
+func setField(c *persist.ConsentImport, column, value string, zone *time.Location) (err error) {
 	if strings.ContainsFunc(value, unicode.IsControl) {
 		return fmt.Errorf("%s holds a control character", column)
 	}
@@ -177,9 +177,9 @@ func setField(c *persist.ConsentImport, column, value string) (err error) {
 	case "scopes":
 		c.Scopes = strings.Fields(value)
 	case "valid_from":
-		c.ValidFrom, err = readInstant(column, value, 0)
+		c.ValidFrom, err = readInstant(column, value, 0, zone)
 	case "valid_until":
-		c.ValidUntil, err = readInstant(column, value, 1)
+		c.ValidUntil, err = readInstant(column, value, 1, zone)
 	case "single_use":
 		c.SingleUse, err = readBool(column, value)
 	case "reads_per_day":
@@ -193,12 +193,12 @@ func setField(c *persist.ConsentImport, column, value string) (err error) {
 	return err
 }
 
-// readInstant reads an instant, or a day in UTC: its beginning, or with after = 1 its end. Errors don't repeat the
+// readInstant reads an instant, or a day in the zone: its beginning, or with after = 1 its end. Errors don't repeat the
 // value: in a file whose columns have slipped it may be a national id.
-func readInstant(column, value string, after int) (time.Time, error) {
+func readInstant(column, value string, after int, zone *time.Location) (time.Time, error) {
 	if len(value) == len(time.DateOnly) {
 		if d, err := finance.ParseDate(value); err == nil {
-			return d.AddDays(after).Time(), nil
+			return d.AddDays(after).StartIn(zone), nil
 		}
 	}
 	t, err := time.Parse(time.RFC3339, value)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ func (a *app) consentsImportCommand() *cobra.Command {
 		Long: "Imports consents over a connection. The first line of the file names its columns:\n\n" +
 			"  " + strings.Join(csvColumns, ",") + "\n\n" +
 			"Only external_id, the provider's id of the consent, is required. scopes are separated by spaces; a time\n" +
-			"is a day (in UTC; valid_until means its end) or RFC 3339. A line that can't be imported is named with\n" +
+			"is a day (where the provider is; valid_until means its end) or RFC 3339. A line that can't be imported is named with\n" +
 			"the reason; the others are imported together, all or none. A consent that is known already is updated:\n" +
 			"what a column says replaces what it has, and where the file lacks a column it keeps what it has.\n" +
 			"One without reads_per_day has those of its connection, if the configuration names some.\n" +
@@ -35,12 +36,16 @@ func (a *app) consentsImportCommand() *cobra.Command {
 			if connection == "" {
 				return usagef("--connection is missing: over which connection are the consents?")
 			}
-			file, err := a.readConsentFile(args[0])
-			if err != nil {
-				return err
-			}
 			return a.look(cmd.Context(), func(h *house) error {
 				provider, err := h.provider(connection)
+				if err != nil {
+					return err
+				}
+				zone, err := h.zone(connection)
+				if err != nil {
+					return err
+				}
+				file, err := a.readConsentFile(args[0], zone)
 				if err != nil {
 					return err
 				}
@@ -57,7 +62,7 @@ func (a *app) consentsImportCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) readConsentFile(path string) (consentFile, error) {
+func (a *app) readConsentFile(path string, zone *time.Location) (consentFile, error) {
 	in := a.in
 	if path != "-" {
 		f, err := os.Open(path)
@@ -67,7 +72,7 @@ func (a *app) readConsentFile(path string) (consentFile, error) {
 		defer f.Close()
 		in = f
 	}
-	file, err := readConsents(in)
+	file, err := readConsents(in, zone)
 	if err != nil {
 		return file, fmt.Errorf("import consents from %s: nothing was imported: %w", path, err)
 	}

@@ -19,6 +19,7 @@ func writeReport(w io.Writer, p paint, r persist.Report) {
 	writeClasses(w, r.ByClass)
 	writeSlowest(w, p, r.Slowest)
 	writeIncomplete(w, p, r)
+	writeWithheld(w, p, r)
 }
 
 func writeReportHead(w io.Writer, p paint, r persist.Report) {
@@ -51,10 +52,38 @@ func writeReportHead(w io.Writer, p paint, r persist.Report) {
 	for _, part := range [][]string{about, did} {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", strings.Join(part, ", ")), "\n"))
 	}
+	if said := nothingRead(r); said != "" {
+		fmt.Fprintln(w, p.warn(strings.Join(wrapped("  ", said), "\n")))
+	}
 	if !r.ParkedUntil.IsZero() && r.Run.Verdict == "" {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", "parked until "+clock(r.ParkedUntil)+": "+r.ParkReason), "\n"))
 	}
 	writeParked(w, p, r)
+	for _, g := range r.Guards {
+		writeGuard(w, p, g)
+	}
+}
+
+// nothingRead says that a settled run has brought nothing, and why. Its verdict alone does not tell: a run whose consents
+// have all ended is complete. Empty: something was read, or may still be.
+func nothingRead(r persist.Report) string {
+	if r.Run.Verdict == "" {
+		return ""
+	}
+	items := 0
+	for _, c := range r.Counts {
+		if c.Rows+c.Empty+c.Partial+c.Records > 0 {
+			return ""
+		}
+		items += c.Expected
+	}
+	switch {
+	case items > 0:
+		return "nothing was read: every item was excused or failed"
+	case r.Run.Overlapped > 0:
+		return "nothing was read: an earlier run of the job was still at all of its items"
+	}
+	return "nothing was read: there was no consent to read"
 }
 
 // writeParked says why whatever else the report names may have failed. The items alone don't tell: those that were on
@@ -166,6 +195,24 @@ func writeIncomplete(w io.Writer, p paint, r persist.Report) {
 	if len(listed) < all {
 		title += fmt.Sprintf(", here %d of them (all: syncer runs show %d --json)", len(listed), r.Run.ID)
 	}
+	writeItems(w, p, title, listed)
+}
+
+// writeWithheld names the accounts that the provider keeps to itself. Their items are proven without them, and somebody
+// may wonder why an account has no rows.
+func writeWithheld(w io.Writer, p paint, r persist.Report) {
+	if len(r.Withheld) == 0 {
+		return
+	}
+	listed := r.Withheld[:min(len(r.Withheld), listedItems)]
+	title := "Withheld by the provider: accounts of " + count(len(r.Withheld), "item")
+	if len(listed) < len(r.Withheld) {
+		title += fmt.Sprintf(", here %d of them (all: syncer runs show %d --json)", len(listed), r.Run.ID)
+	}
+	writeItems(w, p, title, listed)
+}
+
+func writeItems(w io.Writer, p paint, title string, listed []persist.OpenItem) {
 	fmt.Fprintf(w, "\n%s\n", p.bold(title))
 	for _, item := range listed {
 		fmt.Fprintf(w, "  consent %d %s: %s\n", item.Consent, item.Dataset, outcomeText(item.Outcome, item.Class))

@@ -101,6 +101,7 @@ type reportJSON struct {
 	runJSON
 	State        string         `json:"state"`
 	Reruns       []int64        `json:"reruns,omitempty"`
+	NothingRead  string         `json:"nothing_read,omitempty"` // why
 	Counts       []countsJSON   `json:"counts"`
 	Calls        int            `json:"calls"`
 	CallsByClass map[string]int `json:"calls_by_class,omitempty"`
@@ -111,8 +112,10 @@ type reportJSON struct {
 	ParkedUntil  *time.Time     `json:"parked_until,omitempty"`
 	ParkReason   string         `json:"park_reason,omitempty"`
 	Over         *overJSON      `json:"connection_parked,omitempty"`
+	Removals     []removalsJSON `json:"withheld_removals,omitempty"`
 	Slowest      []slowJSON     `json:"slowest,omitempty"`
 	NotComplete  []itemJSON     `json:"not_complete,omitempty"`
+	Withheld     []itemJSON     `json:"withheld,omitempty"`
 }
 
 // progressJSON is where a run stands, without the items.
@@ -121,10 +124,13 @@ func progressJSON(r persist.Report) reportJSON {
 		Event: "progress", runJSON: toRunJSON(r.Run), State: runState(r), Reruns: r.Reruns, Counts: []countsJSON{},
 		Calls: r.Calls, Pauses: r.Pauses, PausedFor: r.Paused.Seconds(), WallTime: r.Wall.Seconds(),
 		Batches:    batchesJSON{r.Batches.Pending, r.Batches.Working, r.Batches.Parked, r.Batches.Done},
-		ParkReason: r.ParkReason, ParkedUntil: instant(r.ParkedUntil),
+		ParkReason: r.ParkReason, ParkedUntil: instant(r.ParkedUntil), NothingRead: nothingRead(r),
 	}
 	if r.Over.Parked {
 		j.Over = &overJSON{r.Over.ParkedAt, r.Over.ParkedClass, r.Over.ParkedReason}
+	}
+	for _, g := range r.Guards {
+		j.Removals = append(j.Removals, toRemovalsJSON(g))
 	}
 	for _, c := range r.Counts {
 		j.Counts = append(j.Counts, countsJSON{string(c.Dataset), c.Expected, c.Rows, c.Empty, c.Partial, c.Excused, c.Failed,
@@ -143,13 +149,19 @@ func toReportJSON(r persist.Report) reportJSON {
 	for _, s := range r.Slowest {
 		j.Slowest = append(j.Slowest, slowJSON{s.Batch, s.Consent, string(s.Dataset), s.Took.Seconds(), s.Pages})
 	}
-	for _, i := range r.NotComplete {
+	j.NotComplete, j.Withheld = toItemsJSON(r.NotComplete), toItemsJSON(r.Withheld)
+	return j
+}
+
+func toItemsJSON(list []persist.OpenItem) []itemJSON {
+	var items []itemJSON
+	for _, i := range list {
 		item := itemJSON{Run: i.Run, Batch: i.Batch, Consent: i.Consent, Dataset: string(i.Dataset), Outcome: string(i.Outcome),
 			Class: string(i.Class), Reason: i.Reason, Correlation: i.Correlation}
 		if !i.Call.IsZero() {
 			item.Call = i.Call.String()
 		}
-		j.NotComplete = append(j.NotComplete, item)
+		items = append(items, item)
 	}
-	return j
+	return items
 }

@@ -101,7 +101,8 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("work", a.runCommand(), a.workCommand(), a.serveCommand(), a.rerunCommand(), a.backfillCommand())
+	add("work", a.runCommand(), a.workCommand(), a.serveCommand(), a.rerunCommand(), a.backfillCommand(),
+		a.removalsCommand())
 	add("look", a.statusCommand(), a.runsCommand(), a.callCommand(), a.verifyCommand(), a.healthCommand())
 	add("set", a.initCommand(), a.checkCommand(), a.configCommand(), a.consentsCommand(), a.connectionsCommand(), a.keysCommand(), a.dbCommand())
 	root.AddCommand(a.demoCommand(), a.versionCommand())

@@ -53,7 +53,7 @@ func (a *app) runJob(ctx context.Context, job string, fresh bool) error {
 		return err
 	}
 	if expected(report) == 0 {
-		a.hint("\nNo consent of %s is active: `syncer consents import FILE --connection %s` brings some.", run.Connection, run.Connection)
+		a.hint("\nNothing was read: no consent of %s is active. `syncer consents import FILE --connection %s` brings some.", run.Connection, run.Connection)
 	}
 	return verdictError(report.Run.Verdict)
 }

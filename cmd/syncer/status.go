@@ -39,6 +39,7 @@ type status struct {
 	open    []persist.Report // of the unfinished runs, the newest first, at most statusRuns
 	last    []persist.Run    // the newest finished ones
 	parked  []persist.Connection
+	guards  []persist.RemovalGuard // that withhold something now
 	workers []persist.WorkerState
 }
 
@@ -73,6 +74,9 @@ func standing(ctx context.Context, h *house) (status, error) {
 			s.parked = append(s.parked, c)
 		}
 	}
+	if s.guards, err = h.Store.WithheldRemovals(ctx); err != nil {
+		return s, err
+	}
 	s.workers, err = h.Store.Workers(ctx)
 	return s, err
 }
@@ -97,6 +101,12 @@ func (s status) write(a *app, p paint) {
 	for _, c := range s.parked {
 		a.say("  %s since %s (%s)", p.bad(printable(c.Name)), clock(c.ParkedAt), c.ParkedClass)
 		a.say("%s", strings.Join(wrapped("    ", c.ParkedReason+"; when that is mended: syncer check, then syncer connections open "+c.Name), "\n"))
+	}
+	if len(s.guards) > 0 {
+		a.say("\n%s", p.bold("Removals that are withheld"))
+	}
+	for _, g := range s.guards {
+		writeGuard(a.out, p, g)
 	}
 	a.say("\n%s", p.bold("Workers"))
 	if len(s.workers) == 0 {
@@ -140,11 +150,15 @@ type statusJSON struct {
 	Open    []reportJSON     `json:"open_runs"`
 	Last    []runJSON        `json:"finished_last"`
 	Parked  []connectionJSON `json:"parked_connections"`
+	Guards  []removalsJSON   `json:"withheld_removals"`
 	Workers []workerJSON     `json:"workers"`
 }
 
 func (s status) json() statusJSON {
-	j := statusJSON{Open: []reportJSON{}, Last: []runJSON{}, Parked: []connectionJSON{}, Workers: []workerJSON{}}
+	j := statusJSON{
+		Open: []reportJSON{}, Last: []runJSON{}, Parked: []connectionJSON{}, Guards: []removalsJSON{},
+		Workers: []workerJSON{},
+	}
 	for _, r := range s.open {
 		j.Open = append(j.Open, progressJSON(r))
 	}
@@ -153,6 +167,9 @@ func (s status) json() statusJSON {
 	}
 	for _, c := range s.parked {
 		j.Parked = append(j.Parked, toConnectionJSON(c))
+	}
+	for _, g := range s.guards {
+		j.Guards = append(j.Guards, toRemovalsJSON(g))
 	}
 	for _, w := range s.workers {
 		j.Workers = append(j.Workers, workerJSON{w.Host, w.PID, w.Version, w.StartedAt, w.ExpiresAt, workerState(w), w.Batches})

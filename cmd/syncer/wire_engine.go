@@ -130,27 +130,51 @@ func (h *house) connection(name string) (*jobs.Connection, error) {
 	}
 	h.closers = append(h.closers, client.CloseIdle)
 	set := h.Config.Connections[name]
+	zone, err := h.zone(name)
+	if err != nil {
+		return nil, err
+	}
 	return &jobs.Connection{
-		Name: name, Provider: set.Provider, Connector: client.Connector(),
+		Name: name, Provider: set.Provider, Connector: client.Connector(), Zone: zone,
 		Concurrency: set.Concurrency, Keep: set.Answers.Keep.Std(),
 	}, nil
 }
 
-// clientOptions is everything that a connection's client is made of: its provider's driver, its secrets, read now,
-// its bounds, and the store as its ledger.
-func (h *house) clientOptions(name string) (fetch.Options, error) {
+// zone is the calendar of a configured connection. It reads no secret.
+func (h *house) zone(name string) (*time.Location, error) {
+	provider, conn, err := h.settled(name)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := provider.ZoneOf(conn)
+	if err != nil {
+		return nil, h.Config.Problemf("connections."+name, "%s", err)
+	}
+	return zone, nil
+}
+
+// settled is what configuration says of a connection, without its secrets.
+func (h *house) settled(name string) (fetch.Provider, fetch.Connection, error) {
 	provider, err := h.provider(name)
 	if err != nil {
-		return fetch.Options{}, err
+		return provider, fetch.Connection{}, err
 	}
 	set := h.Config.Connections[name]
 	conn := fetch.Connection{
 		Name: name, Provider: set.Provider, Environment: set.Environment, BaseURL: set.BaseURL, AuthURL: set.AuthURL,
 		Credentials: map[string]fetch.Secret{}, Settings: provider.Settings(), Dir: h.Config.Dir(),
 	}
-	if err := set.DecodeSettings(conn.Settings); err != nil {
+	return provider, conn, set.DecodeSettings(conn.Settings)
+}
+
+// clientOptions is everything that a connection's client is made of: its provider's driver, its secrets, read now,
+// its bounds, and the store as its ledger.
+func (h *house) clientOptions(name string) (fetch.Options, error) {
+	provider, conn, err := h.settled(name)
+	if err != nil {
 		return fetch.Options{}, err
 	}
+	set := h.Config.Connections[name]
 	for _, key := range sortedKeys(set.Credentials) {
 		text, err := set.Credentials[key].Reveal(h.opt.Env)
 		if err != nil {

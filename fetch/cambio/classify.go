@@ -33,7 +33,7 @@ func (c classifier) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	case a.Status < 300 && p.layer != unknownLayer:
 		v.Class = p.inGoodAnswer()
 	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusForbidden && p.quota():
-		v.Class, v.RetryAfter = finance.Throttled, p.pause(a.Header)
+		v.Class, v.RetryAfter = finance.Throttled, p.pause(a)
 	case a.Status == http.StatusUnauthorized && (p.names("subscription key") || strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "AzureApiManagementKey")):
 		v.Class = finance.Fatal
 	case a.Status == http.StatusForbidden:
@@ -241,8 +241,8 @@ var (
 
 // pause is how long the gateway wants to be left alone where it has no usable Retry-After, which the stack reads by
 // itself: the number in the message (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds.
-func (p *problem) pause(h http.Header) time.Duration {
-	if d, ok, _ := fetch.ParseRetryAfter(h, time.Now()); ok && d > 0 {
+func (p *problem) pause(a *fetch.Answer) time.Duration {
+	if a.Announced().ByRetryAfter() {
 		return 0
 	}
 	number := func(s string) time.Duration { n, _ := strconv.Atoi(s); return time.Duration(n) }

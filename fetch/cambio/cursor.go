@@ -16,8 +16,9 @@ type cursor struct {
 	Link    string `json:"link,omitempty"`    // the page that comes next; empty: the search is made
 	Again   int    `json:"again,omitempty"`   // how often pages had expired, so that a new search is a new place
 	Seen    int64  `json:"seen,omitempty"`    // invoices on the pages before, in whatever state
-	Holes   bool   `json:"holes,omitempty"`   // the pages before were not whole
-	// Earlier are the ids of the debts on the pages before.
+
+	// Holes and Earlier are of earlier versions, which kept the proof of the set in the position. They are not used.
+	Holes   bool     `json:"holes,omitempty"`
 	Earlier []string `json:"earlier,omitempty"`
 }
 

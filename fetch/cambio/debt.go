@@ -67,7 +67,7 @@ type pass struct {
 	links    map[string]bool // next links of the current search
 }
 
-func (p *pass) step(from string) (fetch.Step, error) {
+func (p *pass) step(place fetch.At) (fetch.Step, error) {
 	consent := p.stream.Scope.Consent
 	switch {
 	case p.stream.Dataset != finance.Debts:
@@ -75,7 +75,7 @@ func (p *pass) step(from string) (fetch.Step, error) {
 	case consent == nil:
 		return fetch.Step{}, errors.New("debt is read by consent, and there is none")
 	}
-	at, err := readCursor(from)
+	at, err := readCursor(place.Position)
 	if err == nil {
 		p.number, err = subjectOf(consent)
 	}
@@ -97,7 +97,7 @@ func (p *pass) step(from string) (fetch.Step, error) {
 // patient looks for the patient. The page has no records; it leads to the invoices.
 func (p *pass) patient() fetch.Step {
 	r := p.c.search("Patient", patientTemplate, url.Values{"identifier": {p.c.settings.PatientSystem + "|" + p.number}}, p.stream.Scope)
-	return fetch.Step{Request: r, Version: version, Together: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+	return fetch.Step{Request: r, Version: version, First: true, Afresh: true, Set: "patient", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		id, err := decodePatient(a.Body, p.number)
 		if err != nil {
 			return fetch.Page{}, err
@@ -112,24 +112,25 @@ func (p *pass) patient() fetch.Step {
 // invoices searches the patient's invoices.
 func (p *pass) invoices(at cursor) fetch.Step {
 	r := p.c.search("Invoice", invoicesTemplate, url.Values{"subject": {"Patient/" + at.Patient}}, p.stream.Scope)
-	return fetch.Step{Request: r, Version: version, Together: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
-		return p.decode(a, at)
+	return fetch.Step{Request: r, Version: version, First: true, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
+		return p.decode(a, at, &r)
 	}}
 }
 
 // page follows a next link.
 func (p *pass) page(at cursor) (fetch.Step, error) {
-	path, query, err := p.c.link(at.Link)
+	r := p.c.request(p.stream.Scope, fhirJSON)
+	r.Path, r.Template = p.c.settings.FHIRPath, pageTemplate
+	link, err := p.c.link(at.Link, &r)
 	if err != nil {
 		return fetch.Step{}, err
 	}
-	r := p.c.request(p.stream.Scope, fhirJSON)
-	r.Path, r.Query, r.Template = path, query, pageTemplate
-	return fetch.Step{Request: r, Version: version, Together: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+	r.Path, r.RawQuery = link.Path, link.RawQuery
+	return fetch.Step{Request: r, Version: version, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		if a.Status != http.StatusOK {
 			return p.restart(a, at)
 		}
-		return p.decode(a, at)
+		return p.decode(a, at, &r)
 	}}, nil
 }
 
@@ -143,8 +144,8 @@ func (p *pass) restart(a *fetch.Answer, at cursor) (fetch.Page, error) {
 	return fetch.Page{Next: cursor{At: atInvoices, Patient: at.Patient, Again: at.Again + 1}.String()}, nil
 }
 
-// decode reads a page of invoices and finds out what follows it.
-func (p *pass) decode(a *fetch.Answer, at cursor) (fetch.Page, error) {
+// decode reads a page of invoices and finds out what follows it. asked is the request for it.
+func (p *pass) decode(a *fetch.Answer, at cursor, asked *fetch.Request) (fetch.Page, error) {
 	b, err := decodeInvoices(a.Body, at.Patient, p.number)
 	if err != nil {
 		return fetch.Page{}, err
@@ -152,18 +153,14 @@ func (p *pass) decode(a *fetch.Answer, at cursor) (fetch.Page, error) {
 	page := fetch.Page{Records: finance.Records{Debts: b.debts}, Rejects: b.rejects, Partial: strings.Join(b.notes, "; ")}
 	next := at
 	next.Seen += b.entries
-	next.Holes = at.Holes || len(b.rejects) > 0 || len(b.notes) > 0
 	if b.next != "" {
-		err := p.follow(&page, next, b)
+		err := p.follow(&page, next, b, asked)
 		return page, err
 	}
 	if b.counted && b.total > next.Seen {
-		next.Holes = true
 		page.Partial = strings.TrimPrefix(page.Partial+fmt.Sprintf("; the search has %d invoices and shows %d", b.total, next.Seen), "; ")
 	}
-	if !next.Holes {
-		page.Whole = &finance.Whole{Prefix: invoicePrefix, Earlier: at.Earlier}
-	}
+	page.Whole = &finance.Whole{Prefix: invoicePrefix}
 	page.Done = !p.c.settings.VisitFees
 	if !page.Done {
 		page.Next = cursor{At: atVisits}.String()
@@ -173,22 +170,20 @@ func (p *pass) decode(a *fetch.Answer, at cursor) (fetch.Page, error) {
 
 // follow puts the next link into the page's cursor. A link that comes twice in a search would be followed for ever: the
 // cursor also counts, so Walk can't see the circle.
-func (p *pass) follow(page *fetch.Page, next cursor, b *bundle) error {
-	if _, _, err := p.c.link(b.next); err != nil {
-		return err
-	}
-	switch {
-	case p.links[b.next]:
-		return errors.New("the next link was followed before in this search: the provider leads in a circle")
-	case holdsNumber(b.next, p.number):
+func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, asked *fetch.Request) error {
+	if holdsNumber(b.next, p.number) {
 		return errors.New("the next link holds the patient's personnummer, which may stand in no address and in no cursor")
 	}
-	p.links[b.next] = true
-	next.Link = b.next
-	next.Earlier = append([]string{}, next.Earlier...)
-	for i := range b.debts {
-		next.Earlier = append(next.Earlier, b.debts[i].ID)
+	link, err := p.c.link(b.next, asked)
+	switch {
+	case err != nil:
+		return err
+	case p.links[link.Address]:
+		return errors.New("the next link was followed before in this search: the provider leads in a circle")
 	}
+	p.links[link.Address] = true
+	next.Link = link.Address
+	page.More = true
 	page.Next = next.String()
 	return nil
 }
@@ -201,7 +196,7 @@ func (p *pass) visits() fetch.Step {
 	// Without a beginning, some services look back for a while only. Never a moving one: a visit that fell out of the
 	// window would look as if it had vanished.
 	r.Query = url.Values{"fromDateTime": {"1970-01-01T01:00:00"}}
-	return fetch.Step{Request: r, Version: version, Decode: func(a *fetch.Answer) (fetch.Page, error) {
+	return fetch.Step{Request: r, Version: version, Afresh: true, Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		if a.Status != http.StatusOK {
 			return fetch.Page{Done: true, Partial: "the care contacts are missing: the service does not know the patient"}, nil
 		}
@@ -223,14 +218,20 @@ func (c *connector) search(kind, template string, form url.Values, scope finance
 	return r
 }
 
-// link takes a next link apart. It must stay not only below the base, which is the whole gateway with the
-// authorization server, but below the FHIR API.
-func (c *connector) link(link string) (path string, query url.Values, err error) {
-	path, query, err = c.client.Resolve(link)
-	if err == nil && path != c.settings.FHIRPath && !strings.HasPrefix(path, c.settings.FHIRPath+"/") {
-		err = &fetch.Error{Class: finance.Fatal, Op: "follow a next link", Connection: c.name, Reason: "the link is refused: it leaves the FHIR API"}
-	}
-	return path, query, err
+// link takes a next link apart, which stands in the answer to what was asked. It must stay not only below the base,
+// which is the whole gateway with the authorization server, but below the FHIR API, and lead to no other resource.
+func (c *connector) link(link string, asked *fetch.Request) (fetch.Link, error) {
+	return c.client.Resolve(link, fetch.Follow{From: asked, To: func(path, _ string) error {
+		rest, found := strings.CutPrefix("/"+path+"/", "/"+c.settings.FHIRPath+"/")
+		if !found {
+			return errors.New("it leaves the FHIR API")
+		}
+		kind, _, _ := strings.Cut(rest, "/")
+		if isResource := kind != "" && 'A' <= kind[0] && kind[0] <= 'Z'; isResource && kind != "Invoice" {
+			return errors.New("it leads to another list than the invoices")
+		}
+		return nil
+	}})
 }
 
 // fail is an error about an answer that is no defect of the answer.

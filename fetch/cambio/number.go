@@ -2,6 +2,7 @@ package cambio
 
 import (
 	"errors"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -37,8 +38,23 @@ func isNumber(identifier, number string) bool {
 	return digits == number || digits == number[2:]
 }
 
-// holdsNumber says whether a key or a link holds the personnummer's digits.
-func holdsNumber(text, number string) bool { return strings.Contains(text, number[2:]) }
+// holdsNumber says whether a key or a link holds the personnummer's digits, written together or apart, escaped or not.
+func holdsNumber(text, number string) bool {
+	together := strings.NewReplacer("-", "", "+", "", " ", "", ".", "")
+	for _, form := range []string{text, unescaped(text)} {
+		if strings.Contains(together.Replace(form), number[2:]) {
+			return true
+		}
+	}
+	return false
+}
+
+func unescaped(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
 
 var digitRuns = regexp.MustCompile(`\d{6,8}[-+ ]\d{4}|\d+`)
 

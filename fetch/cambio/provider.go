@@ -49,6 +49,8 @@ const (
 	// perSecond is prudent: the limits are not published.
 	perSecond = 5
 
+	calendar = "Europe/Stockholm"
+
 	byClient = "client_credentials"
 	byCode   = "authorization_code"
 )
@@ -67,6 +69,7 @@ func Provider() fetch.Provider {
 				PatientSystem: "urn:oid:1.2.752.129.2.1.3.1", VisitFees: true, FHIRPath: "fhir", RESTPath: "api/open",
 			}
 		},
+		Zone: fetch.InZone(calendar),
 		Open: open,
 	}
 }
@@ -165,7 +168,7 @@ func orElse(text, other string) string {
 // swedishTime is the zone of moments that are written without one. A machine without time zones takes them for UTC,
 // which moves when a record was reported by an hour or two and nothing else.
 func swedishTime() *time.Location {
-	zone, err := time.LoadLocation("Europe/Stockholm")
+	zone, err := fetch.LoadZone(calendar)
 	if err != nil {
 		return time.UTC
 	}

@@ -133,13 +133,18 @@ func TestNextLinks(t *testing.T) {
 		class finance.Class
 		words string
 	}{
-		"https://evil.example/fhir?x=1":                {finance.Fatal, "refused"},
-		"BASE@evil.example/fhir?x=1":                   {finance.Fatal, "refused"},
-		"BASE/fhir/../auth?x=1":                        {finance.Fatal, "refused"},
-		"BASE/auth/realms/COS/x":                       {finance.Fatal, "leaves the FHIR API"},
-		"BASE/fhirx?x=1":                               {finance.Fatal, "leaves the FHIR API"},
+		"https://evil.example/fhir?x=1":                {finance.Malformed, "refused: it leads to another host"},
+		"BASE@evil.example/fhir?x=1":                   {finance.Malformed, "refused: it names a user"},
+		"BASE/fhir/../auth?x=1":                        {finance.Malformed, "leaves the FHIR API"},
+		"BASE/auth/realms/COS/x":                       {finance.Malformed, "leaves the FHIR API"},
+		"BASE/fhirx?x=1":                               {finance.Malformed, "leaves the FHIR API"},
+		"BASE/fhir/Patient?x=1":                        {finance.Malformed, "another list"},
 		"BASE/fhir?x=" + person:                        {finance.Malformed, "personnummer"},
 		"BASE/fhir?x=" + person[2:]:                    {finance.Malformed, "personnummer"},
+		"?x=" + person[2:8] + "-" + person[8:]:         {finance.Malformed, "personnummer"},
+		"?x=%31" + person[1:]:                          {finance.Malformed, "personnummer"},
+		"?always=the-same":                             {finance.Malformed, "circle"},
+		"/fhir?always=the-same":                        {finance.Malformed, "circle"},
 		"BASE/fhir?always=the-same":                    {finance.Malformed, "circle"},
 		"fhir?always=the-same":                         {finance.Malformed, "circle"},
 		"BASE/fhir/Invoice?_offset=1&subject=Patient/": {finance.Malformed, "circle"},
@@ -167,7 +172,7 @@ func TestAStoredLinkIsCheckedToo(t *testing.T) {
 	b := dial(t, connection(w.base))
 	for _, link := range []string{"https://evil.example/fhir", w.base + "/auth"} {
 		from := cursor{At: atInvoices, Patient: "p", Link: link}.String()
-		if pages, err := b.Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), from); fetch.ClassOf(err) != finance.Fatal || len(pages) > 0 {
+		if pages, err := b.Read(t.Context(), fetchtest.StreamOf(aConsent(), finance.Debts), from); fetch.ClassOf(err) != finance.Malformed || len(pages) > 0 {
 			t.Errorf("%s: %v", link, err)
 		}
 	}

@@ -23,7 +23,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 	if kept != nil {
 		s.Kept = func(finance.PageKey) (finance.Kept, bool) { return kept(key) }
 	}
-	pages := c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.step(s, from) })
+	pages := c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.step(s, at.Position) })
 	return func(yield func(fetch.Page, error) bool) {
 		for page, err := range pages {
 			if err == nil {

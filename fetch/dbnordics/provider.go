@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -28,6 +29,8 @@ type Settings struct {
 	TokenEndpoint string `yaml:"token_endpoint" doc:"token endpoint: environment, sandbox or production"`
 	// Language is that of the descriptions.
 	Language string `yaml:"language" doc:"language of descriptions: EN, SV, NO, DA or FI"`
+	// TimeZone is where the companies' days begin and end.
+	TimeZone string `yaml:"time_zone" doc:"calendar of the companies asked about: Europe/Stockholm or Europe/Oslo"`
 	// Reference is printed on the vendor's reports and invoices.
 	Reference string `yaml:"reference" doc:"own reference, printed on report and invoice"`
 	// OnBehalfOf is printed on the letter that a sole trader gets.
@@ -56,7 +59,14 @@ func Provider() fetch.Provider {
 		// A Swedish sole trader's registration number is a personal identity number.
 		SubjectInCalls: true,
 		Settings: func() any {
-			return &Settings{Scope: "credit_data_companies", TokenEndpoint: "environment", Language: "EN"}
+			return &Settings{Scope: "credit_data_companies", TokenEndpoint: "environment", Language: "EN", TimeZone: "Europe/Stockholm"}
+		},
+		Zone: func(c fetch.Connection) (*time.Location, error) {
+			settings, ok := c.Settings.(*Settings)
+			if !ok {
+				return nil, fmt.Errorf("settings of another provider")
+			}
+			return settings.zone()
 		},
 		Open: open,
 	}
@@ -108,7 +118,16 @@ func (s *Settings) check() error {
 	case !slices.Contains([]string{"EN", "SV", "NO", "DA", "FI"}, s.Language):
 		return fmt.Errorf("language %q is not known: write EN, SV, NO, DA or FI", s.Language)
 	}
-	return nil
+	_, err := s.zone()
+	return err
+}
+
+func (s *Settings) zone() (*time.Location, error) {
+	zone, err := fetch.LoadZone(s.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("time_zone: %w", err)
+	}
+	return zone, nil
 }
 
 // tokenURL is where tokens come from: the path of the environment, or of the one that the settings name, at the vendor's

@@ -87,16 +87,35 @@ func flag(s *fetch.Scanner) string {
 	return s.Raw()
 }
 
-// instant reads epoch seconds or a text in RFC 3339 form.
+// instant reads when a consent ends: epoch seconds, a text in RFC 3339 form, or a day, which means its end in Norway.
 func instant(s *fetch.Scanner) time.Time {
 	if s.Peek() == '"' {
-		return s.Time()
+		text := s.Text()
+		if day, err := finance.ParseDate(text); err == nil && len(text) == len(time.DateOnly) {
+			return endOf(s, day)
+		}
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil && text != "" {
+			s.Fail("not an instant in RFC 3339 form")
+			return time.Time{}
+		}
+		return at.UTC()
 	}
 	n, ok := s.Int()
 	if !ok {
 		return time.Time{}
 	}
 	return time.Unix(n, 0).UTC()
+}
+
+// endOf is when a day ends in Norway.
+func endOf(s *fetch.Scanner, day finance.Date) time.Time {
+	zone, err := fetch.LoadZone(calendar)
+	if err != nil {
+		s.Fail("a day, and the time zones of the machine lack " + calendar)
+		return time.Time{}
+	}
+	return day.AddDays(1).StartIn(zone).UTC()
 }
 
 const registerOp = "PUT /v1/consent/agreement"

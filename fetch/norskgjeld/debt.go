@@ -17,14 +17,14 @@ const version = "norskgjeld-debt-1"
 
 // Pages reads a person's debt, which is one page and always all of it, so the only position is the beginning.
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
-	return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) {
+	return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) {
 		consent := s.Scope.Consent
 		switch {
 		case s.Dataset != finance.Debts:
 			return fetch.Step{}, fmt.Errorf("norskgjeld has no %s", s.Dataset)
 		case consent == nil || consent.ExternalID == "":
 			return fetch.Step{}, errors.New("debt is read by consent, and there is none with an id of the registry's")
-		case from != "":
+		case at.Position != "":
 			return fetch.Step{}, errors.New("a cursor is set, but debt has none: clear it")
 		}
 		r := c.request(debtService, c.settings.DebtScope)

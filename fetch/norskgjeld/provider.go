@@ -32,6 +32,9 @@ type Settings struct {
 	Issuer string `yaml:"issuer" doc:"issuer of the registry's ID tokens; empty: the authorization server's address with a slash"`
 }
 
+// calendar is the registry's: the day on which a consent ends, ends in Norway.
+const calendar = "Europe/Oslo"
+
 type environment struct{ api, auth string }
 
 var environments = map[string]environment{
@@ -57,6 +60,7 @@ func Provider() fetch.Provider {
 				DebtScope: "debt.unsecured.presentation debt.unsecured.processing", FeedLimit: 500, ConsentScope: presentation,
 			}
 		},
+		Zone: fetch.InZone(calendar),
 		Open: open,
 	}
 }

@@ -44,6 +44,9 @@ const longestPause = 24 * time.Hour
 
 func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	v := fetch.Verdict{Class: f.byStatus(a)}
+	if r != nil && slices.Contains(r.Empty, a.Status) {
+		v.Class = finance.OK
+	}
 	for _, name := range f.correlation.Headers {
 		if v.Correlation == "" {
 			v.Correlation = a.Header.Get(name)

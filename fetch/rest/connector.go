@@ -19,6 +19,15 @@ import (
 type connector struct {
 	client *fetch.Client
 	about  *api
+	led    map[finance.Dataset]*led
+}
+
+func newConnector(client *fetch.Client, about *api) *connector {
+	c := &connector{client: client, about: about, led: map[finance.Dataset]*led{}}
+	for dataset := range about.plans {
+		c.led[dataset] = &led{}
+	}
+	return c
 }
 
 // PerAccount says whether the dataset's request names an account.
@@ -31,21 +40,36 @@ func (c *connector) PerAccount(d finance.Dataset) bool {
 func (c *connector) Probe(ctx context.Context) error {
 	check := c.about.Check
 	r := c.request(finance.Scope{}, finance.ForCheck)
-	r.Method, r.Path = check.Method, strings.TrimPrefix(check.Path, "/")
-	r.Template = "/" + r.Path
+	r.Method, r.Path = check.Method, belowBase(check.Path)
+	r.Template = "/" + strings.TrimPrefix(check.Path, "/")
 	_, err := c.client.Do(ctx, r)
 	return err
 }
 
 // Pages reads a stream of a dataset that is described.
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
-	return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) {
+	var list *reading
+	others := func(set finance.Extent, ids []string) (bool, error) {
+		if s.Rows == nil {
+			return false, nil
+		}
+		return s.Rows.Others(ctx, set, ids)
+	}
+	return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) {
 		p := c.about.plans[s.Dataset]
 		if p == nil {
 			return fetch.Step{}, c.rejected(&s, fmt.Sprintf("%s, as %s describes it, has no dataset %s (it has %s): take it out of the job",
 				cmp.Or(c.about.Title, "the API"), c.about.file, s.Dataset, c.about.datasets()))
 		}
-		return c.step(p, &s, from)
+		walk, cur, err := c.enter(p, &s, at)
+		if err != nil {
+			return fetch.Step{}, err
+		}
+		if list == nil || walk.at.opens() {
+			list = newReading(walk.at.opens(), len(p.Records))
+		}
+		walk.list, walk.others = list, others
+		return c.step(walk, cur)
 	})
 }
 
@@ -54,41 +78,90 @@ func (c *connector) rejected(s *fetch.Stream, reason string) error {
 	return &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Connection: c.about.connection, Reason: reason}
 }
 
-func (c *connector) step(p *plan, s *fetch.Stream, from string) (fetch.Step, error) {
+// enter reads a position.
+func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor, error) {
 	consent := s.Scope.Consent
 	switch {
 	case consent == nil:
-		return fetch.Step{}, errors.New("a described API is read by consent, and there is none")
+		return nil, cursor{}, errors.New("a described API is read by consent, and there is none")
 	case consent.SingleUse && p.Pagination.paged():
-		return fetch.Step{}, c.rejected(s, "a consent for a single use can't be read page by page")
+		return nil, cursor{}, c.rejected(s, "a consent for a single use can't be read page by page")
 	case p.dated && s.Today.IsZero():
-		return fetch.Step{}, errors.New("the stream names no day")
+		return nil, cursor{}, errors.New("the stream names no day")
 	}
-	cur, err := p.readCursor(from, s.Today)
+	cur, err := p.readCursor(at.Position, s.Today)
 	if err != nil {
-		return fetch.Step{}, err
+		return nil, cur, err
 	}
-	walk := &pass{plan: p, stream: s, through: cur.Through, again: cur.Again, resolve: c.client.Resolve, root: strings.TrimRight(c.about.base.EscapedPath(), "/")}
-	if cur.Pass != nil {
-		walk.at = *cur.Pass
-	} else {
+	walk := &pass{
+		plan: p, stream: s, through: cur.Through, again: cur.Again, ends: cur.ends, led: c.led[p.dataset],
+		resolve: c.client.Resolve,
+	}
+	if cur.Pass == nil {
 		walk.at = walk.begin()
 		walk.again = 0
+		return walk, cur, nil
 	}
-	if err := c.ask(walk); err != nil {
+	walk.at = *cur.Pass
+	walk.overlap = walk.overlapAt(at)
+	return walk, cur, nil
+}
+
+// overlapAt is what is asked for once more at a place where the list may have moved. The last record costs nothing, since it
+// comes with the present page; the last page costs a call, so it is asked for only behind a break.
+func (p *pass) overlapAt(at fetch.At) overlap {
+	switch {
+	case p.at.Last == "" || p.at.opens():
+		return noOverlap
+	case at.Seam && p.Pagination.Offset != nil:
+		return lastRecord
+	case at.Stored && p.Pagination.Page != nil:
+		return lastPage
+	}
+	return noOverlap
+}
+
+func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
+	if err := c.ask(p); err != nil {
 		return fetch.Step{}, err
 	}
-	r, err := c.call(walk)
+	r, err := c.call(p)
 	if err != nil {
 		return fetch.Step{}, err
 	}
-	version := []string{p.version, from}
-	if p.dated { // what follows a page depends on the days too
+	p.request = r
+	st := fetch.Step{
+		Request: r, Version: p.pageVersion(cur), First: p.at.opens(), Afresh: !p.dated,
+		Look: p.overlap == lastPage, Decode: p.decode,
+	}
+	st.Set, st.Status = p.set()
+	if p.Pagination.paged() {
+		st.End = p.endList
+	}
+	if p.at.Link != "" || p.at.After != "" {
+		anew := p.cursor(p.first())
+		st.Anew = &anew
+	}
+	if p.dated && p.at.opens() {
+		st.Narrow = p.narrow
+	}
+	return st, nil
+}
+
+// pageVersion is what a page's key is made of beside its request: what follows the page depends on it. How the lists of the
+// stream end is left out, or a page would be another one as soon as that is known.
+func (p *pass) pageVersion(cur cursor) string {
+	cur.ends = ends{}
+	place := ""
+	if cur != (cursor{V: 1}) {
+		place = cur.String()
+	}
+	version := []string{p.version, place}
+	if p.dated { // and on the days
+		s := p.stream
 		version = append(version, s.Since.String(), s.Until.String(), s.Today.String(), itoa(s.Lookback))
 	}
-	return fetch.Step{
-		Request: r, Version: strings.Join(version, " "), Together: walk.together(), Decode: walk.decode,
-	}, nil
+	return strings.Join(version, " ")
 }
 
 // ask finds out what the placeholders stand for, and refuses to ask without.
@@ -140,17 +213,49 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	if r.Body != nil && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if p.at.Link != "" {
-		r.Path, r.Query, err = c.client.Resolve(p.at.Link)
+	r.Path = belowBase(p.path.fill(p.asked, url.PathEscape))
+	r.Query = p.queryOf()
+	if p.at.Link != "" { // stored, so it is checked like the provider's
+		link, err := c.client.Resolve(p.at.Link, p.follows(&r))
+		r.Path = link.Path
+		r.Query = nil
+		r.RawQuery = link.RawQuery
 		return r, err
 	}
-	r.Path = strings.TrimPrefix(p.path.fill(p.asked, url.PathEscape), "/")
-	r.Query = url.Values{}
-	for _, q := range p.query {
-		r.Query.Set(q.name, q.fill(p.asked, asItIs))
+	if !p.at.opens() {
+		r.Empty = p.Pagination.beyond()
 	}
-	p.parameters(r.Query)
 	return r, nil
+}
+
+// queryOf is the query of the present page.
+func (p *pass) queryOf() url.Values {
+	query := url.Values{}
+	for _, q := range p.plan.query {
+		query.Set(q.name, q.fill(p.asked, asItIs))
+	}
+	p.parameters(query)
+	return query
+}
+
+// beyond are the statuses that say that there is no such page.
+func (p *Pagination) beyond() []int {
+	switch {
+	case p.Page != nil:
+		return p.Page.Beyond
+	case p.Offset != nil:
+		return p.Offset.Beyond
+	}
+	return nil
+}
+
+// belowBase is a described path as a Request has it. The slash in front of it may be left out; a slash alone is the base
+// with a slash at its end.
+func belowBase(path string) string {
+	if path == "/" {
+		return path
+	}
+	return strings.TrimPrefix(path, "/")
 }
 
 // api is a description with a connection's addresses and credentials.

@@ -23,6 +23,7 @@ type cursor struct {
 	// Through it is, because nothing else leads back to what is missing.
 	Again finance.Date `json:"again,omitzero"`
 	Pass  *position    `json:"pass,omitempty"` // nil: between passes
+	ends
 }
 
 // position is a place in a list, or in a window of one.
@@ -35,14 +36,19 @@ type position struct {
 	After  string `json:"after,omitzero"`  // the provider's cursor
 	Page   int    `json:"page,omitzero"`   // pages of the list behind us
 	Offset int    `json:"offset,omitzero"` // records of the list behind us
-	Total  int64  `json:"total,omitzero"`  // records that the list had
+	Total  int64  `json:"total,omitzero"`  // records that the list had, as it was told last; 0: not told
+	Pages  int64  `json:"pages,omitzero"`  // the same of pages
+	Last   string `json:"last,omitzero"`   // the mark of the last record behind us, of a list that is paged by number or offset
 	Tries  int    `json:"tries,omitzero"`  // how often the list had moved
+	Anew   bool   `json:"anew,omitzero"`   // it was begun anew, because it had moved while the pass was broken off
 
-	// Earlier are ids on the pages behind us: those of a set that is declared whole at its end, and those made here, so
-	// that the twin of a record gets another. Base is how many of them stood before the present window.
+	Search *search `json:"search,omitempty"` // the provider has refused a day: which is the first that it gives?
+
+	// Earlier are ids that were made on the pages behind us, so that the twin of a record gets another. Base is how many of
+	// them stood before the present window.
 	Earlier []string `json:"earlier,omitempty"`
 	Base    int      `json:"base,omitzero"`
-	// Spoilt says that a page behind us was not complete, so that nothing can be declared whole.
+	// Spoilt is of earlier versions, which kept the proof of a set in the position. It is not used.
 	Spoilt bool `json:"spoilt,omitzero"`
 }
 
@@ -77,7 +83,8 @@ func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error)
 		return c, errors.New("the stored cursor is of another version" + clearIt)
 	case c.Through > latest || c.Again > latest:
 		return c, errors.New("the stored cursor lies in the future: clear it, or check the clock")
-	case c.Through < 0 || c.Again < 0 || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()) || c.Through.IsZero() && c.Pass == nil:
+	case c.Through < 0 || c.Again < 0 || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()),
+		p.dated && c.Through.IsZero() && c.Pass == nil:
 		return c, errors.New("the stored cursor is not one of this description" + clearIt)
 	case c.Pass != nil && !p.sound(c.Pass, latest):
 		return c, errors.New("the stored cursor is not one of this description, or contradicts itself" + clearIt)
@@ -88,7 +95,7 @@ func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error)
 // sound says whether a position can be one of this plan's.
 func (p *plan) sound(at *position, latest finance.Date) bool {
 	of := &p.Pagination
-	if at.Page < 0 || at.Offset < 0 || at.Total < 0 || at.Tries < 0 || at.Tries > mostTries || len(at.Earlier) > mostEarlier ||
+	if at.Page < 0 || at.Offset < 0 || at.Total < 0 || at.Pages < 0 || at.Tries < 0 || at.Tries > mostTries || len(at.Earlier) > mostEarlier ||
 		at.Base < 0 || at.Base > len(at.Earlier) || len(at.Link) > longestText || len(at.After) > longestText {
 		return false
 	}
@@ -101,5 +108,10 @@ func (p *plan) sound(at *position, latest finance.Date) bool {
 	}
 	linked, counted := of.NextLink != nil || of.LinkHeader != nil, of.Page != nil || of.Offset != nil
 	return of.paged() && (at.Link == "" || linked) && (at.After == "" || of.Cursor != nil) &&
-		(at.Page == 0 || of.Page != nil) && (at.Offset == 0 && at.Total == 0 || counted)
+		(at.Page == 0 || of.Page != nil) && (at.Offset == 0 && at.Total == 0 && at.Pages == 0 || counted)
+}
+
+// opens says that the position is the beginning of a list.
+func (at *position) opens() bool {
+	return at.Link == "" && at.After == "" && at.Page == 0 && at.Offset == 0
 }

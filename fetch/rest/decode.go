@@ -2,6 +2,8 @@ package rest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,16 +17,17 @@ import (
 
 // decoder reads one answer.
 type decoder struct {
-	p       *plan
+	p       *pass
 	s       *fetch.Scanner
-	stream  *fetch.Stream
-	asked   map[string]string // what the placeholders stood for
 	subject finance.Subject
 	page    fetch.Page
 	found   values             // of the envelope
+	nulls   []bool             // which of these are there, and null
 	lists   []bool             // which lists were there
 	count   int                // elements of all lists
-	ids     []string           // those of this page that later pages must know
+	first   string             // the mark of the first record, where the page before may be compared
+	last    string             // that of the last one
+	made    []string           // ids made on this page, which later pages must know
 	seen    map[string]bool    // those of earlier pages
 	here    map[[2]string]bool // the provider's own ids of this page: no store takes two rows of one key at once
 	alike   map[string]uint64
@@ -33,15 +36,15 @@ type decoder struct {
 	fault   error    // why the answer as a whole is refused
 }
 
-func newDecoder(p *plan, s *fetch.Stream, asked map[string]string, earlier []string) *decoder {
+func newDecoder(p *pass) *decoder {
 	d := &decoder{
-		p: p, stream: s, asked: asked, found: p.envelope.values(), lists: make([]bool, len(p.Records)),
+		p: p, found: p.envelope.values(), nulls: make([]bool, p.envelope.size+1), lists: make([]bool, len(p.Records)),
 		seen: map[string]bool{}, here: map[[2]string]bool{}, alike: map[string]uint64{},
 	}
-	if s.Scope.Consent != nil {
-		d.subject = s.Scope.Consent.Subject
+	if consent := p.stream.Scope.Consent; consent != nil {
+		d.subject = consent.Subject
 	}
-	for _, id := range earlier {
+	for _, id := range p.at.Earlier {
 		d.seen[id] = true
 	}
 	return d
@@ -53,7 +56,7 @@ func (d *decoder) read(a *fetch.Answer) error {
 		return nil // nothing, said in so many words, or by a status that a rule calls ok
 	}
 	d.s = fetch.Scan(a.Body)
-	t := taking{s: d.s, into: d.found, list: d.list}
+	t := taking{s: d.s, into: d.found, nulls: d.nulls, list: d.list}
 	t.value(d.p.envelope.root, "")
 	if err := d.s.End(); err != nil {
 		return err
@@ -61,21 +64,86 @@ func (d *decoder) read(a *fetch.Answer) error {
 	if d.fault != nil {
 		return d.fault
 	}
-	for i, l := range d.p.Records {
-		if !d.lists[i] && !l.Optional {
-			return fmt.Errorf("the answer has no list of records at %s", l.Path)
-		}
+	if err := d.allLists(); err != nil {
+		return err
 	}
 	if err := d.whose(d.found.first(d.p.subject), len(d.p.subject) > 0); err != nil {
 		return err
 	}
 	for i, echo := range d.p.echoes {
 		text, err := textOf(d.found.first(d.p.repeated[i]))
-		if err != nil || text != echo.fill(d.asked, asItIs) {
+		if err != nil || text != echo.fill(d.p.asked, asItIs) {
 			return fetch.WrongSubject(fmt.Sprintf("the answer does not repeat at %s what was asked for", echo.name))
 		}
 	}
+	d.believeAbsence()
 	return d.partial()
+}
+
+// allLists refuses an answer without a list that must be there: an answer of another shape must not look empty.
+func (d *decoder) allLists() error {
+	for i, l := range d.p.Records {
+		if !d.lists[i] && !l.Optional && l.Empty != emptyAbsent {
+			return fmt.Errorf("the answer has no list of records at %s", l.Path)
+		}
+	}
+	return nil
+}
+
+// believeAbsence takes a list that the API leaves out when it is empty for an empty one. By now the answer has shown by its
+// subject or its echoes that it is a good one; where it tells neither, its total must fit.
+func (d *decoder) believeAbsence() {
+	for i, l := range d.p.Records {
+		if d.lists[i] || l.Empty != emptyAbsent {
+			continue
+		}
+		if len(d.p.subject) > 0 && d.subject.Known() || len(d.p.echoes) > 0 || d.totalFits() {
+			d.lists[i] = true
+		}
+	}
+}
+
+// totalFits says that the answer tells how many records there are, and that it shows as many.
+func (d *decoder) totalFits() bool {
+	raw, w := d.heard(d.p.total)
+	if w != said {
+		return false
+	}
+	total, err := wholeOf(raw)
+	return err == nil && total == int64(d.count)
+}
+
+// ids are the keys of the page's records.
+func (d *decoder) ids() (ids []string) {
+	for i := range d.page.Records.Accounts {
+		ids = append(ids, d.page.Records.Accounts[i].ID)
+	}
+	for i := range d.page.Records.Transactions {
+		ids = append(ids, d.page.Records.Transactions[i].ID)
+	}
+	for i := range d.page.Records.Debts {
+		ids = append(ids, d.page.Records.Debts[i].ID)
+	}
+	return ids
+}
+
+// lastOfBefore is the mark of the record that was the last of the page before, where that is shown once more.
+func (d *decoder) lastOfBefore() string {
+	if d.p.overlap == lastPage {
+		return d.last
+	}
+	return d.first
+}
+
+// mark names a record by what it shows, so that the place behind it is found again: by the API's own key, or else by all
+// that is read of it.
+func (d *decoder) mark(v values) string {
+	text := d.p.into.own(v)
+	if text == "" {
+		text = strings.Join(v, "\x00")
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
 }
 
 // list reads a list of records.
@@ -86,6 +154,7 @@ func (d *decoder) list(number int) {
 	}
 	d.lists[number-1] = true
 	base := int32(d.count)
+	counted := d.p.Pagination.Page != nil || d.p.Pagination.Offset != nil
 	for a := s.Array(); a.Next(); d.count++ {
 		place := base + a.Place()
 		v := d.p.record.values()
@@ -96,6 +165,16 @@ func (d *decoder) list(number int) {
 		t := taking{s: s, into: v, rest: d.keep}
 		t.value(d.p.record.root, "")
 		why := a.Broken()
+		if counted {
+			d.last = d.mark(v)
+			if d.count == 0 {
+				d.first = d.last
+			}
+			if d.count == 0 && d.p.overlap == lastRecord && d.first == d.p.at.Last {
+				d.extra.Reset()
+				continue // it was the last of the page before, and is stored
+			}
+		}
 		if why == "" {
 			if err := d.take(l, v, place); err != nil {
 				why = err.Error()
@@ -163,12 +242,10 @@ func (d *decoder) personal(raw string) bool {
 	return anyNumber(raw, func(digits string) bool { return finance.IsNationalID(digits) || d.isSubject(digits) })
 }
 
-// revealing says the same of a link or a cursor, where a number that only looks like one must not end the list: if the
-// person's number is known, only that is one.
+// revealing says whether the number of the person asked about stands in a link or a cursor, escaped or not. Of other
+// numbers nothing is asked: an account's can look like a person's, and must not end the list.
 func (d *decoder) revealing(text string) bool {
-	return anyNumber(text, func(digits string) bool {
-		return d.isSubject(digits) || !d.subject.Known() && finance.IsNationalID(digits)
-	})
+	return anyNumber(text, d.isSubject) || anyNumber(plain(text), d.isSubject)
 }
 
 // anyNumber asks for every run of digits in a text, and every two with a separator between, that may be such a number.
@@ -201,11 +278,11 @@ func (d *decoder) extraJSON() ([]byte, error) {
 	return d.extra.JSON(), nil
 }
 
-// remember notes an id that later pages of the pass must know.
-func (d *decoder) remember(id string, worth bool) {
-	if worth && !d.seen[id] {
+// remember notes an id that was made here, for later pages of the list: the twin of a record gets another.
+func (d *decoder) remember(id string, made bool) {
+	if made && !d.seen[id] {
 		d.seen[id] = true
-		d.ids = append(d.ids, id)
+		d.made = append(d.made, id)
 	}
 }
 

@@ -30,6 +30,8 @@ func decodedAs(t *testing.T, dataset finance.Dataset, description, body string) 
 	s := stream()
 	s.Dataset, s.Account = dataset, "acc-1"
 	p := &pass{plan: plans[dataset], stream: &s, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"}}
+	p.list, p.led = newReading(true, len(p.Records)), &led{}
+	p.others = func(finance.Extent, []string) (bool, error) { return false, nil }
 	return p.decode(&fetch.Answer{Status: 200, Body: []byte(body)})
 }
 
@@ -277,9 +279,15 @@ func TestSeveralLists(t *testing.T) {
 	if diff := cmp.Diff(rejects, page.Rejects); diff != "" || page.Whole != nil {
 		t.Error(diff, page.Whole)
 	}
-	page, err = decodedAs(t, finance.Transactions, bankish, `{"b":[]}`)
-	if diff := cmp.Diff(&finance.Whole{Status: finance.Pending}, page.Whole); err != nil || diff != "" {
-		t.Error(err, diff)
+	for body, want := range map[string]*finance.Whole{
+		`{"b":[],"p":[],"x":[]}`:   {Status: finance.Pending},
+		`{"b":[]}`:                 nil, // a list that is not shown proves nothing
+		`{"b":[],"p":null,"x":[]}`: nil,
+	} {
+		page, err := decodedAs(t, finance.Transactions, bankish, body)
+		if diff := cmp.Diff(want, page.Whole); err != nil || diff != "" {
+			t.Error(body, err, diff)
+		}
 	}
 }
 

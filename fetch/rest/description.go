@@ -162,7 +162,11 @@ type List struct {
 	Path string `yaml:"path" jsonschema:"required"`
 	// Optional says that the list may be missing or null; otherwise that is an error, because an answer that has changed
 	// its shape must not look empty.
+	// An absent list proves nothing: where records of it are known, they stay and the item is partial.
 	Optional bool `yaml:"optional"`
+	// Empty says how the API shows an empty list: absent, where it leaves the list out. Then an answer without it that is
+	// good by its subject, its echoes or its total shows that there is nothing.
+	Empty string `yaml:"empty" jsonschema:"enum=absent"`
 	// Status is what all transactions of the list are.
 	Status string `yaml:"status" jsonschema:"enum=booked,enum=pending"`
 }
@@ -183,26 +187,47 @@ type Pagination struct {
 	Windows *Windows `yaml:"windows"`
 }
 
-// NextLink is a link in the body. The list ends where it is missing, null or empty.
+// NextLink is a link in the body. The list ends where it is missing, null, empty, false or 0, or leads to its own page. It may
+// lead to the request's path or below it, and never to another account or consent.
 type NextLink struct {
 	// Path is where it stands.
 	Path Paths `yaml:"path" jsonschema:"required"`
+	// HasMore is the path of yes or no, where the link stands on the last page too: true, 1, "Y", "yes" or their opposites.
+	HasMore Paths `yaml:"has_more"`
+	// Ends are further texts that stand there on the last page, such as none.
+	Ends Words `yaml:"ends"`
+	// Rewrite puts a link on the API's own host with another scheme or port, or without the gateway's path, onto base_url.
+	// Without it such a link fails the item.
+	Rewrite bool `yaml:"rewrite"`
+	// LeadsTo are other paths below the base URL that links may lead to, or below them, with {consent} and {account}; a
+	// slash alone is everywhere.
+	LeadsTo Words `yaml:"leads_to"`
 }
 
-// LinkHeader is a link in the header Link. The list ends where there is none of the relation.
+// LinkHeader is a link in the header Link. The list ends where there is none of the relation. It may lead to the
+// request's path or below it, and never to another account or consent.
 type LinkHeader struct {
 	// Rel is the relation. Default next.
 	Rel string `yaml:"rel"`
+	// Rewrite puts a link on the API's own host with another scheme or port, or without the gateway's path, onto base_url.
+	// Without it such a link fails the item.
+	Rewrite bool `yaml:"rewrite"`
+	// LeadsTo are other paths below the base URL that links may lead to, or below them, with {consent} and {account}; a
+	// slash alone is everywhere.
+	LeadsTo Words `yaml:"leads_to"`
 }
 
-// CursorPages is a cursor in the body. Without has_more the list ends where it is missing, null or empty.
+// CursorPages is a cursor in the body. Without has_more the list ends where it is missing, null, empty, false or 0, or stays
+// the same.
 type CursorPages struct {
 	// Path is where the cursor stands.
 	Path Paths `yaml:"path" jsonschema:"required"`
 	// Parameter is the query parameter that takes it.
 	Parameter string `yaml:"parameter" jsonschema:"required"`
-	// HasMore is the path of true or false.
+	// HasMore is the path of yes or no: true, 1, "Y", "yes" or their opposites. Absent or null, it says no.
 	HasMore Paths `yaml:"has_more"`
+	// Ends are further texts that stand for no cursor on the last page, such as none.
+	Ends Words `yaml:"ends"`
 }
 
 // PageNumbers counts pages. At most one of the ends may be given; without any the list ends with an empty page, never
@@ -212,22 +237,29 @@ type PageNumbers struct {
 	Parameter string `yaml:"parameter" jsonschema:"required"`
 	// First is the first page's number, 0 or 1. Default 1.
 	First *int `yaml:"first"`
-	// HasMore is the path of true or false.
+	// HasMore is the path of yes or no: true, 1, "Y", "yes" or their opposites. Absent or null, it says no.
 	HasMore Paths `yaml:"has_more"`
-	// Pages is the path of how many pages there are.
+	// Pages is the path of how many pages there are. It may stand on the first page only.
 	Pages Paths `yaml:"pages"`
-	// Total is the path of how many records there are.
+	// LastPage is the path of the last page's number, counted from first: of an API whose pages count from 0 and which tells
+	// 2 where there are three.
+	LastPage Paths `yaml:"last_page"`
+	// Total is the path of how many records the whole list has, not the page. It may stand on the first page only.
 	Total Paths `yaml:"total"`
+	// Beyond are statuses by which the API says that there is no such page, such as 404 behind the last one.
+	Beyond Statuses `yaml:"beyond"`
 }
 
 // Offsets counts records. The next offset is what was received, not what was asked for. Ends are those of page.
 type Offsets struct {
 	// Parameter is the query parameter with the offset.
 	Parameter string `yaml:"parameter" jsonschema:"required"`
-	// HasMore is the path of true or false.
+	// HasMore is the path of yes or no: true, 1, "Y", "yes" or their opposites. Absent or null, it says no.
 	HasMore Paths `yaml:"has_more"`
-	// Total is the path of how many records there are.
+	// Total is the path of how many records the whole list has, not the page. It may stand on the first page only.
 	Total Paths `yaml:"total"`
+	// Beyond are statuses by which the API says that there is nothing at the offset, such as 404 behind the last record.
+	Beyond Statuses `yaml:"beyond"`
 }
 
 // Windows cuts the time into pieces, oldest first.
@@ -250,3 +282,6 @@ type Partial struct {
 	// Says is what it means, for people; with above the number is put in front.
 	Says string `yaml:"says" jsonschema:"required"`
 }
+
+// emptyAbsent is List.Empty of an API that leaves empty lists out.
+const emptyAbsent = "absent"

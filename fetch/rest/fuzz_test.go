@@ -3,7 +3,6 @@ package rest
 import (
 	"errors"
 	"io/fs"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -71,8 +70,10 @@ func FuzzAnswer(f *testing.F) {
 		s.Dataset, s.Account = p.dataset, "acc-1"
 		walk := &pass{
 			plan: p, stream: &s, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"},
-			resolve: func(string) (string, url.Values, error) { return "x", nil, nil },
+			resolve: func(string, fetch.Follow) (fetch.Link, error) { return fetch.Link{Path: "x", Address: "/x"}, nil },
 		}
+		walk.list, walk.led = newReading(true, len(p.Records)), &led{}
+		walk.others = func(finance.Extent, []string) (bool, error) { return false, nil }
 		walk.at = walk.begin()
 		page, err := walk.decode(&fetch.Answer{Status: 200, Body: []byte(body)})
 		if err != nil {

@@ -22,6 +22,19 @@ func linkTo(headers []string, rel string) string {
 	return ""
 }
 
+// readable says that every Link header holds a link at least. One that does not might have led on.
+func readable(headers []string) bool {
+	for _, h := range headers {
+		if strings.TrimSpace(h) == "" {
+			continue
+		}
+		if target, _, _ := nextLink(h); target == "" {
+			return false
+		}
+	}
+	return true
+}
+
 // nextLink splits off the first link of a header: its target, its parameters, and what follows the comma behind them.
 func nextLink(h string) (target, params, rest string) {
 	_, h, found := strings.Cut(h, "<")

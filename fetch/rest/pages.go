@@ -1,24 +1,15 @@
 package rest
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"syncer/fetch"
 	"syncer/finance"
 )
 
-const (
-	// mostTries is how often a list that moves under the reader is read again before what was read is called partial.
-	mostTries = 3
-	// defaultLookback is how many days before the watermark are read again where the job says nothing.
-	defaultLookback = 10
-	// earliest is the first day that is asked for, 2000-01-01: a stream that names none must not begin with the year 1.
-	earliest finance.Date = 730120
-)
+// mostTries is how often a list that moves under the reader is read again before what was read is called partial.
+const mostTries = 3
 
 // pass reads a stream: window by window, oldest first, and page by page within each.
 type pass struct {
@@ -26,99 +17,250 @@ type pass struct {
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
 	again   finance.Date // see cursor.Again
+	ends    ends
 	at      position
+	list    *reading
+	led     *led
+	overlap overlap
+
 	asked   map[string]string // what the placeholders stand for
-	resolve func(link string) (path string, query url.Values, err error)
-	root    string // the base's path
+	request fetch.Request     // of the present page
+	resolve func(link string, f fetch.Follow) (fetch.Link, error)
+	others  func(set finance.Extent, ids []string) (bool, error)
 }
 
-// begin is where a new pass starts: at the oldest day wanted, or as many days before the watermark as records come late,
-// or where the last pass first met something that it could not have.
-func (p *pass) begin() position {
-	if !p.dated {
-		return position{}
-	}
-	first := max(p.stream.Since, earliest)
-	if !p.through.IsZero() {
-		lookback := p.stream.Lookback
-		if lookback <= 0 {
-			lookback = defaultLookback
+// overlap is what is asked for once more where the list may have moved, to see whether it has.
+type overlap int
+
+const (
+	noOverlap  overlap = iota
+	lastRecord         // the last record of the page before, with the present page
+	lastPage           // the page before, by a call of its own
+)
+
+// reading is what this walk has read of the present list.
+type reading struct {
+	begun bool // its first page too
+	ids   []string
+	keys  map[string]struct{}
+	lists []bool // which lists of records were there
+}
+
+func newReading(begun bool, lists int) *reading {
+	return &reading{begun: begun, keys: map[string]struct{}{}, lists: make([]bool, lists)}
+}
+
+// twice is how many records have been met twice, with those of the present page.
+func (r *reading) twice(d *decoder) int {
+	known := 0
+	for _, id := range d.ids() {
+		if _, ok := r.keys[id]; ok {
+			known++
 		}
-		late := p.through.AddDays(-lookback)
-		if !p.again.IsZero() {
-			late = min(late, p.again)
-		}
-		first = max(first, late)
 	}
-	end := p.stream.Today
-	if !p.stream.Until.IsZero() {
-		end = min(p.stream.Until, end)
-	}
-	first = min(first, end)
-	return position{From: first, To: p.windowEnd(first, end), End: end}
+	return len(r.ids) - len(r.keys) + known
 }
 
-func (p *pass) windowEnd(from, end finance.Date) finance.Date {
-	if p.Pagination.Windows == nil {
-		return end
+func (r *reading) add(d *decoder) {
+	for _, id := range d.ids() {
+		r.ids = append(r.ids, id)
+		r.keys[id] = struct{}{}
 	}
-	return min(end, from.AddDays(p.Pagination.Windows.Days-1))
+	for i, there := range d.lists {
+		r.lists[i] = r.lists[i] || there
+	}
 }
 
-// last says that the present window is the pass's last.
-func (p *pass) last() bool { return p.at.To == p.at.End }
-
-// current says that the pass reaches today, so that what is pending is shown: one that was begun yesterday ends there.
-func (p *pass) current() bool { return !p.dated || p.at.End >= p.stream.Today }
-
-// together says that the present page belongs to a set that is declared whole at the end of the pass.
-func (p *pass) together() bool {
-	return p.Pagination.paged() && (p.Whole || p.wholePending && p.last() && p.current())
+// set is the set that the present list is declared at its end; empty: none of several pages.
+func (p *pass) set() (name, status string) {
+	switch {
+	case !p.Pagination.paged():
+		return "", ""
+	case p.Whole:
+		return "all", ""
+	case p.wholePending && p.last() && p.current():
+		return "pending", finance.Pending
+	}
+	return "", ""
 }
 
 // decode reads an answer and finds out where the pass goes on.
 func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
-	d := newDecoder(p.plan, p.stream, p.asked, p.at.Earlier)
+	d := newDecoder(p)
 	if err := d.read(a); err != nil {
 		return fetch.Page{}, err
 	}
 	d.page.Seen = d.count
+	if name, status := p.set(); name != "" {
+		d.page.Outside = !shows(p.Records, d.lists, status)
+	}
+	if p.overlap != noOverlap && d.lastOfBefore() != p.at.Last {
+		if !p.at.Anew {
+			return p.beginAnew(d), nil
+		}
+		// Begun anew once already in this pass: a list that moves every night would never be read to its end.
+		d.page.Partial = "the list has moved since its reading was broken off; the next pass reads all of it"
+	}
+	if p.overlap == lastPage {
+		d.page.Next = p.cursor(&p.at)
+		return d.page, nil
+	}
+	if p.at.Search != nil && !p.at.Search.Over {
+		next, found := p.given()
+		if !found {
+			d.page.Next = next
+			return d.page, nil
+		}
+	}
 	next, err := p.follow(d, a.Header)
 	if err != nil {
 		return fetch.Page{}, err
 	}
+	p.list.add(d)
 	lacking := d.page.Partial != "" || len(d.page.Rejects) > 0
-	spoilt := p.at.Spoilt || lacking
 	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
 		p.again = p.at.From
 	}
+	if s := p.at.Search; s != nil { // no reason to come back, as lacking would be: those days will never be given
+		d.page.Partial = and(d.page.Partial, s.refusal(p.at.From))
+	}
 	if next == nil {
-		d.page.Done = true
-		if !spoilt {
-			d.page.Whole = p.whole()
-		}
-		if p.dated {
-			d.page.Next = cursor{V: 1, Through: p.at.End, Again: p.again}.String()
-		}
-		return d.page, nil
+		err := p.endPass(&d.page)
+		return d.page, err
 	}
-	next.Spoilt = spoilt
 	if len(next.Earlier) > mostEarlier {
-		return fetch.Page{}, fmt.Errorf("more than %d records whose ids must be kept: describe narrower windows, or ids of the API's own", mostEarlier)
+		return fetch.Page{}, fmt.Errorf("more than %d records in one list whose ids must be kept: describe narrower windows, or ids of the API's own", mostEarlier)
 	}
-	d.page.Next = cursor{V: 1, Through: p.through, Again: p.again, Pass: next}.String()
+	d.page.Next = p.cursor(next)
 	return d.page, nil
 }
 
-// whole is what the pass, now at its end, has shown all of.
-func (p *pass) whole() *finance.Whole {
+// beginAnew leads back to the list's beginning. Nothing of the page is kept: what was made on the pages before, such as
+// numbers of records that are alike, may not fit to it.
+func (p *pass) beginAnew(d *decoder) fetch.Page {
+	at := p.first()
+	at.Anew = true
+	return fetch.Page{
+		Next: p.cursor(at), Seen: d.count, Moved: "the list has moved since its reading was broken off", Outside: true,
+	}
+}
+
+// first is the beginning of the present list.
+func (p *pass) first() *position {
+	at := position{From: p.at.From, To: p.at.To, End: p.at.End, Anew: p.at.Anew}
+	if p.carries() {
+		at.Earlier, at.Base = p.at.Earlier[:p.at.Base], p.at.Base
+	}
+	return &at
+}
+
+// nextWindow is the window behind the present one; nil: there is none.
+func (p *pass) nextWindow(d *decoder) *position {
+	if p.last() {
+		return nil
+	}
+	from := p.at.To + 1
+	at := position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Anew: p.at.Anew}
+	if p.carries() {
+		at.Earlier = p.earlier(d)
+		at.Base = len(at.Earlier)
+	}
+	return &at
+}
+
+// carries says that made ids are kept from window to window. Those of transactions are not: they are made of a day among
+// others, and each day belongs to one window.
+func (p *pass) carries() bool { return p.dataset != finance.Transactions }
+
+// earlier are the made ids on the pages up to the present one; d nil: up to the one before.
+func (p *pass) earlier(d *decoder) []string {
+	ids := p.at.Earlier[:len(p.at.Earlier):len(p.at.Earlier)]
+	if d == nil {
+		return ids
+	}
+	return append(ids, d.made...)
+}
+
+func (p *pass) cursor(at *position) string {
+	return cursor{V: 1, Through: p.through, Again: p.again, ends: p.ends, Pass: at}.String()
+}
+
+// endList makes a page the last one of its list: the next window follows, or the pass is at its end.
+func (p *pass) endList(page *fetch.Page) error {
+	if at := p.nextWindow(nil); at != nil {
+		page.Next = p.cursor(at)
+		return nil
+	}
+	return p.endPass(page)
+}
+
+// endPass makes a page the last one of the pass.
+func (p *pass) endPass(page *fetch.Page) error {
+	c := cursor{V: 1, ends: p.ends}
+	if p.dated {
+		c.Through, c.Again = p.at.End, p.again
+	}
+	page.Done = true
+	page.Next = ""
+	if c != (cursor{V: 1}) {
+		page.Next = c.String()
+	}
+	page.Behind = p.dated && !p.current() && p.stream.Until.IsZero()
+	return p.declare(page)
+}
+
+// declare says what the pass, now at its end, has shown all of. A list of records that was not there proves nothing; with
+// records of it known, something is missing.
+func (p *pass) declare(page *fetch.Page) error {
+	status := ""
 	switch {
 	case p.Whole:
-		return &finance.Whole{Earlier: p.at.Earlier}
 	case p.wholePending && p.current():
-		return &finance.Whole{Status: finance.Pending, Earlier: p.at.Earlier}
+		status = finance.Pending
+	default:
+		return nil
+	}
+	hidden := p.hidden(status)
+	if hidden == "" {
+		if len(page.Rejects) == 0 && page.Partial == "" {
+			page.Whole = &finance.Whole{Status: status}
+		}
+		return nil
+	}
+	if !p.list.begun {
+		return nil
+	}
+	others, err := p.others(p.extent(status), p.list.ids)
+	if err != nil {
+		return err
+	}
+	if others {
+		page.Partial = and(page.Partial, "the answer has no list at "+hidden+", and records of it are known")
 	}
 	return nil
+}
+
+// hidden is the path of a list of the set that this walk has met nowhere; empty: there is none.
+func (p *pass) hidden(status string) string {
+	for i := range p.Records {
+		if p.Records[i].holds(status) && !p.list.lists[i] {
+			return p.Records[i].Path
+		}
+	}
+	return ""
+}
+
+// holds says whether records of a status may stand in the list; empty: any.
+func (l *List) holds(status string) bool { return status == "" || l.Status == "" || l.Status == status }
+
+// shows says whether a list that may hold such records is there.
+func shows(lists Lists, there []bool, status string) bool {
+	for i := range lists {
+		if there[i] && lists[i].holds(status) {
+			return true
+		}
+	}
+	return false
 }
 
 // follow is the next position, or nil at the end of the pass.
@@ -127,174 +269,31 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case moved && p.at.Tries < mostTries: // the window is read again, and what was made on its pages is forgotten
-		return &position{
-			From: p.at.From, To: p.at.To, End: p.at.End, Tries: p.at.Tries + 1,
-			Earlier: p.at.Earlier[:p.at.Base], Base: p.at.Base,
-		}, nil
-	case moved:
-		d.page.Partial = "the list kept changing while it was read"
+	case moved != "" && p.at.Tries < mostTries: // the window is read again, and what was made on its pages is forgotten
+		at := p.first()
+		at.Tries = p.at.Tries + 1
+		d.page.Moved = moved
+		return at, nil
+	case moved != "":
+		d.page.Moved = moved
+		d.page.Partial = join(d.page.Partial, "the list kept changing while it was read: "+moved)
 	}
-	earlier := append(p.at.Earlier[:len(p.at.Earlier):len(p.at.Earlier)], d.ids...)
-	if next != nil {
-		next.From, next.To, next.End, next.Tries = p.at.From, p.at.To, p.at.End, p.at.Tries
-		next.Earlier, next.Base = earlier, p.at.Base
-		return next, nil
+	if next == nil {
+		return p.nextWindow(d), nil
 	}
-	if p.last() || !p.dated {
-		return nil, nil
-	}
-	from := p.at.To + 1
-	return &position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Earlier: earlier, Base: len(earlier)}, nil
+	next.From, next.To, next.End = p.at.From, p.at.To, p.at.End
+	next.Tries = p.at.Tries
+	next.Anew = p.at.Anew
+	next.Earlier = p.earlier(d)
+	next.Base = p.at.Base
+	next.Last = d.last
+	return next, nil
 }
 
-// nextPage is the next page of the list, or nil at its end. moved says that the list has changed under the reader.
-func (p *pass) nextPage(d *decoder, header http.Header) (next *position, moved bool, err error) {
-	switch of := &p.Pagination; {
-	case of.NextLink != nil:
-		link, err := textOf(d.found.first(p.link))
-		if err != nil {
-			return nil, false, errors.New("the next link is not a text")
-		}
-		next, err = p.linked(link, d)
-		return next, false, err
-	case of.LinkHeader != nil:
-		next, err = p.linked(linkTo(header.Values("Link"), of.LinkHeader.Rel), d)
-		return next, false, err
-	case of.Cursor != nil:
-		next, err = p.cursored(d)
-		return next, false, err
-	case of.Page != nil, of.Offset != nil:
-		return p.counted(d)
+// and joins what is missing.
+func and(one, other string) string {
+	if one == "" {
+		return other
 	}
-	return nil, false, nil
-}
-
-func (p *pass) linked(link string, d *decoder) (*position, error) {
-	if link == "" {
-		return nil, nil
-	}
-	if d.revealing(link) {
-		return nil, errors.New("the next link holds a national identity number, which must not stand in an address")
-	}
-	path, query, err := p.resolve(link)
-	if err != nil {
-		return nil, err
-	}
-	link = p.root + "/" + path
-	if len(query) > 0 {
-		link += "?" + query.Encode()
-	}
-	if link == p.at.Link {
-		return nil, errors.New("the next link leads to the same page again")
-	}
-	return &position{Link: link}, nil
-}
-
-func (p *pass) cursored(d *decoder) (*position, error) {
-	after, err := textOf(d.found.first(p.after))
-	if err != nil || len(after) > longestText {
-		return nil, errors.New("the cursor is not a text, or too long")
-	}
-	if len(p.more) > 0 {
-		more, err := boolOf(d.found.first(p.more))
-		switch {
-		case err != nil:
-			return nil, errors.New("the answer does not say whether there is more")
-		case !more:
-			return nil, nil
-		case after == "":
-			return nil, errors.New("the answer says that there is more, but has no cursor")
-		}
-	}
-	switch {
-	case after == "":
-		return nil, nil
-	case after == p.at.After:
-		return nil, errors.New("the cursor is the same as before: the list would never end")
-	case d.revealing(after):
-		return nil, errors.New("the cursor holds a national identity number, which must not stand in an address")
-	}
-	return &position{After: after}, nil
-}
-
-// counted finds the next page of a list that is paged by number or by offset. What was received counts, not what was
-// asked for: servers cap the size of a page.
-func (p *pass) counted(d *decoder) (next *position, moved bool, err error) {
-	next = &position{Page: p.at.Page + 1, Offset: p.at.Offset + d.count, Total: p.at.Total}
-	if p.Pagination.Offset != nil {
-		next.Page = 0
-	}
-	switch {
-	case len(p.more) > 0:
-		more, err := boolOf(d.found.first(p.more))
-		if err != nil {
-			return nil, false, errors.New("the answer does not say whether there is more")
-		}
-		if more && d.count == 0 { // it could go on so for ever
-			return nil, false, errors.New("the answer says that there is more, but has no records")
-		}
-		return orEnd(next, !more), false, nil
-	case len(p.pages) > 0:
-		pages, err := wholeOf(d.found.first(p.pages))
-		if err != nil || pages < 0 {
-			return nil, false, errors.New("the answer does not say how many pages there are")
-		}
-		if d.count == 0 && int64(next.Page) < pages {
-			d.page.Partial = fmt.Sprintf("%d of %d pages are missing from the list", pages-int64(next.Page), pages)
-			return nil, false, nil
-		}
-		return orEnd(next, int64(next.Page) >= pages), false, nil
-	case len(p.total) > 0:
-		return p.totalled(next, d)
-	}
-	return orEnd(next, d.count == 0), false, nil
-}
-
-// totalled goes by the number of records that the list has. If it changes, records have moved between the pages, and
-// some may have slipped past the reader.
-func (p *pass) totalled(next *position, d *decoder) (*position, bool, error) {
-	total, err := wholeOf(d.found.first(p.total))
-	if err != nil || total < 0 {
-		return nil, false, errors.New("the answer does not say how many records there are")
-	}
-	if p.at.Offset > 0 && total != p.at.Total {
-		return orEnd(next, d.count == 0 || int64(next.Offset) >= total).with(total), true, nil
-	}
-	if d.count == 0 && int64(next.Offset) < total {
-		d.page.Partial = fmt.Sprintf("%d of %d records are missing from the list", total-int64(next.Offset), total)
-		return nil, false, nil
-	}
-	return orEnd(next, int64(next.Offset) >= total).with(total), false, nil
-}
-
-func orEnd(next *position, end bool) *position {
-	if end {
-		return nil
-	}
-	return next
-}
-
-// with notes the total; nothing, on nothing.
-func (p *position) with(total int64) *position {
-	if p != nil {
-		p.Total = total
-	}
-	return p
-}
-
-// parameters are the query parameters of the present page.
-func (p *pass) parameters(q url.Values) {
-	switch of := &p.Pagination; {
-	case of.Cursor != nil && p.at.After != "":
-		q.Set(of.Cursor.Parameter, p.at.After)
-	case of.Page != nil:
-		first := 1
-		if of.Page.First != nil {
-			first = *of.Page.First
-		}
-		q.Set(of.Page.Parameter, strconv.Itoa(first+p.at.Page))
-	case of.Offset != nil:
-		q.Set(of.Offset.Parameter, strconv.Itoa(p.at.Offset))
-	}
+	return one + "; " + other
 }

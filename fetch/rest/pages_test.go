@@ -139,11 +139,18 @@ func TestEveryPagination(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(want, append(idsOf(whole[:i+1]), idsOf(rest)...)); diff != "" {
+				behind := idsOf(rest)
+				if strings.Contains(c.yaml, "page:") { // the page before is looked at once more
+					if len(rest) < 2 || cmp.Diff(idsOf(whole[i:i+1]), idsOf(rest[:1])) != "" {
+						t.Fatalf("resumed behind page %d: %q does not begin with the page before", i, behind)
+					}
+					behind = idsOf(rest[1:])
+				}
+				if diff := cmp.Diff(want, append(idsOf(whole[:i+1]), behind...)); diff != "" {
 					t.Errorf("resumed behind page %d: %s", i, diff)
 				}
-				if diff := cmp.Diff(last.Whole, rest[len(rest)-1].Whole); diff != "" {
-					t.Errorf("resumed behind page %d, whole: %s", i, diff)
+				if rest[len(rest)-1].Whole != nil {
+					t.Errorf("resumed behind page %d: a set is declared whole of which another pass had read the beginning", i)
 				}
 			}
 		})
@@ -217,18 +224,16 @@ func TestPaginationThatCannotBeRight(t *testing.T) {
 		odd   func(map[string]any, http.Header, int)
 		class finance.Class
 	}{
-		"another host":         {byLink, link("https://evil.example/v1/claims"), finance.Fatal},
+		"another host":         {byLink, link("https://evil.example/v1/claims"), finance.Malformed},
 		"a user":               {byLink, link("@evil.example/next"), finance.Malformed}, // below the base, and there it is no list
-		"out of the base":      {byLink, link("/v2/claims"), finance.Fatal},
-		"climbing":             {byLink, link("/v1/../admin"), finance.Fatal},
-		"itself":               {byLink, link("/v1/claims/c-1?x=1"), finance.Malformed},
+		"out of the base":      {byLink, link("/v2/claims"), finance.Malformed},
+		"climbing":             {byLink, link("/v1/../admin"), finance.Malformed},
 		"a number as link":     {byLink, set("page", map[string]any{"link": []int{1}}), finance.Malformed},
-		"a person in the link": {byLink, link("/v1/claims?who=14842249091"), finance.Malformed},
-		"the same cursor":      {byCursor, set("page", map[string]any{"next": 4}), finance.Malformed},
+		"a person in the link": {byLink, link("/v1/claims/c-1?who=14842249091"), finance.Malformed},
+		"a person, escaped":    {byLink, link("/v1/claims/c-1?who=%31484224%209091"), finance.Malformed},
 		"no cursor":            {byCursor, set("page", nil), finance.Malformed},
-		"nothing about more":   {byCursor, set("more", nil), finance.Malformed},
+		"more in words":        {byCursor, set("more", "perhaps"), finance.Malformed},
 		"a person as cursor":   {byCursor, set("page", map[string]any{"next": "14842249091"}), finance.Malformed},
-		"no total":             {"{ offset: { parameter: offset, total: total } }", set("total", nil), finance.Malformed},
 		"a total in words":     {"{ page: { parameter: page, total: total } }", set("total", "many"), finance.Malformed},
 		"no pages":             {"{ page: { parameter: page, pages: pages } }", set("pages", -1), finance.Malformed},
 		"more of nothing":      {"{ page: { parameter: page, has_more: more } }", func(a map[string]any, _ http.Header, _ int) { a["rows"], a["more"] = []int{}, true }, finance.Malformed},
@@ -382,9 +387,9 @@ func TestMadeIDsWhenAListIsReadAgain(t *testing.T) {
 	}
 	for pagination, circle := range map[string]any{
 		"{ cursor: { path: page.next, parameter: cursor } }": map[string]any{"next": 4},
-		"{ next_link: { path: page.link } }":                 map[string]any{"link": "claims/c-1?cursor=4"},
+		"{ next_link: { path: page.link } }":                 map[string]any{"link": "?cursor=4"},
 	} {
-		if got, err := ids(pagination, func(a map[string]any, _ int) { a["page"] = circle }); fetch.ClassOf(err) != finance.Malformed || len(got) > 8 {
+		if got, err := ids(pagination, func(a map[string]any, _ int) { a["page"] = circle }); err != nil || len(got) != 8 {
 			t.Errorf("%s: %d records, %v", pagination, len(got), err)
 		}
 	}

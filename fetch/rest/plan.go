@@ -18,6 +18,7 @@ type plan struct {
 	zone         *time.Location
 
 	path    template
+	leadsTo []template // other places that links may lead to
 	query   templates
 	headers templates
 	echoes  templates // by path
@@ -42,6 +43,8 @@ type plan struct {
 
 // table makes records of one kind.
 type table interface {
+	// own is the API's own key of the record that has these values; empty: it has none.
+	own(v values) string
 	// take adds the record that has these values to the page, or says why it can't be read.
 	take(d *decoder, list *List, v values, place int32) error
 }
@@ -92,6 +95,14 @@ func (p *plan) compile() (err error) {
 	if p.path, err = parseTemplate(p.Request.Path); err != nil {
 		return err
 	}
+	_, places := p.Pagination.links()
+	for _, place := range places {
+		t, err := parseTemplate(place)
+		if err != nil {
+			return err
+		}
+		p.leadsTo = append(p.leadsTo, t)
+	}
 	if p.query, err = parseTemplates(p.Request.Query); err != nil {
 		return err
 	}
@@ -126,11 +137,12 @@ func (p *plan) compilePagination() {
 	e, of := p.envelope, &p.Pagination
 	switch {
 	case of.NextLink != nil:
-		p.link = e.slots(of.NextLink.Path)
+		p.link, p.more = e.slots(of.NextLink.Path), e.slots(of.NextLink.HasMore)
 	case of.Cursor != nil:
 		p.after, p.more = e.slots(of.Cursor.Path), e.slots(of.Cursor.HasMore)
 	case of.Page != nil:
-		p.more, p.pages, p.total = e.slots(of.Page.HasMore), e.slots(of.Page.Pages), e.slots(of.Page.Total)
+		p.more, p.total = e.slots(of.Page.HasMore), e.slots(of.Page.Total)
+		p.pages = e.slots(append(of.Page.Pages[:len(of.Page.Pages):len(of.Page.Pages)], of.Page.LastPage...))
 	case of.Offset != nil:
 		p.more, p.total = e.slots(of.Offset.HasMore), e.slots(of.Offset.Total)
 	}

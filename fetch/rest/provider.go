@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -39,24 +40,39 @@ func Provider() fetch.Provider {
 		// {subject} may stand in headers and bodies
 		SubjectInCalls: true,
 		Settings:       func() any { return &Settings{} },
+		Zone:           calendar,
 		Open:           open,
 	}
 }
 
-func open(c fetch.Connection) (fetch.Driver, error) {
+// read reads the description that a connection names.
+func read(c fetch.Connection) (d *Description, text []byte, path string, err error) {
 	settings, ok := c.Settings.(*Settings)
 	if !ok || settings.Description == "" {
-		return fetch.Driver{}, fmt.Errorf("connection %s: settings: description is missing: name the YAML file that describes the API", c.Name)
+		return nil, nil, "", errors.New("settings: description is missing: name the YAML file that describes the API")
 	}
-	path := settings.Description
+	path = settings.Description
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.Dir, path)
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return fetch.Driver{}, fmt.Errorf("connection %s: settings.description: %w", c.Name, err)
+	if text, err = os.ReadFile(path); err != nil {
+		return nil, nil, path, fmt.Errorf("settings.description: %w", err)
 	}
-	d, err := Parse(text, path)
+	d, err = Parse(text, path)
+	return d, text, path, err
+}
+
+// calendar is the time_zone of a connection's description.
+func calendar(c fetch.Connection) (*time.Location, error) {
+	d, _, _, err := read(c)
+	if err != nil {
+		return nil, err
+	}
+	return zoneOf(d.TimeZone)
+}
+
+func open(c fetch.Connection) (fetch.Driver, error) {
+	d, text, path, err := read(c)
 	if err != nil {
 		return fetch.Driver{}, fmt.Errorf("connection %s: %w", c.Name, err)
 	}
@@ -73,7 +89,7 @@ func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetc
 	}
 	a := &api{Description: d, file: file, connection: c.Name, headers: http.Header{}}
 	var err error
-	if a.base, err = overridden(d.BaseURL, c.BaseURL); err != nil {
+	if a.base, err = overridden(strings.TrimSuffix(d.BaseURL, "/"), strings.TrimSuffix(c.BaseURL, "/")); err != nil {
 		return fetch.Driver{}, fmt.Errorf("base_url: %w", err)
 	}
 	if a.plans, err = compile(d, text); err != nil {
@@ -88,7 +104,7 @@ func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetc
 	a.faults = newFaults(d, a.plans)
 	driver := fetch.Driver{
 		Base: a.base, Rate: float64(d.Rate.PerSecond + d.Rate.PerMinute/60), Classify: a.faults.classify,
-		Connect: func(client *fetch.Client) fetch.Connector { return &connector{client: client, about: a} },
+		Connect: func(client *fetch.Client) fetch.Connector { return newConnector(client, a) },
 	}
 	if d.Token.Dialect == "none" {
 		return driver, nil
@@ -162,17 +178,17 @@ func (d *Description) lacks(have map[string]fetch.Secret) error {
 }
 
 // overridden is the description's address, or that of the connection. One without a path, such as that of a simulator,
-// keeps the description's path.
+// keeps the description's path. A slash at the end stays: some token endpoints answer only with it, others only without.
 func overridden(described, connection string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSuffix(described, "/"))
+	u, err := url.Parse(described)
 	if err != nil || connection == "" {
 		return u, err
 	}
-	over, err := url.Parse(strings.TrimSuffix(connection, "/"))
+	over, err := url.Parse(connection)
 	if err != nil || over.Host == "" {
 		return nil, errors.New("not a URL")
 	}
-	if over.Path == "" {
+	if over.Path == "" || over.Path == "/" {
 		over.Path, over.RawPath = u.Path, u.RawPath
 	}
 	return over, nil

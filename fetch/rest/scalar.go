@@ -78,6 +78,9 @@ func wholeOf(raw string) (int64, error) {
 	if err != nil {
 		return 0, errNoCount
 	}
+	if whole, fraction, ok := strings.Cut(text, "."); ok && strings.Trim(fraction, "0") == "" {
+		text = whole // 3.0 is how some serializers write 3
+	}
 	s := fetch.Scan([]byte(text))
 	n, ok := s.Int()
 	if s.End() != nil || !ok {

@@ -162,8 +162,8 @@ func TestManyPagesOfClaims(t *testing.T) {
 		if diff := cmp.Diff(want, append(idsOf(whole[:i+1]), idsOf(rest)...)); diff != "" {
 			t.Errorf("resumed behind page %d: %s", i, diff)
 		}
-		if diff := cmp.Diff(last.Whole, rest[len(rest)-1].Whole); diff != "" {
-			t.Errorf("resumed behind page %d: %s", i, diff)
+		if rest[len(rest)-1].Whole != nil {
+			t.Errorf("resumed behind page %d: a set is declared whole of which another pass had read the beginning", i)
 		}
 	}
 	for i := range whole {

@@ -92,10 +92,11 @@ func (v values) first(slots []int) string {
 
 // taking reads one value along a shape.
 type taking struct {
-	s    *fetch.Scanner
-	into values
-	list func(number int)       // reads a list of records
-	rest func(path, raw string) // hears what no path leads to; nil: it is skipped
+	s     *fetch.Scanner
+	into  values
+	nulls []bool                 // which slots are there and null; nil: nobody asks
+	list  func(number int)       // reads a list of records
+	rest  func(path, raw string) // hears what no path leads to; nil: it is skipped
 }
 
 // value reads the next value of the scanner.
@@ -104,14 +105,28 @@ func (t *taking) value(n *node, path string) {
 	case n.list > 0:
 		t.list(n.list)
 	case s.Null():
+		t.null(n)
 	case n.slot > 0:
 		raw := s.Raw()
 		if t.into[n.slot] = raw; s.Err() == nil && len(n.steps) > 0 {
-			inner := taking{s: fetch.Scan([]byte(raw)), into: t.into, rest: t.rest}
+			inner := taking{s: fetch.Scan([]byte(raw)), into: t.into, nulls: t.nulls, rest: t.rest}
 			inner.inside(n, path)
 		}
 	default:
 		t.inside(n, path)
+	}
+}
+
+// null notes that nothing is there, in so many words. What is null has nothing inside, and says so of all of it.
+func (t *taking) null(n *node) {
+	if t.nulls == nil {
+		return
+	}
+	if n.slot > 0 {
+		t.nulls[n.slot] = true
+	}
+	for _, inner := range n.steps {
+		t.null(inner)
 	}
 }
 

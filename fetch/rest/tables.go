@@ -65,31 +65,46 @@ func (c *columns[T]) read(v values) (T, error) {
 	return record, nil
 }
 
-// key gives the record's key: the API's own, or one made of the columns that stay the same, with the number that the
-// record has among those alike. made says that it was made.
-// Keys are compared within an account, where records name one.
-func (c *columns[T]) key(record *T, account string, v values, d *decoder) (id string, made bool, err error) {
+// own is the API's own key; empty where it is missing or no text.
+func (c *columns[T]) own(v values) string {
+	id, err := textOf(v.first(c.id))
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+// key gives the API's own key of a record; empty: one is to be made. Keys are compared within an account, where records
+// name one.
+func (c *columns[T]) key(account string, v values, d *decoder) (id string, err error) {
 	id, err = textOf(v.first(c.id))
 	switch {
 	case err != nil:
-		return "", false, fmt.Errorf("id: %w", err)
+		return "", fmt.Errorf("id: %w", err)
 	case id == "" && len(c.hash) == 0:
-		return "", false, fmt.Errorf("id: %w", errMissing)
+		return "", fmt.Errorf("id: %w", errMissing)
 	case id != "" && d.isSubject(id):
-		return "", false, fmt.Errorf("id: %w", errPersonal)
+		return "", fmt.Errorf("id: %w", errPersonal)
 	case id != "" && d.here[[2]string{account, id}]:
-		return "", false, fmt.Errorf("id: %w", errTwice)
-	case id != "":
-		d.here[[2]string{account, id}] = true
-		return id, false, nil
+		return "", fmt.Errorf("id: %w", errTwice)
 	}
+	if id != "" {
+		d.here[[2]string{account, id}] = true
+	}
+	return id, nil
+}
+
+// make makes a key of the columns that stay the same, with the number that the record has among those alike.
+func (c *columns[T]) make(record *T, d *decoder) string {
 	var b []byte
 	for i := range c.hash {
 		part := c.hash[i].show(record)
 		b = binary.AppendUvarint(b, uint64(len(part)))
 		b = append(b, part...)
 	}
-	return d.number(b), true, nil
+	id := d.number(b)
+	d.remember(id, true)
+	return id
 }
 
 // number makes an id of what a record is made of and how many alike came before it in the pass.
@@ -123,9 +138,15 @@ func (t *accountTable) take(d *decoder, _ *List, v values, place int32) error {
 	if err != nil {
 		return err
 	}
-	var made bool
-	if a.ID, made, err = t.key(&a, "", v, d); err != nil {
+	a.ID, err = t.key("", v, d)
+	if err != nil {
 		return err
+	}
+	if a.ID == "" {
+		if d.p.overlap == lastPage {
+			return nil // stored already, with a number of its own
+		}
+		a.ID, a.Made = t.make(&a, d), true
 	}
 	a.Place = place
 	var figures []finance.Balance
@@ -137,7 +158,6 @@ func (t *accountTable) take(d *decoder, _ *List, v values, place int32) error {
 	if a.Extra, err = d.extraJSON(); err != nil {
 		return err
 	}
-	d.remember(a.ID, made || d.p.Whole)
 	d.page.Records.Accounts = append(d.page.Records.Accounts, a)
 	d.page.Records.Balances = append(d.page.Records.Balances, figures...)
 	return nil
@@ -157,7 +177,7 @@ func (t *transactionTable) take(d *decoder, list *List, v values, place int32) e
 		return err
 	}
 	if d.p.account {
-		x.AccountID = d.stream.Account
+		x.AccountID = d.p.stream.Account
 	}
 	if list.Status != "" {
 		x.Status = list.Status
@@ -165,15 +185,22 @@ func (t *transactionTable) take(d *decoder, list *List, v values, place int32) e
 	if x.Status != finance.Booked && x.Status != finance.Pending {
 		return fmt.Errorf("status: %w", errStatus)
 	}
-	var made bool
-	if x.ID, made, err = t.key(&x, x.AccountID, v, d); err != nil {
+	x.ID, err = t.key(x.AccountID, v, d)
+	if err != nil {
 		return err
+	}
+	stored := d.p.overlap == lastPage && x.ID == ""
+	if stored || d.p.elsewhere(&x) {
+		d.extra.Reset()
+		return nil
+	}
+	if x.ID == "" {
+		x.ID, x.Made = t.make(&x, d), true
 	}
 	x.Place = place
 	if x.Extra, err = d.extraJSON(); err != nil {
 		return err
 	}
-	d.remember(x.ID, made || d.p.Whole || d.p.wholePending && x.Status == finance.Pending)
 	d.page.Records.Transactions = append(d.page.Records.Transactions, x)
 	return nil
 }
@@ -190,15 +217,20 @@ func (t *debtTable) take(d *decoder, _ *List, v values, place int32) error {
 	if err != nil {
 		return err
 	}
-	var made bool
-	if x.ID, made, err = t.key(&x, "", v, d); err != nil {
+	x.ID, err = t.key("", v, d)
+	if err != nil {
 		return err
+	}
+	if x.ID == "" {
+		if d.p.overlap == lastPage {
+			return nil // stored already, with a number of its own
+		}
+		x.ID, x.Made = t.make(&x, d), true
 	}
 	x.Place = place
 	if x.Extra, err = d.extraJSON(); err != nil {
 		return err
 	}
-	d.remember(x.ID, made || d.p.Whole)
 	d.page.Records.Debts = append(d.page.Records.Debts, x)
 	return nil
 }

@@ -166,6 +166,9 @@ func (k checker) lists(path string, r *Reading, statuses bool) {
 		if l.Path != "." {
 			k.paths(at, Paths{l.Path})
 		}
+		if l.Empty == emptyAbsent && len(r.Subject) == 0 && len(r.Echoes) == 0 && len(r.Pagination.totals()) == 0 {
+			k.Fail(at+".empty", "an absent list shows that there is nothing only in an answer that is good by its subject, its echoes or its total: describe one of them")
+		}
 		if l.Status != "" && !statuses {
 			k.Fail(at, "only transactions have a status")
 		}
@@ -187,16 +190,30 @@ func (p *Pagination) reads() (paths Paths) {
 	if p.NextLink != nil {
 		paths = append(paths, p.NextLink.Path...)
 	}
+	if p.NextLink != nil {
+		paths = append(paths, p.NextLink.HasMore...)
+	}
 	if c := p.Cursor; c != nil {
 		paths = append(append(paths, c.Path...), c.HasMore...)
 	}
 	if n := p.Page; n != nil {
-		paths = append(append(append(paths, n.HasMore...), n.Pages...), n.Total...)
+		paths = append(append(append(append(paths, n.HasMore...), n.Pages...), n.LastPage...), n.Total...)
 	}
 	if o := p.Offset; o != nil {
 		paths = append(append(paths, o.HasMore...), o.Total...)
 	}
 	return paths
+}
+
+// totals are the paths of how many records there are.
+func (p *Pagination) totals() Paths {
+	switch {
+	case p.Page != nil:
+		return p.Page.Total
+	case p.Offset != nil:
+		return p.Offset.Total
+	}
+	return nil
 }
 
 func (k checker) pagination(path string, r *Reading, used []string) {
@@ -215,7 +232,7 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 		parameter = p.Cursor.Parameter
 	case p.Page != nil:
 		parameter = p.Page.Parameter
-		count(p.Page.HasMore, p.Page.Pages, p.Page.Total)
+		count(p.Page.HasMore, p.Page.Pages, p.Page.LastPage, p.Page.Total)
 		if f := p.Page.First; f != nil && *f != 0 && *f != 1 {
 			k.Fail(path+".page.first", "the first page is 0 or 1")
 		}
@@ -224,11 +241,12 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 		count(p.Offset.HasMore, p.Offset.Total)
 	}
 	if ends > 1 {
-		k.Fail(path, "has_more, pages and total are ways to tell the end: give one of them")
+		k.Fail(path, "has_more, pages, last_page and total are ways to tell the end: give one of them")
 	}
 	if _, twice := r.Request.Query[parameter]; twice {
 		k.Fail(path, "parameter %q is set by the request's query already", parameter)
 	}
+	k.leadsTo(path, p, used)
 	k.paths(path, p.reads())
 	if w := p.Windows; w != nil {
 		if w.Days < 1 || w.Days > 3660 {
@@ -236,6 +254,22 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 		}
 		if !slices.Contains(used, forSince) || !slices.Contains(used, forUntil) {
 			k.Fail(path+".windows", "the request must name {since} and {until}, the ends of a window")
+		}
+	}
+}
+
+// leadsTo checks the other places that links may lead to.
+func (k checker) leadsTo(path string, p *Pagination, used []string) {
+	_, places := p.links()
+	for _, place := range places {
+		k.relative(path, place)
+		for _, name := range k.template(path, place) {
+			switch {
+			case name != forConsent && name != forAccount:
+				k.Fail(path, "leads_to has {consent} and {account} only, not {%s}", name)
+			case !slices.Contains(used, name):
+				k.Fail(path, "leads_to names {%s}, and the request does not", name)
+			}
 		}
 	}
 }

@@ -29,9 +29,9 @@ func (c *connector) Probe(ctx context.Context) error {
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	switch s.Dataset {
 	case finance.Accounts:
-		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.accounts(s, from) })
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.accounts(s, at.Position) })
 	case finance.Transactions:
-		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.transactions(s, from) })
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(s, at.Position) })
 	}
 	return func(yield func(fetch.Page, error) bool) {
 		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "sbanken has no such dataset"})

@@ -24,7 +24,7 @@ func classify(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		v.Class = p.class()
 	}
 	v.Correlation, v.Reason = p.trace, p.words()
-	if a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") == "" {
+	if a.Status == http.StatusTooManyRequests && !a.Announced().Asked {
 		v.RetryAfter = untilReset(a.Header)
 	}
 	return v

@@ -46,6 +46,7 @@ func Provider() fetch.Provider {
 		// a client of many customers names one in the header customerId
 		SubjectInCalls: true,
 		Settings:       func() any { return &Settings{APIVersion: 2, CustomerHeader: "auto", PageLength: 1000} },
+		Zone:           fetch.InZone("Europe/Oslo"),
 		Open:           open,
 	}
 }

@@ -78,6 +78,7 @@ func (d *reader) archived(t *row) {
 	if t.ID == "" {
 		d.got.nameless = true
 		t.ID = d.made(archivedPrefix, t)
+		t.Made = true
 	}
 	d.keep(t)
 }
@@ -92,6 +93,7 @@ func (d *reader) recent(t *row) {
 		return
 	}
 	t.ID = d.made(fmt.Sprintf("%s%d-", recentPrefix, t.BookedOn.Time().Year()), t)
+	t.Made = true
 	d.keep(t)
 }
 

@@ -47,22 +47,25 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 		return fetch.Step{}, fmt.Errorf("the stored cursor is that of a normal run, and this is a backfill")
 	}
 	r := c.request(s.Scope, finance.ForData)
-	list := "Transactions/"
+	list, set := "Transactions/", recent
 	if p.at.List == archive {
 		list += "archive/"
+		set = "" // nothing is declared whole of the archive
 	}
 	r.Path, r.Template, r.Query = list+url.PathEscape(s.Account), "/"+list+"{account}", p.query()
 	return fetch.Step{
 		Request: r,
 		// What follows a page depends on the cursor and on the days below, so a page is the same only where they are.
-		Version:  strings.Join([]string{rowsVersion, from, s.Since.String(), s.Until.String(), s.Today.String(), strconv.Itoa(s.Lookback)}, " "),
-		Together: p.at.List == recent,
-		Decode:   p.decode,
+		Version: strings.Join([]string{rowsVersion, from, s.Since.String(), s.Until.String(), s.Today.String(), strconv.Itoa(s.Lookback)}, " "),
+		First:   p.at.Index == 0,
+		Set:     set,
+		Decode:  p.decode,
 	}, nil
 }
 
-// begin is where a new pass starts: at the oldest day wanted, or as many days before Through as bookings arrive late, or
-// where the last pass first met a row that it could not read.
+// begin is where a new pass starts: the first one at the oldest day wanted, a later one as many days before Through as
+// bookings arrive late, or where the last pass first met a row that it could not read. However long ago that is: a bound
+// here would skip the days before it in silence.
 func (p *pass) begin() position {
 	first := max(p.stream.Since, earliest)
 	if !p.cursor.Through.IsZero() {
@@ -73,6 +76,9 @@ func (p *pass) begin() position {
 		late := p.cursor.Through.AddDays(-lookback)
 		if again := p.cursor.Again; !again.IsZero() {
 			late = min(late, again)
+		}
+		if p.stream.Until.IsZero() {
+			first = earliest
 		}
 		first = max(first, late)
 	}
@@ -225,7 +231,7 @@ func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
 	}
 	page := p.done(got)
 	if len(page.Rejects) == 0 {
-		page.Whole = &finance.Whole{Prefix: p.wholePrefix(got), Earlier: at.Earlier}
+		page.Whole = &finance.Whole{Prefix: p.wholePrefix(got)}
 	}
 	return page, nil
 }

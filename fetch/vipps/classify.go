@@ -28,7 +28,7 @@ func classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		v.Class = finance.Withheld // not ours, or no longer
 	case a.Status == http.StatusNotFound && !p.gateway && strings.HasSuffix(r.Template, datesSuffix):
 		v.Class = finance.OK // a date that is not closed yet, as far as we know; see pass.notYet
-	case a.Status == http.StatusTooManyRequests && a.Header.Get("Retry-After") == "":
+	case a.Status == http.StatusTooManyRequests && !a.Announced().Asked:
 		v.RetryAfter = toldInWords(v.Reason)
 	}
 	return v

@@ -18,10 +18,13 @@ const (
 
 // listing is where the list of ledgers stands within a pass, as JSON; between passes it is empty.
 type listing struct {
-	V       int      `json:"v"`
-	At      string   `json:"at"`                // the provider's cursor
-	Earlier []string `json:"earlier,omitempty"` // ledgers on the pages behind us
-	Broken  bool     `json:"broken,omitempty"`  // a ledger on those could not be read, so the set can't be declared whole
+	V    int    `json:"v"`
+	At   string `json:"at"`             // the provider's cursor
+	Some bool   `json:"some,omitempty"` // there were ledgers on the pages behind us
+
+	// Earlier and Broken are of earlier versions, which kept the proof of the set in the position. They are not used.
+	Earlier []string `json:"earlier,omitempty"`
+	Broken  bool     `json:"broken,omitempty"`
 }
 
 func readListing(text string) (l listing, err error) {
@@ -73,8 +76,12 @@ func (c *connector) ledgers(s fetch.Stream, from string) (fetch.Step, error) {
 	if at.At != "" {
 		r.Query.Set("cursor", at.At)
 	}
+	var anew *string
+	if at.At != "" {
+		anew = new(string)
+	}
 	return fetch.Step{
-		Request: r, Version: ledgersVersion + " " + from, Together: true,
+		Request: r, Version: ledgersVersion + " " + from, First: at.At == "", Afresh: true, Set: "ledgers", Anew: anew,
 		Decode: func(a *fetch.Answer) (fetch.Page, error) {
 			page, err := decodeLedgers(a.Body, handle, at)
 			if errors.Is(err, errNoLedger) {
@@ -126,24 +133,23 @@ func decodeLedgers(body []byte, handle string, at listing) (fetch.Page, error) {
 		return fetch.Page{}, errors.New("the answer is no list of ledgers: items are missing")
 	case d.others > 0 && len(accounts) == 0:
 		return fetch.Page{}, fetch.WrongSubject("none of the ledgers settles for the recipient of the consent")
-	case next != "" && next == at.At:
-		return fetch.Page{}, errors.New("the list of ledgers leads to the page that was asked for")
-	case next == "" && d.items == 0 && len(at.Earlier) == 0 && !at.Broken:
+	case next == "" && d.items == 0 && !at.Some && len(at.Earlier) == 0 && !at.Broken:
 		return fetch.Page{}, errNoLedger
 	}
-	at.Broken, d.page.Seen = at.Broken || len(d.page.Rejects) > 0, d.items
-	if next == "" {
+	d.page.Seen = d.items
+	stays := next != "" && next == at.At
+	if stays && d.items > 0 {
+		d.page.Partial = "the list of ledgers stays where it is although it may have more"
+	}
+	if next == "" || stays {
 		d.page.Done = true
-		if !at.Broken {
-			d.page.Whole = &finance.Whole{Earlier: at.Earlier}
+		if len(d.page.Rejects) == 0 && d.page.Partial == "" {
+			d.page.Whole = &finance.Whole{}
 		}
 		return d.page, nil
 	}
-	at.At = next
-	for i := range accounts {
-		at.Earlier = append(at.Earlier, accounts[i].ID)
-	}
-	d.page.Next = cursorText(at)
+	d.page.More = true
+	d.page.Next = cursorText(listing{V: 1, At: next, Some: at.Some || d.items > 0})
 	return d.page, nil
 }
 

@@ -59,7 +59,7 @@ func TestLedger(t *testing.T) {
 
 func TestLedgerLists(t *testing.T) {
 	other := strings.ReplaceAll(strings.Replace(ledger, "410001", "410002", 1), "api:700001", "api:700002")
-	later := listing{V: 1, At: "MQ==", Earlier: []string{"410000"}}
+	later := listing{V: 1, At: "MQ==", Some: true}
 	for name, c := range map[string]struct {
 		body  []byte
 		at    listing
@@ -71,16 +71,17 @@ func TestLedgerLists(t *testing.T) {
 		"one page":               {ledgers(`""`, ledger), listing{V: 1}, []string{"410001"}, &finance.Whole{}, "", ""},
 		"no cursor at all":       {[]byte(`{"items":[` + ledger + `]}`), listing{V: 1}, []string{"410001"}, &finance.Whole{}, "", ""},
 		"a null cursor":          {ledgers(`null`, ledger), listing{V: 1}, []string{"410001"}, &finance.Whole{}, "", ""},
-		"the first of two":       {ledgers(`"MQ=="`, ledger), listing{V: 1}, []string{"410001"}, nil, `{"v":1,"at":"MQ==","earlier":["410001"]}`, ""},
-		"the last of two":        {ledgers(`""`, ledger), later, []string{"410001"}, &finance.Whole{Earlier: []string{"410000"}}, "", ""},
-		"an empty last page":     {ledgers(`""`), later, nil, &finance.Whole{Earlier: []string{"410000"}}, "", ""},
+		"the first of two":       {ledgers(`"MQ=="`, ledger), listing{V: 1}, []string{"410001"}, nil, `{"v":1,"at":"MQ==","some":true}`, ""},
+		"the last of two":        {ledgers(`""`, ledger), later, []string{"410001"}, &finance.Whole{}, "", ""},
+		"an empty last page":     {ledgers(`""`), later, nil, &finance.Whole{}, "", ""},
+		"an empty page again":    {ledgers(`"MQ=="`), later, nil, &finance.Whole{}, "", ""},
 		"a broken one":           {ledgers(`""`, `{"ledgerId":[]}`, ledger), listing{V: 1}, []string{"410001"}, nil, "", ""},
-		"a broken one earlier":   {ledgers(`""`, ledger), listing{V: 1, At: "MQ==", Broken: true}, []string{"410001"}, nil, "", ""},
-		"a broken one, and more": {ledgers(`"MQ=="`, `{}`), listing{V: 1}, nil, nil, `{"v":1,"at":"MQ==","broken":true}`, ""},
+		"of an earlier version":  {ledgers(`""`), listing{V: 1, At: "MQ==", Broken: true}, nil, &finance.Whole{}, "", ""},
+		"a broken one, and more": {ledgers(`"MQ=="`, `{}`), listing{V: 1}, nil, nil, `{"v":1,"at":"MQ==","some":true}`, ""},
 		"others among them":      {ledgers(`""`, other, ledger), listing{V: 1}, []string{"410001"}, &finance.Whole{}, "", ""},
 		"others only":            {ledgers(`""`, other), listing{V: 1}, nil, nil, "", "wrong subject"},
 		"none":                   {ledgers(`""`), listing{V: 1}, nil, nil, "", "the merchant has not granted access"},
-		"a circle":               {ledgers(`"MQ=="`, ledger), later, nil, nil, "", "leads to the page that was asked for"},
+		"a page again":           {ledgers(`"MQ=="`, ledger), later, []string{"410001"}, nil, "", ""},
 		"no list":                {[]byte(`{"cursor":""}`), listing{V: 1}, nil, nil, "", "items are missing"},
 		"cut":                    {ledgers(`""`, ledger)[:40], listing{V: 1}, nil, nil, "", "ends too early"},
 	} {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -32,6 +33,8 @@ type Settings struct {
 	IncludeGDPR bool `yaml:"include_gdpr" doc:"ask for and keep names, masked phone numbers and messages of payers"`
 	// MerchantSerialNumber goes with calls that are made for no consent, on the standard flow.
 	MerchantSerialNumber string `yaml:"merchant_serial_number" doc:"the MSN that the keys of the standard flow belong to"`
+	// TimeZone is where a ledger's days begin and end.
+	TimeZone string `yaml:"time_zone" doc:"calendar of the sales units, such as Europe/Oslo, Europe/Copenhagen or Europe/Helsinki"`
 
 	SystemName    string `yaml:"system_name" doc:"Vipps-System-Name, 30 characters at most"`
 	SystemVersion string `yaml:"system_version" doc:"Vipps-System-Version, 30 characters at most"`
@@ -58,8 +61,17 @@ func Provider() fetch.Provider {
 		Name:     "vipps",
 		Title:    "Vipps MobilePay",
 		Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
-		Settings: func() any { return &Settings{TokenFlow: specialized, ReadBy: byFeed, SystemName: "syncer"} },
-		Open:     open,
+		Settings: func() any {
+			return &Settings{TokenFlow: specialized, ReadBy: byFeed, TimeZone: "Europe/Oslo", SystemName: "syncer"}
+		},
+		Zone: func(c fetch.Connection) (*time.Location, error) {
+			settings, ok := c.Settings.(*Settings)
+			if !ok {
+				return nil, fmt.Errorf("settings are of type %T, not those of vipps", c.Settings)
+			}
+			return settings.zone()
+		},
+		Open: open,
 	}
 }
 
@@ -110,12 +122,23 @@ func (s *Settings) check() error {
 	case s.MerchantSerialNumber != "" && !isNumber(s.MerchantSerialNumber):
 		return fmt.Errorf("merchant_serial_number %q is not a number", s.MerchantSerialNumber)
 	}
+	if _, err := s.zone(); err != nil {
+		return err
+	}
 	for name, value := range s.system() {
 		if len(value) > 30 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
 			return fmt.Errorf("%s: want at most 30 plain characters", name)
 		}
 	}
 	return nil
+}
+
+func (s *Settings) zone() (*time.Location, error) {
+	zone, err := fetch.LoadZone(s.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("time_zone: %w", err)
+	}
+	return zone, nil
 }
 
 // system are the headers that say which program asks.
@@ -190,9 +213,9 @@ func (c *connector) Probe(ctx context.Context) error {
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	switch s.Dataset {
 	case finance.Accounts:
-		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.ledgers(s, from) })
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.ledgers(s, at.Position) })
 	case finance.Transactions:
-		return c.client.Walk(ctx, s, from, func(from string) (fetch.Step, error) { return c.transactions(s, from) })
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(s, at.Position) })
 	}
 	return func(yield func(fetch.Page, error) bool) {
 		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "vipps has no such dataset"})

@@ -59,6 +59,11 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 		st.Request.Query.Set("cursor", page)
 	}
 	st.Place = st.Request.Path + " " + page // the position holds the chain too, which moves on even in a circle
+	if at.Feed != "" && p.by == byFeed || at.Day != nil && at.Day.Page != "" {
+		anew := p.anew()
+		st.Anew = &anew
+	}
+	st.First = p.by == byDates && page == ""
 	// What follows a page depends on the cursor and on the days below, so a page is the same only where they are.
 	st.Version = strings.Join([]string{rowsVersion, cursorText(p.cursor), s.Until.String(), p.last().String()}, " ")
 	return st, nil
@@ -93,6 +98,19 @@ func (p *pass) last() finance.Date {
 		return max(earliest, p.stream.Today)
 	}
 	return max(earliest, min(p.stream.Until, p.stream.Today))
+}
+
+// anew is where the present list begins: the day, or a feed whose cursor the provider has forgotten. A feed is read from
+// the beginning of the ledger; the keys of its rows are what they were, so nothing doubles.
+func (p *pass) anew() string {
+	c := p.cursor
+	at := c.at()
+	if p.by == byFeed {
+		*at = place{}
+	} else {
+		at.Day = nil
+	}
+	return cursorText(c)
 }
 
 // feed decides what follows an answer of the feed. The feed has no hasMore: tryLater says that we have caught up, and

@@ -1,0 +1,230 @@
+package fetch_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncer/fetch"
+	"syncer/fetch/fetchtest"
+	"syncer/finance"
+)
+
+// leaf is a page of a list as the test's provider shows it.
+type leaf struct {
+	IDs     []string
+	Next    string // empty: the end
+	Partial string
+	Moved   string
+	Broken  int // records that can't be read
+	Outside bool
+	Status  int // of the answer; 0: 200
+}
+
+// book is a provider of such pages, by position. The list begins at page 1.
+type book struct {
+	pages map[string]leaf
+	asked []string
+}
+
+func (b *book) client(t *testing.T, change func(*fetch.Options)) *fetch.Client {
+	p := &provider{handler: func(_ int, w http.ResponseWriter, r *http.Request) {
+		at := strings.TrimPrefix(r.URL.Path, "/p/")
+		b.asked = append(b.asked, at)
+		if status := b.pages[at].Status; status != 0 {
+			w.WriteHeader(status)
+		}
+		_ = json.NewEncoder(w).Encode(b.pages[at])
+	}}
+	o := options(t, served(t, p), fetchtest.NewLedger())
+	change(&o)
+	return client(t, o)
+}
+
+// step reads a book's pages as those of a set; every pass begins with page 1.
+func (b *book) step(at fetch.At) (fetch.Step, error) {
+	position := at.Position
+	if position == "" {
+		position = "1"
+	}
+	st := fetch.Step{
+		Request: fetch.Request{Path: "p/" + position, Template: "/p/{position}"},
+		First:   position == "1", Afresh: true, Set: "all",
+		End: func(p *fetch.Page) error { p.Next, p.Done = "", true; return nil },
+	}
+	if !st.First {
+		st.Anew = new(string)
+	}
+	st.Decode = func(a *fetch.Answer) (fetch.Page, error) {
+		var l leaf
+		if err := json.Unmarshal(a.Body, &l); err != nil {
+			return fetch.Page{}, err
+		}
+		page := fetch.Page{Next: l.Next, Done: l.Next == "", Partial: l.Partial, Moved: l.Moved, Outside: l.Outside, More: l.Next != ""}
+		for _, id := range l.IDs {
+			page.Records.Debts = append(page.Records.Debts, finance.Debt{ID: id})
+		}
+		for range l.Broken {
+			page.Rejects = append(page.Rejects, finance.Reject{Reason: "broken"})
+		}
+		if page.Done {
+			page.Whole = &finance.Whole{}
+		}
+		return page, nil
+	}
+	return st, nil
+}
+
+func (b *book) read(t *testing.T, s fetch.Stream, from string) (pages []fetch.Page, err error) {
+	return drain(t, b.client(t, func(*fetch.Options) {}), s, from, b.step)
+}
+
+func TestWhatASetProves(t *testing.T) {
+	whole := &finance.Whole{Earlier: []string{"a", "b"}, Paged: true}
+	for name, c := range map[string]struct {
+		pages map[string]leaf
+		from  string
+		want  *finance.Whole
+	}{
+		"read in one go":             {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}}}, "", whole},
+		"of one page":                {map[string]leaf{"1": {IDs: []string{"a", "b"}}}, "", &finance.Whole{}},
+		"empty":                      {map[string]leaf{"1": {}}, "", &finance.Whole{}},
+		"taken up in the middle":     {map[string]leaf{"2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}}}, "2", nil},
+		"a record on two pages":      {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a", "b"}}}, "", nil},
+		"a record twice in one page": {map[string]leaf{"1": {IDs: []string{"a", "a"}, Next: "2"}, "2": {IDs: []string{"b"}}}, "", &finance.Whole{Earlier: []string{"a", "a"}, Paged: true}},
+		"a page that says it moved":  {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Moved: "three records, then four"}}, "", nil},
+		"a broken record":            {map[string]leaf{"1": {IDs: []string{"a"}, Broken: 1, Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
+		"a partial page":             {map[string]leaf{"1": {IDs: []string{"a"}, Partial: "one is late", Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
+		"shown on one page of two":   {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Outside: true}}, "", &finance.Whole{Earlier: []string{"a"}}},
+		"the last page again":        {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Next: "3"}}, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &book{pages: c.pages}
+			pages, err := b.read(t, fetch.Stream{}, c.from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := pages[len(pages)-1]
+			if diff := cmp.Diff(c.want, last.Whole); diff != "" || !last.Done {
+				t.Errorf("done %t: %s", last.Done, diff)
+			}
+			if name == "the last page again" && last.Partial == "" {
+				t.Error("it says that there is more and repeats itself, and that is no lack")
+			}
+		})
+	}
+}
+
+func TestEmptyPagesInARow(t *testing.T) {
+	for n, good := range map[int]bool{20: true, 21: false} {
+		b := &book{pages: map[string]leaf{}}
+		for i := 1; i <= n; i++ {
+			b.pages[strconv.Itoa(i)] = leaf{Next: strconv.Itoa(i + 1)}
+		}
+		b.pages[strconv.Itoa(n+1)] = leaf{IDs: []string{"a"}}
+		pages, err := b.read(t, fetch.Stream{}, "")
+		if good && (err != nil || len(pages) != n+1) || !good && (fetch.ClassOf(err) != finance.Malformed || len(pages) != 20) {
+			t.Errorf("%d empty pages: %d pages were given, %v", n, len(pages), err)
+		}
+		if good {
+			continue
+		}
+		rest, err := b.read(t, fetch.Stream{}, pages[len(pages)-1].Next)
+		if err != nil || len(rest) != 2 {
+			t.Errorf("the next pass goes on behind them: %d pages, %v", len(rest), err)
+		}
+	}
+}
+
+func TestAPassIsBounded(t *testing.T) {
+	b := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}}}}
+	for name, change := range map[string]func(*fetch.Options){
+		"limits.pass_bytes": func(o *fetch.Options) { o.PassBytes = 100 },
+		"limits.pass_hours": func(o *fetch.Options) { o.PassTime = 1 },
+	} {
+		c := b.client(t, change)
+		pages, err := drain(t, c, fetch.Stream{}, "", b.step)
+		if e := wantClass(t, err, finance.Transient); !strings.Contains(e.Reason, name) || len(pages) == 0 {
+			t.Errorf("%d pages, %v", len(pages), err)
+		}
+		for n := 0; err != nil; n++ { // each night goes on where the last one stopped
+			var more []fetch.Page
+			more, err = drain(t, c, fetch.Stream{}, pages[len(pages)-1].Next, b.step)
+			if len(more) == 0 || n > 3 {
+				t.Fatal("the pass makes no progress:", err)
+			}
+			pages = append(pages, more...)
+		}
+	}
+}
+
+func TestAPlaceThatTheProviderHasForgotten(t *testing.T) {
+	for status, again := range map[int]bool{400: true, 404: true, 410: true, 403: false, 422: false} {
+		b := &book{pages: map[string]leaf{
+			"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}}, "old": {Status: status},
+		}}
+		pages, err := b.read(t, fetch.Stream{}, "old")
+		if (err == nil) != again || again && (len(pages) != 2 || pages[1].Whole == nil) {
+			t.Errorf("%d: asked for %q, %d pages, %v", status, b.asked, len(pages), err)
+		}
+	}
+	b := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {Status: 404}}}
+	if pages, err := b.read(t, fetch.Stream{}, ""); err == nil || len(pages) != 1 || len(b.asked) != 2 {
+		t.Errorf("a place of this very pass: asked for %q, %v", b.asked, err)
+	}
+	b.asked = nil
+	if _, err := b.read(t, fetch.Stream{}, "2"); err == nil || len(b.asked) != 3 {
+		t.Errorf("one that is always forgotten: asked for %q, %v", b.asked, err)
+	}
+}
+
+// has is what is stored: these ids.
+type has string
+
+func (h has) Stored(_ context.Context, r *finance.Records) (bool, error) {
+	for i := range r.Debts {
+		if !strings.Contains(string(h), r.Debts[i].ID) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (h has) Others(context.Context, finance.Extent, []string) (bool, error) { return false, nil }
+
+func TestAPassThatAnEarlierRunBegan(t *testing.T) {
+	b := &book{pages: map[string]leaf{
+		"1": {IDs: []string{"new", "a"}, Next: "2"}, "2": {IDs: []string{"b", "c"}, Next: "3"}, "3": {IDs: []string{"d", "e"}},
+	}}
+	for name, c := range map[string]struct {
+		stream fetch.Stream
+		from   string
+		asked  string
+		whole  bool
+	}{
+		"its first pages, up to what is known": {fetch.Stream{Stale: true, Rows: has("abcde")}, "3", "3 1 2", false},
+		"all of them, where nothing is known":  {fetch.Stream{Stale: true}, "3", "3 1 2 3", true},
+		"of this run: no second look":          {fetch.Stream{Rows: has("abcde")}, "3", "3", false},
+		"at its beginning":                     {fetch.Stream{Stale: true, Rows: has("abcde")}, "", "1 2 3", true},
+	} {
+		b.asked = nil
+		pages, err := b.read(t, c.stream, c.from)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		last := pages[len(pages)-1]
+		if asked := strings.Join(b.asked, " "); asked != c.asked || (last.Whole != nil) != c.whole || !last.Done || last.Next != "" {
+			t.Errorf("%s: asked for %s, want %s; whole %v, done %t at %q", name, asked, c.asked, last.Whole, last.Done, last.Next)
+		}
+		for _, p := range pages[:len(pages)-1] {
+			if p.Done {
+				t.Errorf("%s: a page before the last ends the pass", name)
+			}
+		}
+	}
+}

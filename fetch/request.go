@@ -1,0 +1,162 @@
+package fetch
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"syncer/finance"
+)
+
+// request is one request on its way through the stack, over all its attempts: what is wanted, how much may be spent on
+// it, and what was. It belongs to one goroutine. docs/design.md tells its way stop by stop.
+type request struct {
+	c       *Client
+	bucket  *bucket
+	purpose finance.Purpose
+	scope   finance.Scope
+	method  string
+	path    string    // the template
+	key     *TokenKey // nil: no token is sent
+	once    bool
+	oneTry  bool // the caller repeats it, later
+	client  *http.Client
+	wire    chan struct{} // nil: not counted
+	limits  limits
+	// build makes what is sent, for each attempt anew.
+	build func(context.Context, finance.CallID) (*http.Request, error)
+	// classify is the provider's word on an answer.
+	classify func(*Answer) Verdict
+
+	read     read
+	intended bool // the intent of a single-use call is written down
+	spent    spent
+}
+
+// limits are what may be spent on a request.
+type limits struct {
+	timeout time.Duration // of one attempt
+	maxWait time.Duration // at closed gates
+	retry   Retry
+}
+
+// spent is what its attempts have cost.
+type spent struct {
+	attempts  int
+	failures  int           // attempts that failed transiently
+	throttled int           // attempts that were told to wait
+	untold    int           // those of them that were told no time
+	refreshed bool          // a token was refused, and another one asked for
+	held      time.Duration // at closed gates
+	time      time.Duration // on the wire and in back-offs
+}
+
+// read is the state of the consent's daily budget, of which an opening request spends a read.
+type read struct {
+	opening bool
+	paid    bool         // admitted and not yet sent: what is asked again must not be paid again
+	bought  *finance.Ask // what the read that is paid for was spent on; nil: none was
+}
+
+// run makes attempts until one brings an answer or an error that no further attempt heals.
+func (r *request) run(ctx context.Context) (*Answer, *Error) {
+	defer r.refund(ctx)
+	var told *Error // what the last attempt that was sent came to
+	for {
+		d := r.try(ctx)
+		switch d.move {
+		case answered:
+			return d.answer, nil
+		case giveUp:
+			return nil, r.inView(d.err, told)
+		}
+		if r.oneTry && d.err.Class == finance.Transient {
+			d.err.Again = true
+			return nil, d.err
+		}
+		if !d.err.Call.IsZero() {
+			told = d.err
+		}
+		r.spent.time += d.after
+		if _, err := wait(ctx, d.after, nil); err != nil {
+			return nil, r.interrupted(err)
+		}
+	}
+}
+
+// inView is why there is no answer, in view of what the last attempt that was sent came to: what the provider has answered is
+// the news; that we may not ask once more only says why we don't.
+func (r *request) inView(e, told *Error) *Error {
+	if e.Class != finance.Spent || told == nil || told.Class != finance.Transient {
+		return e
+	}
+	told.Reason += "; not asked again: " + e.Reason
+	return told
+}
+
+// onBehalf is the consent that the request is for; 0: it is for none.
+func (r *request) onBehalf() int64 {
+	if r.scope.Consent == nil {
+		return 0
+	}
+	return r.scope.Consent.ID
+}
+
+// refund gives back a read that was spent for a call that was never sent, because a gate closed before it or the
+// caller left. If that fails the read stays spent: the budget is never exceeded.
+func (r *request) refund(ctx context.Context) {
+	if r.read.bought == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
+	defer cancel()
+	if err := r.c.opt.Ledger.Refund(ctx, *r.read.bought); err != nil {
+		r.c.opt.Log.Warn().Err(err).Str("path", r.path).
+			Msg("a read that was not made could not be given back; it counts as made")
+	}
+}
+
+func (r *request) newCall() *finance.Call {
+	return &finance.Call{
+		ID: newCallID(), Connection: r.c.opt.Connection.Name, Bucket: r.bucket.name, Purpose: r.purpose,
+		Scope: r.scope, Method: r.method, Path: r.path, Attempt: r.spent.attempts + 1,
+	}
+}
+
+// newCallID is a UUID of version 7. The library's only error is that of the system's random source, which since Go
+// 1.24 ends the program by itself.
+func newCallID() finance.CallID { return finance.CallID(uuid.Must(uuid.NewV7())) }
+
+// fail is an error about this request.
+func (r *request) fail(class finance.Class, reason string) *Error {
+	return &Error{
+		Class: class, Op: r.method + " " + r.path, Connection: r.c.opt.Connection.Name, Reason: reason,
+	}
+}
+
+// interrupted is for a caller that has left. What it wanted is undecided.
+func (r *request) interrupted(err error) *Error {
+	e := r.fail(finance.Interrupted, "the caller has left")
+	e.Err = err
+	return e
+}
+
+// ledgerFailed is for a ledger that could not be asked or told. The provider is not to blame, so nothing is decided.
+func (r *request) ledgerFailed(what string, err error) *Error {
+	e := r.fail(finance.Interrupted, "the ledger could not "+what)
+	e.Err = err
+	return e
+}
+
+// closed is for a bucket whose gate stays closed for longer than is waited here.
+func (r *request) closed(left time.Duration, reason string) *Error {
+	e := r.fail(finance.Throttled, fmt.Sprintf("bucket %s is closed", r.bucket.name))
+	if reason != "" {
+		e.Reason += ": " + reason
+	}
+	e.Wait, e.Told = left, reason
+	return e
+}

@@ -1,0 +1,152 @@
+package rest
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"syncer/finance"
+)
+
+// word is what an answer says of a member that leads on or tells the end.
+type word int
+
+const (
+	absent word = iota // nowhere in the answer
+	null               // there, and null
+	said               // there, with a value
+)
+
+// heard is what stands at the first of the slots that has a value, or else the most that is said of any.
+func (d *decoder) heard(slots []int) (raw string, w word) {
+	for _, slot := range slots {
+		if d.found[slot] != "" {
+			return d.found[slot], said
+		}
+		if d.nulls[slot] {
+			w = null
+		}
+	}
+	return "", w
+}
+
+// ends is what a stream remembers of how its lists end, so that an end is told from a member that has moved.
+type ends struct {
+	Told string `json:"told,omitzero"` // endsNull or endsAbsent; empty: no list has ended yet
+	Full int    `json:"full,omitzero"` // the most records of a page
+}
+
+const (
+	endsNull   = "null"   // always with a null
+	endsAbsent = "absent" // without the member, at least once
+)
+
+// note takes down how a list has ended.
+func (e *ends) note(w word) {
+	switch {
+	case w == absent:
+		e.Told = endsAbsent
+	case w == null && e.Told == "":
+		e.Told = endsNull
+	}
+}
+
+// sign is what an answer tells about a next page.
+type sign int
+
+const (
+	ended sign = iota
+	goesOn
+	missing // it says nothing, where it should
+)
+
+// silence is how an answer is read that lacks the member which leads on. Such a list has ended, unless the API has always
+// said so with a null, or everything speaks for a member that has moved: the page is full, records that are known would be
+// missing, and no answer of this connection has had the member tonight.
+func (p *pass) silence(d *decoder) (sign, error) {
+	if p.ends.Told == endsNull {
+		return missing, nil
+	}
+	full := d.count > 0 && d.count >= p.ends.Full
+	if full && p.list.begun && !p.led.tonight() {
+		others, err := p.others(p.extent(""), append(p.list.ids, d.ids()...))
+		if err != nil {
+			return ended, err
+		}
+		if others {
+			return missing, nil
+		}
+	}
+	p.ends.note(absent)
+	return ended, nil
+}
+
+// extent is what of the stream's records the present window shows.
+func (p *pass) extent(status string) finance.Extent {
+	e := finance.Extent{Status: status}
+	if p.dated {
+		e.From, e.To = p.at.From, p.at.To
+	}
+	return e
+}
+
+// more reads a has_more.
+func (p *pass) hasMore(d *decoder) (sign, error) {
+	raw, w := d.heard(p.more)
+	if w == absent {
+		return p.silence(d)
+	}
+	p.led.note()
+	if w == null {
+		p.ends.note(null)
+		return ended, nil
+	}
+	more, err := flagOf(raw)
+	if err != nil {
+		return ended, errors.New("what stands at has_more is neither yes nor no")
+	}
+	if more {
+		return goesOn, nil
+	}
+	return ended, nil
+}
+
+// flagOf reads yes or no as APIs write it: true, 1, "Y", "yes", and their opposites.
+func flagOf(raw string) (bool, error) {
+	text, err := textOf(raw)
+	if err != nil {
+		return false, err
+	}
+	switch strings.ToLower(text) {
+	case "true", "1", "y", "yes":
+		return true, nil
+	case "false", "0", "n", "no", "":
+		return false, nil
+	}
+	return false, errNoFlag
+}
+
+// isEnd says whether a value that should lead on says that there is nothing more: false, 0, an empty text, or a word that
+// the description names.
+func isEnd(raw string, words Words) bool {
+	if raw == "false" || raw == "0" || raw == `""` {
+		return true
+	}
+	text, err := textOf(raw)
+	return err == nil && slices.Contains(words, text)
+}
+
+// led is when an answer of the connection last had the member that leads on, for one dataset.
+type led struct{ at atomic.Int64 }
+
+// night is how long an answer counts for tonight.
+const night = 12 * time.Hour
+
+func (l *led) note() { l.at.Store(time.Now().UnixNano()) }
+
+func (l *led) tonight() bool {
+	at := l.at.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) < night
+}

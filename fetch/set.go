@@ -1,0 +1,128 @@
+package fetch
+
+import (
+	"cmp"
+	"hash/maphash"
+
+	"syncer/finance"
+)
+
+// shown is what a walk knows of the list that it is reading.
+type shown struct {
+	seed  maphash.Seed
+	begun bool // the list's first page was read in this walk
+	pages int  // read in this walk, those that hold nothing of the set left out
+	empty int  // in a row, up to the present one
+
+	// keys are hashes of the keys of all records shown, and whether each is the provider's own. Two keys of one hash would
+	// at worst cost a set its proof, and a list of a million records must not cost a gigabyte.
+	keys   map[uint64]bool
+	last   []uint64 // those of the page before
+	bodies map[finance.Hash]struct{}
+	ids    []string // of the set's records, for finance.Whole
+
+	against string // why the set is not proven; empty: nothing speaks against it
+}
+
+func newShown(begun bool) *shown {
+	return &shown{seed: maphash.MakeSeed(), begun: begun, keys: map[uint64]bool{}, bodies: map[finance.Hash]struct{}{}}
+}
+
+// each calls f for every record of a page with the hash of its key. An account's figures are parts of it.
+func (l *shown) each(r *finance.Records, f func(key uint64, own bool)) {
+	hash := func(kind, a, b string) uint64 { return maphash.Comparable(l.seed, [3]string{kind, a, b}) }
+	for i := range r.Accounts {
+		f(hash("account", r.Accounts[i].ID, ""), !r.Accounts[i].Made)
+	}
+	for i := range r.Transactions {
+		t := &r.Transactions[i]
+		f(hash("transaction", t.AccountID, t.ID), !t.Made)
+	}
+	for i := range r.Debts {
+		f(hash("debt", r.Debts[i].ID, ""), !r.Debts[i].Made)
+	}
+}
+
+// news is what a page has brought of a list.
+type news struct {
+	fresh    bool // a record that the list has not shown before, or no record at all
+	repeated bool // a key of the provider's own that stood on an earlier page of the list
+	same     bool // the records are those of the page before, all of them and no other
+}
+
+// compare says what a page brings. A record whose key was made here has another key wherever it stands, so pages of
+// nothing but such records are compared by their bytes.
+func (l *shown) compare(page *Page) news {
+	n := news{same: true}
+	count, made := 0, 0
+	l.each(&page.Records, func(key uint64, own bool) {
+		_, known := l.keys[key]
+		if !known {
+			n.fresh = true
+		}
+		if known && own {
+			n.repeated = true
+		}
+		if count >= len(l.last) || l.last[count] != key {
+			n.same = false
+		}
+		if !own {
+			made++
+		}
+		count++
+	})
+	if count != len(l.last) {
+		n.same = false
+	}
+	if count == 0 {
+		return news{fresh: true}
+	}
+	if _, again := l.bodies[page.Answer.Hash]; again && made == count {
+		return news{same: true}
+	}
+	return n
+}
+
+// add takes note of a page.
+func (l *shown) add(page *Page, st *Step) {
+	l.last = l.last[:0]
+	l.each(&page.Records, func(key uint64, own bool) {
+		l.keys[key] = own
+		l.last = append(l.last, key)
+	})
+	l.bodies[page.Answer.Hash] = struct{}{}
+	if st.Set == "" || page.Outside {
+		return
+	}
+	l.pages++
+	for i := range page.Records.Accounts {
+		l.ids = append(l.ids, page.Records.Accounts[i].ID)
+	}
+	for i := range page.Records.Transactions {
+		if t := &page.Records.Transactions[i]; st.Status == "" || t.Status == st.Status {
+			l.ids = append(l.ids, t.ID)
+		}
+	}
+	for i := range page.Records.Debts {
+		l.ids = append(l.ids, page.Records.Debts[i].ID)
+	}
+}
+
+// doubt notes why the set is not proven. The first reason counts.
+func (l *shown) doubt(why string) { l.against = cmp.Or(l.against, why) }
+
+// proof turns what a connector declares whole at the end of a list into what is proven: rows may be stored from any page,
+// but that there are no others has to be proven. What one answer shows whole is proven by that answer. A set of several
+// pages is proven only if this walk has read all of them and nothing speaks against it.
+func (l *shown) proof(st *Step, page *Page) *finance.Whole {
+	if page.Whole == nil || st.Set == "" {
+		return page.Whole
+	}
+	if !l.begun || l.against != "" {
+		return nil
+	}
+	whole := *page.Whole
+	whole.Earlier = l.ids
+	whole.Paged = l.pages > 1 || l.pages == 1 && !page.Outside
+	return &whole
+}

@@ -1,0 +1,260 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"syncer/fetch"
+	"syncer/finance"
+	"syncer/persist"
+)
+
+// A consent may have many accounts, and what one of them is answered says little about the others: it was closed, it is
+// not shared any more, its own system is down. So each has its turn, and the item tells which were refused. Only what is
+// the trouble of the connection or of the consent itself ends the item: a pause, a token that is refused, a consent that
+// is over.
+
+// refusedInARow is after how many accounts that are refused one after the other, with no page in between, the rest of
+// them is not asked for: their bank is down, and a consent may have a thousand accounts.
+const refusedInARow = 20
+
+// workAccounts reads an item account by account. The list of accounts is read first, unless this batch has an item for it.
+func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
+	var without persist.Decision // what becomes of the item if the list can't be read and no account is known from before
+	var err error
+	if list := accountsItem(item, sum.turn.items); list != nil {
+		without = w.listedBefore(item, list, sum)
+	} else {
+		without, err = w.readList(ctx, item, sum)
+	}
+	if err != nil || without.Outcome != "" && sum.unlisted == nil {
+		return without, err
+	}
+	accounts, err := w.Pages.Accounts(ctx, item.Consent.ID)
+	if err != nil {
+		return persist.Decision{}, err
+	}
+	if len(accounts) == 0 && sum.unlisted != nil {
+		return without, nil
+	}
+	err = w.readAccounts(ctx, item, accounts, sum)
+	if errors.Is(err, errPutOff) {
+		return persist.Decision{}, err
+	}
+	if err != nil {
+		return w.outcomeOf(ctx, item, err)
+	}
+	return sum.decide(), nil
+}
+
+// accountsItem is the item of the same batch that reads the list of accounts, or nil.
+func accountsItem(item *persist.Item, siblings []persist.Item) *persist.Item {
+	for i := range siblings {
+		if siblings[i].Dataset == finance.Accounts && item.Dataset != finance.Accounts {
+			return &siblings[i]
+		}
+	}
+	return nil
+}
+
+// listedBefore is what the list's own item says of an item that needs it. A decision without sum.unlisted is final.
+func (w *batchWork) listedBefore(item, list *persist.Item, sum *tally) persist.Decision {
+	d := persist.Decision{Outcome: list.Outcome, Class: list.Class, Reason: list.Reason}
+	switch list.Outcome {
+	case finance.Partial:
+		sum.lack("the list of accounts is partial: " + list.Reason)
+		return persist.Decision{}
+	case finance.Failed:
+		// With a daily budget the item's first call is a read that is not paid for yet.
+		if item.Consent.ReadsPerDay == 0 {
+			return unlisted(d, sum)
+		}
+		return ofList(d)
+	case finance.Excused:
+		return ofList(d)
+	}
+	return persist.Decision{}
+}
+
+// readList reads the list of accounts for an item whose batch has no item for it. A decision without sum.unlisted is final.
+func (w *batchWork) readList(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
+	list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
+	last, err := w.readStream(ctx, item, list, sum)
+	if err == nil {
+		return persist.Decision{}, nil
+	}
+	if sum.turn.putOff(list, last, err) {
+		return persist.Decision{}, errPutOff
+	}
+	sum.asked(err)
+	d, err := w.outcomeOf(ctx, item, sum.turn.tell(list, err))
+	if err != nil {
+		return d, err
+	}
+	return unlisted(d, sum), nil
+}
+
+// unlisted is for a list of accounts that could not be read. A bad moment says nothing against the accounts that are
+// known from before, so these are read; a refusal may be meant for them too.
+func unlisted(d persist.Decision, sum *tally) persist.Decision {
+	if d.Outcome == finance.Failed && (d.Class == finance.Transient || d.Class == finance.Malformed) {
+		why := refusalOf("", d)
+		sum.unlisted = &why
+	}
+	return ofList(d)
+}
+
+func ofList(d persist.Decision) persist.Decision {
+	d.Reason = "the list of accounts could not be read: " + d.Reason
+	return d
+}
+
+// readAccounts gives each account its turn. With errPutOff some of them want another one.
+func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accounts []string, sum *tally) error {
+	sum.accounts = len(accounts)
+	inARow := 0
+	for i, account := range accounts {
+		if inARow == refusedInARow {
+			sum.unasked = len(accounts) - i
+			break
+		}
+		refused, err := w.readAccount(ctx, item, account, nameOf(account, i, item), sum)
+		if err != nil {
+			return err
+		}
+		inARow++
+		if !refused {
+			inARow = 0
+		}
+	}
+	if !sum.turn.second && len(sum.turn.failed) > 0 {
+		return errPutOff
+	}
+	return nil
+}
+
+// readAccount reads one account, and notes it if it is refused.
+func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account, name string, sum *tally) (refused bool, err error) {
+	s := w.streamOf(item, account)
+	done, err := w.readByRoot(ctx, s)
+	if err != nil || done {
+		sum.brought = sum.brought || done && w.before.Brought[persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}]
+		return false, err
+	}
+	d, known := sum.turn.refused[s]
+	if !known {
+		last, err := w.readStream(ctx, item, s, sum)
+		if !last.IsZero() {
+			sum.last = last
+		}
+		if err == nil {
+			return false, nil
+		}
+		sum.asked(err)
+		if sum.turn.putOff(s, last, err) {
+			return true, nil
+		}
+		if d, err = w.ofAccount(ctx, item, sum, sum.turn.tell(s, err)); err != nil {
+			return false, err
+		}
+		sum.turn.refused[s] = d
+	}
+	if d.Class == finance.Withheld {
+		sum.withheld = append(sum.withheld, refusalOf(name, d))
+		return false, nil
+	}
+	sum.refused = append(sum.refused, refusalOf(name, d))
+	return true, nil
+}
+
+// asked notes that a stream which failed has been asked for, so that the next one is no further read of the consent.
+func (t *tally) asked(err error) {
+	failure, ok := errors.AsType[*fetch.Error](err)
+	t.opened = t.opened || ok && !failure.Call.IsZero()
+}
+
+// ofAccount is what becomes of an account that could not be read. What is not its own trouble is an error.
+func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, sum *tally, err error) (persist.Decision, error) {
+	failure, ok := errors.AsType[*fetch.Error](err)
+	if !ok {
+		return w.outcomeOf(ctx, item, err) // a page that can't be stored is this account's; all else is an error of our own
+	}
+	own := false
+	switch failure.Class {
+	case finance.Transient, finance.Malformed, finance.Withheld, finance.Throttled:
+		own = true
+	case finance.Rejected:
+		own = failure.Status != unauthorized
+	case finance.Spent:
+		own = sum.opened || item.Pages > 0 // the first page of a later account may need no further read
+	}
+	if !own {
+		return persist.Decision{}, err
+	}
+	d, err := w.outcomeOf(ctx, item, err)
+	if err == nil && d.Class == finance.Unasked { // so are its other accounts
+		err = &decidedError{d}
+	}
+	return d, err
+}
+
+// decidedError ends the work on an item with a decision.
+type decidedError struct{ persist.Decision }
+
+// Error is one line.
+func (e *decidedError) Error() string { return "decided: " + e.Reason }
+
+// unauthorized is the status of an answer that refuses the token: every account would be asked for with the same one.
+const unauthorized = 401
+
+// readByRoot says whether the run that is run again, or an earlier rerun of it, has read a stream to its end and lacks
+// nothing of it.
+func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream) (bool, error) {
+	if w.batch.Kind != persist.Rerun {
+		return false, nil
+	}
+	at, err := w.Pages.Standing(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	whole := at.Found && !at.MidPass && at.Lacks == ""
+	return whole && w.before.Runs[at.Run], nil
+}
+
+// nameOf is an account as it may be shown. Some providers make the account's id of the customer's national identity
+// number; such an account is named by its place.
+func nameOf(account string, i int, item *persist.Item) string {
+	subject, known := item.Consent.Subject.Reveal()
+	if known && strings.Contains(account, subject) || holdsNationalID(account) {
+		return fmt.Sprintf("account number %d in the order of ids", i+1)
+	}
+	shown := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, account)
+	const longest = 40
+	if len(shown) > longest {
+		shown = strings.ToValidUTF8(shown[:longest], "") + "..."
+	}
+	return shown
+}
+
+// holdsNationalID says whether a part of the text is a national identity number.
+func holdsNationalID(text string) bool {
+	for i := range len(text) {
+		for _, n := range []int{10, 11, 12, 13} {
+			if i+n > len(text) {
+				break
+			}
+			if part := text[i : i+n]; finance.IsNationalID(part) || finance.IsPersonnummer(part) {
+				return true
+			}
+		}
+	}
+	return false
+}

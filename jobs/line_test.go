@@ -1,0 +1,129 @@
+package jobs_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"syncer/finance"
+	"syncer/persist"
+)
+
+// One bank of an aggregator is down: whichever of sixty consents it has, the others are read within twice the time of a
+// quiet night, and those that fail are decided with what they were answered.
+func TestABankThatIsDownHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	const consents = 60
+	anywhere := rand.New(rand.NewPCG(9, 3)).Perm(consents)
+	upTo := func(from, to int) (list []int) {
+		for i := from; i < to; i++ {
+			list = append(list, i)
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		name string
+		down []int
+	}{
+		{"the first twenty", upTo(0, 20)},
+		{"the middle twenty", upTo(20, 40)},
+		{"all but the last", upTo(0, 59)},
+		{"six anywhere", anywhere[:6]},
+		{"thirty anywhere", anywhere[:30]},
+		{"fifty anywhere", anywhere[:50]},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newAggregator(t, consents, "a1")
+			n := a.start(nodeOptions{more: a, batchSize: consents})
+			began := time.Now()
+			if r := a.run(n, a.name); r.Run.Verdict != persist.VerdictComplete {
+				t.Fatalf("the quiet night: %s", r.Run.Verdict)
+			}
+			quiet := time.Since(began)
+
+			for _, i := range tt.down {
+				a.answers(fmt.Sprintf("c%d/accounts", i), withStatus(500))
+				a.answers(txPath(fmt.Sprintf("c%d", i), "a1"), withStatus(500))
+			}
+			began = time.Now()
+			run := a.fire(n, a.name)
+			a.eventually("the others are read", func() bool {
+				return a.number(decidedItems+" AND i.outcome = 'rows'", run.ID) == 2*(consents-len(tt.down))
+			})
+			if took := time.Since(began); took > 2*quiet+time.Second {
+				t.Errorf("the others were read in %s, a quiet night takes %s", took, quiet)
+			}
+			if len(tt.down) > consents-10 {
+				return // the few good ones may be the first: then those that fail wait a minute for the provider
+			}
+			r := a.settled(n, run)
+			if r.Run.Verdict != persist.VerdictPartial || len(r.NotComplete) != 2*len(tt.down) {
+				t.Errorf("%s: %d items", r.Run.Verdict, len(r.NotComplete))
+			}
+			for _, item := range r.NotComplete {
+				if item.Outcome != finance.Failed || item.Class != finance.Transient || !strings.Contains(item.Reason, "REFUSED") {
+					t.Errorf("%+v", item)
+				}
+			}
+		})
+	}
+}
+
+// Of a provider that answers nobody at all little is asked: each consent once, and then one call in half a minute.
+func TestAProviderThatIsDownIsAskedLittle(t *testing.T) {
+	t.Parallel()
+	const consents = 200
+	a := newAggregator(t, consents, "a1")
+	for i := range consents {
+		a.answers(fmt.Sprintf("c%d/accounts", i), withStatus(500))
+	}
+	n := a.start(nodeOptions{more: a, batchSize: consents})
+	a.fire(n, a.name)
+	a.eventually("the batch parked by the breaker", func() bool {
+		return a.number("SELECT count(*) FROM batches WHERE state = 'parked' AND park_reason LIKE '%breaker%'") == 1
+	})
+	n.stop()
+	asked := a.took()
+	if len(asked) > 64+4 || len(distinct(asked)) != len(asked) {
+		t.Errorf("%d calls for %d consents", len(asked), len(distinct(asked)))
+	}
+}
+
+// When the provider has answered nobody for a quarter of an hour, those that were asked for have failed by what they were
+// answered, and those that were not have not failed.
+func TestWhoWasNeverAskedHasNotFailed(t *testing.T) {
+	t.Parallel()
+	const consents = 100
+	a := newAggregator(t, consents, "a1")
+	for i := range consents {
+		a.answers(fmt.Sprintf("c%d/accounts", i), withStatus(500))
+	}
+	n := a.start(nodeOptions{more: a, batchSize: consents})
+	run := a.fire(n, a.name)
+	a.eventually("the batch parked by the breaker", func() bool {
+		return a.number("SELECT count(*) FROM batches WHERE state = 'parked' AND park_reason LIKE '%breaker%'") == 1
+	})
+	for _, sql := range []string{"UPDATE runs SET created_at = now() - interval '16 minutes'",
+		"UPDATE batches SET wake_at = now() WHERE state = 'parked'"} {
+		_, err := a.db.Pool.Exec(t.Context(), sql)
+		a.must(err)
+	}
+	r := a.settled(n, run)
+	asked := distinct(a.took())
+	ours := a.consentIDs()
+	if r.Run.Verdict == persist.VerdictComplete || len(r.NotComplete) != 2*consents {
+		t.Errorf("%s with %d items", r.Run.Verdict, len(r.NotComplete))
+	}
+	for _, item := range r.NotComplete {
+		was := slices.Contains(asked, ours[item.Consent]+"/accounts")
+		switch {
+		case was && (item.Outcome != finance.Failed || item.Class != finance.Transient || !strings.Contains(item.Reason, "REFUSED; the provider has given nobody a good answer")):
+			t.Errorf("asked: %+v", item)
+		case !was && (item.Outcome != finance.Excused || item.Class != finance.Unasked || !strings.Contains(item.Reason, "not asked for: ")):
+			t.Errorf("not asked: %+v", item)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package jobs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"syncer/fetch"
+	"syncer/finance"
+	"syncer/persist"
+)
+
+// tally is what an item has brought so far, in this and in earlier claims of its batch.
+type tally struct {
+	turn        *turn // of the item's consent
+	records     int
+	quarantined int
+	partial     string
+	lacks       string         // what pages lack that are not this item's own: an earlier run has read them, or they are of the list of accounts
+	opened      bool           // a stream of it was asked for in this claim, so the next one is no further read of the consent
+	last        finance.CallID // the newest call that brought a page
+
+	accounts int       // of an item that is read account by account; 0: it is not
+	refused  []refusal // accounts that could not be read
+	withheld []refusal // accounts of which the provider may not, or will not, tell
+	unasked  int       // accounts whose turn did not come, because those before them were refused one after the other
+	unlisted *refusal  // why the list of accounts could not be read, where those known from before were read all the same
+	brought  bool      // an earlier attempt of the run has brought records of accounts that this one need not ask for
+}
+
+// refusal is what one account of an item, or the list of them, was answered.
+type refusal struct {
+	name        string // of the account, fit to be shown
+	class       finance.Class
+	reason      string
+	correlation string
+	call        finance.CallID
+}
+
+func refusalOf(name string, d persist.Decision) refusal {
+	return refusal{name, d.Class, d.Reason, d.Correlation, d.Call}
+}
+
+func (r refusal) String() string { return fmt.Sprintf("%s (%s: %s)", r.name, r.class, r.reason) }
+
+// keepIn keeps what was read for the consent's second turn.
+func (t *tally) keepIn(item *persist.Item) {
+	item.Records = t.records
+	item.Quarantined = t.quarantined
+	item.Partial = t.partial
+	if !t.last.IsZero() {
+		item.Pages = max(item.Pages, 1)
+	}
+}
+
+// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated now,
+// and a repetition is a read of its own.
+func (t *tally) takes(s *fetch.Stream) {
+	s.Continues = t.opened && t.turn.failed[s.Stream] == nil
+	s.Scope.OneTry = !t.turn.second
+}
+
+func (t *tally) add(page fetch.Page) {
+	t.records += page.Count()
+	t.quarantined += len(page.Rejects)
+	if page.Partial != "" {
+		t.partial = page.Partial
+	}
+}
+
+// lack notes something that is missing although no page of this item's own says so.
+func (t *tally) lack(what string) { t.lacks = cmp.Or(t.lacks, what) }
+
+// decide is the outcome of an item whose streams have all had their turn.
+func (t *tally) decide() persist.Decision {
+	d := persist.Decision{Call: t.last}
+	lacks := t.missing()
+	switch {
+	case fetch.MostlyUnread(t.quarantined, t.records+t.quarantined):
+		d.Outcome, d.Class = finance.Failed, finance.Malformed
+		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine",
+			t.quarantined, t.records+t.quarantined)
+	case len(t.refused) > 0 && t.read() == 0 && !t.onlySpent():
+		d = t.worst(finance.Failed, lacks)
+	case len(lacks) > 0:
+		d = t.worst(finance.Partial, lacks)
+	case t.accounts > 0 && t.accounts == len(t.withheld):
+		d = t.worst(finance.Excused, []string{t.withheldText()})
+	case t.records > 0 || t.brought:
+		d.Outcome = finance.Rows
+	default:
+		d.Outcome = finance.Empty
+	}
+	if (d.Outcome == finance.Rows || d.Outcome == finance.Empty) && len(t.withheld) > 0 {
+		d.Class, d.Reason = finance.Withheld, t.withheldText()
+	}
+	return d
+}
+
+// read is how many accounts were read to their ends.
+func (t *tally) read() int { return t.accounts - len(t.refused) - len(t.withheld) - t.unasked }
+
+// onlySpent says that nothing but reads of the day is wanting.
+func (t *tally) onlySpent() bool {
+	return !slices.ContainsFunc(t.refused, func(r refusal) bool { return r.class != finance.Spent })
+}
+
+// missing says what the item lacks, a sentence for each kind; none: it is whole.
+func (t *tally) missing() []string {
+	var says []string
+	if len(t.refused) > 0 {
+		says = append(says, t.refusedText())
+	}
+	if t.unlisted != nil {
+		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); those known from before were asked for all the same",
+			t.unlisted.class, t.unlisted.reason))
+	}
+	if t.partial != "" {
+		says = append(says, t.partial)
+	}
+	if t.quarantined > 0 {
+		says = append(says, fmt.Sprintf("%d records could not be read and are in quarantine", t.quarantined))
+	}
+	if t.lacks != "" {
+		says = append(says, t.lacks)
+	}
+	if len(says) > 0 && len(t.withheld) > 0 {
+		says = append(says, t.withheldText())
+	}
+	return says
+}
+
+// namedAccounts is how many accounts a reason names; the others are counted.
+const namedAccounts = 5
+
+func (t *tally) refusedText() string {
+	text := fmt.Sprintf("%d of %d accounts refused: %s", len(t.refused), t.accounts, named(t.refused))
+	if t.unasked > 0 {
+		text += fmt.Sprintf("; %d more were not asked for, because %d in a row were refused", t.unasked, refusedInARow)
+	}
+	return text
+}
+
+func (t *tally) withheldText() string {
+	return fmt.Sprintf("%d of %d accounts withheld by the provider: %s", len(t.withheld), t.accounts, named(t.withheld))
+}
+
+func named(list []refusal) string {
+	var names []string
+	for _, r := range list[:min(len(list), namedAccounts)] {
+		names = append(names, r.String())
+	}
+	text := strings.Join(names, ", ")
+	if more := len(list) - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// fromWorst are the classes that an account can be refused with: the first heals least by itself.
+var fromWorst = []finance.Class{
+	finance.Malformed, finance.Rejected, finance.Throttled, finance.Transient, finance.Spent, finance.Withheld,
+}
+
+// worst is a decision in the name of the worst that accounts, or the list of them, were answered.
+func (t *tally) worst(outcome finance.Outcome, says []string) persist.Decision {
+	d := persist.Decision{Outcome: outcome, Reason: strings.Join(says, "; "), Call: t.last}
+	all := slices.Clone(t.refused)
+	if t.unlisted != nil {
+		all = append(all, *t.unlisted)
+	}
+	if outcome == finance.Excused {
+		all = append(all, t.withheld...)
+	}
+	if t.quarantined > 0 {
+		all = append(all, refusal{class: finance.Malformed, call: t.last})
+	}
+	if len(all) == 0 {
+		return d
+	}
+	worst := slices.MinFunc(all, func(x, y refusal) int {
+		return cmp.Compare(slices.Index(fromWorst, x.class), slices.Index(fromWorst, y.class))
+	})
+	d.Class, d.Correlation = worst.class, worst.correlation
+	if !worst.call.IsZero() {
+		d.Call = worst.call
+	}
+	return d
+}
