@@ -82,7 +82,7 @@ func (a *attempt) halted(ctx context.Context, got reply) decision {
 	case got.answer == nil && !got.left && ctx.Err() != nil: // the caller left before a connection was had
 		return failed(a.interrupted(got.err))
 	}
-	return decision{}
+	return onward()
 }
 
 // unsent takes a single-use intent back where nothing was sent, and passes the decision on.

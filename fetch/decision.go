@@ -26,6 +26,13 @@ type decision struct {
 	answer *Answer       // answered
 }
 
+// onward: nothing stands in the way.
+func onward() decision { return decision{move: send} }
+
+// onceMore: something has changed while this stop was taken.
+func onceMore() decision { return decision{move: askAgain} }
+
+// failed: no further attempt is of use.
 func failed(e *Error) decision { return decision{move: giveUp, err: e} }
 
 // manyThrottles is how often one request may be told to wait before it gives up: a provider that answers 429 with a

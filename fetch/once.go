@@ -16,7 +16,7 @@ import (
 // sending, or none, which ends the consent in a state of its own. With the decision send the call may be sent.
 func (a *attempt) intend(ctx context.Context) decision {
 	if a.intended {
-		return decision{}
+		return onward()
 	}
 	intent, err := a.c.opt.Once.Intend(ctx, *a.call)
 	switch {
@@ -26,7 +26,7 @@ func (a *attempt) intend(ctx context.Context) decision {
 		return failed(a.ledgerFailed("write down the intent of a single-use call", err))
 	case intent.Fresh:
 		a.intended = true
-		return decision{}
+		return onward()
 	case intent.Answered:
 		return a.stored(intent)
 	}

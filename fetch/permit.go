@@ -23,15 +23,16 @@ func (a *attempt) permit(ctx context.Context) decision {
 
 // stops are taken in turn. One that decides otherwise than send ends the round.
 func (a *attempt) stops(ctx context.Context) decision {
-	for _, stop := range []func(context.Context) decision{
-		a.atGate, a.haveToken, a.pace, a.takeWire, a.reserve, a.reachSlot, a.clear, a.atBreaker,
+	for _, stop := range [...]func(*attempt, context.Context) decision{
+		(*attempt).atGate, (*attempt).haveToken, (*attempt).pace, (*attempt).takeWire,
+		(*attempt).reserve, (*attempt).reachSlot, (*attempt).clear, (*attempt).atBreaker,
 	} {
-		if d := stop(ctx); d.move != send {
+		if d := stop(a, ctx); d.move != send {
 			a.leave(endSilent)
 			return d
 		}
 	}
-	return decision{}
+	return onward()
 }
 
 // atGate waits until this process knows of no pause, unless that would take too long.
@@ -39,7 +40,7 @@ func (a *attempt) atGate(ctx context.Context) decision {
 	for {
 		left, reason, moved := a.bucket.gate.left()
 		if left <= 0 {
-			return decision{}
+			return onward()
 		}
 		if a.spent.held+left > a.limits.maxWait {
 			return failed(a.closed(left, reason))
@@ -65,12 +66,12 @@ func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct
 // haveToken makes sure of a token that is valid now.
 func (a *attempt) haveToken(ctx context.Context) decision {
 	if a.key == nil {
-		return decision{}
+		return onward()
 	}
 	token, e := a.c.tokens.get(ctx, *a.key, a.scope)
 	if e == nil {
 		a.token = token
-		return decision{}
+		return onward()
 	}
 	if e.Class != finance.Throttled || a.spent.held+e.Wait > a.limits.maxWait {
 		return failed(e)
@@ -78,14 +79,14 @@ func (a *attempt) haveToken(ctx context.Context) decision {
 	if err := a.hold(ctx, e.Wait, nil); err != nil {
 		return failed(a.interrupted(err))
 	}
-	return a.again(e.again(time.Second)) // counted as one throttle, and tried again
+	return a.again(e.waiting(time.Second)) // counted as one throttle, and tried again
 }
 
 // pace waits for the limiter of this process.
 func (a *attempt) pace(ctx context.Context) decision {
 	left, _, moved := a.bucket.gate.left()
 	if left > 0 {
-		return decision{move: askAgain}
+		return onceMore()
 	}
 	slot := a.bucket.limiter.Reserve()
 	d := a.until(ctx, slot.Delay(), moved)
@@ -102,21 +103,21 @@ func (a *attempt) until(ctx context.Context, d time.Duration, moved <-chan struc
 	case err != nil:
 		return failed(a.interrupted(err))
 	case !passed:
-		return decision{move: askAgain}
+		return onceMore()
 	}
-	return decision{}
+	return onward()
 }
 
 // takeWire waits for one of the connection's places on the wire. It comes before the reservation of a slot, since a
 // slot that is waited past is lost.
 func (a *attempt) takeWire(ctx context.Context) decision {
 	if a.wire == nil {
-		return decision{}
+		return onward()
 	}
 	select {
 	case a.wire <- struct{}{}:
 		a.release = func() { <-a.wire }
-		return decision{}
+		return onward()
 	case <-ctx.Done():
 		return failed(a.interrupted(ctx.Err()))
 	}
@@ -127,7 +128,7 @@ func (a *attempt) takeWire(ctx context.Context) decision {
 func (a *attempt) reserve(ctx context.Context) decision {
 	left, _, moved := a.bucket.gate.left()
 	if left > 0 {
-		return decision{move: askAgain}
+		return onceMore()
 	}
 	a.moved, a.asked = moved, time.Now() // the ledger may have looked at the gate at once and answered late
 	ask := a.ask()
@@ -142,14 +143,14 @@ func (a *attempt) reserve(ctx context.Context) decision {
 		return failed(a.refused(admission))
 	case admission.Gate > 0:
 		a.bucket.gate.close(now, admission.Gate, admission.Reason)
-		return decision{move: askAgain}
+		return onceMore()
 	}
 	a.read.paid = true
 	if ask.Opening {
 		a.read.bought = &ask
 	}
 	a.slot = now.Add(admission.SendIn)
-	return decision{}
+	return onward()
 }
 
 // ask is the question put to the ledger.
@@ -211,13 +212,13 @@ func (a *attempt) look(ctx context.Context) decision {
 			return failed(a.refused(found))
 		case found.Gate > 0:
 			a.bucket.gate.close(now, found.Gate, cmp.Or(found.Reason, "closed by another process"))
-			return decision{move: askAgain}
+			return onceMore()
 		}
 		took := now.Sub(asked)
 		a.bucket.lookTook.Store(int64(took))
 		if took < slowLook || n == slowLooks {
 			a.cleared = now
-			return decision{}
+			return onward()
 		}
 	}
 }
@@ -235,9 +236,9 @@ func (a *attempt) clear(ctx context.Context) decision {
 		}
 	}
 	if time.Since(a.slot) > a.bucket.late() {
-		return decision{move: askAgain}
+		return onceMore()
 	}
-	return decision{}
+	return onward()
 }
 
 // atBreaker has the breaker's permission, and looks at our own gate for the last time.
@@ -247,11 +248,11 @@ func (a *attempt) atBreaker(ctx context.Context) decision {
 		if err := a.hold(ctx, time.Second, retry); err != nil {
 			return failed(a.interrupted(err))
 		}
-		return decision{move: askAgain}
+		return onceMore()
 	}
 	a.report = report
 	if left, _, _ := a.bucket.gate.left(); left > 0 {
-		return decision{move: askAgain} // and the breaker is told that nothing was learnt
+		return onceMore() // and the breaker is told that nothing was learnt
 	}
-	return decision{}
+	return onward()
 }

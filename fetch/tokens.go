@@ -124,13 +124,13 @@ func (s *tokens) look(key TokenKey, now time.Time) (finance.Token, *Error) {
 		token = finance.Token{}
 	}
 	if k.failed != nil && now.Before(k.until) {
-		return token, k.failed.again(k.until.Sub(now))
+		return token, k.failed.waiting(k.until.Sub(now))
 	}
 	return token, nil
 }
 
-// again is a copy for one more caller, who may wait for less long than the first one.
-func (e *Error) again(left time.Duration) *Error {
+// waiting is a copy for one more caller, who may wait for less long than the first one.
+func (e *Error) waiting(left time.Duration) *Error {
 	c := *e
 	if c.Wait > 0 {
 		c.Wait = left

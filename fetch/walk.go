@@ -60,6 +60,7 @@ type walk struct {
 	afresh bool   // every pass reads all there is, see Step.Afresh
 	second bool   // the pass is the one behind a broken one, see again
 	home   string // where the broken one has ended
+	past   *shown // what it has shown
 }
 
 func newWalk(c *Client, s *Stream, from string, step func(At) (Step, error)) *walk {
@@ -332,6 +333,7 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 		return nil
 	}
 	w.second = true
+	w.past = w.list
 	w.home = page.Next
 	page.Done = false
 	w.list = newShown(false)
@@ -342,6 +344,10 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 // enough ends the reading of first pages with the first one that brings nothing new.
 func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 	if page.Done || !st.Afresh || w.stream.Rows == nil {
+		return nil
+	}
+	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored
+		page.Next, page.Done = w.home, true
 		return nil
 	}
 	stored, err := w.stream.Rows.Stored(ctx, &page.Records)
