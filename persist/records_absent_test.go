@@ -38,6 +38,7 @@ func aliveDebts(t testing.TB, pool *pgxpool.Pool, consent int64) string {
 
 // What a set of several answers lacks is removed when a second pass lacks it too, and not before.
 func TestAbsentRowsWantASecondLook(t *testing.T) {
+	t.Parallel()
 	type pass struct {
 		whole string
 		shows string
@@ -79,6 +80,7 @@ func TestAbsentRowsWantASecondLook(t *testing.T) {
 
 // Passes that are written in one transaction count as those that are not.
 func TestAbsentRowsOfPassesWrittenTogether(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	commitAll(t, w, debtsPage(1, "one", "a", "b", "c", "d"),
@@ -90,6 +92,7 @@ func TestAbsentRowsOfPassesWrittenTogether(t *testing.T) {
 
 // A page that is written again, as after a commit whose answer was lost, is no second look.
 func TestAbsentRowsAreNotConfirmedByTheSameCall(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	commitAll(t, w, debtsPage(1, "one", "a", "b"))
@@ -117,6 +120,7 @@ func TestAbsentRowsAreNotConfirmedByTheSameCall(t *testing.T) {
 
 // The bytes of a page that lacks rows must be read again when they come again, or nothing would ever remove the rows.
 func TestAbsentRowsKeepTheirPageFromBeingPassedOver(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	page := debtsPage(1, "one", "a", "b")
@@ -137,6 +141,7 @@ func TestAbsentRowsKeepTheirPageFromBeingPassedOver(t *testing.T) {
 }
 
 func TestAbsentAccountsTakeTheirBalancesAlong(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	page := func(paged bool, ids ...string) persist.PageWrite {
@@ -170,6 +175,7 @@ func TestAbsentAccountsTakeTheirBalancesAlong(t *testing.T) {
 
 // A reservation that came back booked needs no second look; as many as bookings came, and of the same money.
 func TestAbsentReservationsThatWereBooked(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 1)
 	s := transactionsStream(ids[0], "acc")

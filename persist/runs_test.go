@@ -461,6 +461,7 @@ func TestRunsAreListed(t *testing.T) {
 // An item that was not read for want of reads, or because its turn never came, is excused and not proven: the run is not
 // complete, although one whose consents have ended is.
 func TestWhatWasNotReadIsNotComplete(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		class finance.Class
 		other finance.Outcome
