@@ -68,6 +68,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 		if list == nil || walk.at.opens() {
 			list = newReading(walk.at.opens(), len(p.Records))
 		}
+		list.asked++
 		walk.list, walk.others = list, others
 		return c.step(walk, cur)
 	})

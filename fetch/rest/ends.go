@@ -70,7 +70,7 @@ func (p *pass) silence(d *decoder) (sign, error) {
 		return missing, nil
 	}
 	full := d.count > 0 && d.count >= p.ends.Full
-	if full && p.list.begun && !p.led.tonight() {
+	if full && p.list.whole() && !p.led.tonight() {
 		others, err := p.others(p.extent(""), append(p.list.ids, d.ids()...))
 		if err != nil {
 			return ended, err
