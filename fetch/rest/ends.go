@@ -43,6 +43,14 @@ const (
 	endsAbsent = "absent" // without the member, at least once
 )
 
+// learn adds what a position remembers. That of a page which was passed over is as old as the page.
+func (e *ends) learn(o ends) {
+	if e.Told == "" {
+		e.Told = o.Told
+	}
+	e.Full = max(e.Full, o.Full)
+}
+
 // note takes down how a list has ended.
 func (e *ends) note(w word) {
 	switch {

@@ -322,6 +322,18 @@ func TestAPagePassedOverIsNoLack(t *testing.T) {
 	second = []map[string]any{{"id": "3"}, {"id": "4", "owed": 7}}
 	again, err := described(t, text, api).Read(t.Context(), s, first[1].Next) // another process: it has seen no cursor tonight
 	if err != nil || !again[0].Unchanged || again[1].Partial != "" {
-		t.Errorf("%+v, %v", again, err)
+		t.Fatalf("%+v, %v", again, err)
+	}
+	if want := `{"v":1,"told":"absent","full":2}`; again[1].Next != want {
+		t.Errorf("what was known of the list's ends is %s, want %s", again[1].Next, want)
+	}
+}
+
+// What is known of how a list ends is not forgotten where the page was written down before it was known.
+func TestAnOldPageForgetsNoEnd(t *testing.T) {
+	known := ends{Told: endsNull, Full: 50}
+	known.learn(ends{Full: 2})
+	if want := (ends{Told: endsNull, Full: 50}); known != want {
+		t.Errorf("%+v", known)
 	}
 }

@@ -17,7 +17,7 @@ type pass struct {
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
 	again   finance.Date // see cursor.Again
-	ends    ends
+	ends    *ends
 	at      position
 	list    *reading
 	led     *led
@@ -53,7 +53,7 @@ func newReading(begun bool, lists int) *reading {
 }
 
 // whole says that this walk has read the list from its first page on, and passed over none.
-func (r *reading) whole() bool { return r.begun }
+func (r *reading) whole() bool { return r.begun && r.asked == r.read }
 
 // twice is how many records have been met twice, with those of the present page.
 func (r *reading) twice(d *decoder) int {
@@ -188,7 +188,7 @@ func (p *pass) earlier(d *decoder) []string {
 }
 
 func (p *pass) cursor(at *position) string {
-	return cursor{V: 1, Through: p.through, Again: p.again, ends: p.ends, Pass: at}.String()
+	return cursor{V: 1, Through: p.through, Again: p.again, ends: *p.ends, Pass: at}.String()
 }
 
 // endList makes a page the last one of its list: the next window follows, or the pass is at its end.
@@ -202,7 +202,7 @@ func (p *pass) endList(page *fetch.Page) error {
 
 // endPass makes a page the last one of the pass.
 func (p *pass) endPass(page *fetch.Page) error {
-	c := cursor{V: 1, ends: p.ends}
+	c := cursor{V: 1, ends: *p.ends}
 	if p.dated {
 		c.Through, c.Again = p.at.End, p.again
 	}
