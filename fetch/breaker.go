@@ -8,15 +8,15 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// A bucket is left alone for breakerPause once its provider has failed so often in a row, with no good answer in between,
-// that it must be taken for down. It does not matter how long that took: a provider that takes calls and never answers fails
-// one in each deadline, and no window would hold many of those.
+// A bucket is left alone for breakerPause once its provider has failed so often in a row, with no good answer in
+// between, that it must be taken for down. It does not matter how long that took: a provider that takes calls and never
+// answers fails one in each deadline, and no window would hold many of those.
 //
-// An aggregator leads to many banks. One that is down fails all its consents, which often stand together in the list, and
-// says nothing of the others. So consents are counted and not requests: breakerTrips consents may fail one after the other
-// before it opens. A consent that has failed before says nothing new by failing again, and neither does one that was
-// answered well a moment ago. But they may not go on while nobody is answered: then breakerAgain consents are enough. The
-// same holds for requests that are for no consent.
+// An aggregator leads to many banks. One that is down fails all its consents, which often stand together in the list,
+// and says nothing of the others. So consents are counted and not requests: breakerTrips consents may fail one after
+// the other before it opens. A consent that has failed before says nothing new by failing again, and neither does one that
+// was answered well a moment ago. But they may not go on while nobody is answered: then breakerAgain consents are
+// enough. The same holds for requests that are for no consent.
 const (
 	breakerTrips  = 64
 	breakerAgain  = 5
@@ -76,8 +76,8 @@ func (b *breaker) allow() (done func(error), retry <-chan struct{}) {
 	return nil, retry
 }
 
-// report ends a call that was allowed, and says whether the breaker has opened by it. The call was for a consent, or for
-// none, which is 0.
+// report ends a call that was allowed, and says whether the breaker has opened by it. The call was for a consent, or
+// for none, which is 0.
 func (b *breaker) report(done func(error), e ending, consent int64) (opened bool) {
 	b.count(e, consent)
 	switch {

@@ -131,3 +131,45 @@ func TestWhoWasNeverAskedHasNotFailed(t *testing.T) {
 		}
 	}
 }
+
+// When only those of a bank that is down are left, nobody is answered any more, and the breaker opens. They are not waited
+// for as for a provider that is down: others were answered well, so after a minute they are decided by what they were
+// answered. That minute is made to pass by the times of the run and its calls.
+func TestABankThatIsDownAtTheEndIsDecided(t *testing.T) {
+	t.Parallel()
+	const consents, good = 30, 10
+	a := newAggregator(t, consents, "a1")
+	for i := good; i < consents; i++ {
+		a.answers(fmt.Sprintf("c%d/accounts", i), withStatus(500))
+	}
+	n := a.start(nodeOptions{more: a, batchSize: consents})
+	run := a.fire(n, a.name)
+	a.eventually("the batch parked by the breaker", func() bool {
+		return a.number("SELECT count(*) FROM batches WHERE state = 'parked' AND park_reason LIKE '%breaker%'") == 1
+	})
+	if got := a.number(decidedItems+" AND i.outcome = 'rows'", run.ID); got != 2*good {
+		t.Errorf("%d items have rows", got)
+	}
+	a.took()
+	for _, sql := range []string{
+		"UPDATE calls SET sent_at = sent_at - interval '2 minutes'",
+		"UPDATE runs SET created_at = created_at - interval '2 minutes'",
+		"UPDATE batches SET wake_at = now() WHERE state = 'parked'",
+	} {
+		_, err := a.db.Pool.Exec(t.Context(), sql)
+		a.must(err)
+	}
+	r := a.settled(n, run)
+	if r.Run.Verdict != persist.VerdictPartial || len(r.NotComplete) != 2*(consents-good) {
+		t.Errorf("%s with %d items", r.Run.Verdict, len(r.NotComplete))
+	}
+	for _, item := range r.NotComplete {
+		if item.Outcome != finance.Failed || item.Class != finance.Transient ||
+			!strings.Contains(item.Reason, "REFUSED; others were answered well in this run") {
+			t.Errorf("%+v", item)
+		}
+	}
+	if asked := a.took(); len(asked) != 0 {
+		t.Errorf("%d more calls were made", len(asked))
+	}
+}

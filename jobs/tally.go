@@ -17,15 +17,19 @@ type tally struct {
 	records     int
 	quarantined int
 	partial     string
-	lacks       string         // what pages lack that are not this item's own: an earlier run has read them, or they are of the list of accounts
-	opened      bool           // a stream of it was asked for in this claim, so the next one is no further read of the consent
-	last        finance.CallID // the newest call that brought a page
+	// lacks is what pages lack that are not this item's own: an earlier run has read them, or they are of the list of
+	// accounts.
+	lacks string
+	// opened says that a stream of it was asked for in this turn, so that the next one is no further read of the consent.
+	opened bool
+	last   finance.CallID // the newest call that brought a page
 
 	accounts int       // of an item that is read account by account; 0: it is not
 	refused  []refusal // accounts that could not be read
 	withheld []refusal // accounts of which the provider may not, or will not, tell
 	unasked  int       // accounts whose turn did not come, because those before them were refused one after the other
 	unlisted *refusal  // why the list of accounts could not be read, where those known from before were read all the same
+	beyond   string    // how many accounts are more than one run reads; empty: none
 	brought  bool      // an earlier attempt of the run has brought records of accounts that this one need not ask for
 }
 
@@ -54,8 +58,8 @@ func (t *tally) keepIn(item *persist.Item) {
 	}
 }
 
-// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated now,
-// and a repetition is a read of its own.
+// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated
+// now, and a repetition is a read of its own.
 func (t *tally) takes(s *fetch.Stream) {
 	s.Continues = t.opened && t.turn.failed[s.Stream] == nil
 	s.Scope.OneTry = !t.turn.second
@@ -113,8 +117,11 @@ func (t *tally) missing() []string {
 		says = append(says, t.refusedText())
 	}
 	if t.unlisted != nil {
-		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); those known from before were asked for all the same",
-			t.unlisted.class, t.unlisted.reason))
+		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); "+
+			"those known from before were asked for all the same", t.unlisted.class, t.unlisted.reason))
+	}
+	if t.beyond != "" {
+		says = append(says, t.beyond)
 	}
 	if t.partial != "" {
 		says = append(says, t.partial)
@@ -137,7 +144,7 @@ const namedAccounts = 5
 func (t *tally) refusedText() string {
 	text := fmt.Sprintf("%d of %d accounts refused: %s", len(t.refused), t.accounts, named(t.refused))
 	if t.unasked > 0 {
-		text += fmt.Sprintf("; %d more were not asked for, because %d in a row were refused", t.unasked, refusedInARow)
+		text += fmt.Sprintf("; %d more were not asked for, because %d in a row failed", t.unasked, refusedInARow)
 	}
 	return text
 }

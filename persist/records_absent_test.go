@@ -207,4 +207,24 @@ func TestAbsentReservationsThatWereBooked(t *testing.T) {
 	if diff := cmp.Diff([]string{"p2", "p3"}, got); diff != "" {
 		t.Error(diff)
 	}
+
+	// The booking may have come in the run, and the proof in its rerun.
+	third := newPage(s, "")
+	third.Records.Transactions = []finance.Transaction{amount(newTransaction("acc", "p4", "x", 0), "-30")}
+	third.Records.Transactions[0].Status = finance.Pending
+	commitAll(t, w, third)
+	h.exec(t, `UPDATE transactions SET first_seen_at = first_seen_at - interval '1 day' WHERE transaction_id = 'p4'`)
+	root, _ := h.plan(t, 1, finance.Transactions)
+	booked := newPage(s, "")
+	booked.Records.Transactions = []finance.Transaction{amount(newTransaction("acc", "b4", "x", 0), "-30")}
+	commitAll(t, w, booked)
+	h.exec(t, `UPDATE runs SET verdict = 'partial', settled_at = now() WHERE id = $1`, root.ID)
+	rerun, _, err := h.PlanRerun(t.Context(), persist.RerunSpec{OfRun: root.ID, BatchSize: 1}, listBatches(new([]int64)))
+	must(t, err)
+	again := newPage(s, "")
+	again.Scope.Run = rerun.ID
+	again.Whole = &finance.Whole{Status: finance.Pending, Prefix: "p4", Paged: true}
+	if got := commitAll(t, w, again); got[0].Removed != 1 {
+		t.Errorf("a reservation that was booked in the run before its rerun: %+v", got[0])
+	}
 }
