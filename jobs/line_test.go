@@ -10,12 +10,16 @@ import (
 
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/persisttest"
 )
 
 // One bank of an aggregator is down: whichever of sixty consents it has, the others are read within twice the time of a
 // quiet night, and those that fail are decided with what they were answered.
 func TestABankThatIsDownHoldsUpNoOther(t *testing.T) {
-	t.Parallel()
+	if testing.Short() {
+		t.Skip("measures six nights of sixty consents")
+	}
+	persisttest.Turn(t)
 	const consents = 60
 	anywhere := rand.New(rand.NewPCG(9, 3)).Perm(consents)
 	upTo := func(from, to int) (list []int) {
