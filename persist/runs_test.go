@@ -14,6 +14,7 @@ import (
 
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/persisttest"
 )
 
 func spec(at time.Time, size int, datasets ...finance.Dataset) persist.RunSpec {
@@ -120,6 +121,7 @@ func TestPlanHundredThousand(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 100,000 consents")
 	}
+	persisttest.Turn(t)
 	h := newHouse(t)
 	h.exec(t, "INSERT INTO consents (connection, external_id, valid_from) SELECT 'bank', 'c' || n, now() - interval '1 hour' FROM generate_series(1, 100000) n")
 	var before, after runtime.MemStats
