@@ -103,6 +103,9 @@ func (c *Client) task(r Request) *task {
 	if r.Once {
 		t.client = c.single
 	}
+	if r.Opening {
+		t.tried = r.Scope.Tried
+	}
 	switch consent := r.Token.Consent; {
 	case consent != 0: // one grant, one key: two refreshes at once would be reuse of its refresh token
 		t.key = &TokenKey{Consent: consent}

@@ -39,6 +39,7 @@ type task struct {
 	classify func(*Answer) Verdict
 
 	oneTry    bool         // the caller repeats it, later
+	tried     int          // attempts that were made before, in another task
 	opening   bool         // still to be paid for: the next admission spends one read of the consent's budget
 	paid      bool         // admitted and not yet sent: what is asked again must not be paid again
 	bought    *finance.Ask // what the read that is paid for was spent on; nil: none was
@@ -57,6 +58,12 @@ type task struct {
 // run makes attempts until one brings an answer or an error that no further attempt heals.
 func (t *task) run(ctx context.Context) (*Answer, *Error) {
 	defer t.refund(ctx)
+	if t.tried > 0 {
+		t.attempts = t.tried
+		if _, err := wait(ctx, jitter(t.retry, t.tried-1), nil); err != nil {
+			return nil, t.interrupted(err)
+		}
+	}
 	var told *Error // what the last attempt that was sent came to
 	for {
 		answer, failed := t.attempt(ctx)
@@ -106,7 +113,7 @@ func (t *task) again(f *failure) (pause time.Duration, again bool) {
 		again, t.refreshed = !t.refreshed && t.key != nil, true
 		return 0, again
 	case finance.Transient:
-		pause = jitter(t.retry, t.failures-1)
+		pause = jitter(t.retry, t.tried+t.failures-1)
 		return pause, t.attempts < t.retry.Attempts && t.spent+pause <= t.retry.Budget
 	}
 	return 0, false
