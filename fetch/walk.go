@@ -112,11 +112,11 @@ func (w *walk) enter() (Step, error) {
 	}
 	w.seen[hashOf(w.at.Position)] = struct{}{}
 	st, err := w.step(w.at)
+	if w.strayed(err) {
+		st, err = w.step(w.at)
+	}
 	if err != nil {
-		if e, ok := errors.AsType[*Error](err); ok {
-			return st, e
-		}
-		return st, w.malformed("read the position of "+string(w.stream.Dataset), nil, err.Error())
+		return st, w.noStep(err)
 	}
 	if st.Place != "" {
 		w.seen[hashOf("place "+st.Place)] = struct{}{}
@@ -135,6 +135,18 @@ func (w *walk) enter() (Step, error) {
 	st.Request.Opening = w.n == 0 && w.narrowed == 0
 	st.Request.Continues = w.stream.Continues
 	return st, nil
+}
+
+// noStep is the error of a place that can't be read.
+func (w *walk) noStep(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	reason := err.Error()
+	if misfit, ok := errors.AsType[*MisfitError](err); ok {
+		reason = misfit.told(w.c.opt.Connection.Name, &w.stream.Stream)
+	}
+	return w.malformed("read the position of "+string(w.stream.Dataset), nil, reason)
 }
 
 // elsewhere finds out whether a refusal leads to another place.
@@ -181,8 +193,13 @@ func (w *walk) forgotten(st *Step, err error) bool {
 func (w *walk) beginAnew(st *Step) {
 	w.c.opt.Log.Info().Str("path", st.Request.Template).Str("dataset", string(w.stream.Dataset)).
 		Msg("the provider no longer knows the place that was stored, so the list is read from its beginning once more")
+	w.leadTo(*st.Anew)
+}
+
+// leadTo leads to the beginning of the list.
+func (w *walk) leadTo(anew string) {
 	w.anew = true
-	w.at = At{Position: *st.Anew}
+	w.at = At{Position: anew}
 	w.silent = time.Now()
 	clear(w.seen)
 }

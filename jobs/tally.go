@@ -61,8 +61,12 @@ func (t *tally) keepIn(item *persist.Item) {
 // takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated
 // now, and a repetition is a read of its own.
 func (t *tally) takes(s *fetch.Stream) {
-	s.Continues = t.opened && t.turn.failed[s.Stream] == nil
+	s.Continues = t.opened
 	s.Scope.OneTry = !t.turn.second
+	if t.turn.failed[s.Stream] != nil {
+		s.Continues = false
+		s.Scope.Tried = 1
+	}
 }
 
 func (t *tally) add(page fetch.Page) {

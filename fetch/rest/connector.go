@@ -221,10 +221,13 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	r.Query = p.queryOf()
 	if p.at.Link != "" { // stored, so it is checked like the provider's
 		link, err := c.client.Resolve(p.at.Link, p.follows(&r))
+		if err != nil {
+			return r, &fetch.StrayError{Anew: p.cursor(p.first()), Err: err}
+		}
 		r.Path = link.Path
 		r.Query = nil
 		r.RawQuery = link.RawQuery
-		return r, err
+		return r, nil
 	}
 	if !p.at.opens() {
 		r.Empty = p.Pagination.beyond()

@@ -236,6 +236,31 @@ func TestAMemberThatWasSeenTonightHasNotMoved(t *testing.T) {
 	}
 }
 
+// A stored link that may not be followed any more, such as after a change of base_url, costs the list's first pages once
+// more, and not the item every night.
+func TestAStoredLinkThatIsRefusedBeginsTheListAnew(t *testing.T) {
+	server := &pagesOf{tell: func(n int, a map[string]any, _ http.Header) {
+		if n < 3 {
+			a["link"] = "/v1/claims/c-1?page=" + strconv.Itoa(n+1)
+		}
+	}}
+	for _, link := range []string{"/v0/claims/c-1?page=2", "/v1/others/c-1?page=2", "https://evil.example/v1/claims/c-1"} {
+		c := described(t, paged("{ next_link: { path: link } }"), server)
+		from := `{"v":1,"pass":{"link":"` + link + `"}}`
+		got, err := c.Read(t.Context(), stream(), from)
+		if err != nil {
+			t.Errorf("%s: %v", link, err)
+			continue
+		}
+		if diff := cmp.Diff([]string{"1", "2", "3", "4", "5"}, idsOf(got)); diff != "" || !got[len(got)-1].Done {
+			t.Errorf("%s: %s", link, diff)
+		}
+		if n := strings.Count(c.Log.String(), "the list is read from its beginning once more"); n != 1 {
+			t.Errorf("%s: said %d times", link, n)
+		}
+	}
+}
+
 func TestHowAListEndsIsRemembered(t *testing.T) {
 	for last, want := range map[any]string{
 		nil:      `{"v":1,"told":"null","full":2}`,

@@ -32,7 +32,7 @@ func readListing(text string) (l listing, err error) {
 		return listing{V: 1}, nil
 	}
 	if err := strictly(text, &l); err != nil || l.V != 1 || l.At == "" {
-		return l, errors.New("the stored cursor of the ledgers can't be read: clear it to read them from the beginning")
+		return l, fetch.Misfit("the stored cursor of the ledgers can't be read")
 	}
 	return l, nil
 }
