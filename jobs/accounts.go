@@ -205,7 +205,7 @@ func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account
 		if sum.turn.putOff(s, last, err) {
 			return true, nil
 		}
-		if d, err = w.ofAccount(ctx, item, sum, sum.turn.tell(s, err)); err != nil {
+		if d, err = w.ofAccount(ctx, item, s, sum, sum.turn.tell(s, err)); err != nil {
 			return false, err
 		}
 		sum.turn.refused[s] = d
@@ -225,7 +225,7 @@ func (t *tally) asked(err error) {
 }
 
 // ofAccount is what becomes of an account that could not be read. What is not its own trouble is an error.
-func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, sum *tally, err error) (
+func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, s finance.Stream, sum *tally, err error) (
 	persist.Decision, error) {
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok {
@@ -235,21 +235,41 @@ func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, sum *tall
 	if failure.Status == http.StatusUnauthorized {
 		return ofToken(failure, sum.turn, err)
 	}
+	begun := sum.opened || item.Pages > 0
 	own := false
 	switch failure.Class {
 	case finance.Transient, finance.Malformed, finance.Withheld, finance.Throttled, finance.Rejected:
 		own = true
 	case finance.Spent:
-		own = sum.opened || item.Pages > 0 // the first page of a later account may need no further read
+		own = begun // the first page of a later account may need no further read
 	}
 	if !own {
 		return persist.Decision{}, err
 	}
 	d, err := w.outcomeOf(ctx, item, err)
-	if err == nil && d.Class == finance.Unasked { // so are its other accounts
-		err = &decidedError{d}
+	if err == nil && d.Class == finance.Unasked && !begun { // nor will its other accounts be asked for
+		return d, &decidedError{d}
+	}
+	if err == nil && failure.Told == fetch.ToldByBreaker { // what it was answered itself is the news, not another account
+		d = sum.turn.ofDown(s)
 	}
 	return d, err
+}
+
+// ofDown is the decision on an account whose provider or bank is taken for down.
+func (t *turn) ofDown(s finance.Stream) persist.Decision {
+	before := t.failed[s]
+	if before == nil {
+		return persist.Decision{Outcome: finance.Failed, Class: finance.Unasked,
+			Reason: "not asked for: nobody was given a good answer"}
+	}
+	return persist.Decision{
+		Outcome:     finance.Failed,
+		Class:       before.Class,
+		Reason:      before.Reason + "; nobody was given a good answer after that",
+		Correlation: before.Correlation,
+		Call:        before.Call,
+	}
 }
 
 // decidedError ends the work on an item with a decision.

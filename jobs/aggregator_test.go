@@ -184,3 +184,10 @@ func (a *aggregator) connection(store *persist.Store, o nodeOptions) *jobs.Conne
 	return &jobs.Connection{Name: a.name, Provider: provider.Name, Connector: o.wrap(client.Connector()), Zone: a.zone, Accounts: a.most,
 		Concurrency: o.concurrency, Keep: time.Hour}
 }
+
+// seen gives the paths that were asked for, and forgets none.
+func (a *aggregator) seen() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asked)
+}

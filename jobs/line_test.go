@@ -203,3 +203,34 @@ func TestTwoTurnsAreNoMoreAttempts(t *testing.T) {
 		t.Errorf("attempts: %v", got)
 	}
 }
+
+// A provider that goes down in the middle of a consent's accounts leaves its item partial, and not excused: it had begun.
+func TestAnItemThatHadBegunIsNotExcused(t *testing.T) {
+	t.Parallel()
+	a := newAggregator(t, 1, threeAccounts...)
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	a.answers(txPath("c0", "a2"), hang)
+	first := a.start(nodeOptions{more: a, drain: time.Millisecond})
+	run := a.fire(first, a.name)
+	a.eventually("the first account is read", func() bool {
+		return a.number("SELECT count(*) FROM cursors WHERE dataset = 'transactions'") == 1 && slices.Contains(a.seen(), txPath("c0", "a2"))
+	})
+	first.stop()
+	// The breaker is open, and nobody was answered well for a quarter of an hour.
+	for _, sql := range []string{
+		"INSERT INTO gates (bucket, connection, not_before, reason) VALUES ('aggregator', 'aggregator', now() + interval '1 hour', 'breaker')",
+		"UPDATE calls SET sent_at = sent_at - interval '20 minutes'",
+		"UPDATE runs SET created_at = created_at - interval '20 minutes'",
+	} {
+		_, err := a.db.Pool.Exec(t.Context(), sql)
+		a.must(err)
+	}
+	r := a.settled(a.start(nodeOptions{more: a}), run)
+	if r.Run.Verdict != persist.VerdictPartial || len(r.NotComplete) != 1 {
+		t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
+	}
+	item := r.NotComplete[0]
+	if item.Outcome != finance.Partial || item.Class != finance.Unasked || !strings.HasPrefix(item.Reason, "2 of 3 accounts refused: a2 (unasked: ") {
+		t.Errorf("%+v", item)
+	}
+}

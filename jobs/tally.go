@@ -89,7 +89,7 @@ func (t *tally) decide() persist.Decision {
 		d.Outcome, d.Class = finance.Failed, finance.Malformed
 		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine",
 			t.quarantined, t.records+t.quarantined)
-	case len(t.refused) > 0 && t.read() == 0 && !t.onlySpent():
+	case len(t.refused) > 0 && t.read() == 0 && !t.notAsked():
 		d = t.worst(finance.Failed, lacks)
 	case len(lacks) > 0:
 		d = t.worst(finance.Partial, lacks)
@@ -109,9 +109,11 @@ func (t *tally) decide() persist.Decision {
 // read is how many accounts were read to their ends.
 func (t *tally) read() int { return t.accounts - len(t.refused) - len(t.withheld) - t.unasked }
 
-// onlySpent says that nothing but reads of the day is wanting.
-func (t *tally) onlySpent() bool {
-	return !slices.ContainsFunc(t.refused, func(r refusal) bool { return r.class != finance.Spent })
+// notAsked says that of what is missing nothing was asked for: no read of the day was left, or no turn came.
+func (t *tally) notAsked() bool {
+	return !slices.ContainsFunc(t.refused, func(r refusal) bool {
+		return r.class != finance.Spent && r.class != finance.Unasked
+	})
 }
 
 // missing says what the item lacks, a sentence for each kind; none: it is whole.
@@ -171,7 +173,8 @@ func named(list []refusal) string {
 
 // fromWorst are the classes that an account can be refused with: the first heals least by itself.
 var fromWorst = []finance.Class{
-	finance.Malformed, finance.Rejected, finance.Throttled, finance.Transient, finance.Spent, finance.Withheld,
+	finance.Malformed, finance.Rejected, finance.Throttled, finance.Transient, finance.Unasked, finance.Spent,
+	finance.Withheld,
 }
 
 // worst is a decision in the name of the worst that accounts, or the list of them, were answered.
