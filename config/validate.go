@@ -27,6 +27,7 @@ const (
 	maxReads       = 100_000
 	maxAttempts    = 100
 	maxBatches     = 256
+	maxAccounts    = 1_000_000
 	maxBatchSize   = 100_000
 	minBody        = 1 << 10
 	maxBody        = 1 << 30
@@ -128,6 +129,7 @@ func (k checker) connection(name string, c Connection) {
 	k.atLeast(c.Timeout, 100*time.Millisecond, "timeout")
 	k.under("retry").retry(c.Retry)
 	k.want(minBody <= c.MaxBody && c.MaxBody <= maxBody, "max_body", "want %s to %s, got %s", Size(minBody), Size(maxBody), c.MaxBody)
+	k.under("limits").within(c.Limits.Accounts, 1, maxAccounts, "accounts")
 }
 
 // address checks a URL that credentials are sent to.

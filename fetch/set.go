@@ -83,6 +83,17 @@ func (l *shown) compare(page *Page) news {
 	return n
 }
 
+// has says whether all of these records have been shown.
+func (l *shown) has(r *finance.Records) bool {
+	all, count := true, 0
+	l.each(r, func(key uint64, _ bool) {
+		_, known := l.keys[key]
+		all = all && known
+		count++
+	})
+	return all && count > 0
+}
+
 // add takes note of a page.
 func (l *shown) add(page *Page, st *Step) {
 	l.last = l.last[:0]

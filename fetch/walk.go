@@ -60,6 +60,7 @@ type walk struct {
 	afresh bool   // every pass reads all there is, see Step.Afresh
 	second bool   // the pass is the one behind a broken one, see again
 	home   string // where the broken one has ended
+	past   *shown // what it has shown
 }
 
 func newWalk(c *Client, s *Stream, from string, step func(At) (Step, error)) *walk {
@@ -83,7 +84,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		}
 		return w.next(ctx)
 	}
-	page, err := w.read(ctx, &st, answer)
+	page, err := w.read(&st, answer)
 	if err == nil {
 		err = w.follow(&st, &page)
 	}
@@ -130,7 +131,8 @@ func (w *walk) enter() (Step, error) {
 	if err := w.cost.bound(w, &st); err != nil {
 		return st, err
 	}
-	st.Request.Opening = w.n == 0
+	// A day that is refused brings nothing, so the search for one that is given is one read of the consent.
+	st.Request.Opening = w.n == 0 && w.narrowed == 0
 	st.Request.Continues = w.stream.Continues
 	return st, nil
 }
@@ -176,7 +178,11 @@ func (w *walk) forgotten(st *Step, err error) bool {
 		return false
 	}
 	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Unasked || e.Class == finance.Throttled {
+	if !ok || e.Unasked {
+		return false
+	}
+	switch e.Class {
+	case finance.Throttled, finance.ConsentOver, finance.TokenDenied, finance.Fatal: // it is about more than the place
 		return false
 	}
 	return e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound || e.Status == http.StatusGone
@@ -199,7 +205,7 @@ func (w *walk) leadTo(anew string) {
 }
 
 // read makes a page of an answer, without decoding it where its bytes are known.
-func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error) {
+func (w *walk) read(st *Step, answer *Answer) (Page, error) {
 	key := pageKey(&st.Request, st.Version)
 	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash {
 		w.skipped = true
@@ -222,7 +228,7 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 		w.c.opt.Log.Warn().Str("path", st.Request.Template).Msg("a set declared whole has skipped pages; set Step.Set")
 		page.Whole = nil
 	}
-	return page, w.weigh(ctx, st, &page)
+	return page, w.weigh(st, &page)
 }
 
 // emptyPages is how many pages without a record may stand in a row: a provider that always gives another cursor and never
@@ -231,7 +237,7 @@ const emptyPages = 20
 
 // weigh compares a page with what the list has shown, ends a list that brings nothing new, and takes Whole away where the
 // set is not proven.
-func (w *walk) weigh(ctx context.Context, st *Step, page *Page) error {
+func (w *walk) weigh(st *Step, page *Page) error {
 	l := w.list
 	n := l.compare(page)
 	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
@@ -349,6 +355,7 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 		return nil
 	}
 	w.second = true
+	w.past = w.list
 	w.home = page.Next
 	page.Done = false
 	w.list = newShown(false)
@@ -359,6 +366,10 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 // enough ends the reading of first pages with the first one that brings nothing new.
 func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 	if page.Done || !st.Afresh || w.stream.Rows == nil {
+		return nil
+	}
+	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored
+		page.Next, page.Done = w.home, true
 		return nil
 	}
 	stored, err := w.stream.Rows.Stored(ctx, &page.Records)

@@ -44,6 +44,7 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, t *turn) (
 		return w.outcomeOf(ctx, item, t.tell(s, err))
 	}
 	sum.last = last
+	t.well = true
 	return sum.decide(), nil
 }
 

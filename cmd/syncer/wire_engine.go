@@ -136,7 +136,7 @@ func (h *house) connection(name string) (*jobs.Connection, error) {
 	}
 	return &jobs.Connection{
 		Name: name, Provider: set.Provider, Connector: client.Connector(), Zone: zone,
-		Concurrency: set.Concurrency, Keep: set.Answers.Keep.Std(),
+		Concurrency: set.Concurrency, Keep: set.Answers.Keep.Std(), Accounts: set.Limits.Accounts,
 	}, nil
 }
 

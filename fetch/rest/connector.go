@@ -49,6 +49,7 @@ func (c *connector) Probe(ctx context.Context) error {
 // Pages reads a stream of a dataset that is described.
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	var list *reading
+	var known ends
 	others := func(set finance.Extent, ids []string) (bool, error) {
 		if s.Rows == nil {
 			return false, nil
@@ -65,9 +66,12 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 		if err != nil {
 			return fetch.Step{}, err
 		}
+		known.learn(cur.ends)
+		walk.ends = &known
 		if list == nil || walk.at.opens() {
 			list = newReading(walk.at.opens(), len(p.Records))
 		}
+		list.asked++
 		walk.list, walk.others = list, others
 		return c.step(walk, cur)
 	})
@@ -94,7 +98,7 @@ func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor,
 		return nil, cur, err
 	}
 	walk := &pass{
-		plan: p, stream: s, through: cur.Through, again: cur.Again, ends: cur.ends, led: c.led[p.dataset],
+		plan: p, stream: s, through: cur.Through, again: cur.Again, led: c.led[p.dataset],
 		resolve: c.client.Resolve,
 	}
 	if cur.Pass == nil {

@@ -322,3 +322,43 @@ func TestAListThatIsNotShown(t *testing.T) {
 		t.Errorf("empty: absent without a proof: %v", err)
 	}
 }
+
+// A page that is passed over as unchanged has shown its records all the same: they are no lack of the page behind it.
+func TestAPagePassedOverIsNoLack(t *testing.T) {
+	second := []map[string]any{{"id": "3"}, {"id": "4"}}
+	text := strings.Replace(paged("{ cursor: { path: next, parameter: after } }"), "\n    whole: true", "", 1)
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := map[string]any{"rows": []map[string]any{{"id": "1"}, {"id": "2"}}, "next": "2"}
+		if r.URL.Query().Get("after") != "" {
+			answer = map[string]any{"rows": second}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+	s := stream()
+	first, err := described(t, text, api).Read(t.Context(), s, "")
+	if err != nil || len(first) != 2 {
+		t.Fatal(len(first), err)
+	}
+	s.Kept = func(key finance.PageKey) (finance.Kept, bool) {
+		facts := finance.Facts{Next: first[0].Next, Records: 2}
+		return finance.Kept{Body: first[0].Answer.Hash, Facts: facts}, key == first[0].Key
+	}
+	s.Rows = stored{"1", "2", "3", "4"}
+	second = []map[string]any{{"id": "3"}, {"id": "4", "owed": 7}}
+	again, err := described(t, text, api).Read(t.Context(), s, first[1].Next) // another process: it has seen no cursor tonight
+	if err != nil || !again[0].Unchanged || again[1].Partial != "" {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	if want := `{"v":1,"told":"absent","full":2}`; again[1].Next != want {
+		t.Errorf("what was known of the list's ends is %s, want %s", again[1].Next, want)
+	}
+}
+
+// What is known of how a list ends is not forgotten where the page was written down before it was known.
+func TestAnOldPageForgetsNoEnd(t *testing.T) {
+	known := ends{Told: endsNull, Full: 50}
+	known.learn(ends{Full: 2})
+	if want := (ends{Told: endsNull, Full: 50}); known != want {
+		t.Errorf("%+v", known)
+	}
+}

@@ -150,7 +150,7 @@ func (p *pass) searchAt(s search) string {
 
 func (p *pass) lookAt(s search, from finance.Date) string {
 	at := position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Search: &s}
-	return cursor{V: 1, Through: p.through, Again: p.again, ends: p.ends, Pass: &at}.String()
+	return cursor{V: 1, Through: p.through, Again: p.again, ends: *p.ends, Pass: &at}.String()
 }
 
 // given notes that the provider gives the day that was tried. It leads to the next day to try; with found the present page
