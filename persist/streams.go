@@ -36,7 +36,9 @@ const chosenStreams = `FROM cursors c JOIN consents n ON n.id = c.consent_id
 	AND ($3 = '' OR c.dataset = $3)
 	AND ($4 = '' OR c.account_id = $4)`
 
-func (f StreamFilter) args() []any { return []any{f.Connection, f.Consent, string(f.Dataset), f.Account} }
+func (f StreamFilter) args() []any {
+	return []any{f.Connection, f.Consent, string(f.Dataset), f.Account}
+}
 
 // Streams lists streams that were committed at least once, by consent, dataset, account and span.
 func (s *Store) Streams(ctx context.Context, f StreamFilter) ([]StreamState, error) {

@@ -1,6 +1,7 @@
 package norskgjeld
 
 import (
+	"strings"
 	"testing"
 	"time"
 
