@@ -132,6 +132,12 @@ type Connection struct {
 type Limits struct {
 	// Accounts of one consent that a run reads. If there are more, the next run goes on with them.
 	Accounts int `yaml:"accounts"`
+	// Records in one list of an answer. An answer with more is not read, since it would need too much memory.
+	AnswerRecords int `yaml:"answer_records"`
+	// Hours that one pass over a stream takes of its own, pauses left out. The next run goes on where it stopped.
+	PassHours int `yaml:"pass_hours"`
+	// Bytes of all answers of one pass over a stream. The next run goes on where it stopped.
+	PassBytes Size `yaml:"pass_bytes"`
 }
 
 // Rate is how fast calls may be sent. Its zero value means the provider's default.
@@ -248,7 +254,7 @@ func (c *Connection) SetDefaults() {
 			Budget:   Duration(5 * time.Minute),
 		},
 		MaxBody: 32 << 20,
-		Limits:  Limits{Accounts: 1000},
+		Limits:  Limits{Accounts: 1000, AnswerRecords: 1_000_000, PassHours: 6, PassBytes: 10 << 30},
 		Answers: Answers{Keep: Duration(90 * day)},
 	}
 }
