@@ -58,7 +58,7 @@ func (b *book) step(at fetch.At) (fetch.Step, error) {
 		End: func(p *fetch.Page) error { p.Next, p.Done = "", true; return nil },
 	}
 	if !st.First {
-		st.Anew = new(string)
+		st.Anew = func() string { return "" }
 	}
 	st.Decode = func(a *fetch.Answer) (fetch.Page, error) {
 		var l leaf

@@ -193,7 +193,7 @@ func (w *walk) forgotten(st *Step, err error) bool {
 func (w *walk) beginAnew(st *Step) {
 	w.c.opt.Log.Info().Str("path", st.Request.Template).Str("dataset", string(w.stream.Dataset)).
 		Msg("the provider no longer knows the place that was stored, so the list is read from its beginning once more")
-	w.leadTo(*st.Anew)
+	w.leadTo(st.Anew())
 }
 
 // leadTo leads to the beginning of the list.
