@@ -58,7 +58,7 @@ func (b *book) step(at fetch.At) (fetch.Step, error) {
 		End: func(p *fetch.Page) error { p.Next, p.Done = "", true; return nil },
 	}
 	if !st.First {
-		st.Anew = new(string)
+		st.Anew = func() string { return "" }
 	}
 	st.Decode = func(a *fetch.Answer) (fetch.Page, error) {
 		var l leaf
@@ -225,6 +225,40 @@ func TestAPassThatAnEarlierRunBegan(t *testing.T) {
 			if p.Done {
 				t.Errorf("%s: a page before the last ends the pass", name)
 			}
+		}
+	}
+}
+
+// Where a pass ends because of what it has shown before, the same bytes do not say so by themselves: remembered as an end,
+// a first page would be passed over as the only one, night after night.
+func TestAnEndThatTheBytesDoNotTellIsNotRemembered(t *testing.T) {
+	b := &book{pages: map[string]leaf{
+		"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}},
+	}}
+	circle := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "1"}}}
+	again := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Next: "3"}}}
+	for name, c := range map[string]struct {
+		book   *book
+		stream fetch.Stream
+		from   string
+		plain  string // for each page
+	}{
+		"an end of the list's own":      {b, fetch.Stream{}, "", "yes yes yes"},
+		"first pages that are known":    {b, fetch.Stream{Stale: true, Rows: has("abc")}, "3", "no no"},
+		"a circle":                      {circle, fetch.Stream{}, "", "yes yes no"},
+		"a page with nothing but known": {again, fetch.Stream{}, "", "yes no"},
+	} {
+		pages, err := c.book.read(t, c.stream, c.from)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		var plain []string
+		for _, p := range pages {
+			p.Partial, p.Whole = "", nil
+			plain = append(plain, map[bool]string{true: "yes", false: "no"}[p.Plain()])
+		}
+		if got := strings.Join(plain, " "); got != c.plain {
+			t.Errorf("%s: plain %s, want %s", name, got, c.plain)
 		}
 	}
 }

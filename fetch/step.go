@@ -40,9 +40,9 @@ type Step struct {
 	Set string
 	// Status is that of the set's transactions; empty: all records of the list belong to the set.
 	Status string
-	// Anew is where the list begins. A link or a cursor of the provider's that was stored and is refused as one that
+	// Anew gives where the list begins. A link or a cursor of the provider's that was stored and is refused as one that
 	// does not exist leads there, once. Nil: the step sends nothing that a provider could forget.
-	Anew *string
+	Anew func() string
 	// Narrow leads from a refusal of a list's first page to a place that the provider may give, such as a later day. Nil, or
 	// not ok: there is none.
 	Narrow func(*Error) (next string, ok bool)

@@ -193,7 +193,7 @@ func (w *walk) forgotten(st *Step, err error) bool {
 func (w *walk) beginAnew(st *Step) {
 	w.c.opt.Log.Info().Str("path", st.Request.Template).Str("dataset", string(w.stream.Dataset)).
 		Msg("the provider no longer knows the place that was stored, so the list is read from its beginning once more")
-	w.leadTo(*st.Anew)
+	w.leadTo(st.Anew())
 }
 
 // leadTo leads to the beginning of the list.
@@ -248,6 +248,7 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		if err := st.End(page); err != nil {
 			return err
 		}
+		page.Steered = true
 	}
 	if n.repeated && !n.same {
 		l.doubt("a record stood on two pages")
@@ -340,6 +341,7 @@ func (w *walk) follow(st *Step, page *Page) error {
 		return err
 	}
 	page.Whole = nil
+	page.Steered = true
 	return nil
 }
 
@@ -358,6 +360,7 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 	w.past = w.list
 	w.home = page.Next
 	page.Done = false
+	page.Steered = true
 	w.list = newShown(false)
 	clear(w.seen)
 	return nil
@@ -378,7 +381,9 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 			Reason: "the tables could not be asked what they hold", Err: err}
 	}
 	if stored && len(page.Rejects) == 0 && page.Partial == "" {
-		page.Next, page.Done = w.home, true
+		page.Next = w.home
+		page.Done = true
+		page.Steered = true
 	}
 	return nil
 }

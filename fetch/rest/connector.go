@@ -73,7 +73,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 		}
 		list.asked++
 		walk.list, walk.others = list, others
-		return c.step(walk, cur)
+		return c.step(walk, cur, at.Position)
 	})
 }
 
@@ -125,7 +125,7 @@ func (p *pass) overlapAt(at fetch.At) overlap {
 	return noOverlap
 }
 
-func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
+func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, error) {
 	if err := c.ask(p); err != nil {
 		return fetch.Step{}, err
 	}
@@ -135,7 +135,7 @@ func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
 	}
 	p.request = r
 	st := fetch.Step{
-		Request: r, Version: p.pageVersion(cur), First: p.at.opens(), Afresh: !p.dated,
+		Request: r, Version: p.pageVersion(cur, position), First: p.at.opens(), Afresh: !p.dated,
 		Look: p.overlap == lastPage, Decode: p.decode,
 	}
 	st.Set, st.Status = p.set()
@@ -143,8 +143,7 @@ func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
 		st.End = p.endList
 	}
 	if p.at.Link != "" || p.at.After != "" {
-		anew := p.cursor(p.first())
-		st.Anew = &anew
+		st.Anew = func() string { return p.cursor(p.first()) }
 	}
 	if p.dated && p.at.opens() {
 		st.Narrow = p.narrow
@@ -154,11 +153,14 @@ func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
 
 // pageVersion is what a page's key is made of beside its request: what follows the page depends on it. How the lists of the
 // stream end is left out, or a page would be another one as soon as that is known.
-func (p *pass) pageVersion(cur cursor) string {
-	cur.ends = ends{}
-	place := ""
-	if cur != (cursor{V: 1}) {
-		place = cur.String()
+func (p *pass) pageVersion(cur cursor, position string) string {
+	place := position
+	if cur.ends != (ends{}) {
+		cur.ends = ends{}
+		place = ""
+		if cur != (cursor{V: 1}) {
+			place = cur.String()
+		}
 	}
 	version := []string{p.version, place}
 	if p.dated { // and on the days

@@ -21,7 +21,6 @@ import (
 // pagesOf answers with page n of a list of five records, two a page, and what tell adds to it.
 type pagesOf struct {
 	tell  func(page int, answer map[string]any, h http.Header)
-	pages int // behind these there is nothing; 0: three
 	again bool
 	calls int
 }

@@ -76,9 +76,9 @@ func (c *connector) ledgers(s fetch.Stream, from string) (fetch.Step, error) {
 	if at.At != "" {
 		r.Query.Set("cursor", at.At)
 	}
-	var anew *string
+	var anew func() string
 	if at.At != "" {
-		anew = new(string)
+		anew = func() string { return "" }
 	}
 	return fetch.Step{
 		Request: r, Version: ledgersVersion + " " + from, First: at.At == "", Afresh: true, Set: "ledgers", Anew: anew,

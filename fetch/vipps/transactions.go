@@ -60,8 +60,7 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 	}
 	st.Place = st.Request.Path + " " + page // the position holds the chain too, which moves on even in a circle
 	if at.Feed != "" && p.by == byFeed || at.Day != nil && at.Day.Page != "" {
-		anew := p.anew()
-		st.Anew = &anew
+		st.Anew = p.anew
 	}
 	st.First = p.by == byDates && page == ""
 	// What follows a page depends on the cursor and on the days below, so a page is the same only where they are.
