@@ -63,6 +63,9 @@ type Driver struct {
 	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
 	// providers put errors into a 200.
 	Classify func(*Request, *Answer) Verdict
+	// Notes are what an operator should know of the connection's settings although they are no error, one line each;
+	// syncer check tells them.
+	Notes []string
 	// Connect makes the connector on top of the stack.
 	Connect func(*Client) Connector
 }

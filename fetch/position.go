@@ -75,6 +75,14 @@ func ThroughDay(position string) finance.Date {
 	return oldest
 }
 
+// Dated says whether a position, as it stands between passes, is of a stream that is asked for by days.
+func Dated(position string) bool {
+	var first struct {
+		Since finance.Date `json:"since"` // of a stream that is read by the provider's cursor, and kept from a day on
+	}
+	return ThroughDay(position) != 0 || json.Unmarshal([]byte(position), &first) == nil && first.Since != 0
+}
+
 func dayOf(parts map[string]json.RawMessage) (day finance.Date) {
 	text, found := parts["through"]
 	if !found || json.Unmarshal(text, &day) != nil {

@@ -102,5 +102,9 @@ func TestThroughDay(t *testing.T) {
 		if got := fetch.ThroughDay(position); got != want {
 			t.Errorf("%s: %s, want %s", position, got, want)
 		}
+		dated := want != 0 || strings.Contains(position, "since")
+		if got := fetch.Dated(position); got != dated {
+			t.Errorf("%s: asked for by days: %v", position, got)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -41,6 +44,42 @@ func TestStreamsAreReset(t *testing.T) {
 		t.Error("reading again what was there has changed it")
 	}
 	l.Verify()
+}
+
+// A job's history that is raised after the first load is told by check and by reports, with the backfill and its price,
+// until that is done.
+func TestARaisedHistoryIsTold(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{})
+	l.ImportBank("bank1", 0, 1)
+	l.Says(0, []string{"run", "money1"}, "complete")
+	if out := l.Says(0, []string{"check"}); strings.Contains(out, "history") {
+		t.Errorf("nothing was raised:\n%s", out)
+	}
+	config, err := os.ReadFile(l.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raised := bytes.ReplaceAll(config, []byte("history: 400d"), []byte("history: 410d"))
+	if err := os.WriteFile(l.Config, raised, 0o600); err != nil || bytes.Equal(raised, config) {
+		t.Fatal("the history is not raised: ", err)
+	}
+	out := l.Says(0, []string{"check"}, "! job money1 history", "history was raised after the first load")
+	words := strings.Join(strings.Fields(out), " ")
+	_, command, _ := strings.Cut(words, "`syncer backfill ")
+	command, rest, _ := strings.Cut(command, "`")
+	streams := l.Number("SELECT count(*) FROM accounts")
+	if want := fmt.Sprintf(" reads them with at least %d calls", streams); !strings.HasPrefix(rest, want) {
+		t.Errorf("want%s, got%.60s", want, rest)
+	}
+	l.Says(0, []string{"runs", "show", "1"}, "history was raised after the")
+	l.Says(0, []string{"runs", "show", "1", "--json"}, `"history_raised":{"streams":`, "syncer backfill "+command)
+	l.Says(0, append([]string{"backfill"}, strings.Fields(command)...), "complete")
+	for _, look := range [][]string{{"check"}, {"runs", "show", "1"}} {
+		if out := l.Says(0, look); strings.Contains(out, "history") {
+			t.Errorf("%v: those days have been read:\n%s", look, out)
+		}
+	}
 }
 
 // A position of the feed that lies beyond its end is cleared the same way.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
@@ -360,4 +362,49 @@ func TestAnOldPageForgetsNoEnd(t *testing.T) {
 	if want := (ends{Told: endsNull, Full: 50}); known != want {
 		t.Errorf("%+v", known)
 	}
+}
+
+// A list that is optional in a set that is declared whole is told by syncer check: whoever writes that may think that its
+// absence removes something.
+func TestAnOptionalListOfAWholeSetIsNoted(t *testing.T) {
+	for _, c := range []struct{ name, records, want string }{
+		{"optional, whole", "records: [ { path: rows, optional: true } ]\n    whole: true", "test.yaml: debt: the list rows is optional"},
+		{"optional", "records: [ { path: rows, optional: true } ]", ""},
+		{"whole", "records: rows\n    whole: true", ""},
+		{"empty: absent", "records: [ { path: rows, empty: absent } ]\n    whole: true\n    echoes: { of: \"{consent}\" }", ""},
+	} {
+		notes := notesOf(t, []byte(strings.Replace(minimal, "records: rows", c.records, 1)))
+		if len(notes) > 1 || (len(notes) == 1) != (c.want != "") || len(notes) == 1 && !strings.HasPrefix(notes[0], c.want) {
+			t.Errorf("%s: %q", c.name, notes)
+		}
+	}
+}
+
+// The examples are right: only the bank has such a list, which later pages are without, while the first page always shows it.
+func TestTheExamplesAreNoted(t *testing.T) {
+	for name, want := range map[string]int{"fjordbank.yaml": 1, "nordvik.yaml": 0} {
+		text, err := fs.ReadFile(Examples(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := notesOf(t, text)
+		if len(notes) != want || want == 1 && !strings.Contains(notes[0], "transactions: the list transactions.pending is optional") {
+			t.Errorf("%s: %q", name, notes)
+		}
+	}
+}
+
+// notesOf are the notes of a description.
+func notesOf(t *testing.T, text []byte) []string {
+	t.Helper()
+	credentials := fetchtest.Credentials("id", "secret")
+	credentials["api_key"] = fetch.NewSecret("the-api-key")
+	driver, err := Provider().Open(fetch.Connection{
+		Name: "test", Provider: "rest", Credentials: credentials,
+		Dir: folderWith(t, "test.yaml", text), Settings: &Settings{Description: "test.yaml"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return driver.Notes
 }
