@@ -53,7 +53,7 @@ func newReading(begun bool, lists int) *reading {
 // twice is how many records have been met twice, with those of the present page.
 func (r *reading) twice(d *decoder) int {
 	known := 0
-	for _, id := range d.ids() {
+	for _, id := range d.news() {
 		if _, ok := r.keys[id]; ok {
 			known++
 		}
@@ -62,7 +62,7 @@ func (r *reading) twice(d *decoder) int {
 }
 
 func (r *reading) add(d *decoder) {
-	for _, id := range d.ids() {
+	for _, id := range d.news() {
 		r.ids = append(r.ids, id)
 		r.keys[id] = struct{}{}
 	}
@@ -287,6 +287,7 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 	next.Earlier = p.earlier(d)
 	next.Base = p.at.Base
 	next.Last = d.last
+	next.Shown = d.shown
 	return next, nil
 }
 
