@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Where a pass goes on behind a break, the last record is asked for once more. A page that holds nothing else leads on, and
-// what the record has become meanwhile is read. As long as it is what it was it is not read twice.
+// Where a pass goes on behind a break, the last record is asked for once more. A page that holds nothing else leads on,
+// and what the record has become meanwhile is read. As long as it is what it was it is not read twice.
 func TestTheLastRecordOnceMore(t *testing.T) {
 	changed := func(answer map[string]any, _ http.Header, _ int) {
 		for _, row := range answer["rows"].([]map[string]any) {
@@ -38,7 +38,8 @@ func TestTheLastRecordOnceMore(t *testing.T) {
 			ids := strings.Join(idsOf(got), " ")
 			asked := strings.Join(l.asked, " ")
 			if ids != c.ids || asked != c.asked || !last.Done || last.Partial != "" || last.Whole != nil {
-				t.Errorf("%d a page, %s: asked %s, read %s, partial %q, whole %v", c.size, end, asked, ids, last.Partial, last.Whole)
+				t.Errorf("%d a page, %s: asked %s, read %s, partial %q, whole %v",
+					c.size, end, asked, ids, last.Partial, last.Whole)
 			}
 		}
 	}
