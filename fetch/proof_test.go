@@ -262,3 +262,15 @@ func TestAnEndThatTheBytesDoNotTellIsNotRemembered(t *testing.T) {
 		}
 	}
 }
+
+// Some passes begin with a look for the person, or with a page that happens to be empty. It brings nothing new, and says
+// nothing of the pages behind it.
+func TestTheFirstPagesBehindAnEmptyOne(t *testing.T) {
+	b := &book{pages: map[string]leaf{
+		"1": {Next: "2"}, "2": {IDs: []string{"new", "a"}, Next: "3"}, "3": {IDs: []string{"b"}, Next: "4"}, "4": {IDs: []string{"c"}},
+	}}
+	pages, err := b.read(t, fetch.Stream{Stale: true, Rows: has("abc")}, "4")
+	if asked := strings.Join(b.asked, " "); err != nil || asked != "4 1 2 3" || !pages[len(pages)-1].Done {
+		t.Errorf("asked for %s, %v", asked, err)
+	}
+}

@@ -366,9 +366,10 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 	return nil
 }
 
-// enough ends the reading of first pages with the first one that brings nothing new.
+// enough ends the reading of first pages with the first one that brings nothing new. A page without records, such as that of
+// a look for the person, says nothing of those behind it.
 func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
-	if page.Done || !st.Afresh || w.stream.Rows == nil {
+	if page.Done || !st.Afresh || w.stream.Rows == nil || page.Records.Len() == 0 {
 		return nil
 	}
 	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored

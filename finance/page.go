@@ -22,6 +22,7 @@ type Whole struct {
 // Extent is which of a stream's records are meant. Zero values: all.
 type Extent struct {
 	Status   string // of transactions
+	Prefix   string // what the ids begin with
 	From, To Date   // the booking days of transactions, both included
 }
 

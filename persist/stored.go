@@ -54,21 +54,24 @@ func allStored[T any](ctx context.Context, w *Writer, k *kind[T], es []entry[T])
 // Others says whether records of the stream are stored, and not removed, that are not among those with these ids.
 func (w *Writer) Others(ctx context.Context, s finance.Stream, of finance.Extent, ids []string) (bool, error) {
 	var sql string
-	args := []any{s.Consent, ids}
+	args := []any{s.Consent, ids, of.Prefix}
 	switch s.Dataset {
 	case finance.Accounts:
 		sql = `SELECT FROM accounts
-			WHERE consent_id = $1 AND removed_at IS NULL AND account_id <> ALL ($2::text[])`
+			WHERE consent_id = $1 AND removed_at IS NULL AND account_id <> ALL ($2::text[])
+			AND starts_with(account_id, $3)`
 	case finance.Debts:
 		sql = `SELECT FROM debts
-			WHERE consent_id = $1 AND removed_at IS NULL AND debt_id <> ALL ($2::text[])`
+			WHERE consent_id = $1 AND removed_at IS NULL AND debt_id <> ALL ($2::text[])
+			AND starts_with(debt_id, $3)`
 	case finance.Transactions:
 		sql = `SELECT FROM transactions
 			WHERE consent_id = $1 AND removed_at IS NULL AND transaction_id <> ALL ($2::text[])
-			AND ($3 = '' OR account_id = $3)
-			AND ($4 = '' OR status = $4)
-			AND ($5::date IS NULL OR booked_on >= $5)
-			AND ($6::date IS NULL OR booked_on <= $6)`
+			AND starts_with(transaction_id, $3)
+			AND ($4 = '' OR account_id = $4)
+			AND ($5 = '' OR status = $5)
+			AND ($6::date IS NULL OR booked_on >= $6)
+			AND ($7::date IS NULL OR booked_on <= $7)`
 		args = append(args, s.Account, of.Status, dateOrNil(of.From), dateOrNil(of.To))
 	}
 	if ids == nil {

@@ -50,12 +50,7 @@ func (c *connector) Probe(ctx context.Context) error {
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	var list *reading
 	var known ends
-	others := func(set finance.Extent, ids []string) (bool, error) {
-		if s.Rows == nil {
-			return false, nil
-		}
-		return s.Rows.Others(ctx, set, ids)
-	}
+	others := func(set finance.Extent, ids []string) (bool, error) { return s.Others(ctx, set, ids) }
 	return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) {
 		p := c.about.plans[s.Dataset]
 		if p == nil {

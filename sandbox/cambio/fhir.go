@@ -116,8 +116,9 @@ func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request, kind str
 	if s.o.ReuseSearches {
 		asked = kind + "?" + form.Encode()
 	}
-	one := search{asked: asked, found: s.find(r, kind, form, grant), subject: s.subject(r)}
-	id, found := s.searches.keep(one, s.o.PageSize, s.o.Kit.Clock.Now())
+	find := func() []any { return s.find(r, kind, form, grant) }
+	one := search{asked: asked, found: find(), find: find, subject: s.subject(r)}
+	id, found := s.searches.keep(one, s.o.PageSize, s.endless.Load(), s.o.Kit.Clock.Now())
 	s.bundle(w, r, id, found, 0)
 }
 
@@ -163,11 +164,19 @@ func (s *Simulator) patientResource(i int) obj {
 
 // bundle answers with the page of a search that begins at offset.
 func (s *Simulator) bundle(w http.ResponseWriter, r *http.Request, id string, found []any, offset int) {
+	if s.o.LivePages {
+		found = s.searches.live(id, found)
+		offset = min(offset, len(found))
+	}
 	base := "http://" + r.Host + fhirRoot
 	page := found[offset:min(offset+s.o.PageSize, len(found))]
 	links := []any{obj{"relation": "self", "url": base + "?_getpages=" + id + "&_getpagesoffset=" + strconv.Itoa(offset)}}
 	if end := offset + len(page); end < len(found) {
 		links = append(links, obj{"relation": "next", "url": fmt.Sprintf("%s?_getpages=%s&_getpagesoffset=%d&_bundletype=searchset", base, id, end)})
+	}
+	if end := offset + len(page); s.endless.Load() && end == len(found) && invoices(page) {
+		turn, _ := strconv.Atoi(r.URL.Query().Get("_turn")) // absent: the first
+		links = append(links, obj{"relation": "next", "url": fmt.Sprintf("%s?_getpages=%s&_getpagesoffset=%d&_turn=%d", base, id, offset, turn+1)})
 	}
 	b := obj{"resourceType": "Bundle", "id": id, "type": "searchset", "link": links}
 	if !s.o.NoTotal {
@@ -181,6 +190,15 @@ func (s *Simulator) bundle(w http.ResponseWriter, r *http.Request, id string, fo
 		b["entry"] = entries
 	}
 	writeJSON(w, fhirJSON, http.StatusOK, b)
+}
+
+// invoices says whether a page shows some.
+func invoices(page []any) bool {
+	if len(page) == 0 {
+		return false
+	}
+	_, ok := page[0].(invoice)
+	return ok
 }
 
 // servePage answers a next link.
@@ -215,17 +233,28 @@ type search struct {
 	asked   string // empty: never found again
 	subject string
 	found   []any
+	find    func() []any // anew
 	ends    time.Time
 }
 
+// live is what a search finds now; found where it is not kept.
+func (k *searches) live(id string, found []any) []any {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one := k.kept[id]; one != nil {
+		return one.find()
+	}
+	return found
+}
+
 // keep names a search and gives what it shows. One that fits into a page is not
-// kept: no link leads to it.
-func (k *searches) keep(s search, page int, now time.Time) (string, []any) {
+// kept, where no link leads to it.
+func (k *searches) keep(s search, page int, keepAll bool, now time.Time) (string, []any) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.made++
 	id := sandbox.UUIDs{Seed: 's'}.At(k.made)
-	if len(s.found) <= page {
+	if len(s.found) <= page && !keepAll {
 		return id, s.found
 	}
 	for old, one := range k.kept {

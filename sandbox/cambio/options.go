@@ -75,6 +75,10 @@ type Options struct {
 	// ReuseSearches answers the same search with the same pages while they last, as
 	// some FHIR servers do.
 	ReuseSearches bool
+	// LivePages makes the pages of a search show what there is when they are asked
+	// for, so that the list moves under whoever pages through it. Other servers keep
+	// what was found. FHIR leaves it to them.
+	LivePages bool
 	// InjectSID puts _sid into GET searches, as the gateway has been seen to do,
 	// which breaks them; POST _search works.
 	InjectSID bool

@@ -24,6 +24,7 @@ type Simulator struct {
 	limiter  *sandbox.Limiter
 	searches *searches
 	answers  atomic.Uint64 // numbers correlation ids
+	endless  atomic.Bool
 }
 
 // New returns a gateway. o.Kit is required.
@@ -115,6 +116,13 @@ func (s *Simulator) Pay(i int) bool {
 	}
 	return false
 }
+
+// Drop takes the newest invoice of patient i away, so that the list is shorter.
+func (s *Simulator) Drop(i int) { s.world.alter(i, func(c *change) { c.gone++ }) }
+
+// Endless makes the last page of every search lead on to itself, always by
+// another link.
+func (s *Simulator) Endless() { s.endless.Store(true) }
 
 // Raise makes the fee of patient i's newest contact 50 kronor higher.
 func (s *Simulator) Raise(i int) { s.world.alter(i, func(c *change) { c.raised++ }) }

@@ -31,6 +31,7 @@ var (
 // change is what has happened to a patient since the world began.
 type change struct {
 	paid   map[string]bool // invoice ids
+	gone   int             // the newest invoices that were taken away
 	billed int             // invoices made since
 	raised int             // times that the first contact's fee was raised
 	closed bool            // the record is closed to the client
@@ -100,7 +101,7 @@ func (w *world) alter(i int, f func(*change)) {
 // changed is a copy of what has happened to patient i.
 func (w *world) changed(i int) (c change) {
 	w.alter(i, func(now *change) {
-		c = change{paid: map[string]bool{}, billed: now.billed, raised: now.raised, closed: now.closed}
+		c = change{paid: map[string]bool{}, gone: now.gone, billed: now.billed, raised: now.raised, closed: now.closed}
 		for id := range now.paid {
 			c.paid[id] = true
 		}
@@ -167,7 +168,7 @@ func (w *world) invoices(i int) []invoice {
 	for n := w.size(w.o.MaxInvoices, chanceInvoices, uint64(i)) + c.billed - 1; n >= 0; n-- {
 		out = append(out, w.invoice(i, n, n >= w.size(w.o.MaxInvoices, chanceInvoices, uint64(i)), c))
 	}
-	return out
+	return out[min(c.gone, len(out)):]
 }
 
 func (w *world) invoice(i, n int, billed bool, c change) invoice {

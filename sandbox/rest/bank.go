@@ -7,7 +7,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+	_ "time/tzdata" // the bank's today is Norwegian, also in an image without zones
 
 	"syncer/sandbox"
 )
@@ -48,6 +51,11 @@ type BankSimulator struct {
 	tokens   *sandbox.OAuth2
 	consents *consents
 	limiter  *sandbox.Limiter
+	oslo     *time.Location
+	endless  atomic.Bool
+
+	mu   sync.Mutex
+	late map[string][]movement // by account, what was booked since the world began
 }
 
 // NewBank returns a bank. o.Kit is required.
@@ -57,8 +65,12 @@ func NewBank(o BankOptions) *BankSimulator {
 	orElse(&o.History, 400)
 	orElse(&o.PageSize, 100)
 	orElse(&o.TokenTTL, 15*time.Minute)
+	oslo, err := time.LoadLocation("Europe/Oslo")
+	if err != nil {
+		panic("rest: embedded time zones are damaged: " + err.Error())
+	}
 	return &BankSimulator{
-		o:        o,
+		o: o, oslo: oslo, late: map[string][]movement{},
 		consents: newConsents(sandbox.Mix(o.Seed, 'f'), o.Consents, o.Kit.Clock.Now().AddDate(0, 0, 90).UTC().Truncate(time.Second)),
 		limiter:  sandbox.NewLimiter(o.Kit.Clock, o.Quota),
 		tokens: sandbox.NewOAuth2(sandbox.OAuth2Options{
@@ -97,6 +109,30 @@ func (b *BankSimulator) Consents() []ConsentInfo { return b.consents.all() }
 
 // Revoke is the person withdrawing a consent; false if there is none to withdraw.
 func (b *BankSimulator) Revoke(id string) bool { return b.consents.withdraw(id) }
+
+// Book books a transaction of today, which an account's lists then show first; false for an unknown account of a consent.
+func (b *BankSimulator) Book(consent, account string) bool {
+	person, _, ok := b.consents.find(consent)
+	number, known := b.accountNumber(person, account)
+	if !ok || !known {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.movement(person, number, b.today(), 2)
+	m.TransactionID += fmt.Sprintf("N%d", len(b.late[account]))
+	b.late[account] = append([]movement{m}, b.late[account]...)
+	return true
+}
+
+// Endless makes the last page of every list lead on to itself, always by another link.
+func (b *BankSimulator) Endless() { b.endless.Store(true) }
+
+// today is the Norwegian day.
+func (b *BankSimulator) today() int {
+	year, month, day := b.o.Kit.Clock.Now().In(b.oslo).Date()
+	return dayOf(time.Date(year, month, day, 0, 0, 0, 0, time.UTC))
+}
 
 // Tokens is the token endpoint.
 func (b *BankSimulator) Tokens() *sandbox.OAuth2 { return b.tokens }
@@ -192,7 +228,7 @@ func (b *BankSimulator) transactions(w http.ResponseWriter, r *http.Request, per
 	if _, wrong := sandbox.FaultOf(r, sandbox.WrongSubject); wrong {
 		person, number = (person+1)%b.consents.count, 0
 	}
-	today := dayOf(b.o.Kit.Clock.Now())
+	today := b.today()
 	booked, pending := b.movements(person, number, from, min(to, today), today)
 	answer := map[string]any{"booked": page(booked, offset, b.o.PageSize), "_links": map[string]any{
 		"account": map[string]string{"href": bankRoot + "/accounts/" + b.accountID(person, number)}}}
@@ -203,6 +239,11 @@ func (b *BankSimulator) transactions(w http.ResponseWriter, r *http.Request, per
 		q.Set("page", strconv.Itoa(next))
 		link := url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawQuery: q.Encode()}
 		w.Header().Add("Link", fmt.Sprintf(`<%s>; rel="self", <%s>; title="older, next"; rel="next"`, r.URL.Path, link.String()))
+	}
+	if b.endless.Load() && offset < len(booked) && offset+b.o.PageSize >= len(booked) {
+		turn, _ := strconv.Atoi(q.Get("turn")) // absent: the first
+		q.Set("turn", strconv.Itoa(turn+1))
+		w.Header().Add("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, r.URL.Path, q.Encode()))
 	}
 	sandbox.WriteJSON(w, 200, map[string]any{
 		"account":      map[string]string{"resourceId": b.accountID(person, number), "iban": iban(person, number)},

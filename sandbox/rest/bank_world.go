@@ -80,7 +80,7 @@ func (b *BankSimulator) account(person, number int, balances bool) map[string]an
 	}
 	if balances {
 		figure := func(kind string, cents int) map[string]any {
-			return map[string]any{"balanceType": kind, "balanceAmount": money{"NOK", decimal(cents)}, "referenceDate": isoDay(dayOf(b.o.Kit.Clock.Now()))}
+			return map[string]any{"balanceType": kind, "balanceAmount": money{"NOK", decimal(cents)}, "referenceDate": isoDay(b.today())}
 		}
 		a["balances"] = []any{figure("closingBooked", cents), figure("interimAvailable", cents-1250), figure("openingBooked", cents+999)}
 	}
@@ -100,6 +100,13 @@ func decimal(cents int) string {
 func (b *BankSimulator) movements(person, number, from, to, today int) (booked, pending []movement) {
 	booked, pending = []movement{}, []movement{}
 	first := max(from, today-b.o.History)
+	b.mu.Lock()
+	for _, m := range b.late[b.accountID(person, number)] {
+		if m.BookingDate >= isoDay(first) && m.BookingDate <= isoDay(to) {
+			booked = append(booked, m)
+		}
+	}
+	b.mu.Unlock()
 	for day := to; day >= first; day-- {
 		for i := range int(b.draw(person, number, day, 'c') % 4) {
 			booked = append(booked, b.movement(person, number, day, i))

@@ -2,9 +2,11 @@ package rest
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +30,8 @@ type CollectorOptions struct {
 	Consents int
 	// MaxClaims is the largest number of claims a person has; 0 means 12.
 	MaxClaims int
+	// LargestPage is the most claims that an answer shows, whatever was asked for; 0 means 50.
+	LargestPage int
 	// Waiting is the share of people one of whose creditors has not reported yet.
 	Waiting float64
 	// Unknown is the share of people who are not known at all: 404.
@@ -56,6 +60,11 @@ type CollectorSimulator struct {
 	limiter  *sandbox.Limiter
 	requests atomic.Uint64 // numbers request ids
 	data     atomic.Uint64 // data calls
+	endless  atomic.Bool
+
+	mu      sync.Mutex
+	settled map[string]int // by mandate, the oldest claims that are settled
+	first   map[string]int // claims that were put in front of a mandate's list
 }
 
 // NewCollector returns a collector. o.Kit is required.
@@ -64,8 +73,9 @@ func NewCollector(o CollectorOptions) *CollectorSimulator {
 	orElse(&o.Consents, 50)
 	orElse(&o.MaxClaims, 12)
 	orElse(&o.TokenTTL, time.Hour)
+	orElse(&o.LargestPage, largestPage)
 	return &CollectorSimulator{
-		o:        o,
+		o: o, settled: map[string]int{}, first: map[string]int{},
 		consents: newConsents(sandbox.Mix(o.Seed, 'v'), o.Consents, o.Kit.Clock.Now().AddDate(0, 6, 0).UTC().Truncate(time.Second)),
 		limiter:  sandbox.NewLimiter(o.Kit.Clock, o.Quota),
 		tokens: sandbox.NewOAuth2(sandbox.OAuth2Options{
@@ -102,6 +112,35 @@ func (c *CollectorSimulator) Consents() []ConsentInfo { return c.consents.all() 
 
 // Revoke is the person withdrawing a mandate; false if there is none to withdraw.
 func (c *CollectorSimulator) Revoke(id string) bool { return c.consents.withdraw(id) }
+
+// Claim puts a new claim in front of a mandate's list, and Settle takes one away there.
+func (c *CollectorSimulator) Claim(mandate string) { c.alter(c.first, mandate) }
+
+// Settle takes the first claim of a mandate's list away.
+func (c *CollectorSimulator) Settle(mandate string) { c.alter(c.settled, mandate) }
+
+func (c *CollectorSimulator) alter(what map[string]int, mandate string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	what[mandate]++
+}
+
+// Endless makes every list claim that it has one claim more, and its last page come for every place behind it.
+func (c *CollectorSimulator) Endless() { c.endless.Store(true) }
+
+// listOf is a mandate's list as it stands.
+func (c *CollectorSimulator) listOf(mandate string, person int) []claim {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.claimsOf(person)
+	for n := range c.first[mandate] {
+		id := fmt.Sprintf("NV-%04d-N%d", person, n)
+		one := all[0]
+		one.ID = &id
+		all = append([]claim{one}, all...)
+	}
+	return all[min(c.settled[mandate], len(all)):]
+}
 
 // Tokens is the token endpoint.
 func (c *CollectorSimulator) Tokens() *sandbox.OAuth2 { return c.tokens }
@@ -179,8 +218,13 @@ func (c *CollectorSimulator) claims(w http.ResponseWriter, r *http.Request, mand
 		person = (person + 1) % c.consents.count
 		number = c.consents.at(person).NationalID
 	}
-	all := c.claimsOf(person)
-	limit = min(limit, largestPage)
+	all := c.listOf(mandate, person)
+	limit = min(limit, c.o.LargestPage)
+	total := len(all)
+	if c.endless.Load() {
+		total = max(total, offset) + 1
+		offset = min(offset, max(0, len(all)-limit))
+	}
 	end := min(offset+limit, len(all))
 	waiting := 0
 	if c.happens(person, 'w', c.o.Waiting) {
@@ -189,7 +233,7 @@ func (c *CollectorSimulator) claims(w http.ResponseWriter, r *http.Request, mand
 	sandbox.WriteJSON(w, 200, map[string]any{
 		"mandate_id": mandate, "debtor": map[string]string{"national_id": number},
 		"claims": all[min(offset, end):end], "creditors_pending": waiting,
-		"paging": map[string]int{"offset": offset, "limit": limit, "total": len(all)},
+		"paging": map[string]int{"offset": offset, "limit": limit, "total": total},
 	})
 }
 

@@ -4,6 +4,8 @@ package sandboxtest
 
 import (
 	"cmp"
+	"context"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -17,7 +19,12 @@ type Host struct {
 	Server *sandbox.Server
 	Name   string // the simulator's in the journal and in rules
 	Base   string // its address, without a slash at the end
+	// Dial reaches a simulator that is on no loopback port but in memory; nil: it is on one.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
+
+// A Mount serves a simulator under its name until the test ends.
+type Mount func(t testing.TB, kit *sandbox.Kit, name string, h http.Handler) *Host
 
 // NewKit is a kit whose clock begins at now.
 func NewKit(now time.Time) *sandbox.Kit {
@@ -26,7 +33,7 @@ func NewKit(now time.Time) *sandbox.Kit {
 	return kit
 }
 
-// Serve mounts a simulator under its name until the test ends.
+// Serve is the Mount on a loopback port.
 func Serve(t testing.TB, kit *sandbox.Kit, name string, h http.Handler) *Host {
 	t.Helper()
 	server, err := sandbox.Start(kit)
@@ -38,7 +45,7 @@ func Serve(t testing.TB, kit *sandbox.Kit, name string, h http.Handler) *Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Host{kit, server, name, base}
+	return &Host{Kit: kit, Server: server, Name: name, Base: base}
 }
 
 // Rule makes faults of the host's calls until undo is called. They are data calls where r.Only says nothing else.

@@ -150,10 +150,13 @@ func (s *Simulator) page(n int, v1 bool, q query, today int) []byte {
 	l.settle(today)
 	defer l.drift(today)
 	key := pageKey{account: n, revision: l.revision, today: today, v1: v1, query: q}
-	if body, ok := s.pages.get(key); ok {
+	if body, ok := s.pages.get(key); ok && !s.over.Load() {
 		return body
 	}
 	found := l.read(q)
+	if s.over.Load() {
+		found.available++
+	}
 	p := pen{o: &s.o, account: n, creditCard: isCreditCard(n), archive: q.archive, today: today}
 	body := p.list(v1, found)
 	s.pages.put(key, body)

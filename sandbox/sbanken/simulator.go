@@ -28,6 +28,8 @@ type Simulator struct {
 	pages   *pages
 	traces  atomic.Uint64
 
+	over atomic.Bool // see Overcount
+
 	mu      sync.Mutex
 	ledgers map[int]*ledger // of the accounts somebody asked for
 }
@@ -94,6 +96,9 @@ func (s *Simulator) Insert(accountID string, back int) string {
 	r := l.insertNew(s.world.today() - back)
 	return strconv.FormatInt(r.id(n, s.o.Seed), 10)
 }
+
+// Overcount makes every list count one row more than it has, so that its end never comes.
+func (s *Simulator) Overcount() { s.over.Store(true) }
 
 // Reserve makes a card reservation today; false for an unknown account.
 func (s *Simulator) Reserve(accountID string) bool {

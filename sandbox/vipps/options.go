@@ -53,6 +53,9 @@ type Options struct {
 	Twins          bool   // now and then two rows are equal in every field, their balances included
 	Drift          bool   // unknown entry types and unknown fields
 
+	// Shared makes the ledgers of so many merchants settle for the first one's recipient as well.
+	Shared int
+
 	// FeedLag is how long a row takes to show up in the feed.
 	FeedLag time.Duration
 	// EmptyTail ends the feed with an empty answer and the same cursor; otherwise the last rows already say tryLater.

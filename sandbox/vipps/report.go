@@ -79,6 +79,11 @@ func (s *Simulator) serveFeed(w http.ResponseWriter, in reading) {
 	}
 	upTo := min(len(rows), from+s.o.PageSize)
 	page := pageJSON{Cursor: cursorText(place, upTo), Items: s.items(in, rows[from:upTo])}
+	if again, ok := s.again(in.cursor, place, max(0, len(rows)-s.o.PageSize)); ok && upTo == len(rows) {
+		page = pageJSON{Cursor: again, Items: s.items(in, rows[max(0, len(rows)-s.o.PageSize):])}
+		writeJSON(w, http.StatusOK, "application/json", page)
+		return
+	}
 	switch {
 	case s.o.StuckFeed:
 	case s.o.EmptyTail:
@@ -116,6 +121,10 @@ func (s *Simulator) serveDate(w http.ResponseWriter, in reading, day int) {
 	}
 	if more {
 		page.Cursor = cursorText(place, upTo)
+	}
+	if again, ok := s.again(in.cursor, place, from); ok && !more && closed && upTo > from {
+		more = true
+		page.Cursor = again
 	}
 	writeJSON(w, http.StatusOK, "application/json", page)
 }
@@ -171,6 +180,15 @@ func cursorText(place string, n int) string {
 	return base64.StdEncoding.EncodeToString([]byte(text))
 }
 
+// turned is another name of a position, one that the cursor which was asked for has not.
+func turned(asked, place string, n int) string {
+	b, _ := base64.StdEncoding.DecodeString(asked) // it was read before
+	_, turn, _ := strings.Cut(string(b), "/")
+	turn, _, _ = strings.Cut(turn, ":")
+	before, _ := strconv.Atoi(turn) // absent: the first
+	return cursorText(place+":"+strconv.Itoa(n)+"/"+strconv.Itoa(before+1), 0)
+}
+
 // readCursor is the position of a cursor that belongs to a place; the beginning for none.
 func readCursor(text, place string) (int, bool) {
 	if text == "" {
@@ -178,6 +196,7 @@ func readCursor(text, place string) (int, bool) {
 	}
 	b, err := base64.StdEncoding.DecodeString(text)
 	rest, ok := strings.CutPrefix(string(b), place+":")
+	rest, _, _ = strings.Cut(rest, "/") // see turned
 	n, bad := strconv.Atoi(strings.TrimSpace(rest))
 	return n, err == nil && ok && bad == nil && n >= 0
 }

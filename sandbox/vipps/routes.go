@@ -185,6 +185,8 @@ func (s *Simulator) serveLedgers(w http.ResponseWriter, r *http.Request, c Clien
 	}
 	if answer["items"] = items; upTo < len(all) {
 		answer["cursor"] = cursorText("ledgers", upTo)
+	} else if again, ok := s.again(r.URL.Query().Get("cursor"), "ledgers", from); ok {
+		answer["cursor"] = again
 	}
 	writeJSON(w, http.StatusOK, "application/json", answer)
 }

@@ -23,6 +23,7 @@ type Simulator struct {
 	mu      sync.Mutex
 	books   map[int]*book // of the ledgers somebody asked for
 	refused map[int]bool  // merchants who have not granted access
+	endless bool
 }
 
 // New returns a simulator. o.Kit is required.
@@ -68,6 +69,21 @@ func (s *Simulator) Grant(merchant int, granted bool) bool {
 	defer s.mu.Unlock()
 	s.refused[merchant] = !granted
 	return true
+}
+
+// Endless makes every last page lead on to itself, always by another cursor.
+func (s *Simulator) Endless() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endless = true
+}
+
+// again is a cursor that leads to the page which begins at a place once more, under another name; ok is false where lists
+// have ends.
+func (s *Simulator) again(asked, place string, from int) (cursor string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return turned(asked, place, from), s.endless
 }
 
 // granted says whether a client may read a merchant's ledger.

@@ -94,6 +94,9 @@ func (w *world) merchant(n int) MerchantInfo {
 	if w.o.MultiShops {
 		m.Handles = append(m.Handles, w.o.Market+":"+strconv.Itoa(90_000+n))
 	}
+	if n > 0 && n < w.o.Shared {
+		m.Handles = append(m.Handles, "api:"+msn(0))
+	}
 	return m
 }
 
