@@ -110,11 +110,11 @@ func (w *walk) enter() (Step, error) {
 	if !w.at.Seam && time.Since(w.silent) > longPause {
 		w.at.Seam = true
 	}
-	w.seen[hashOf(w.at.Position)] = struct{}{}
 	st, err := w.step(w.at)
 	if w.strayed(err) {
 		st, err = w.step(w.at)
 	}
+	w.seen[hashOf(w.at.Position)] = struct{}{}
 	if err != nil {
 		return st, w.noStep(err)
 	}
