@@ -117,6 +117,8 @@ type Connection struct {
 	Retry Retry `yaml:"retry"`
 	// The largest answer that is read, after decompression.
 	MaxBody Size `yaml:"max_body"`
+	// How much of one thing is read before it is taken for endless.
+	Limits Limits `yaml:"limits"`
 	// The sealed copies of what the provider answered.
 	Answers Answers `yaml:"answers"`
 	// Allow addresses on loopback and private networks. Leave it off for anything on the internet: it stops
@@ -124,6 +126,18 @@ type Connection struct {
 	AllowPrivate bool `yaml:"allow_private"`
 	// Settings of the provider's own; its page lists them.
 	Settings Settings `yaml:"settings"`
+}
+
+// Limits are how much of one thing is read at most. What is beyond a limit is not lost: the item says which one it met.
+type Limits struct {
+	// Accounts of one consent that a run reads. If there are more, the next run goes on with them.
+	Accounts int `yaml:"accounts"`
+	// Records in one list of an answer. An answer with more is not read, since it would need too much memory.
+	AnswerRecords int `yaml:"answer_records"`
+	// Hours that one pass over a stream takes of its own, pauses left out. The next run goes on where it stopped.
+	PassHours int `yaml:"pass_hours"`
+	// Bytes of all answers of one pass over a stream. The next run goes on where it stopped.
+	PassBytes Size `yaml:"pass_bytes"`
 }
 
 // Rate is how fast calls may be sent. Its zero value means the provider's default.
@@ -240,6 +254,7 @@ func (c *Connection) SetDefaults() {
 			Budget:   Duration(5 * time.Minute),
 		},
 		MaxBody: 32 << 20,
+		Limits:  Limits{Accounts: 1000, AnswerRecords: 1_000_000, PassHours: 6, PassBytes: 10 << 30},
 		Answers: Answers{Keep: Duration(90 * day)},
 	}
 }

@@ -37,6 +37,7 @@ connections:
     timeout: 10s
     retry: {attempts: 3, base: 100ms, cap: 2s, budget: 1m}
     max_body: 1MiB
+    limits: { accounts: 300, answer_records: 5000, pass_hours: 2, pass_bytes: 1GiB }
     answers: {keep: 0}
     allow_private: true
   bare: {provider: sbanken}
@@ -77,7 +78,7 @@ func TestParse(t *testing.T) {
 			Credentials: map[string]Secret{"client_id": {"env", "ID"}, "client_secret": {"file", "/etc/syncer/s"}},
 			Rate:        Rate{PerMinute: 30}, Concurrency: 2, Timeout: 10 * second,
 			Retry:   Retry{Attempts: 3, Base: second / 10, Cap: 2 * second, Budget: minute},
-			MaxBody: 1 << 20, AllowPrivate: true,
+			MaxBody: 1 << 20, Limits: Limits{Accounts: 300, AnswerRecords: 5000, PassHours: 2, PassBytes: 1 << 30}, AllowPrivate: true,
 		}},
 		Jobs: map[string]Job{"by-hand": byHand, "nightly": {
 			Connection: "ng", Datasets: []string{"debt", "accounts"}, Schedule: "30 2 * * *", TimeZone: "Europe/Oslo",

@@ -97,6 +97,7 @@ func constrain(root *jsonschema.Schema, defs jsonschema.Definitions) {
 	property(rate, "per_minute").ExclusiveMinimum = "0"
 	for key, s := range map[string]*jsonschema.Schema{
 		"batches": defs["Worker"], "concurrency": connection, "attempts": defs["Retry"], "batch_size": job,
+		"accounts": defs["Limits"], "answer_records": defs["Limits"], "pass_hours": defs["Limits"],
 	} {
 		property(s, key).Minimum = "1"
 	}

@@ -27,6 +27,10 @@ const (
 	maxReads       = 100_000
 	maxAttempts    = 100
 	maxBatches     = 256
+	maxAccounts    = 1_000_000
+	maxRecords     = 100_000_000
+	maxPassHours   = 168
+	maxPassBytes   = 10 << 40
 	maxBatchSize   = 100_000
 	minBody        = 1 << 10
 	maxBody        = 1 << 30
@@ -128,6 +132,15 @@ func (k checker) connection(name string, c Connection) {
 	k.atLeast(c.Timeout, 100*time.Millisecond, "timeout")
 	k.under("retry").retry(c.Retry)
 	k.want(minBody <= c.MaxBody && c.MaxBody <= maxBody, "max_body", "want %s to %s, got %s", Size(minBody), Size(maxBody), c.MaxBody)
+	k.under("limits").limits(c.Limits)
+}
+
+func (k checker) limits(l Limits) {
+	k.within(l.Accounts, 1, maxAccounts, "accounts")
+	k.within(l.AnswerRecords, 1, maxRecords, "answer_records")
+	k.within(l.PassHours, 1, maxPassHours, "pass_hours")
+	k.want(minBody <= l.PassBytes && l.PassBytes <= maxPassBytes, "pass_bytes",
+		"want %s to %s, got %s", Size(minBody), Size(maxPassBytes), l.PassBytes)
 }
 
 // address checks a URL that credentials are sent to.

@@ -47,6 +47,10 @@ func TestValidate(t *testing.T) {
 		{"timeout: 10s", "timeout: 0", "connections.ng.timeout: want at least"},
 		{"attempts: 3", "attempts: 0", "connections.ng.retry.attempts: want 1 to"},
 		{"cap: 2s", "cap: 50ms", "connections.ng.retry.cap: want at least base (100ms), got 50ms"},
+		{"answer_records: 5000", "answer_records: 0", "connections.ng.limits.answer_records: want 1 to"},
+		{"pass_hours: 2", "pass_hours: 1000", "connections.ng.limits.pass_hours: want 1 to 168, got 1000"},
+		{"pass_bytes: 1GiB", "pass_bytes: 1", "connections.ng.limits.pass_bytes: want 1KiB to 10240GiB, got 1B"},
+		{"accounts: 300", "accounts: 0", "connections.ng.limits.accounts: want 1 to"},
 		{"max_body: 1MiB", "max_body: 2GiB", "connections.ng.max_body: want 1KiB to 1GiB, got 2GiB"},
 		{"connection: ng", "connection: gn", `jobs.nightly.connection: no connection "gn"`},
 		{"connection: bare, ", "", "jobs.by-hand.connection: want the name"},
@@ -126,7 +130,7 @@ func TestCheckProviders(t *testing.T) {
 		t.Error(err)
 	}
 	err = c.CheckProviders([]string{"norskgjeld", "sbank", "vipps"})
-	if want := `s.yaml:21:20: connections.bare.provider: no provider "sbanken"; did you mean "sbank"? (there are: norskgjeld, sbank, vipps)`; err == nil || err.Error() != want {
+	if want := `s.yaml:22:20: connections.bare.provider: no provider "sbanken"; did you mean "sbank"? (there are: norskgjeld, sbank, vipps)`; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	if got := c.Problemf("connections.ng.environment", "no environment %q", "preprod").Error(); got != `s.yaml:10:18: connections.ng.environment: no environment "preprod"` {

@@ -8,15 +8,15 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// A bucket is left alone for breakerPause once its provider has failed so often in a row, with no good answer in between,
-// that it must be taken for down. It does not matter how long that took: a provider that takes calls and never answers fails
-// one in each deadline, and no window would hold many of those.
+// A bucket is left alone for breakerPause once its provider has failed so often in a row, with no good answer in
+// between, that it must be taken for down. It does not matter how long that took: a provider that takes calls and never
+// answers fails one in each deadline, and no window would hold many of those.
 //
-// An aggregator leads to many banks. One that is down fails all its consents, which often stand together in the list, and
-// says nothing of the others. So consents are counted and not requests: breakerTrips consents may fail one after the other
-// before it opens. A consent that has failed before says nothing new by failing again, and neither does one that was
-// answered well a moment ago. But they may not go on while nobody is answered: then breakerAgain consents are enough. The
-// same holds for requests that are for no consent.
+// An aggregator leads to many banks. One that is down fails all its consents, which often stand together in the list,
+// and says nothing of the others. So consents are counted and not requests: breakerTrips consents may fail one after
+// the other before it opens. A consent that has failed before says nothing new by failing again, and neither does one that
+// was answered well a moment ago. But they may not go on when nobody has been answered for breakerMoment: then
+// breakerAgain consents are enough. They are enough for requests that are for no consent, too.
 const (
 	breakerTrips  = 64
 	breakerAgain  = 5
@@ -39,6 +39,7 @@ type breaker struct {
 	inARow int                // failures since the last good answer, of a consent only the first
 	failed map[int64]struct{} // consents whose newest request failed
 	well   recent             // consents that were answered well a moment ago
+	good   time.Time          // the last good answer to a consent
 	trips  bool               // the failure that is being reported opens the breaker
 	opened bool               // since it was last asked
 	moved  chan struct{}      // closed and replaced when a call has ended or the state has changed
@@ -76,8 +77,8 @@ func (b *breaker) allow() (done func(error), retry <-chan struct{}) {
 	return nil, retry
 }
 
-// report ends a call that was allowed, and says whether the breaker has opened by it. The call was for a consent, or for
-// none, which is 0.
+// report ends a call that was allowed, and says whether the breaker has opened by it. The call was for a consent, or
+// for none, which is 0.
 func (b *breaker) report(done func(error), e ending, consent int64) (opened bool) {
 	b.count(e, consent)
 	switch {
@@ -100,25 +101,32 @@ func (b *breaker) report(done func(error), e ending, consent int64) (opened bool
 func (b *breaker) count(e ending, consent int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	switch e {
 	case endWell:
-		b.inARow, b.trips = 0, false
-		delete(b.failed, consent)
-		b.well.add(consent, time.Now())
+		b.inARow = 0
+		b.trips = false
+		if consent != 0 { // that a feed is answered says nothing of the data
+			b.good = now
+			delete(b.failed, consent)
+			b.well.add(consent, now)
+		}
 	case endFailed:
 		_, again := b.failed[consent]
-		known := consent != 0 && (again || b.well.has(consent, time.Now()))
+		known := consent != 0 && (again || b.well.has(consent, now))
 		if !known {
 			b.inARow++
 		}
-		most := breakerTrips
-		if known || consent == 0 {
-			most = breakerAgain
+		switch {
+		case consent == 0:
+			b.trips = b.inARow >= breakerAgain
+			return
+		case known:
+			b.trips = b.inARow >= breakerAgain && now.Sub(b.good) >= breakerMoment
+		default:
+			b.trips = b.inARow >= breakerTrips
 		}
-		b.trips = b.inARow >= most
-		if consent != 0 {
-			b.failed[consent] = struct{}{}
-		}
+		b.failed[consent] = struct{}{}
 	}
 }
 

@@ -74,6 +74,44 @@ func TestBreakerOpensForRepetitionsWhereNobodyIsAnswered(t *testing.T) {
 	})
 }
 
+// The same when somebody was answered well, but not for a minute.
+func TestBreakerOpensForRepetitionsAMinuteAfterTheLastGoodAnswer(t *testing.T) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+		if _, err := c.Do(t.Context(), forConsent(99, "good")); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for id := range int64(20) {
+				_, _ = c.Do(t.Context(), forConsent(id+1, "down"))
+			}
+		}
+		if len(l.Pauses()) != 0 {
+			t.Fatal("it opened at once: those that are left may be one bank's")
+		}
+		<-time.After(time.Minute)
+		_, _ = c.Do(t.Context(), forConsent(1, "down"))
+		if len(l.Pauses()) != 1 {
+			t.Errorf("nobody was answered for a minute: %d pauses", len(l.Pauses()))
+		}
+	})
+}
+
+// That a feed is answered says nothing of the data.
+func TestBreakerOpensWhereOnlyTheFeedIsAnswered(t *testing.T) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+		if _, err := c.Do(t.Context(), get("feed")); err != nil {
+			t.Fatal(err)
+		}
+		for id := range int64(5) {
+			_, _ = c.Do(t.Context(), forConsent(id+1, "down"))
+		}
+		_, _ = c.Do(t.Context(), forConsent(1, "down"))
+		if len(l.Pauses()) != 1 {
+			t.Errorf("no consent was ever answered: %d pauses", len(l.Pauses()))
+		}
+	})
+}
+
 // What fails again and again says nothing of the provider while others are answered.
 func TestBreakerForgivesRepetitionsWhereOthersAreAnswered(t *testing.T) {
 	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
@@ -121,7 +159,8 @@ func TestBreakerForgivesAnAccountThatFails(t *testing.T) {
 	})
 }
 
-// With one try the first call of a stream is not repeated, and whoever asked is told that it may be asked again.
+// With one try the first call of a stream is not repeated, and whoever asked is told that it may be asked again. Then the
+// first try counts.
 func TestOneTryOfAnOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, l := down(), fetchtest.NewLedger()
@@ -131,10 +170,10 @@ func TestOneTryOfAnOpening(t *testing.T) {
 		c := client(t, o)
 		for _, tt := range []struct {
 			opening, oneTry bool
-			calls           int
-		}{{true, true, 1}, {true, false, 3}, {false, true, 3}} {
+			tried, calls    int
+		}{{true, true, 0, 1}, {true, false, 0, 3}, {true, false, 1, 2}, {false, true, 0, 3}, {false, false, 1, 3}} {
 			r := forConsent(1, "down")
-			r.Opening, r.Scope.OneTry = tt.opening, tt.oneTry
+			r.Opening, r.Scope.OneTry, r.Scope.Tried = tt.opening, tt.oneTry, tt.tried
 			before := len(p.journal())
 			_, err := c.Do(t.Context(), r)
 			wantClass(t, err, finance.Transient)

@@ -64,6 +64,11 @@ func (r *request) judge(a *Answer) (v Verdict) {
 			r.c.opt.Log.Error().Str("path", r.path).Bytes("stack", debug.Stack()).Msg("a connector's Classify panicked")
 		}
 	}()
+	if isSuccess(a.Status) {
+		if why := r.c.overfull(a.Body); why != "" {
+			return Verdict{Class: finance.Malformed, Reason: why}
+		}
+	}
 	v = r.classify(a)
 	if v.Class == "" {
 		v.Class = ofStatus(a.Status, a.Announced().Asked)

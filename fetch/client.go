@@ -105,6 +105,9 @@ func (c *Client) request(r Request) *request {
 	if r.Once {
 		t.client = c.single
 	}
+	if r.Opening {
+		t.tried = r.Scope.Tried
+	}
 	switch consent := r.Token.Consent; {
 	case consent != 0: // one grant, one key: two refreshes at once would be reuse of its refresh token
 		t.key = &TokenKey{Consent: consent}

@@ -63,6 +63,9 @@ type Driver struct {
 	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
 	// providers put errors into a 200.
 	Classify func(*Request, *Answer) Verdict
+	// Notes are what an operator should know of the connection's settings although they are no error, one line each;
+	// syncer check tells them.
+	Notes []string
 	// Connect makes the connector on top of the stack.
 	Connect func(*Client) Connector
 }
@@ -181,6 +184,9 @@ type Page struct {
 	Outside bool
 	// More says that the answer itself tells of a next page, rather than that asking on will show whether there is one.
 	More bool
+	// Steered says that Walk has led the page elsewhere than its bytes do, because of what the pass had shown before. When the
+	// same bytes come again they may lead on.
+	Steered bool
 	// Behind says of the last page of a pass that it was begun on an earlier day and has read up to that day only.
 	Behind    bool
 	Unchanged bool         // the bytes are those of the kept page: Records is empty, and nothing needs writing

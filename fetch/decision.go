@@ -59,7 +59,7 @@ func (r *request) again(e *Error) decision {
 			return decision{move: retry, err: e}
 		}
 	case finance.Transient:
-		pause := jitter(r.limits.retry, s.failures-1)
+		pause := jitter(r.limits.retry, r.tried+s.failures-1)
 		if s.attempts < r.limits.retry.Attempts && s.time+pause <= r.limits.retry.Budget {
 			return decision{move: retry, after: pause, err: e}
 		}

@@ -22,6 +22,7 @@ type Options struct {
 	Retry       Retry
 	MaxWait     time.Duration // a gate closed for longer is not waited out: Do gives Throttled; default 15 min
 	MaxBody     int64         // bytes of a decompressed answer; default 32 MiB
+	MaxRecords  int           // elements of one list in an answer; default 1,000,000
 	MaxPages    int           // pages of one Walk; default 100,000
 	PassTime    time.Duration // of one Walk on the wire and in decoders; default 6 h
 	PassBytes   int64         // of one Walk's answers, decompressed; default 10 GiB
@@ -64,6 +65,7 @@ func (o *Options) settle() error {
 	orDefault(&o.Retry.Budget, 3*time.Minute)
 	orDefault(&o.MaxWait, 15*time.Minute)
 	orDefault(&o.MaxBody, 32<<20)
+	orDefault(&o.MaxRecords, 1_000_000)
 	orDefault(&o.MaxPages, 100_000)
 	orDefault(&o.PassTime, 6*time.Hour)
 	orDefault(&o.PassBytes, 10<<30)

@@ -33,7 +33,8 @@ func (p *Page) misread() string {
 }
 
 // Plain says that nothing about the page needs a second look when the same bytes come again: every record could be
-// read, the provider left nothing out, and the page is no part of a set of several pages.
+// read, the provider left nothing out, the bytes alone say where the page leads, and it is no part of a set of several
+// pages.
 func (p *Page) Plain() bool {
-	return len(p.Rejects) == 0 && p.Partial == "" && (p.Whole == nil || len(p.Whole.Earlier) == 0)
+	return len(p.Rejects) == 0 && p.Partial == "" && !p.Steered && (p.Whole == nil || len(p.Whole.Earlier) == 0)
 }

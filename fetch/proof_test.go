@@ -28,8 +28,9 @@ type leaf struct {
 
 // book is a provider of such pages, by position. The list begins at page 1.
 type book struct {
-	pages map[string]leaf
-	asked []string
+	pages    map[string]leaf
+	asked    []string
+	overlaps bool // every page begins with the last record of the one before
 }
 
 func (b *book) client(t *testing.T, change func(*fetch.Options)) *fetch.Client {
@@ -54,11 +55,11 @@ func (b *book) step(at fetch.At) (fetch.Step, error) {
 	}
 	st := fetch.Step{
 		Request: fetch.Request{Path: "p/" + position, Template: "/p/{position}"},
-		First:   position == "1", Afresh: true, Set: "all",
+		First:   position == "1", Afresh: true, Set: "all", Overlaps: b.overlaps,
 		End: func(p *fetch.Page) error { p.Next, p.Done = "", true; return nil },
 	}
 	if !st.First {
-		st.Anew = new(string)
+		st.Anew = func() string { return "" }
 	}
 	st.Decode = func(a *fetch.Answer) (fetch.Page, error) {
 		var l leaf
@@ -117,6 +118,21 @@ func TestWhatASetProves(t *testing.T) {
 				t.Error("it says that there is more and repeats itself, and that is no lack")
 			}
 		})
+	}
+}
+
+func TestARecordAskedForOnceMoreIsNoSignOfMovement(t *testing.T) {
+	b := &book{overlaps: true, pages: map[string]leaf{
+		"1": {IDs: []string{"a", "b"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"b", "c"}},
+	}}
+	pages, err := b.read(t, fetch.Stream{}, "")
+	if err != nil || len(pages) != 3 || pages[2].Whole == nil {
+		t.Errorf("%d pages, %v: %+v", len(pages), err, pages)
+	}
+	b.pages["3"] = leaf{IDs: []string{"b", "a"}}
+	pages, err = b.read(t, fetch.Stream{}, "")
+	if err != nil || len(pages) != 3 || pages[2].Whole != nil {
+		t.Errorf("another one on two pages: %d pages, %v: %+v", len(pages), err, pages)
 	}
 }
 
@@ -225,6 +241,40 @@ func TestAPassThatAnEarlierRunBegan(t *testing.T) {
 			if p.Done {
 				t.Errorf("%s: a page before the last ends the pass", name)
 			}
+		}
+	}
+}
+
+// Where a pass ends because of what it has shown before, the same bytes do not say so by themselves: remembered as an end,
+// a first page would be passed over as the only one, night after night.
+func TestAnEndThatTheBytesDoNotTellIsNotRemembered(t *testing.T) {
+	b := &book{pages: map[string]leaf{
+		"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}},
+	}}
+	circle := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "1"}}}
+	again := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Next: "3"}}}
+	for name, c := range map[string]struct {
+		book   *book
+		stream fetch.Stream
+		from   string
+		plain  string // for each page
+	}{
+		"an end of the list's own":      {b, fetch.Stream{}, "", "yes yes yes"},
+		"first pages that are known":    {b, fetch.Stream{Stale: true, Rows: has("abc")}, "3", "no no"},
+		"a circle":                      {circle, fetch.Stream{}, "", "yes yes no"},
+		"a page with nothing but known": {again, fetch.Stream{}, "", "yes no"},
+	} {
+		pages, err := c.book.read(t, c.stream, c.from)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		var plain []string
+		for _, p := range pages {
+			p.Partial, p.Whole = "", nil
+			plain = append(plain, map[bool]string{true: "yes", false: "no"}[p.Plain()])
+		}
+		if got := strings.Join(plain, " "); got != c.plain {
+			t.Errorf("%s: plain %s, want %s", name, got, c.plain)
 		}
 	}
 }

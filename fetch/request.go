@@ -23,6 +23,7 @@ type request struct {
 	key     *TokenKey // nil: no token is sent
 	once    bool
 	oneTry  bool // the caller repeats it, later
+	tried   int  // attempts that were made before, in another request
 	client  *http.Client
 	wire    chan struct{} // nil: not counted
 	limits  limits
@@ -64,6 +65,12 @@ type read struct {
 // run makes attempts until one brings an answer or an error that no further attempt heals.
 func (r *request) run(ctx context.Context) (*Answer, *Error) {
 	defer r.refund(ctx)
+	if r.tried > 0 {
+		r.spent.attempts = r.tried
+		if _, err := wait(ctx, jitter(r.limits.retry, r.tried-1), nil); err != nil {
+			return nil, r.interrupted(err)
+		}
+	}
 	var told *Error // what the last attempt that was sent came to
 	for {
 		d := r.try(ctx)

@@ -60,6 +60,7 @@ type walk struct {
 	afresh bool   // every pass reads all there is, see Step.Afresh
 	second bool   // the pass is the one behind a broken one, see again
 	home   string // where the broken one has ended
+	past   *shown // what it has shown
 }
 
 func newWalk(c *Client, s *Stream, from string, step func(At) (Step, error)) *walk {
@@ -83,7 +84,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		}
 		return w.next(ctx)
 	}
-	page, err := w.read(ctx, &st, answer)
+	page, err := w.read(&st, answer)
 	if err == nil {
 		err = w.follow(&st, &page)
 	}
@@ -109,13 +110,13 @@ func (w *walk) enter() (Step, error) {
 	if !w.at.Seam && time.Since(w.silent) > longPause {
 		w.at.Seam = true
 	}
-	w.seen[hashOf(w.at.Position)] = struct{}{}
 	st, err := w.step(w.at)
+	if w.strayed(err) {
+		st, err = w.step(w.at)
+	}
+	w.seen[hashOf(w.at.Position)] = struct{}{}
 	if err != nil {
-		if e, ok := errors.AsType[*Error](err); ok {
-			return st, e
-		}
-		return st, w.malformed("read the position of "+string(w.stream.Dataset), nil, err.Error())
+		return st, w.noStep(err)
 	}
 	if st.Place != "" {
 		w.seen[hashOf("place "+st.Place)] = struct{}{}
@@ -130,9 +131,22 @@ func (w *walk) enter() (Step, error) {
 	if err := w.cost.bound(w, &st); err != nil {
 		return st, err
 	}
-	st.Request.Opening = w.n == 0
+	// A day that is refused brings nothing, so the search for one that is given is one read of the consent.
+	st.Request.Opening = w.n == 0 && w.narrowed == 0
 	st.Request.Continues = w.stream.Continues
 	return st, nil
+}
+
+// noStep is the error of a place that can't be read.
+func (w *walk) noStep(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	reason := err.Error()
+	if misfit, ok := errors.AsType[*MisfitError](err); ok {
+		reason = misfit.told(w.c.opt.Connection.Name, &w.stream.Stream)
+	}
+	return w.malformed("read the position of "+string(w.stream.Dataset), nil, reason)
 }
 
 // elsewhere finds out whether a refusal leads to another place.
@@ -164,7 +178,11 @@ func (w *walk) forgotten(st *Step, err error) bool {
 		return false
 	}
 	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Unasked || e.Class == finance.Throttled {
+	if !ok || e.Unasked {
+		return false
+	}
+	switch e.Class {
+	case finance.Throttled, finance.ConsentOver, finance.TokenDenied, finance.Fatal: // it is about more than the place
 		return false
 	}
 	return e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound || e.Status == http.StatusGone
@@ -175,14 +193,19 @@ func (w *walk) forgotten(st *Step, err error) bool {
 func (w *walk) beginAnew(st *Step) {
 	w.c.opt.Log.Info().Str("path", st.Request.Template).Str("dataset", string(w.stream.Dataset)).
 		Msg("the provider no longer knows the place that was stored, so the list is read from its beginning once more")
+	w.leadTo(st.Anew())
+}
+
+// leadTo leads to the beginning of the list.
+func (w *walk) leadTo(anew string) {
 	w.anew = true
-	w.at = At{Position: *st.Anew}
+	w.at = At{Position: anew}
 	w.silent = time.Now()
 	clear(w.seen)
 }
 
 // read makes a page of an answer, without decoding it where its bytes are known.
-func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error) {
+func (w *walk) read(st *Step, answer *Answer) (Page, error) {
 	key := pageKey(&st.Request, st.Version)
 	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash {
 		w.skipped = true
@@ -205,7 +228,7 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 		w.c.opt.Log.Warn().Str("path", st.Request.Template).Msg("a set declared whole has skipped pages; set Step.Set")
 		page.Whole = nil
 	}
-	return page, w.weigh(ctx, st, &page)
+	return page, w.weigh(st, &page)
 }
 
 // emptyPages is how many pages without a record may stand in a row: a provider that always gives another cursor and never
@@ -214,9 +237,9 @@ const emptyPages = 20
 
 // weigh compares a page with what the list has shown, ends a list that brings nothing new, and takes Whole away where the
 // set is not proven.
-func (w *walk) weigh(ctx context.Context, st *Step, page *Page) error {
+func (w *walk) weigh(st *Step, page *Page) error {
 	l := w.list
-	n := l.compare(page)
+	n := l.compare(page, st.Overlaps)
 	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
 	if !n.fresh && st.End != nil && !page.Done && !leadsBack {
 		if page.More {
@@ -225,6 +248,7 @@ func (w *walk) weigh(ctx context.Context, st *Step, page *Page) error {
 		if err := st.End(page); err != nil {
 			return err
 		}
+		page.Steered = true
 	}
 	if n.repeated && !n.same {
 		l.doubt("a record stood on two pages")
@@ -294,7 +318,7 @@ func (w *walk) follow(st *Step, page *Page) error {
 		page.Done = true
 		return nil
 	}
-	if st.Look && page.Next == w.at.Position {
+	if (st.Look || st.Overlaps) && page.Next == w.at.Position {
 		return nil
 	}
 	_, circle := w.seen[hashOf(page.Next)]
@@ -317,6 +341,7 @@ func (w *walk) follow(st *Step, page *Page) error {
 		return err
 	}
 	page.Whole = nil
+	page.Steered = true
 	return nil
 }
 
@@ -332,8 +357,10 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 		return nil
 	}
 	w.second = true
+	w.past = w.list
 	w.home = page.Next
 	page.Done = false
+	page.Steered = true
 	w.list = newShown(false)
 	clear(w.seen)
 	return nil
@@ -345,13 +372,19 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 	if page.Done || !st.Afresh || w.stream.Rows == nil || page.Records.Len() == 0 {
 		return nil
 	}
+	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored
+		page.Next, page.Done = w.home, true
+		return nil
+	}
 	stored, err := w.stream.Rows.Stored(ctx, &page.Records)
 	if err != nil {
 		return &Error{Class: finance.Interrupted, Op: op(st), Connection: w.c.opt.Connection.Name,
 			Reason: "the tables could not be asked what they hold", Err: err}
 	}
 	if stored && len(page.Rejects) == 0 && page.Partial == "" {
-		page.Next, page.Done = w.home, true
+		page.Next = w.home
+		page.Done = true
+		page.Steered = true
 	}
 	return nil
 }

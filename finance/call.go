@@ -52,6 +52,8 @@ type Scope struct {
 	// OneTry says that the first call of a stream is not repeated in a bad moment: its consent has another turn behind the
 	// others.
 	OneTry bool
+	// Tried is how many attempts at the first call of a stream were made before, in that other turn.
+	Tried int
 }
 
 // Call is one HTTP attempt, token calls included.

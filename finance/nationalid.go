@@ -91,3 +91,18 @@ func luhn(digits string) bool {
 	}
 	return sum%10 == 0
 }
+
+// HoldsNationalID says whether a part of the text is a national identity number, Norwegian or Swedish.
+func HoldsNationalID(text string) bool {
+	for i := range len(text) {
+		for _, n := range []int{10, 11, 12, 13} {
+			if i+n > len(text) {
+				break
+			}
+			if part := text[i : i+n]; IsNationalID(part) || IsPersonnummer(part) {
+				return true
+			}
+		}
+	}
+	return false
+}

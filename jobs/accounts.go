@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"unicode"
 
@@ -12,18 +13,19 @@ import (
 	"syncer/persist"
 )
 
-// A consent may have many accounts, and what one of them is answered says little about the others: it was closed, it is
-// not shared any more, its own system is down. So each has its turn, and the item tells which were refused. Only what is
-// the trouble of the connection or of the consent itself ends the item: a pause, a token that is refused, a consent that
-// is over.
+// A consent may have many accounts, and what one of them is answered says little about the others: it was closed, it
+// is not shared any more, its own system is down. So each has its turn, and the item tells which were refused. Only
+// what is the trouble of the connection or of the consent itself ends the item: a pause, a token that is refused, a
+// consent that is over.
 
-// refusedInARow is after how many accounts that are refused one after the other, with no page in between, the rest of
-// them is not asked for: their bank is down, and a consent may have a thousand accounts.
+// refusedInARow is after how many accounts that fail one after the other in a bad moment the rest of them is not asked
+// for: their bank is down, and a consent may have a thousand accounts.
 const refusedInARow = 20
 
-// workAccounts reads an item account by account. The list of accounts is read first, unless this batch has an item for it.
+// workAccounts reads an item account by account. The list of accounts is read first, unless this batch has an item for
+// it.
 func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
-	var without persist.Decision // what becomes of the item if the list can't be read and no account is known from before
+	var without persist.Decision // what becomes of the item if the list can't be read and no account is known
 	var err error
 	if list := accountsItem(item, sum.turn.items); list != nil {
 		without = w.listedBefore(item, list, sum)
@@ -33,7 +35,7 @@ func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *t
 	if err != nil || without.Outcome != "" && sum.unlisted == nil {
 		return without, err
 	}
-	accounts, err := w.Pages.Accounts(ctx, item.Consent.ID)
+	accounts, tooMany, err := w.chosen(ctx, item)
 	if err != nil {
 		return persist.Decision{}, err
 	}
@@ -47,7 +49,45 @@ func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *t
 	if err != nil {
 		return w.outcomeOf(ctx, item, err)
 	}
+	if tooMany {
+		if err := w.countLeft(ctx, item, sum); err != nil {
+			return persist.Decision{}, err
+		}
+	}
 	return sum.decide(), nil
+}
+
+// chosen are the accounts that this run reads: all of them, unless the connection's limit says that there are tooMany.
+func (w *batchWork) chosen(ctx context.Context, item *persist.Item) (accounts []string, tooMany bool, err error) {
+	most := w.conn.Accounts
+	if most == 0 {
+		accounts, err = w.Pages.Accounts(ctx, item.Consent.ID, 0)
+		return accounts, false, err
+	}
+	accounts, err = w.Pages.Accounts(ctx, item.Consent.ID, most+1)
+	if err != nil || len(accounts) <= most {
+		return accounts, false, err
+	}
+	accounts, err = w.Pages.AccountsInTurn(ctx, w.streamOf(item, ""), w.batch.Run, most)
+	return accounts, true, err
+}
+
+// countLeft notes how many accounts this run has left to the next one, because there are more than one run reads.
+func (w *batchWork) countLeft(ctx context.Context, item *persist.Item, sum *tally) error {
+	runs := []int64{w.batch.Run}
+	for run := range w.before.Runs { // of a rerun: what the run itself has read need not be read again
+		runs = append(runs, run)
+	}
+	unread, all, err := w.Pages.AccountsUnread(ctx, w.streamOf(item, ""), runs)
+	if err != nil {
+		return err
+	}
+	left := unread - len(sum.refused) - len(sum.withheld) - sum.unasked
+	if left > 0 {
+		sum.beyond = fmt.Sprintf("%d of %d accounts were not read: limits.accounts of the connection is %d, "+
+			"and the next run goes on with them", left, all, w.conn.Accounts)
+	}
+	return nil
 }
 
 // accountsItem is the item of the same batch that reads the list of accounts, or nil.
@@ -79,10 +119,12 @@ func (w *batchWork) listedBefore(item, list *persist.Item, sum *tally) persist.D
 	return persist.Decision{}
 }
 
-// readList reads the list of accounts for an item whose batch has no item for it. A decision without sum.unlisted is final.
+// readList reads the list of accounts for an item whose batch has no item for it. A decision without sum.unlisted is
+// final.
 func (w *batchWork) readList(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
 	list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
 	last, err := w.readStream(ctx, item, list, sum)
+	sum.turn.well = err == nil
 	if err == nil {
 		return persist.Decision{}, nil
 	}
@@ -117,16 +159,19 @@ func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accoun
 	sum.accounts = len(accounts)
 	inARow := 0
 	for i, account := range accounts {
+		if w.brokenOff() {
+			return errLeft
+		}
 		if inARow == refusedInARow {
 			sum.unasked = len(accounts) - i
 			break
 		}
-		refused, err := w.readAccount(ctx, item, account, nameOf(account, i, item), sum)
+		moment, err := w.readAccount(ctx, item, account, nameOf(account, i, item), sum)
 		if err != nil {
 			return err
 		}
 		inARow++
-		if !refused {
+		if !moment {
 			inARow = 0
 		}
 	}
@@ -136,12 +181,14 @@ func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accoun
 	return nil
 }
 
-// readAccount reads one account, and notes it if it is refused.
-func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account, name string, sum *tally) (refused bool, err error) {
+// readAccount reads one account, and notes it if it is refused. It says whether that was for a bad moment of the bank.
+func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account, name string, sum *tally) (
+	moment bool, err error) {
 	s := w.streamOf(item, account)
 	done, err := w.readByRoot(ctx, s)
 	if err != nil || done {
-		sum.brought = sum.brought || done && w.before.Brought[persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}]
+		key := persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}
+		sum.brought = sum.brought || done && w.before.Brought[key]
 		return false, err
 	}
 	d, known := sum.turn.refused[s]
@@ -151,13 +198,14 @@ func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account
 			sum.last = last
 		}
 		if err == nil {
+			sum.turn.well = true
 			return false, nil
 		}
 		sum.asked(err)
 		if sum.turn.putOff(s, last, err) {
 			return true, nil
 		}
-		if d, err = w.ofAccount(ctx, item, sum, sum.turn.tell(s, err)); err != nil {
+		if d, err = w.ofAccount(ctx, item, s, sum, sum.turn.tell(s, err)); err != nil {
 			return false, err
 		}
 		sum.turn.refused[s] = d
@@ -167,7 +215,7 @@ func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account
 		return false, nil
 	}
 	sum.refused = append(sum.refused, refusalOf(name, d))
-	return true, nil
+	return d.Class == finance.Transient, nil
 }
 
 // asked notes that a stream which failed has been asked for, so that the next one is no further read of the consent.
@@ -177,28 +225,51 @@ func (t *tally) asked(err error) {
 }
 
 // ofAccount is what becomes of an account that could not be read. What is not its own trouble is an error.
-func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, sum *tally, err error) (persist.Decision, error) {
+func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, s finance.Stream, sum *tally, err error) (
+	persist.Decision, error) {
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok {
-		return w.outcomeOf(ctx, item, err) // a page that can't be stored is this account's; all else is an error of our own
+		// A page that can't be stored is this account's trouble; all else is an error of our own.
+		return w.outcomeOf(ctx, item, err)
 	}
+	if failure.Status == http.StatusUnauthorized {
+		return ofToken(failure, sum.turn, err)
+	}
+	begun := sum.opened || item.Pages > 0
 	own := false
 	switch failure.Class {
-	case finance.Transient, finance.Malformed, finance.Withheld, finance.Throttled:
+	case finance.Transient, finance.Malformed, finance.Withheld, finance.Throttled, finance.Rejected:
 		own = true
-	case finance.Rejected:
-		own = failure.Status != unauthorized
 	case finance.Spent:
-		own = sum.opened || item.Pages > 0 // the first page of a later account may need no further read
+		own = begun // the first page of a later account may need no further read
 	}
 	if !own {
 		return persist.Decision{}, err
 	}
 	d, err := w.outcomeOf(ctx, item, err)
-	if err == nil && d.Class == finance.Unasked { // so are its other accounts
-		err = &decidedError{d}
+	if err == nil && d.Class == finance.Unasked && !begun { // nor will its other accounts be asked for
+		return d, &decidedError{d}
+	}
+	if err == nil && failure.Told == fetch.ToldByBreaker { // what it was answered itself is the news, not another account
+		d = sum.turn.ofDown(s)
 	}
 	return d, err
+}
+
+// ofDown is the decision on an account whose provider or bank is taken for down.
+func (t *turn) ofDown(s finance.Stream) persist.Decision {
+	before := t.failed[s]
+	if before == nil {
+		return persist.Decision{Outcome: finance.Failed, Class: finance.Unasked,
+			Reason: "not asked for: nobody was given a good answer"}
+	}
+	return persist.Decision{
+		Outcome:     finance.Failed,
+		Class:       before.Class,
+		Reason:      before.Reason + "; nobody was given a good answer after that",
+		Correlation: before.Correlation,
+		Call:        before.Call,
+	}
 }
 
 // decidedError ends the work on an item with a decision.
@@ -207,8 +278,21 @@ type decidedError struct{ persist.Decision }
 // Error is one line.
 func (e *decidedError) Error() string { return "decided: " + e.Reason }
 
-// unauthorized is the status of an answer that refuses the token: every account would be asked for with the same one.
-const unauthorized = 401
+// ofToken is what becomes of an account for which the token is refused, a new one too. If the one before it was read
+// with that token, the refusal is meant for this account; if the next one is refused as well, the token is bad.
+func ofToken(failure *fetch.Error, t *turn, err error) (persist.Decision, error) {
+	if !t.well {
+		return persist.Decision{}, err
+	}
+	t.well = false
+	return persist.Decision{
+		Outcome:     finance.Failed,
+		Class:       finance.Rejected,
+		Reason:      "the token is refused for this account: " + failure.Reason,
+		Correlation: failure.Correlation,
+		Call:        failure.Call,
+	}, nil
+}
 
 // readByRoot says whether the run that is run again, or an earlier rerun of it, has read a stream to its end and lacks
 // nothing of it.
@@ -228,7 +312,7 @@ func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream) (bool, err
 // number; such an account is named by its place.
 func nameOf(account string, i int, item *persist.Item) string {
 	subject, known := item.Consent.Subject.Reveal()
-	if known && strings.Contains(account, subject) || holdsNationalID(account) {
+	if known && strings.Contains(account, subject) || finance.HoldsNationalID(account) {
 		return fmt.Sprintf("account number %d in the order of ids", i+1)
 	}
 	shown := strings.Map(func(r rune) rune {
@@ -242,19 +326,4 @@ func nameOf(account string, i int, item *persist.Item) string {
 		shown = strings.ToValidUTF8(shown[:longest], "") + "..."
 	}
 	return shown
-}
-
-// holdsNationalID says whether a part of the text is a national identity number.
-func holdsNationalID(text string) bool {
-	for i := range len(text) {
-		for _, n := range []int{10, 11, 12, 13} {
-			if i+n > len(text) {
-				break
-			}
-			if part := text[i : i+n]; finance.IsNationalID(part) || finance.IsPersonnummer(part) {
-				return true
-			}
-		}
-	}
-	return false
 }

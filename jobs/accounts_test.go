@@ -319,7 +319,7 @@ func TestABankThatIsDownIsNotAskedForEveryAccount(t *testing.T) {
 	}
 	n := a.start(nodeOptions{more: a})
 	r := a.run(n, a.name)
-	const want = "a04 (transient: REFUSED) and 15 more; 10 more were not asked for, because 20 in a row were refused"
+	const want = "a04 (transient: REFUSED) and 15 more; 10 more were not asked for, because 20 in a row failed"
 	if len(r.NotComplete) != 1 || !strings.HasSuffix(r.NotComplete[0].Reason, want) {
 		t.Errorf("%+v", r.NotComplete)
 	}
@@ -357,5 +357,76 @@ func TestAccountsBehindASpentReadAreRead(t *testing.T) {
 	a.checkRows(map[string][]string{"c0": {"a2"}})
 	if spent := a.number("SELECT count(*) FROM consent_reads"); spent != 2 {
 		t.Errorf("%d reads are spent", spent)
+	}
+}
+
+// A consent with more accounts than one run reads is partial, and says which limit it met. The next run goes on with those
+// that were read longest ago, also after a kill, and a rerun with those that the run has left.
+func TestMoreAccountsThanOneRunReads(t *testing.T) {
+	t.Parallel()
+	var accounts []string
+	for i := range 25 {
+		accounts = append(accounts, fmt.Sprintf("a%02d", i))
+	}
+	a := newAggregator(t, 1, accounts...)
+	a.most = 10
+	n := a.start(nodeOptions{more: a})
+	read := func() int {
+		return len(slices.DeleteFunc(distinct(a.took()), func(path string) bool { return !strings.HasSuffix(path, "/tx") }))
+	}
+	for night, have := range []int{10, 20, 25} {
+		run := a.fire(n, a.name)
+		if night == 1 {
+			a.eventually("some accounts are read", func() bool {
+				return a.number("SELECT count(*) FROM cursors WHERE dataset = 'transactions' AND run_id = $1", run.ID) > 2
+			})
+			n.stop()
+			n = a.start(nodeOptions{more: a})
+		}
+		r := a.settled(n, run)
+		if got := read(); got != 10 {
+			t.Errorf("night %d: %d accounts were asked for", night, got)
+		}
+		if got := a.number("SELECT count(DISTINCT account_id) FROM transactions"); got != have {
+			t.Errorf("night %d: %d accounts have rows, want %d", night, got, have)
+		}
+		const want = "15 of 25 accounts were not read: limits.accounts of the connection is 10, and the next run goes on with them"
+		if len(r.NotComplete) != 1 || r.NotComplete[0].Outcome != finance.Partial || r.NotComplete[0].Reason != want {
+			t.Errorf("night %d: %+v", night, r.NotComplete)
+		}
+	}
+
+	root := a.run(n, a.name)
+	a.took()
+	for again, want := range []struct {
+		read    int
+		verdict persist.Verdict
+	}{{10, persist.VerdictPartial}, {5, persist.VerdictComplete}} {
+		_, now := a.rerun(n, root.Run, persist.Selection{})
+		if got := read(); got != want.read || now.Run.Verdict != want.verdict {
+			t.Errorf("rerun %d: %d accounts were asked for, and the run is %s", again, got, now.Run.Verdict)
+		}
+	}
+}
+
+// A token that is refused for one account, and is good for those around it, parks nothing. One that is refused for the next
+// account too is the connection's trouble.
+func TestATokenRefusedForOneAccount(t *testing.T) {
+	t.Parallel()
+	a := newAggregator(t, 1, threeAccounts...)
+	a.answers(txPath("c0", "a2"), withStatus(401))
+	n := a.start(nodeOptions{more: a})
+	r := a.run(n, a.name)
+	if r.Over.Parked || len(r.NotComplete) != 1 || r.NotComplete[0].Outcome != finance.Partial ||
+		!strings.HasPrefix(r.NotComplete[0].Reason, "1 of 3 accounts refused: a2 (rejected: the token is refused for this account: ") {
+		t.Errorf("parked %v: %+v", r.Over.Parked, r.NotComplete)
+	}
+	a.checkRows(map[string][]string{"c0": {"a2"}})
+
+	a.answers(txPath("c0", "a3"), withStatus(401))
+	a.took()
+	r = a.run(n, a.name)
+	if !r.Over.Parked || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.TokenDenied {
+		t.Errorf("parked %v: %+v", r.Over.Parked, r.NotComplete)
 	}
 }

@@ -30,6 +30,7 @@ type aggregator struct {
 	url      string
 	datasets []finance.Dataset
 	zone     *time.Location
+	most     int // accounts of a consent that a run reads
 
 	mu     sync.Mutex
 	answer map[string]http.HandlerFunc // by path; a path that is not there is answered well
@@ -180,6 +181,13 @@ func (a *aggregator) connection(store *persist.Store, o nodeOptions) *jobs.Conne
 	})
 	a.must(err)
 	a.Cleanup(client.CloseIdle)
-	return &jobs.Connection{Name: a.name, Provider: provider.Name, Connector: o.wrap(client.Connector()), Zone: a.zone,
+	return &jobs.Connection{Name: a.name, Provider: provider.Name, Connector: o.wrap(client.Connector()), Zone: a.zone, Accounts: a.most,
 		Concurrency: o.concurrency, Keep: time.Hour}
+}
+
+// seen gives the paths that were asked for, and forgets none.
+func (a *aggregator) seen() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asked)
 }

@@ -223,6 +223,7 @@ func (e *Engine) settle(ctx context.Context, run int64) error {
 	verdict, settled, err := e.Store.Settle(ctx, run)
 	if err == nil && settled {
 		e.Log.Info().Int64("run", run).Str("verdict", string(verdict)).Msg("run settled")
+		e.tellHistory(ctx, run)
 	}
 	return err
 }

@@ -129,6 +129,9 @@ func TestBatchesOfBeforeTheGapAreHeldBack(t *testing.T) {
 
 // While the statuses can't be had nobody's debt is asked for, and the run waits for them instead of failing.
 func TestRunWaitsForTheStatuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for two pauses of four seconds")
+	}
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 5}, banksim.Options{})
 	l.importNG(5)

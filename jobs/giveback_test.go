@@ -37,6 +37,9 @@ func TestABatchThatCannotBeGivenBackIsGivenBackLater(t *testing.T) {
 // While the database is away giving back fails again and again. That is one interruption, after which the batch rests
 // for the shortest time and not for the longest.
 func TestGivingBackAgainIsNoFurtherInterruption(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the shortest rest of a batch, five seconds")
+	}
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 3}, banksim.Options{Customers: 1})
 	l.importNG(3)

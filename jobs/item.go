@@ -44,6 +44,7 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, t *turn) (
 		return w.outcomeOf(ctx, item, t.tell(s, err))
 	}
 	sum.last = last
+	t.well = true
 	return sum.decide(), nil
 }
 
@@ -115,6 +116,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 		}
 		w.Step("s8.decoded")
 		write := w.pageWrite(s, page, !from.Found)
+		write.Since = firstDay(s, page, from)
 		write.Forget = known.forget(page)
 		if err := line.Hand(ctx, write); err != nil {
 			return last, err
@@ -134,10 +136,18 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 	return last, nil
 }
 
+// firstDay is the oldest day that a stream was asked for, with the page that ends its first pass; zero with all others.
+func firstDay(s fetch.Stream, page fetch.Page, from persist.Standing) finance.Date {
+	if !page.Done || s.Span != "" || !from.Since.IsZero() || !fetch.Dated(page.Next) {
+		return 0
+	}
+	return s.Since
+}
+
 // stream is the question put to the connector.
 func (w *batchWork) stream(item *persist.Item, s finance.Stream) fetch.Stream {
 	today := w.conn.today(time.Now())
-	since := today.AddDays(-w.job.History)
+	since := w.job.Since(today)
 	if !w.batch.WindowFrom.IsZero() {
 		since = w.batch.WindowFrom
 	}

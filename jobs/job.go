@@ -41,6 +41,7 @@ type Connection struct {
 	Connector   fetch.Connector
 	Zone        *time.Location // the provider's calendar, in which a stream's today is told; nil: UTC
 	Concurrency int            // consents of a batch that are worked side by side
+	Accounts    int            // of one consent that a run reads at most; 0: no bound
 	Keep        time.Duration  // how long answers are kept; 0: not at all
 
 	others others // answers about somebody else

@@ -131,6 +131,7 @@ type nodeOptions struct {
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
 	purposes    []string      // of the debt job
+	history     int           // days, of the money job; 0: 400
 	more        *aggregator   // a further connection, with a job of the same name; nil: none
 }
 
@@ -150,7 +151,7 @@ func (l *lab) start(o nodeOptions) *node {
 			{Name: debt, Connection: ng, Datasets: []finance.Dataset{finance.Debts}, Zone: time.UTC, BatchSize: o.batchSize,
 				Schedule: o.schedule, Purposes: o.purposes},
 			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
-				Zone: time.UTC, BatchSize: o.batchSize, History: 400, Lookback: 10},
+				Zone: time.UTC, BatchSize: o.batchSize, History: cmp.Or(o.history, 400), Lookback: 10},
 		},
 		// A process that a busy machine keeps from its heartbeat would lose its batches, and what it has in hand.
 		Batches: 2, Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,

@@ -11,10 +11,10 @@ import (
 	"syncer/persist"
 )
 
-// Behind one connection there may be many banks, as behind an aggregator's. While one of them is down, its consents must
-// not hold up the others: neither by the attempts that each of them takes, with a pause between any two, nor by the breaker,
-// which opens when all that is asked fails. So a consent whose first call fails in a bad moment is put off: it has a second
-// turn, with all attempts, when the others have had their first.
+// Behind one connection there may be many banks, as behind an aggregator's. While one of them is down, its consents
+// must not hold up the others: neither by the attempts that each of them takes, with a pause between any two, nor by the
+// breaker, which opens when all that is asked fails. So a consent whose first call fails in a bad moment is put off: it
+// has a second turn, with all attempts, when the others have had their first.
 
 // errPutOff ends the turn of a consent that is to have another one; its item stays undecided.
 var errPutOff = errors.New("the consent is put off")
@@ -26,10 +26,11 @@ type turn struct {
 	started map[finance.Dataset]bool            // items whose attempt is counted
 	failed  map[finance.Stream]*fetch.Error     // streams that were asked for once, in a bad moment
 	refused map[finance.Stream]persist.Decision // accounts that need not be asked for a second time
+	well    bool                                // its newest answer was a page, so its token is good
 }
 
-// putOff says whether a stream that failed is to be asked for again in a second turn. last is the last page that was read
-// of it: a pass that has begun is not given up.
+// putOff says whether a stream that failed is to be asked for again in a second turn. last is the last page that was
+// read of it: a pass that has begun is not given up.
 func (t *turn) putOff(s finance.Stream, last finance.CallID, err error) bool {
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok || t.second || !failure.Again || !last.IsZero() {
@@ -60,7 +61,8 @@ type line struct {
 	failing int // turns in a row that were put off
 }
 
-// newLine lines consents up. Those that were begun before, and not decided, come last: they may be what held the batch up.
+// newLine lines consents up. Those that were begun before, and not decided, come last: they may be what held the batch
+// up.
 func newLine(consents [][]persist.Item) *line {
 	l := &line{}
 	for _, items := range consents {

@@ -139,8 +139,13 @@ func (w *batchWork) ofDead(ctx context.Context, item *persist.Item) (persist.Dec
 	if tried.Calls > 0 {
 		return triedDecision(tried, fmt.Sprintf("the provider has given nobody a good answer for %s", deadAfter)), nil
 	}
-	return persist.Decision{Outcome: finance.Excused, Class: finance.Unasked,
-		Reason: fmt.Sprintf("not asked for: the provider has given nobody a good answer for %s", deadAfter)}, nil
+	d := persist.Decision{Outcome: finance.Excused, Class: finance.Unasked,
+		Reason: fmt.Sprintf("not asked for: the provider has given nobody a good answer for %s", deadAfter)}
+	if item.Pages > 0 {
+		d.Outcome = finance.Partial
+		d.Reason = "not read to the end: " + d.Reason
+	}
+	return d, nil
 }
 
 // tooMany is when refused consents are no longer believed: the larger of a handful and two in a hundred, within

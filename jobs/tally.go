@@ -17,15 +17,19 @@ type tally struct {
 	records     int
 	quarantined int
 	partial     string
-	lacks       string         // what pages lack that are not this item's own: an earlier run has read them, or they are of the list of accounts
-	opened      bool           // a stream of it was asked for in this claim, so the next one is no further read of the consent
-	last        finance.CallID // the newest call that brought a page
+	// lacks is what pages lack that are not this item's own: an earlier run has read them, or they are of the list of
+	// accounts.
+	lacks string
+	// opened says that a stream of it was asked for in this turn, so that the next one is no further read of the consent.
+	opened bool
+	last   finance.CallID // the newest call that brought a page
 
 	accounts int       // of an item that is read account by account; 0: it is not
 	refused  []refusal // accounts that could not be read
 	withheld []refusal // accounts of which the provider may not, or will not, tell
 	unasked  int       // accounts whose turn did not come, because those before them were refused one after the other
 	unlisted *refusal  // why the list of accounts could not be read, where those known from before were read all the same
+	beyond   string    // how many accounts are more than one run reads; empty: none
 	brought  bool      // an earlier attempt of the run has brought records of accounts that this one need not ask for
 }
 
@@ -54,11 +58,15 @@ func (t *tally) keepIn(item *persist.Item) {
 	}
 }
 
-// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated now,
-// and a repetition is a read of its own.
+// takes says how a stream of the item is asked for. What was asked for before, in the consent's first turn, is repeated
+// now, and a repetition is a read of its own.
 func (t *tally) takes(s *fetch.Stream) {
-	s.Continues = t.opened && t.turn.failed[s.Stream] == nil
+	s.Continues = t.opened
 	s.Scope.OneTry = !t.turn.second
+	if t.turn.failed[s.Stream] != nil {
+		s.Continues = false
+		s.Scope.Tried = 1
+	}
 }
 
 func (t *tally) add(page fetch.Page) {
@@ -81,7 +89,7 @@ func (t *tally) decide() persist.Decision {
 		d.Outcome, d.Class = finance.Failed, finance.Malformed
 		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine",
 			t.quarantined, t.records+t.quarantined)
-	case len(t.refused) > 0 && t.read() == 0 && !t.onlySpent():
+	case len(t.refused) > 0 && t.read() == 0 && !t.notAsked():
 		d = t.worst(finance.Failed, lacks)
 	case len(lacks) > 0:
 		d = t.worst(finance.Partial, lacks)
@@ -101,9 +109,11 @@ func (t *tally) decide() persist.Decision {
 // read is how many accounts were read to their ends.
 func (t *tally) read() int { return t.accounts - len(t.refused) - len(t.withheld) - t.unasked }
 
-// onlySpent says that nothing but reads of the day is wanting.
-func (t *tally) onlySpent() bool {
-	return !slices.ContainsFunc(t.refused, func(r refusal) bool { return r.class != finance.Spent })
+// notAsked says that of what is missing nothing was asked for: no read of the day was left, or no turn came.
+func (t *tally) notAsked() bool {
+	return !slices.ContainsFunc(t.refused, func(r refusal) bool {
+		return r.class != finance.Spent && r.class != finance.Unasked
+	})
 }
 
 // missing says what the item lacks, a sentence for each kind; none: it is whole.
@@ -113,8 +123,11 @@ func (t *tally) missing() []string {
 		says = append(says, t.refusedText())
 	}
 	if t.unlisted != nil {
-		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); those known from before were asked for all the same",
-			t.unlisted.class, t.unlisted.reason))
+		says = append(says, fmt.Sprintf("the list of accounts could not be read (%s: %s); "+
+			"those known from before were asked for all the same", t.unlisted.class, t.unlisted.reason))
+	}
+	if t.beyond != "" {
+		says = append(says, t.beyond)
 	}
 	if t.partial != "" {
 		says = append(says, t.partial)
@@ -137,7 +150,7 @@ const namedAccounts = 5
 func (t *tally) refusedText() string {
 	text := fmt.Sprintf("%d of %d accounts refused: %s", len(t.refused), t.accounts, named(t.refused))
 	if t.unasked > 0 {
-		text += fmt.Sprintf("; %d more were not asked for, because %d in a row were refused", t.unasked, refusedInARow)
+		text += fmt.Sprintf("; %d more were not asked for, because %d in a row failed", t.unasked, refusedInARow)
 	}
 	return text
 }
@@ -160,7 +173,8 @@ func named(list []refusal) string {
 
 // fromWorst are the classes that an account can be refused with: the first heals least by itself.
 var fromWorst = []finance.Class{
-	finance.Malformed, finance.Rejected, finance.Throttled, finance.Transient, finance.Spent, finance.Withheld,
+	finance.Malformed, finance.Rejected, finance.Throttled, finance.Transient, finance.Unasked, finance.Spent,
+	finance.Withheld,
 }
 
 // worst is a decision in the name of the worst that accounts, or the list of them, were answered.

@@ -31,13 +31,14 @@ type Tried struct {
 	Call        finance.CallID
 }
 
-// Tried looks at the calls of a run that were made for an item in vain.
+// Tried looks at the calls of a run that were made for an item in vain. One that we broke off ourselves tells nothing.
 func (s *Store) Tried(ctx context.Context, run, consent int64, dataset finance.Dataset) (Tried, error) {
 	var t Tried
 	var id [16]byte
 	err := s.pool.QueryRow(ctx, `SELECT count(*) OVER (), class, coalesce(reason, ''), coalesce(correlation_id, ''), id
 		FROM calls
-		WHERE run_id = $1 AND consent_id = $2 AND dataset = $3 AND purpose = 'data' AND class <> 'ok'
+		WHERE run_id = $1 AND consent_id = $2 AND dataset = $3 AND purpose = 'data'
+			AND class NOT IN ('ok', 'interrupted')
 		ORDER BY id DESC LIMIT 1`, run, consent, dataset).Scan(&t.Calls, &t.Class, &t.Reason, &t.Correlation, &id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Tried{}, nil

@@ -25,19 +25,21 @@ type streamMoves struct {
 	run                    []*int64
 	call                   [][16]byte
 	lacks                  []string // empty: nothing
+	since                  []*time.Time
 }
 
 func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
 
 // moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another. It
 // gives the consents that have notes in absences, so that nobody else need ask.
-const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, pass_run, call_id, lacks)
-SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass, u.run_id, u.run_id, u.call_id, nullif(u.lacks, '')
-FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[], $9::text[])
-AS u(consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id, lacks)
+const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, pass_run, call_id, lacks, since)
+SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass, u.run_id, u.run_id, u.call_id, nullif(u.lacks, ''), u.since
+FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[], $9::text[], $10::date[])
+AS u(consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id, lacks, since)
 ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET position = excluded.position,
 mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id,
 pass_run = CASE WHEN c.mid_pass THEN c.pass_run ELSE excluded.pass_run END, call_id = excluded.call_id, moved_at = now(),
+since = coalesce(c.since, excluded.since),
 lacks = CASE WHEN NOT c.mid_pass OR c.lacks IS NULL THEN excluded.lacks
 	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END
 RETURNING consent_id, EXISTS (SELECT FROM absences n WHERE n.consent_id = c.consent_id)`
@@ -67,8 +69,9 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 		m.run = append(m.run, orNil(p.Scope.Run))
 		m.call = append(m.call, p.Call.ID)
 		m.lacks = append(m.lacks, strings.Join(lacks[p.Stream], "; "))
+		m.since = append(m.since, dayOrNil(p.Since))
 	}
-	rows, err := a.tx.Query(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks)...)
+	rows, err := a.tx.Query(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks, m.since)...)
 	if err != nil {
 		return fmt.Errorf("move the cursors: %w", describe(err))
 	}
@@ -98,6 +101,14 @@ func (p *page) lacks() string {
 func compareStreams(x, y finance.Stream) int {
 	return cmp.Or(cmp.Compare(x.Consent, y.Consent), cmp.Compare(x.Dataset, y.Dataset),
 		cmp.Compare(x.Account, y.Account), cmp.Compare(x.Span, y.Span))
+}
+
+func dayOrNil(d finance.Date) *time.Time {
+	if d.IsZero() {
+		return nil
+	}
+	day := d.Time()
+	return &day
 }
 
 func orNil(n int64) *int64 {

@@ -286,7 +286,7 @@ func TestCommitOfAllAccountsCoversTheirBalances(t *testing.T) {
 	if diff := cmp.Diff([]string{"b available", "c available", "c booked"}, gone); diff != "" {
 		t.Error(diff)
 	}
-	live, err := w.Accounts(t.Context(), 1)
+	live, err := w.Accounts(t.Context(), 1, 0)
 	if diff := cmp.Diff([]string{"a", "b", "d"}, live); diff != "" || err != nil {
 		t.Error(diff, err)
 	}

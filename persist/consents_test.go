@@ -11,6 +11,7 @@ import (
 
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/persisttest"
 )
 
 func TestImportTwiceChangesNothing(t *testing.T) {
@@ -174,10 +175,10 @@ func TestImportRevives(t *testing.T) {
 }
 
 func TestImportHundredThousand(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes 100,000 consents")
 	}
+	persisttest.Turn(t)
 	h := newHouse(t)
 	list := make([]persist.ConsentImport, 100_000)
 	for i := range list {

@@ -53,17 +53,3 @@ func (w *Writer) Cursor(ctx context.Context, s finance.Stream) (position string,
 	}
 	return position, midPass, true, nil
 }
-
-// Accounts are the ids of a consent's accounts that have not been removed, in order.
-func (w *Writer) Accounts(ctx context.Context, consent int64) ([]string, error) {
-	rows, err := w.pool.Query(ctx, `SELECT account_id FROM accounts WHERE consent_id = $1 AND removed_at IS NULL
-		ORDER BY account_id`, consent)
-	if err != nil {
-		return nil, fmt.Errorf("load the accounts of consent %d: %w", consent, err)
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("load the accounts of consent %d: %w", consent, err)
-	}
-	return ids, nil
-}

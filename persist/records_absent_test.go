@@ -38,6 +38,7 @@ func aliveDebts(t testing.TB, pool *pgxpool.Pool, consent int64) string {
 
 // What a set of several answers lacks is removed when a second pass lacks it too, and not before.
 func TestAbsentRowsWantASecondLook(t *testing.T) {
+	t.Parallel()
 	type pass struct {
 		whole string
 		shows string
@@ -79,6 +80,7 @@ func TestAbsentRowsWantASecondLook(t *testing.T) {
 
 // Passes that are written in one transaction count as those that are not.
 func TestAbsentRowsOfPassesWrittenTogether(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	commitAll(t, w, debtsPage(1, "one", "a", "b", "c", "d"),
@@ -90,6 +92,7 @@ func TestAbsentRowsOfPassesWrittenTogether(t *testing.T) {
 
 // A page that is written again, as after a commit whose answer was lost, is no second look.
 func TestAbsentRowsAreNotConfirmedByTheSameCall(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	commitAll(t, w, debtsPage(1, "one", "a", "b"))
@@ -117,6 +120,7 @@ func TestAbsentRowsAreNotConfirmedByTheSameCall(t *testing.T) {
 
 // The bytes of a page that lacks rows must be read again when they come again, or nothing would ever remove the rows.
 func TestAbsentRowsKeepTheirPageFromBeingPassedOver(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	page := debtsPage(1, "one", "a", "b")
@@ -137,6 +141,7 @@ func TestAbsentRowsKeepTheirPageFromBeingPassedOver(t *testing.T) {
 }
 
 func TestAbsentAccountsTakeTheirBalancesAlong(t *testing.T) {
+	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	page := func(paged bool, ids ...string) persist.PageWrite {
@@ -170,6 +175,7 @@ func TestAbsentAccountsTakeTheirBalancesAlong(t *testing.T) {
 
 // A reservation that came back booked needs no second look; as many as bookings came, and of the same money.
 func TestAbsentReservationsThatWereBooked(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 1)
 	s := transactionsStream(ids[0], "acc")
@@ -200,5 +206,25 @@ func TestAbsentReservationsThatWereBooked(t *testing.T) {
 	got = queryAll(t, h.pool, `SELECT record_id FROM absences WHERE run_id = $1 ORDER BY 1`, run.ID)
 	if diff := cmp.Diff([]string{"p2", "p3"}, got); diff != "" {
 		t.Error(diff)
+	}
+
+	// The booking may have come in the run, and the proof in its rerun.
+	third := newPage(s, "")
+	third.Records.Transactions = []finance.Transaction{amount(newTransaction("acc", "p4", "x", 0), "-30")}
+	third.Records.Transactions[0].Status = finance.Pending
+	commitAll(t, w, third)
+	h.exec(t, `UPDATE transactions SET first_seen_at = first_seen_at - interval '1 day' WHERE transaction_id = 'p4'`)
+	root, _ := h.plan(t, 1, finance.Transactions)
+	booked := newPage(s, "")
+	booked.Records.Transactions = []finance.Transaction{amount(newTransaction("acc", "b4", "x", 0), "-30")}
+	commitAll(t, w, booked)
+	h.exec(t, `UPDATE runs SET verdict = 'partial', settled_at = now() WHERE id = $1`, root.ID)
+	rerun, _, err := h.PlanRerun(t.Context(), persist.RerunSpec{OfRun: root.ID, BatchSize: 1}, listBatches(new([]int64)))
+	must(t, err)
+	again := newPage(s, "")
+	again.Scope.Run = rerun.ID
+	again.Whole = &finance.Whole{Status: finance.Pending, Prefix: "p4", Paged: true}
+	if got := commitAll(t, w, again); got[0].Removed != 1 {
+		t.Errorf("a reservation that was booked in the run before its rerun: %+v", got[0])
 	}
 }

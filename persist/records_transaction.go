@@ -44,4 +44,5 @@ const bookedSince = `$2::bool AND t.status = 'pending' AND row_number() OVER (
 	PARTITION BY t.status, t.amount, t.currency ORDER BY t.first_seen_at, t.transaction_id) <= CASE WHEN $2::bool THEN (
 	SELECT count(*) FROM transactions b WHERE b.consent_id = $1 AND b.account_id = $3 AND b.status = 'booked'
 	AND b.removed_at IS NULL AND b.amount = t.amount AND b.currency = t.currency
-	AND b.first_seen_at >= (SELECT r.created_at FROM runs r WHERE r.id = $6)) ELSE 0 END`
+	AND b.first_seen_at >= (SELECT root.created_at FROM runs r JOIN runs root ON root.id = coalesce(r.of_run, r.id)
+		WHERE r.id = $6)) ELSE 0 END`

@@ -136,6 +136,7 @@ func (h *guardedHouse) state(t *testing.T) string {
 
 // What closes the guard, and what does not. Pages are written one by one, in order.
 func TestRemovalGuardCloses(t *testing.T) {
+	t.Parallel()
 	all := func(n int) []int { return slices.Repeat([]int{0}, n) }
 	for name, c := range map[string]struct {
 		consents, debts int

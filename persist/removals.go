@@ -17,8 +17,8 @@ type RemovalGuard struct {
 	Reason          string    // why it closed
 	Consents        int       // that lost records before it closed
 	Records         int       // that were removed before it closed
-	WithheldOf      int       // consents of which records are withheld now
-	Withheld        int       // records that are withheld now
+	WithheldOf      int       // active consents of which records are withheld now
+	Withheld        int       // records of those that are withheld now
 	FirstWithheldAt time.Time // zero: none is
 }
 

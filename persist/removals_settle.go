@@ -15,11 +15,13 @@ import (
 // ErrGuardOpen says that the guard of removals did not close in a run, so nothing of it is withheld or in doubt.
 var ErrGuardOpen = errors.New("no removal of the run is withheld or in doubt")
 
-// removalGuards lists guards that have closed; where narrows it.
+// removalGuards lists guards that have closed. Of a consent that has ended since nothing will be shown any more, and
+// its rows stay whatever happens, so it is nothing that waits for a person.
 const removalGuards = `SELECT g.run_id, r.job, r.connection, g.dataset, g.closed_at, g.reason, g.consents, g.records,
 	n.consents, n.records, n.first
 FROM removal_guards g JOIN runs r ON r.id = g.run_id CROSS JOIN LATERAL (
-	SELECT count(DISTINCT n.consent_id), count(*), min(n.noted_at) FROM absences n WHERE n.withheld_by = g.run_id
+	SELECT count(DISTINCT n.consent_id), count(*), min(n.noted_at)
+	FROM absences n JOIN consents c ON c.id = n.consent_id AND c.status = 'active' WHERE n.withheld_by = g.run_id
 	AND n.kind = CASE g.dataset WHEN 'debt' THEN 'debts' ELSE g.dataset END) n(consents, records, first)
 WHERE g.closed_at IS NOT NULL AND `
 

@@ -141,6 +141,12 @@ func TestAcceptRemovalsRemovesWhatIsWithheld(t *testing.T) {
 		withheld[0].Records != 20 || withheld[0].Consents != 10 || withheld[0].Dataset != finance.Debts {
 		t.Errorf("withheld: %+v", withheld)
 	}
+	// Of a consent that has ended nothing will be shown any more: it does not wait for a person, and accepting means it
+	// too.
+	h.exec(t, `UPDATE consents SET status = 'revoked', ended_at = now() WHERE id = $1`, h.ids[12])
+	if rest, err := h.WithheldRemovals(t.Context()); err != nil || rest[0].Withheld != 37 || rest[0].WithheldOf != 19 {
+		t.Errorf("withheld of consents that are active: %+v, %v", rest, err)
+	}
 	did, err := h.AcceptRemovals(t.Context(), night.run)
 	if diff := cmp.Diff(persist.RemovalChange{Consents: 20, Records: 39}, did); diff != "" || err != nil {
 		t.Error(diff, err)

@@ -14,6 +14,7 @@ import (
 
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/persisttest"
 )
 
 func spec(at time.Time, size int, datasets ...finance.Dataset) persist.RunSpec {
@@ -120,6 +121,7 @@ func TestPlanHundredThousand(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 100,000 consents")
 	}
+	persisttest.Turn(t)
 	h := newHouse(t)
 	h.exec(t, "INSERT INTO consents (connection, external_id, valid_from) SELECT 'bank', 'c' || n, now() - interval '1 hour' FROM generate_series(1, 100000) n")
 	var before, after runtime.MemStats
@@ -461,6 +463,7 @@ func TestRunsAreListed(t *testing.T) {
 // An item that was not read for want of reads, or because its turn never came, is excused and not proven: the run is not
 // complete, although one whose consents have ended is.
 func TestWhatWasNotReadIsNotComplete(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		class finance.Class
 		other finance.Outcome

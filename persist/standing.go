@@ -3,6 +3,7 @@ package persist
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,6 +20,7 @@ type Standing struct {
 	// Lacks is what the pass that is going on, or the last one, has not got: records that could not be read, or what the
 	// provider left out. Empty: nothing.
 	Lacks string
+	Since finance.Date // the oldest day that was asked for; zero: not known, or the stream is not asked for by days
 }
 
 // Standing loads where a stream stands. Callers that ask at the same time share a round trip.
@@ -31,7 +33,7 @@ func (w *Writer) Standing(ctx context.Context, s finance.Stream) (Standing, erro
 }
 
 // loadStandings looks each stream up by its key: see probeSQL for the LATERAL with its LIMIT.
-const loadStandings = `SELECT u.place, c.position, c.mid_pass, coalesce(c.run_id, 0), coalesce(c.pass_run, 0), coalesce(c.lacks, '')
+const loadStandings = `SELECT u.place, c.position, c.mid_pass, coalesce(c.run_id, 0), coalesce(c.pass_run, 0), coalesce(c.lacks, ''), c.since
 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(consent_id, dataset, account_id, span, place)
 JOIN LATERAL (SELECT * FROM cursors c WHERE c.consent_id = u.consent_id AND c.dataset = u.dataset
 	AND c.account_id = u.account_id AND c.span = u.span LIMIT 1) c ON true`
@@ -51,7 +53,9 @@ func (w *Writer) loadStandings(ctx context.Context, streams []finance.Stream) ([
 	found := make([]Standing, len(streams))
 	var place int
 	at := Standing{Found: true}
-	_, err = pgx.ForEachRow(rows, []any{&place, &at.Position, &at.MidPass, &at.Run, &at.PassRun, &at.Lacks}, func() error {
+	var since *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&place, &at.Position, &at.MidPass, &at.Run, &at.PassRun, &at.Lacks, &since}, func() error {
+		at.Since = toDate(since)
 		found[place-1] = at
 		return nil
 	})

@@ -27,8 +27,11 @@ type PageWrite struct {
 	Rejects   []finance.Reject
 	Position  string // where the stream stands once the page is committed
 	MidPass   bool   // the pass goes on from Position
-	Facts     finance.Facts
-	Remember  bool // keep Hash and Facts, so that the same bytes may be skipped next time
+	// Since is the oldest day that the pass, now at its end, was to read. Of several passes the first one's is kept. Zero:
+	// the stream is not asked for by days, or its day is known.
+	Since    finance.Date
+	Facts    finance.Facts
+	Remember bool // keep Hash and Facts, so that the same bytes may be skipped next time
 	// Forget are pages of the stream that must not be skipped any more: a pass that has ended has not asked for them.
 	Forget  []finance.PageKey
 	Whole   *finance.Whole

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncer/config"
+	"syncer/jobs"
 	"syncer/persist"
 )
 
@@ -111,7 +112,7 @@ func (c *check) all(ctx context.Context) {
 		}
 	}
 	for _, name := range sortedKeys(cfg.Jobs) {
-		c.job(h, name)
+		c.job(ctx, h, name)
 	}
 }
 
@@ -157,11 +158,14 @@ func (c *check) open(ctx context.Context, h *house) bool {
 }
 
 // job shows when a job fires next, in its own time zone.
-func (c *check) job(h *house, name string) {
+func (c *check) job(ctx context.Context, h *house, name string) {
 	job, err := h.job(name)
 	if err != nil {
 		c.fail("job "+name, err)
 		return
+	}
+	if h.Store != nil {
+		defer c.history(ctx, h, name)
 	}
 	if job.Schedule == nil {
 		c.ok("job "+name, "fires by hand only")
@@ -176,4 +180,15 @@ func (c *check) job(h *house, name string) {
 		next = append(next, at.In(job.Zone).Format("Mon 2006-01-02 15:04 MST"))
 	}
 	c.ok("job "+name, "fires next %s (%s)", strings.Join(next, ", "), job.Zone)
+}
+
+// history tells when a job's history was raised after the first load, which reads nothing older by itself.
+func (c *check) history(ctx context.Context, h *house, name string) {
+	gap, err := h.historyGap(ctx, name)
+	switch {
+	case err != nil:
+		c.fail("job "+name+" history", err)
+	case gap.Streams > 0:
+		c.note("job "+name+" history", "%s", jobs.HistoryAdvice(name, gap))
+	}
 }

@@ -52,6 +52,9 @@ func (c *check) connection(ctx context.Context, h *house, name string) {
 	}
 	defer client.CloseIdle()
 	c.probe(ctx, name, client, seen, o.Driver.Token != nil)
+	for _, note := range o.Driver.Notes {
+		c.note(name+" settings", "%s", note)
+	}
 	c.parked(ctx, h, name)
 }
 

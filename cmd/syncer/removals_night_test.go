@@ -20,6 +20,7 @@ import (
 
 	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/proof/lab"
 )
 
 // debtNight is a provider that shows every consent three debts, or none, and the program on a database.
@@ -165,6 +166,7 @@ func alerts(stderr string) int { return strings.Count(stderr, `"level":"error"`)
 // middle of it. No more than the guard's share is removed, there is one alert, undo brings back what went as it was,
 // and the next night is as if nothing had been. Then 15 in a hundred have really ended: nothing is withheld.
 func TestNightOfEmptyLists(t *testing.T) {
+	lab.Long(t)
 	t.Parallel()
 	n := newDebtNight(t, 1000)
 	n.does(0, "run", "debts")

@@ -113,6 +113,7 @@ type reportJSON struct {
 	ParkReason   string         `json:"park_reason,omitempty"`
 	Over         *overJSON      `json:"connection_parked,omitempty"`
 	Removals     []removalsJSON `json:"withheld_removals,omitempty"`
+	History      *historyJSON   `json:"history_raised,omitempty"`
 	Slowest      []slowJSON     `json:"slowest,omitempty"`
 	NotComplete  []itemJSON     `json:"not_complete,omitempty"`
 	Withheld     []itemJSON     `json:"withheld,omitempty"`

@@ -121,8 +121,11 @@ func (a *app) showReport(ctx context.Context, h *house, r persist.Report) (err e
 		if r.NotComplete, err = h.Store.NotComplete(ctx, r.Run); err != nil {
 			return err
 		}
-		return a.line(toReportJSON(r))
+		j := toReportJSON(r)
+		a.tellHistory(ctx, h, r, &j)
+		return a.line(j)
 	}
 	writeReport(a.out, painter(a.out, a.env), r)
+	a.tellHistory(ctx, h, r, nil)
 	return nil
 }

@@ -136,7 +136,7 @@ func (h *house) connection(name string) (*jobs.Connection, error) {
 	}
 	return &jobs.Connection{
 		Name: name, Provider: set.Provider, Connector: client.Connector(), Zone: zone,
-		Concurrency: set.Concurrency, Keep: set.Answers.Keep.Std(),
+		Concurrency: set.Concurrency, Keep: set.Answers.Keep.Std(), Accounts: set.Limits.Accounts,
 	}, nil
 }
 
@@ -193,7 +193,9 @@ func (h *house) clientOptions(name string) (fetch.Options, error) {
 	return fetch.Options{
 		Connection: conn, Driver: driver, Rate: rate, Concurrency: set.Concurrency, Timeout: set.Timeout.Std(),
 		Retry:   fetch.Retry{Attempts: set.Retry.Attempts, Base: set.Retry.Base.Std(), Cap: set.Retry.Cap.Std(), Budget: set.Retry.Budget.Std()},
-		MaxWait: h.Config.Worker.MaxWait.Std(), MaxBody: set.MaxBody.Bytes(), AllowPrivate: set.AllowPrivate,
+		MaxWait: h.Config.Worker.MaxWait.Std(), MaxBody: set.MaxBody.Bytes(),
+		MaxRecords: set.Limits.AnswerRecords, PassBytes: set.Limits.PassBytes.Bytes(),
+		PassTime: time.Duration(set.Limits.PassHours) * time.Hour, AllowPrivate: set.AllowPrivate,
 		Ledger: h.ledger(), Once: h.ledger(), Tokens: h.ledger(), Grants: h.Store, Log: h.opt.Log.With().Str("connection", name).Logger(),
 	}, nil
 }

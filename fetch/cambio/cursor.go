@@ -3,8 +3,9 @@ package cambio
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"regexp"
+
+	"syncer/fetch"
 )
 
 // cursor is a place inside a pass, as JSON; between passes there is none, since every pass reads all there is. A cursor
@@ -48,13 +49,13 @@ func readCursor(text string) (c cursor, err error) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, errors.New("the stored cursor can't be read: clear it to read the debt from the beginning")
+		return c, fetch.Misfit("the stored cursor can't be read")
 	}
 	switch {
 	case c.V != 1:
-		return c, errors.New("the stored cursor is of another version: clear it to read the debt from the beginning")
+		return c, fetch.Misfit("the stored cursor is of another version")
 	case !c.sound():
-		return c, errors.New("the stored cursor contradicts itself: clear it to read the debt from the beginning")
+		return c, fetch.Misfit("the stored cursor contradicts itself")
 	}
 	return c, nil
 }

@@ -151,7 +151,8 @@ func (p *pass) page(at cursor) (fetch.Step, error) {
 	r.Path, r.Template = p.c.settings.FHIRPath, pageTemplate
 	link, err := p.c.link(at.Link, &r)
 	if err != nil {
-		return fetch.Step{}, err
+		search := cursor{At: atInvoices, Patient: at.Patient, Again: at.Again + 1}
+		return fetch.Step{}, &fetch.StrayError{Anew: search.String(), Err: err}
 	}
 	r.Path, r.RawQuery = link.Path, link.RawQuery
 	return fetch.Step{Request: r, Version: version, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {

@@ -48,7 +48,7 @@ func (c *connector) step(s fetch.Stream, from string) (fetch.Step, error) {
 	case s.Dataset != finance.Debts:
 		return fetch.Step{}, fmt.Errorf("dbnordics has no %s", s.Dataset)
 	case from != "":
-		return fetch.Step{}, errors.New("a cursor is set, but debt has none: clear it")
+		return fetch.Step{}, fetch.Misfit("a cursor is set, but debt has none")
 	}
 	about, err := companyOf(s.Scope.Consent)
 	if err != nil {

@@ -289,8 +289,8 @@ func TestTheRequest(t *testing.T) {
 	})}
 	defer api.Close()
 	go func() { _ = api.Serve(server) }()
-	s := &Settings{Scope: "credit_data_companies", TokenEndpoint: "environment", Language: "SV", Reference: "R&D", OnBehalfOf: "Sim",
-		TimeZone: "Europe/Stockholm"}
+	s := &Settings{Scope: "credit_data_companies", TokenEndpoint: "environment", Language: "SV", Reference: "R&D",
+		OnBehalfOf: "Sim", TimeZone: "Europe/Stockholm"}
 	conn := fetch.Connection{Name: "db", Environment: "production", BaseURL: "http://127.0.0.1:1", AuthURL: "http://127.0.0.1:2", Settings: s,
 		Credentials: fetchtest.Credentials("i%2", "s+ e")}
 	client := fetchtest.Dial(t, Provider(), conn, func(o *fetch.Options) { o.Dial = server.Dial })

@@ -25,7 +25,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 		case consent == nil || consent.ExternalID == "":
 			return fetch.Step{}, errors.New("debt is read by consent, and there is none with an id of the registry's")
 		case at.Position != "":
-			return fetch.Step{}, errors.New("a cursor is set, but debt has none: clear it")
+			return fetch.Step{}, fetch.Misfit("a cursor is set, but debt has none")
 		}
 		r := c.request(debtService, c.settings.DebtScope)
 		r.Path = "v1/debt/" + url.PathEscape(consent.ExternalID)

@@ -29,7 +29,7 @@ type feedPage struct {
 // first answer that is not full, unless that answer itself says that there is more.
 func (c *connector) Events(ctx context.Context, from string) iter.Seq2[fetch.EventPage, error] {
 	return func(yield func(fetch.EventPage, error) bool) {
-		next, err := position(from)
+		next, err := c.position(from)
 		for first := true; err == nil; first = false {
 			var p feedPage
 			if p, err = c.events(ctx, next); err != nil {
@@ -51,15 +51,20 @@ func (c *connector) Events(ctx context.Context, from string) iter.Seq2[fetch.Eve
 	}
 }
 
-func position(from string) (int64, error) {
+func (c *connector) position(from string) (int64, error) {
 	if from == "" {
 		return 1, nil // the oldest event there is
 	}
 	n, err := strconv.ParseInt(from, 10, 64)
 	if err != nil || n < 1 {
-		return 0, &fetch.Error{Class: finance.Rejected, Op: feedOp, Reason: "the stored position is not an event's number: clear it, and ask for the status of every consent"}
+		return 0, c.misfit("the stored position is not an event's number")
 	}
 	return n, nil
+}
+
+// misfit fails the reading of the feed: from such a position nobody can say what was missed.
+func (c *connector) misfit(why string) error {
+	return &fetch.Error{Class: finance.Rejected, Op: feedOp, Reason: c.client.MisfitFeed(why)}
 }
 
 const (
@@ -79,7 +84,7 @@ func (c *connector) gap(ctx context.Context, next int64, p feedPage) (bool, erro
 	}
 	last, err := c.bound(ctx, "lastSequenceNr")
 	if err == nil && last > 0 && last < next-1 {
-		return false, &fetch.Error{Class: finance.Rejected, Op: feedOp, Reason: fmt.Sprintf("the stored position %d lies beyond the feed's end %d: clear it, and ask for the status of every consent", next, last)}
+		return false, c.misfit(fmt.Sprintf("the stored position %d lies beyond the feed's end %d", next, last))
 	}
 	return last >= next, err
 }

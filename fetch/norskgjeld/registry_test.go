@@ -1,6 +1,7 @@
 package norskgjeld
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -92,7 +93,8 @@ func TestTheFeedTellsEveryChange(t *testing.T) {
 	}
 	for _, bad := range []string{"x", "0", "-3", "99999999999"} {
 		for _, err := range c.(fetch.FeedReader).Events(t.Context(), bad) {
-			if fetch.ClassOf(err) != finance.Rejected {
+			reset := "`syncer streams reset --connection " + w.conn.Name + " --feed`"
+			if fetch.ClassOf(err) != finance.Rejected || !strings.Contains(err.Error(), reset) {
 				t.Errorf("position %q: %v", bad, err)
 			}
 		}

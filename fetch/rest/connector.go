@@ -49,6 +49,7 @@ func (c *connector) Probe(ctx context.Context) error {
 // Pages reads a stream of a dataset that is described.
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	var list *reading
+	var known ends
 	others := func(set finance.Extent, ids []string) (bool, error) { return s.Others(ctx, set, ids) }
 	return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) {
 		p := c.about.plans[s.Dataset]
@@ -60,11 +61,14 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 		if err != nil {
 			return fetch.Step{}, err
 		}
+		known.learn(cur.ends)
+		walk.ends = &known
 		if list == nil || walk.at.opens() {
 			list = newReading(walk.at.opens(), len(p.Records))
 		}
+		list.asked++
 		walk.list, walk.others = list, others
-		return c.step(walk, cur)
+		return c.step(walk, cur, at.Position)
 	})
 }
 
@@ -89,7 +93,7 @@ func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor,
 		return nil, cur, err
 	}
 	walk := &pass{
-		plan: p, stream: s, through: cur.Through, again: cur.Again, ends: cur.ends, led: c.led[p.dataset],
+		plan: p, stream: s, through: cur.Through, again: cur.Again, led: c.led[p.dataset],
 		resolve: c.client.Resolve,
 	}
 	if cur.Pass == nil {
@@ -116,7 +120,7 @@ func (p *pass) overlapAt(at fetch.At) overlap {
 	return noOverlap
 }
 
-func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
+func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, error) {
 	if err := c.ask(p); err != nil {
 		return fetch.Step{}, err
 	}
@@ -126,16 +130,15 @@ func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
 	}
 	p.request = r
 	st := fetch.Step{
-		Request: r, Version: p.pageVersion(cur), First: p.at.opens(), Afresh: !p.dated,
-		Look: p.overlap == lastPage, Decode: p.decode,
+		Request: r, Version: p.pageVersion(cur, position), First: p.at.opens(), Afresh: !p.dated,
+		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, Decode: p.decode,
 	}
 	st.Set, st.Status = p.set()
 	if p.Pagination.paged() {
 		st.End = p.endList
 	}
 	if p.at.Link != "" || p.at.After != "" {
-		anew := p.cursor(p.first())
-		st.Anew = &anew
+		st.Anew = func() string { return p.cursor(p.first()) }
 	}
 	if p.dated && p.at.opens() {
 		st.Narrow = p.narrow
@@ -145,11 +148,14 @@ func (c *connector) step(p *pass, cur cursor) (fetch.Step, error) {
 
 // pageVersion is what a page's key is made of beside its request: what follows the page depends on it. How the lists of the
 // stream end is left out, or a page would be another one as soon as that is known.
-func (p *pass) pageVersion(cur cursor) string {
-	cur.ends = ends{}
-	place := ""
-	if cur != (cursor{V: 1}) {
-		place = cur.String()
+func (p *pass) pageVersion(cur cursor, position string) string {
+	place := position
+	if cur.ends != (ends{}) {
+		cur.ends = ends{}
+		place = ""
+		if cur != (cursor{V: 1}) {
+			place = cur.String()
+		}
 	}
 	version := []string{p.version, place}
 	if p.dated { // and on the days
@@ -212,10 +218,13 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	r.Query = p.queryOf()
 	if p.at.Link != "" { // stored, so it is checked like the provider's
 		link, err := c.client.Resolve(p.at.Link, p.follows(&r))
+		if err != nil {
+			return r, &fetch.StrayError{Anew: p.cursor(p.first()), Err: err}
+		}
 		r.Path = link.Path
 		r.Query = nil
 		r.RawQuery = link.RawQuery
-		return r, err
+		return r, nil
 	}
 	if !p.at.opens() {
 		r.Empty = p.Pagination.beyond()

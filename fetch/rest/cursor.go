@@ -3,7 +3,6 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -40,6 +39,7 @@ type position struct {
 	Total  int64  `json:"total,omitzero"`  // records that the list had, as it was told last; 0: not told
 	Pages  int64  `json:"pages,omitzero"`  // the same of pages
 	Last   string `json:"last,omitzero"`   // the mark of the last record behind us, of a list that is paged by number or offset
+	Shown  string `json:"shown,omitzero"`  // what that record showed
 	Tries  int    `json:"tries,omitzero"`  // how often the list had moved
 	Anew   bool   `json:"anew,omitzero"`   // it was begun anew, because it had moved while the pass was broken off
 
@@ -73,22 +73,21 @@ func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error)
 	if text == "" {
 		return cursor{V: 1}, nil
 	}
-	const clearIt = ": clear it to read the stream from the beginning"
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, errors.New("the stored cursor can't be read" + clearIt)
+		return c, fetch.Misfit("the stored cursor can't be read")
 	}
 	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
 	case c.V != 1:
-		return c, errors.New("the stored cursor is of another version" + clearIt)
+		return c, fetch.Misfit("the stored cursor is of another version")
 	case c.Through > latest || c.Again > latest:
-		return c, errors.New("the stored cursor lies in the future: clear it, or check the clock")
+		return c, fetch.Misfit(fetch.InTheFuture)
 	case c.Through < 0 || c.Again < 0 || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()),
 		p.dated && c.Through.IsZero() && c.Pass == nil:
-		return c, errors.New("the stored cursor is not one of this description" + clearIt)
+		return c, fetch.Misfit("the stored cursor is not one of this description")
 	case c.Pass != nil && !p.sound(c.Pass, latest):
-		return c, errors.New("the stored cursor is not one of this description, or contradicts itself" + clearIt)
+		return c, fetch.Misfit("the stored cursor is not one of this description, or contradicts itself")
 	}
 	return c, nil
 }

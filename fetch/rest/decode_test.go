@@ -29,8 +29,9 @@ func decodedAs(t *testing.T, dataset finance.Dataset, description, body string) 
 	}
 	s := stream()
 	s.Dataset, s.Account = dataset, "acc-1"
-	p := &pass{plan: plans[dataset], stream: &s, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"}}
+	p := &pass{plan: plans[dataset], stream: &s, ends: &ends{}, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"}}
 	p.list, p.led = newReading(true, len(p.Records)), &led{}
+	p.list.asked = 1
 	p.others = func(finance.Extent, []string) (bool, error) { return false, nil }
 	return p.decode(&fetch.Answer{Status: 200, Body: []byte(body)})
 }

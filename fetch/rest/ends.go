@@ -43,6 +43,14 @@ const (
 	endsAbsent = "absent" // without the member, at least once
 )
 
+// learn adds what a position remembers. That of a page which was passed over is as old as the page.
+func (e *ends) learn(o ends) {
+	if e.Told == "" {
+		e.Told = o.Told
+	}
+	e.Full = max(e.Full, o.Full)
+}
+
 // note takes down how a list has ended.
 func (e *ends) note(w word) {
 	switch {
@@ -70,7 +78,7 @@ func (p *pass) silence(d *decoder) (sign, error) {
 		return missing, nil
 	}
 	full := d.count > 0 && d.count >= p.ends.Full
-	if full && p.list.begun && !p.led.tonight() {
+	if full && p.list.whole() && !p.led.tonight() {
 		others, err := p.others(p.extent(""), append(p.list.ids, d.ids()...))
 		if err != nil {
 			return ended, err

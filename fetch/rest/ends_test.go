@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -13,13 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
+	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
 
 // pagesOf answers with page n of a list of five records, two a page, and what tell adds to it.
 type pagesOf struct {
 	tell  func(page int, answer map[string]any, h http.Header)
-	pages int // behind these there is nothing; 0: three
 	again bool
 	calls int
 }
@@ -236,6 +237,31 @@ func TestAMemberThatWasSeenTonightHasNotMoved(t *testing.T) {
 	}
 }
 
+// A stored link that may not be followed any more, such as after a change of base_url, costs the list's first pages once
+// more, and not the item every night.
+func TestAStoredLinkThatIsRefusedBeginsTheListAnew(t *testing.T) {
+	server := &pagesOf{tell: func(n int, a map[string]any, _ http.Header) {
+		if n < 3 {
+			a["link"] = "/v1/claims/c-1?page=" + strconv.Itoa(n+1)
+		}
+	}}
+	for _, link := range []string{"/v0/claims/c-1?page=2", "/v1/others/c-1?page=2", "https://evil.example/v1/claims/c-1"} {
+		c := described(t, paged("{ next_link: { path: link } }"), server)
+		from := `{"v":1,"pass":{"link":"` + link + `"}}`
+		got, err := c.Read(t.Context(), stream(), from)
+		if err != nil {
+			t.Errorf("%s: %v", link, err)
+			continue
+		}
+		if diff := cmp.Diff([]string{"1", "2", "3", "4", "5"}, idsOf(got)); diff != "" || !got[len(got)-1].Done {
+			t.Errorf("%s: %s", link, diff)
+		}
+		if n := strings.Count(c.Log.String(), "the list is read from its beginning once more"); n != 1 {
+			t.Errorf("%s: said %d times", link, n)
+		}
+	}
+}
+
 func TestHowAListEndsIsRemembered(t *testing.T) {
 	for last, want := range map[any]string{
 		nil:      `{"v":1,"told":"null","full":2}`,
@@ -296,4 +322,89 @@ func TestAListThatIsNotShown(t *testing.T) {
 	if _, err := Parse([]byte(description("empty: absent", "")), "x.yaml"); err == nil || !strings.Contains(err.Error(), "subject, its echoes or its total") {
 		t.Errorf("empty: absent without a proof: %v", err)
 	}
+}
+
+// A page that is passed over as unchanged has shown its records all the same: they are no lack of the page behind it.
+func TestAPagePassedOverIsNoLack(t *testing.T) {
+	second := []map[string]any{{"id": "3"}, {"id": "4"}}
+	text := strings.Replace(paged("{ cursor: { path: next, parameter: after } }"), "\n    whole: true", "", 1)
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := map[string]any{"rows": []map[string]any{{"id": "1"}, {"id": "2"}}, "next": "2"}
+		if r.URL.Query().Get("after") != "" {
+			answer = map[string]any{"rows": second}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+	s := stream()
+	first, err := described(t, text, api).Read(t.Context(), s, "")
+	if err != nil || len(first) != 2 {
+		t.Fatal(len(first), err)
+	}
+	s.Kept = func(key finance.PageKey) (finance.Kept, bool) {
+		facts := finance.Facts{Next: first[0].Next, Records: 2}
+		return finance.Kept{Body: first[0].Answer.Hash, Facts: facts}, key == first[0].Key
+	}
+	s.Rows = stored{"1", "2", "3", "4"}
+	second = []map[string]any{{"id": "3"}, {"id": "4", "owed": 7}}
+	again, err := described(t, text, api).Read(t.Context(), s, first[1].Next) // another process: it has seen no cursor tonight
+	if err != nil || !again[0].Unchanged || again[1].Partial != "" {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	if want := `{"v":1,"told":"absent","full":2}`; again[1].Next != want {
+		t.Errorf("what was known of the list's ends is %s, want %s", again[1].Next, want)
+	}
+}
+
+// What is known of how a list ends is not forgotten where the page was written down before it was known.
+func TestAnOldPageForgetsNoEnd(t *testing.T) {
+	known := ends{Told: endsNull, Full: 50}
+	known.learn(ends{Full: 2})
+	if want := (ends{Told: endsNull, Full: 50}); known != want {
+		t.Errorf("%+v", known)
+	}
+}
+
+// A list that is optional in a set that is declared whole is told by syncer check: whoever writes that may think that its
+// absence removes something.
+func TestAnOptionalListOfAWholeSetIsNoted(t *testing.T) {
+	for _, c := range []struct{ name, records, want string }{
+		{"optional, whole", "records: [ { path: rows, optional: true } ]\n    whole: true", "test.yaml: debt: the list rows is optional"},
+		{"optional", "records: [ { path: rows, optional: true } ]", ""},
+		{"whole", "records: rows\n    whole: true", ""},
+		{"empty: absent", "records: [ { path: rows, empty: absent } ]\n    whole: true\n    echoes: { of: \"{consent}\" }", ""},
+	} {
+		notes := notesOf(t, []byte(strings.Replace(minimal, "records: rows", c.records, 1)))
+		if len(notes) > 1 || (len(notes) == 1) != (c.want != "") || len(notes) == 1 && !strings.HasPrefix(notes[0], c.want) {
+			t.Errorf("%s: %q", c.name, notes)
+		}
+	}
+}
+
+// The examples are right: only the bank has such a list, which later pages are without, while the first page always shows it.
+func TestTheExamplesAreNoted(t *testing.T) {
+	for name, want := range map[string]int{"fjordbank.yaml": 1, "nordvik.yaml": 0} {
+		text, err := fs.ReadFile(Examples(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := notesOf(t, text)
+		if len(notes) != want || want == 1 && !strings.Contains(notes[0], "transactions: the list transactions.pending is optional") {
+			t.Errorf("%s: %q", name, notes)
+		}
+	}
+}
+
+// notesOf are the notes of a description.
+func notesOf(t *testing.T, text []byte) []string {
+	t.Helper()
+	credentials := fetchtest.Credentials("id", "secret")
+	credentials["api_key"] = fetch.NewSecret("the-api-key")
+	driver, err := Provider().Open(fetch.Connection{
+		Name: "test", Provider: "rest", Credentials: credentials,
+		Dir: folderWith(t, "test.yaml", text), Settings: &Settings{Description: "test.yaml"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return driver.Notes
 }

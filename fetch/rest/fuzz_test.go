@@ -69,7 +69,7 @@ func FuzzAnswer(f *testing.F) {
 		s := stream()
 		s.Dataset, s.Account = p.dataset, "acc-1"
 		walk := &pass{
-			plan: p, stream: &s, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"},
+			plan: p, stream: &s, ends: &ends{}, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"},
 			resolve: func(string, fetch.Follow) (fetch.Link, error) { return fetch.Link{Path: "x", Address: "/x"}, nil },
 		}
 		walk.list, walk.led = newReading(true, len(p.Records)), &led{}

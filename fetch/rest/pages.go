@@ -17,7 +17,7 @@ type pass struct {
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
 	again   finance.Date // see cursor.Again
-	ends    ends
+	ends    *ends
 	at      position
 	list    *reading
 	led     *led
@@ -41,6 +41,8 @@ const (
 // reading is what this walk has read of the present list.
 type reading struct {
 	begun bool // its first page too
+	asked int  // pages
+	read  int  // of these; one that is passed over as unchanged is not read
 	ids   []string
 	keys  map[string]struct{}
 	lists []bool // which lists of records were there
@@ -50,10 +52,13 @@ func newReading(begun bool, lists int) *reading {
 	return &reading{begun: begun, keys: map[string]struct{}{}, lists: make([]bool, lists)}
 }
 
+// whole says that this walk has read the list from its first page on, and passed over none.
+func (r *reading) whole() bool { return r.begun && r.asked == r.read }
+
 // twice is how many records have been met twice, with those of the present page.
 func (r *reading) twice(d *decoder) int {
 	known := 0
-	for _, id := range d.ids() {
+	for _, id := range d.news() {
 		if _, ok := r.keys[id]; ok {
 			known++
 		}
@@ -62,7 +67,7 @@ func (r *reading) twice(d *decoder) int {
 }
 
 func (r *reading) add(d *decoder) {
-	for _, id := range d.ids() {
+	for _, id := range d.news() {
 		r.ids = append(r.ids, id)
 		r.keys[id] = struct{}{}
 	}
@@ -86,6 +91,7 @@ func (p *pass) set() (name, status string) {
 
 // decode reads an answer and finds out where the pass goes on.
 func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
+	p.list.read++
 	d := newDecoder(p)
 	if err := d.read(a); err != nil {
 		return fetch.Page{}, err
@@ -181,7 +187,7 @@ func (p *pass) earlier(d *decoder) []string {
 }
 
 func (p *pass) cursor(at *position) string {
-	return cursor{V: 1, Through: p.through, Again: p.again, ends: p.ends, Pass: at}.String()
+	return cursor{V: 1, Through: p.through, Again: p.again, ends: *p.ends, Pass: at}.String()
 }
 
 // endList makes a page the last one of its list: the next window follows, or the pass is at its end.
@@ -195,7 +201,7 @@ func (p *pass) endList(page *fetch.Page) error {
 
 // endPass makes a page the last one of the pass.
 func (p *pass) endPass(page *fetch.Page) error {
-	c := cursor{V: 1, ends: p.ends}
+	c := cursor{V: 1, ends: *p.ends}
 	if p.dated {
 		c.Through, c.Again = p.at.End, p.again
 	}
@@ -226,7 +232,7 @@ func (p *pass) declare(page *fetch.Page) error {
 		}
 		return nil
 	}
-	if !p.list.begun {
+	if !p.list.whole() {
 		return nil
 	}
 	others, err := p.others(p.extent(status), p.list.ids)
@@ -286,6 +292,7 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 	next.Earlier = p.earlier(d)
 	next.Base = p.at.Base
 	next.Last = d.last
+	next.Shown = d.shown
 	return next, nil
 }
 

@@ -20,7 +20,7 @@ var (
 	errNoCount  = errors.New("not a count")
 	errNoDay    = errors.New("not a day of the described format")
 	errNoTime   = errors.New("not an instant of the described format")
-	errNoFlag   = errors.New("not true or false")
+	errNoFlag   = errors.New("neither yes nor no")
 	errNoMinor  = errors.New("not a whole number of minor units")
 	errNoAmount = errors.New("not an exact amount of at most 19 digits")
 )
@@ -87,16 +87,6 @@ func wholeOf(raw string) (int64, error) {
 		return 0, errNoCount
 	}
 	return n, nil
-}
-
-func boolOf(raw string) (bool, error) {
-	switch text, err := textOf(raw); {
-	case err == nil && text == "true":
-		return true, nil
-	case err == nil && text == "false":
-		return false, nil
-	}
-	return false, errNoFlag
 }
 
 // zoneOf is the calendar of a description, UTC where it names none. The machine's own would make of one answer two days

@@ -110,5 +110,5 @@ func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
 
 func (p *pass) lookAt(s fetch.DaySearch, from finance.Date) string {
 	at := position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Search: &s}
-	return cursor{V: 1, Through: p.through, Again: p.again, ends: p.ends, Pass: &at}.String()
+	return cursor{V: 1, Through: p.through, Again: p.again, ends: *p.ends, Pass: &at}.String()
 }

@@ -40,7 +40,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 
 func (c *connector) accounts(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	if from != "" {
-		return fetch.Step{}, errors.New("a cursor is set, but accounts have none: clear it")
+		return fetch.Step{}, fetch.Misfit("a cursor is set, but accounts have none")
 	}
 	r := c.request(s.Scope, finance.ForData)
 	r.Path, r.Template = "Accounts", "/Accounts"

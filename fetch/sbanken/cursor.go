@@ -3,7 +3,6 @@ package sbanken
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"syncer/fetch"
@@ -72,15 +71,15 @@ func readCursor(text string, today finance.Date) (c cursor, err error) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, errors.New("the stored cursor can't be read: clear it to read the account from the beginning")
+		return c, fetch.Misfit("the stored cursor can't be read")
 	}
 	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
 	case c.V != 1:
-		return c, errors.New("the stored cursor is of another version: clear it to read the account from the beginning")
+		return c, fetch.Misfit("the stored cursor is of another version")
 	case c.Through > latest || c.Again > latest:
-		return c, errors.New("the stored cursor lies in the future: clear it, or check the clock")
+		return c, fetch.Misfit(fetch.InTheFuture)
 	case c.Pass != nil && !c.Pass.sound(latest):
-		return c, errors.New("the stored cursor contradicts itself: clear it to read the account from the beginning")
+		return c, fetch.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
 	}
 	return c, nil
 }

@@ -1,7 +1,6 @@
 package vipps
 
 import (
-	"errors"
 	"slices"
 
 	"syncer/fetch"
@@ -63,10 +62,10 @@ func (c *cursor) at() *place {
 func readCursor(text, by string, since, today finance.Date) (c cursor, err error) {
 	if text != "" {
 		if strictly(text, &c) != nil || c.V != 1 {
-			return c, errors.New("the stored cursor can't be read: clear it to read the ledger from the beginning")
+			return c, fetch.Misfit("the stored cursor can't be read")
 		}
 		if !c.sound(today.AddDays(1)) { // one day of grace for calendars that differ
-			return c, errors.New("the stored cursor contradicts itself, or lies in the future: clear it, or check the clock")
+			return c, fetch.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
 		}
 	}
 	if c.By != by {

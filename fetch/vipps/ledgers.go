@@ -34,7 +34,7 @@ func readListing(text string) (l listing, err error) {
 		return listing{V: 1}, nil
 	}
 	if err := strictly(text, &l); err != nil || l.V != 1 || l.At == "" {
-		return l, errors.New("the stored cursor of the ledgers can't be read: clear it to read them from the beginning")
+		return l, fetch.Misfit("the stored cursor of the ledgers can't be read")
 	}
 	return l, nil
 }
@@ -84,9 +84,9 @@ func (c *connector) ledgers(ctx context.Context, s fetch.Stream, from string, l 
 	if at.At != "" {
 		r.Query.Set("cursor", at.At)
 	}
-	var anew *string
+	var anew func() string
 	if at.At != "" {
-		anew = new(string)
+		anew = func() string { return "" }
 	}
 	return fetch.Step{
 		Request: r, Version: ledgersVersion + " " + from, First: at.At == "", Afresh: true, Set: "ledgers", Anew: anew,

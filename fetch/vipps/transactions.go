@@ -95,13 +95,12 @@ func (c *connector) transactions(s fetch.Stream, place fetch.At, m *memory) (fet
 	if page != "" {
 		st.Request.Query.Set("cursor", page)
 	}
-	st.Place = st.Request.Path + " " + page // the position holds the chain too, which moves on even in a circle
+	st.Place = st.Request.Path + " " + page    // the position holds the chain too, which moves on even in a circle
 	if at.Day != nil && at.Day.Search != nil { // a day that is only tried comes again in its turn
 		st.Place += " search " + cursorText(at.Day.Search)
 	}
 	if at.Feed != "" && p.by == byFeed || at.Day != nil && at.Day.Page != "" {
-		anew := p.anew()
-		st.Anew = &anew
+		st.Anew = p.anew
 	}
 	st.First = p.by == byDates && page == ""
 	if st.First {

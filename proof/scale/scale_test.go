@@ -75,13 +75,6 @@ func planAndDie(l *lab.Lab, job string) (peak int64) {
 	return peak
 }
 
-func scan(l *lab.Lab, to any, sql string, args ...any) {
-	l.Helper()
-	if err := l.DB.Pool.QueryRow(l.Context(), sql, args...).Scan(to); err != nil {
-		l.Fatalf("%s: %v", sql, err)
-	}
-}
-
 // workAll works a run of n items to its verdict.
 func workAll(l *lab.Lab, job string, n int) {
 	l.Helper()

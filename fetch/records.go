@@ -1,0 +1,71 @@
+package fetch
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// overfull says why an answer is not read because of how many records a list of it has; empty: it is. A record costs memory
+// that its bytes don't show: 30 MB of {} made more than a gigabyte of records that could not be read.
+func (c *Client) overfull(body []byte) string {
+	if !longList(body, c.opt.MaxRecords) {
+		return ""
+	}
+	return fmt.Sprintf("a list of the answer has more than %d records, more than limits.answer_records allows: ask for smaller "+
+		"pages, or raise it", c.opt.MaxRecords)
+}
+
+// deepest is how deeply arrays and objects are followed. What nests deeper is for the Scanner to refuse.
+const deepest = 100 * maxDepth
+
+// longList says whether an array of a JSON text has more than most elements. It needs no memory to speak of. A text that is
+// no JSON gives any answer.
+func longList(text []byte, most int) bool {
+	if bytes.Count(text, []byte{','}) < most { // so nearly every answer costs no more than this
+		return false
+	}
+	const inObject = -1
+	commas := make([]int, 0, maxDepth) // of the open arrays
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i = stringEnd(text, i+1)
+		case '[', '{':
+			if len(commas) == deepest {
+				return false
+			}
+			counted := 0
+			if text[i] == '{' {
+				counted = inObject
+			}
+			commas = append(commas, counted)
+		case ']', '}':
+			if len(commas) > 0 {
+				commas = commas[:len(commas)-1]
+			}
+		case ',':
+			top := len(commas) - 1
+			if top < 0 || commas[top] == inObject {
+				continue
+			}
+			commas[top]++
+			if commas[top] >= most {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stringEnd is where the string whose first character is at i has its closing quotation mark, or the text's end.
+func stringEnd(text []byte, i int) int {
+	for ; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			return i
+		case '\\':
+			i++
+		}
+	}
+	return i
+}
