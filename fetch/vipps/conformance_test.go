@@ -142,7 +142,11 @@ func TestPassesAndLists(t *testing.T) {
 // lists is the harness of a merchant for whom six ledgers settle; the second one's money comes later.
 func (w *world) lists(t *testing.T) fetchtest.Harness {
 	h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, w.consent(0))
-	h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, w.rows(0)}
+	rows := w.rows(0)
+	if w.conn.Settings.(*Settings).ReadBy == byDates { // of which each is a page
+		rows.Since = today.AddDays(-2)
+	}
+	h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, rows}
 	w.sim.Grant(1, false)
 	h.Grow = func(s fetch.Stream) bool { return s.Dataset == finance.Accounts && w.sim.Grant(1, true) }
 	h.Shrink = func(s fetch.Stream) bool { return s.Dataset == finance.Accounts && w.sim.Grant(0, false) }

@@ -75,6 +75,7 @@ func (c *connector) transactions(s fetch.Stream, place fetch.At, m *memory) (fet
 	}
 	if place.Stored {
 		m.inFees = p.cursor.Topic == fees
+		p.reopen()
 	}
 	st := fetch.Step{Request: c.request(s.Scope, finance.ForData)}
 	if c.settings.IncludeGDPR {
@@ -109,6 +110,15 @@ func (c *connector) transactions(s fetch.Stream, place fetch.At, m *memory) (fet
 	// What follows a page depends on the cursor and on the days below, so a page is the same only where they are.
 	st.Version = strings.Join([]string{rowsVersion, cursorText(p.cursor), s.Until.String(), p.last().String()}, " ")
 	return st, nil
+}
+
+// reopen begins a day anew that was open when its first pages were read, and is over now: it may have been closed since,
+// with rows that those pages had not. Where it goes on as an open one, the days behind it have to wait for the next night.
+func (p *pass) reopen() {
+	at := p.cursor.at()
+	if d := at.Day; d != nil && d.Open && d.On < p.stream.Today {
+		at.Day = &day{On: d.On, Chain: at.openingOf(d.On).Chain, Anew: true, Search: d.Search}
+	}
 }
 
 const datesSuffix = "/dates/{date}"
@@ -249,7 +259,7 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 	}
 	switch {
 	case got.hasMore:
-		at.Day = &day{On: d.On, Page: got.cursor, Open: open, Chain: got.chain, Search: d.Search}
+		at.Day = &day{On: d.On, Page: got.cursor, Open: open, Chain: got.chain, Anew: d.Anew, Search: d.Search}
 		return p.next(got), nil
 	case open:
 		return p.caughtUp(got), nil
