@@ -152,3 +152,17 @@ func TestAPageIsKnownOnlyAtItsCursor(t *testing.T) {
 		t.Error("the recent list is one set, the archive is not")
 	}
 }
+
+// A pass that is taken up in the recent list after a night has read the archive up to the day of its beginning, and says so.
+func TestAPassThatEndsBehind(t *testing.T) {
+	for through, behind := range map[finance.Date]bool{today: false, today - 1: true} {
+		p := &pass{
+			settings: paged, cursor: cursor{V: 1, Through: through}, at: position{List: recent, From: today.AddDays(-30), Over: today},
+			stream: fetch.Stream{Stream: finance.Stream{Account: "A"}, Today: today},
+		}
+		page, err := p.decode(&fetch.Answer{Body: []byte(listBody(0))})
+		if err != nil || !page.Done || page.Behind != behind {
+			t.Errorf("read up to %s: done %t, behind %t, %v", through, page.Done, page.Behind, err)
+		}
+	}
+}
