@@ -407,7 +407,10 @@ func (p *pass) behindMidnight(k int) {
 // everywhere.
 func (p *pass) newDay() {
 	p.untilMidnight(-10 * time.Minute)
-	p.grow()
+	before := p.truth()
+	if p.h.Grow != nil && p.h.Grow(p.s) && gocmp.Equal(before, p.truth()) {
+		p.t.Error("nothing is read of what has happened since the provider's midnight")
+	}
 	p.toTheEnd("")
 	p.exact("ten minutes after the provider's midnight")
 }
