@@ -23,7 +23,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 	if kept != nil {
 		s.Kept = func(finance.PageKey) (finance.Kept, bool) { return kept(key) }
 	}
-	pages := c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.step(s, at.Position) })
+	pages := c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.step(ctx, s, at.Position) })
 	return func(yield func(fetch.Page, error) bool) {
 		for page, err := range pages {
 			if err == nil {
@@ -43,7 +43,7 @@ func pageKey() finance.PageKey {
 	return finance.PageKey(sum[:16])
 }
 
-func (c *connector) step(s fetch.Stream, from string) (fetch.Step, error) {
+func (c *connector) step(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	switch {
 	case s.Dataset != finance.Debts:
 		return fetch.Step{}, fmt.Errorf("dbnordics has no %s", s.Dataset)
@@ -64,8 +64,36 @@ func (c *connector) step(s fetch.Stream, from string) (fetch.Step, error) {
 	r := c.post("companies/"+about.country, body, finance.ForData)
 	r.Scope, r.Once = s.Scope, s.Scope.Consent.SingleUse
 	return fetch.Step{Request: r, Version: version, Decode: func(a *fetch.Answer) (fetch.Page, error) {
-		return decodeDebt(a.Body, about, a.Status == http.StatusMultiStatus)
+		page, silent, err := decodeDebt(a.Body, about, a.Status == http.StatusMultiStatus)
+		if err != nil {
+			return page, err
+		}
+		return page, unsaid(ctx, &s, &page, silent)
 	}}, nil
+}
+
+// section is one that is there and says nothing, not even that it is empty: what its records' ids begin with, and its words.
+type section struct{ prefix, words string }
+
+// unsaid finds out whether something is missing from sections that are there and say nothing. It is if records of theirs are
+// known.
+func unsaid(ctx context.Context, s *fetch.Stream, page *fetch.Page, silent []section) error {
+	var ids []string
+	for i := range page.Records.Debts {
+		ids = append(ids, page.Records.Debts[i].ID)
+	}
+	for _, of := range silent {
+		others, err := s.Others(ctx, finance.Extent{Prefix: of.prefix}, ids)
+		if err != nil {
+			return err
+		}
+		if others {
+			lack := "the answer says nothing of " + of.words + ", and some are known"
+			page.Partial = strings.TrimPrefix(page.Partial+"; "+lack, "; ")
+			page.Whole = nil
+		}
+	}
+	return nil
 }
 
 // question is the body of a request. Of the segments only the debts' is asked for; who the company is comes with each.
@@ -86,11 +114,13 @@ type decoder struct {
 	missing []string // what the vendor said it left out
 	numbers []string // the registration numbers of the company that the answer is about
 	risk    bool     // the segment is there
+	silent  []section
 	place   int32
 }
 
 // decodeDebt reads an answer. One about another company, or about nobody, is refused as a whole and stores nothing.
-func decodeDebt(body []byte, about company, incomplete bool) (fetch.Page, error) {
+// It also gives the sections that say nothing.
+func decodeDebt(body []byte, about company, incomplete bool) (page fetch.Page, silent []section, err error) {
 	d := decoder{}
 	s := fetch.Scan(body)
 	for o := s.Object(); o.Next(); {
@@ -111,10 +141,10 @@ func decodeDebt(body []byte, about company, incomplete bool) (fetch.Page, error)
 		}
 	}
 	if err := s.End(); err != nil {
-		return fetch.Page{}, err
+		return fetch.Page{}, nil, err
 	}
 	if err := d.check(about); err != nil {
-		return fetch.Page{}, err
+		return fetch.Page{}, nil, err
 	}
 	d.rating.add(&d)
 	if incomplete {
@@ -130,7 +160,7 @@ func decodeDebt(body []byte, about company, incomplete bool) (fetch.Page, error)
 	if p.Partial == "" && len(p.Rejects) == 0 {
 		p.Whole = &finance.Whole{}
 	}
-	return p, nil
+	return p, d.silent, nil
 }
 
 // check says whether the answer is about the company that was asked for, without repeating a number.
@@ -176,12 +206,18 @@ func (d *decoder) section(s *fetch.Scanner, name string) bool {
 	}
 	switch name {
 	case "creditRatings":
+		if s.Peek() != '{' {
+			d.silent = append(d.silent, section{"rating", "the credit rating"})
+		}
 		d.apart(s, "a rating", d.rating.ratings)
 	case "ratingCreditLimits", "creditLimits": // the first in Sweden, the second in Norway
 		d.apart(s, "a credit limit", d.rating.limits)
 	case "financialCommitments":
 		for o := s.Object(); o.Next(); {
 			if o.Key() == "debtBalance" {
+				if s.Peek() != '{' {
+					d.silent = append(d.silent, section{"balance", "the debt balance"})
+				}
 				d.apart(s, "the debt balance", d.balance)
 			}
 		}

@@ -60,7 +60,7 @@ func date(year int, month time.Month, day int) time.Time {
 // compare checks an answer's records, whose ids beginnings are those of the wanted ones.
 func compare(t *testing.T, about company, body string, want []finance.Debt) {
 	t.Helper()
-	page, err := decodeDebt([]byte(body), about, false)
+	page, _, err := decodeDebt([]byte(body), about, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestANorwegianCompanyIsReadWhole(t *testing.T) {
 
 func TestAPercentageIsNoSum(t *testing.T) {
 	percent := strings.Replace(noNewer, `{"monetaryAmount":{"amount":"5600.25","currency":"NOK"}}`, `{"percentage":"12.5"}`, 1)
-	page, err := decodeDebt([]byte(report(norwegian, groups(group(percent, noState)))), norwegian, false)
+	page, _, err := decodeDebt([]byte(report(norwegian, groups(group(percent, noState)))), norwegian, false)
 	if err != nil || len(page.Records.Debts) != 1 {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestAPercentageIsNoSum(t *testing.T) {
 		t.Errorf("%+v %s", d, d.Extra)
 	}
 	euro := strings.Replace(noState, "NOK", "EUR", 1)
-	page, err = decodeDebt([]byte(report(norwegian, groups(group(noNewer, euro)))), norwegian, false)
+	page, _, err = decodeDebt([]byte(report(norwegian, groups(group(noNewer, euro)))), norwegian, false)
 	if d := page.Records.Debts[0]; err != nil || d.Currency != "NOK" || d.Balance.String() != "5600.25" || d.OriginalBalance.Valid {
 		t.Errorf("two currencies in one record: %+v, error %v", d, err)
 	}
@@ -176,7 +176,7 @@ func TestWhatIsWhole(t *testing.T) {
 		if strings.Contains(c.body, norwegian.number) {
 			about = norwegian
 		}
-		page, err := decodeDebt([]byte(c.body), about, false)
+		page, _, err := decodeDebt([]byte(c.body), about, false)
 		if err != nil || page.Records.Len() != c.records || page.Partial != c.partial || len(page.Rejects) != c.rejects {
 			t.Errorf("%s: %d records, partial %q, rejects %v, error %v", c.name, page.Records.Len(), page.Partial, page.Rejects, err)
 		}
@@ -184,7 +184,7 @@ func TestWhatIsWhole(t *testing.T) {
 			t.Errorf("%s: whole %v", c.name, page.Whole)
 		}
 	}
-	page, err := decodeDebt([]byte(report(swedish, remarks("1", seRemark))), swedish, true)
+	page, _, err := decodeDebt([]byte(report(swedish, remarks("1", seRemark))), swedish, true)
 	if err != nil || page.Whole != nil || !strings.Contains(page.Partial, "207") || page.Records.Len() != 1 {
 		t.Errorf("a 207: partial %q, whole %v, error %v", page.Partial, page.Whole, err)
 	}
@@ -202,7 +202,7 @@ func TestABrokenRecordLeavesNothingBehind(t *testing.T) {
 		"the balance":    strings.NewReplacer(`"claimsCount":3`, `"leftover":3`, `"42350"`, `"x"`).Replace(seBalance) + "," + remarks("1", seRemark),
 		"the rating":     strings.NewReplacer(`"code":"B"`, `"leftover":3`, `"year":2026`, `"year":"x"`).Replace(seRating) + "," + remarks("1", seRemark),
 	} {
-		page, err := decodeDebt([]byte(report(swedish, broken)), swedish, false)
+		page, _, err := decodeDebt([]byte(report(swedish, broken)), swedish, false)
 		if err != nil || len(page.Records.Debts) != 1 || len(page.Rejects) == 0 || page.Whole != nil {
 			t.Errorf("%s: %v, rejects %v, error %v", name, page.Records.Debts, page.Rejects, err)
 			continue
@@ -234,7 +234,7 @@ func TestTheBalance(t *testing.T) {
 		`"privateClaimsAmount":{"amount":"1","currency":"EUR"},"publicClaimsAmount":{"amount":"2","currency":"SEK"}`:     "refused",
 		`"privateClaimsAmount":{"amount":"9999999999999999999"},"publicClaimsAmount":{"amount":"9999999999999999999.5"}`: "refused",
 	} {
-		page, err := decodeDebt([]byte(balance(members)), swedish, false)
+		page, _, err := decodeDebt([]byte(balance(members)), swedish, false)
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v", members, err)
@@ -257,7 +257,7 @@ func TestTheBalance(t *testing.T) {
 
 func decodeOne(t *testing.T, body string) finance.Debt {
 	t.Helper()
-	page, err := decodeDebt([]byte(body), swedish, false)
+	page, _, err := decodeDebt([]byte(body), swedish, false)
 	if err != nil || len(page.Records.Debts) != 1 {
 		t.Fatalf("%d records, error %v", len(page.Records.Debts), err)
 	}
@@ -283,7 +283,7 @@ func TestWrongAnswersStoreNothing(t *testing.T) {
 		"the same key twice":  {report(swedish, remarks("1", seRemark), remarks("1", seRemark)), swedish},
 		"a section that is a": {report(swedish, `"financialCommitments":7`), swedish},
 	} {
-		page, err := decodeDebt([]byte(c.body), c.about, false)
+		page, _, err := decodeDebt([]byte(c.body), c.about, false)
 		if err == nil || page.Records.Len() > 0 {
 			t.Errorf("%s: %d records, error %v", name, page.Records.Len(), err)
 		} else if strings.Contains(err.Error(), "5560") || strings.Contains(err.Error(), "8502") {

@@ -9,7 +9,7 @@ import (
 // ids are the ids of an answer's records, in its order.
 func ids(t *testing.T, about company, sections ...string) (out []string) {
 	t.Helper()
-	page, err := decodeDebt([]byte(report(about, sections...)), about, false)
+	page, _, err := decodeDebt([]byte(report(about, sections...)), about, false)
 	if err != nil || len(page.Rejects) > 0 {
 		t.Fatal(err, page.Rejects)
 	}
@@ -94,7 +94,7 @@ func TestNumbersOfPersonsStandNowhere(t *testing.T) {
 	hostile = strings.Replace(hostile, `"description"`, `"reference":"`+trader+`","source":"`+trader+`","debtor":{"id":`+trader+`},"description"`, 1)
 	sole := company{country: "se", number: "19" + trader, person: true}
 	answer := company{number: trader}
-	page, err := decodeDebt([]byte(report(answer, remarks("1", hostile), strings.Replace(seRating, "Credit against security", trader, 1))), sole, false)
+	page, _, err := decodeDebt([]byte(report(answer, remarks("1", hostile), strings.Replace(seRating, "Credit against security", trader, 1))), sole, false)
 	if err != nil || len(page.Records.Debts) != 2 || page.Whole == nil {
 		t.Fatal(err, page.Rejects)
 	}
@@ -108,7 +108,7 @@ func TestNumbersOfPersonsStandNowhere(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	// An id must not be a hash of a number either: another number gives the same id.
-	again, err := decodeDebt([]byte(report(answer, remarks("1", strings.NewReplacer(trader, "8502019709", trader[:6]+"-"+trader[6:], "850201-9709").Replace(hostile)))), sole, false)
+	again, _, err := decodeDebt([]byte(report(answer, remarks("1", strings.NewReplacer(trader, "8502019709", trader[:6]+"-"+trader[6:], "850201-9709").Replace(hostile)))), sole, false)
 	if err != nil || again.Records.Debts[0].ID != page.Records.Debts[0].ID {
 		t.Errorf("the id depends on a personal identity number: %v", err)
 	}

@@ -103,21 +103,26 @@ var (
 // is larger than its list tells that some are missing; the total is then all that is known of those.
 func (d *decoder) list(s *fetch.Scanner, of category) {
 	if s.Peek() != '{' {
+		d.silent = append(d.silent, section{of.prefix, of.words})
 		s.Raw()
 		return
 	}
+	said := false // how many there are, or which
 	count, listed := int64(0), int64(0)
 	var total money
 	for o := s.Object(); o.Next(); {
 		switch o.Key() {
 		case "count":
+			said = said || s.Peek() != 'n'
 			count = whole(s)
 		case "amount":
 			d.apart(s, "the total of "+of.words, func(s *fetch.Scanner) { total = readMoney(s, &d.extra) })
 			d.extra.Reset()
 		case "paymentRemarks", "petitions":
+			said = said || s.Peek() == '['
 			listed += d.each(s, of.words, func(s *fetch.Scanner) { d.add(of, d.claim(s)) })
 		case "paymentRemarksGroups":
+			said = said || s.Peek() == '['
 			d.each(s, "incidents", func(s *fetch.Scanner) { listed += d.incident(s) })
 		case "voluntaryRegistrations":
 			d.each(s, voluntary.words, func(s *fetch.Scanner) { d.add(voluntary, d.claim(s)) })
@@ -125,6 +130,9 @@ func (d *decoder) list(s *fetch.Scanner, of category) {
 	}
 	if s.Err() != nil {
 		return
+	}
+	if !said {
+		d.silent = append(d.silent, section{of.prefix, of.words})
 	}
 	d.total(of, total, count)
 	if count > listed {
