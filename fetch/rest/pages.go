@@ -23,6 +23,8 @@ type pass struct {
 	list    *reading
 	led     *led
 	overlap overlap
+	// mayBeTooOld says that a refusal of the present day may mean that it lies too long ago.
+	mayBeTooOld bool
 
 	asked   map[string]string // what the placeholders stand for
 	request fetch.Request     // of the present page
@@ -98,7 +100,8 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		return fetch.Page{}, err
 	}
 	d.page.Seen = d.count
-	if name, status := p.set(); name != "" {
+	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
+	if name, status := p.set(); name != "" && good {
 		d.page.Outside = !shows(p.Records, d.lists, status)
 	}
 	if p.overlap != noOverlap && d.lastOfBefore() != p.at.Last {
