@@ -180,7 +180,7 @@ func TestAPassIsBounded(t *testing.T) {
 }
 
 func TestAPlaceThatTheProviderHasForgotten(t *testing.T) {
-	for status, again := range map[int]bool{400: true, 404: true, 410: true, 403: false, 422: false} {
+	for status, again := range map[int]bool{400: true, 404: true, 410: true, 422: true, 403: false, 409: false} {
 		b := &book{pages: map[string]leaf{
 			"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}}, "old": {Status: status},
 		}}

@@ -18,6 +18,9 @@ type At struct {
 type Step struct {
 	Request Request
 	Version string // of the decoder: part of the page's key, so that a changed decoder reads kept pages anew
+	// Beside is what of an answer leads on and does not stand in its body, such as a Link header: with another one the same
+	// body is another page. Nil: all stands in the body.
+	Beside func(*Answer) string
 	// Place is the provider's own name of the position, where the stream's position holds more than that, such as what
 	// was read so far. Empty: the stream's position is all there is. Coming to a place again is a circle. With a Place
 	// each position is asked for twice, so a step must not count its callings.

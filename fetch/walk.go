@@ -186,7 +186,11 @@ func (w *walk) forgotten(st *Step, err error) bool {
 	case finance.Throttled, finance.ConsentOver, finance.TokenDenied, finance.Fatal: // it is about more than the place
 		return false
 	}
-	return e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound || e.Status == http.StatusGone
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
 }
 
 // beginAnew leads to the beginning of the list: what the pass was to find behind a forgotten place can't be had otherwise.
@@ -207,7 +211,11 @@ func (w *walk) leadTo(anew string) {
 
 // read makes a page of an answer, without decoding it where its bytes are known.
 func (w *walk) read(st *Step, answer *Answer) (Page, error) {
-	key := pageKey(&st.Request, st.Version)
+	version := st.Version
+	if st.Beside != nil {
+		version += " " + st.Beside(answer)
+	}
+	key := pageKey(&st.Request, version)
 	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash {
 		w.skipped = true
 		w.list.empty = 0

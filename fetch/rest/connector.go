@@ -93,7 +93,7 @@ func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor,
 		return nil, cur, err
 	}
 	walk := &pass{
-		plan: p, stream: s, through: cur.Through, again: cur.Again, led: c.led[p.dataset],
+		plan: p, stream: s, through: cur.Through, again: cur.Again, reach: cur.Reach, led: c.led[p.dataset],
 		resolve: c.client.Resolve,
 	}
 	if cur.Pass == nil {
@@ -130,7 +130,7 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 	}
 	p.request = r
 	st := fetch.Step{
-		Request: r, Version: p.pageVersion(cur, position), First: p.at.opens(), Afresh: !p.dated,
+		Request: r, Version: p.pageVersion(cur, position), Beside: p.beside(), First: p.at.opens(), Afresh: !p.dated,
 		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, Decode: p.decode,
 	}
 	st.Set, st.Status = p.set()
@@ -166,6 +166,14 @@ func (p *pass) pageVersion(cur cursor, position string) string {
 		version = append(version, s.Since.String(), s.Until.String(), s.Today.String(), itoa(s.Lookback))
 	}
 	return strings.Join(version, " ")
+}
+
+// beside is what of an answer leads on beside its body: with another header the same body leads elsewhere.
+func (p *pass) beside() func(*fetch.Answer) string {
+	if p.Pagination.LinkHeader == nil {
+		return nil
+	}
+	return func(a *fetch.Answer) string { return strings.Join(a.Header.Values("Link"), ", ") }
 }
 
 // ask finds out what the placeholders stand for, and refuses to ask without.

@@ -408,3 +408,14 @@ func notesOf(t *testing.T, text []byte) []string {
 	}
 	return driver.Notes
 }
+
+func TestReadableLinkHeaders(t *testing.T) {
+	for header, want := range map[string]bool{
+		"": true, `<a>; rel="next"`: true, `<a>; rel=next, <b>; rel=prev`: true, `<a>`: true, `<a>; rel="prev",`: true,
+		"next=2": false, "a; rel=next": false, "<a; rel=next": false, `<a>; rel='next'`: false, `<b>; rel="prev", <a>; rel='next'`: false,
+	} {
+		if got := readable([]string{header}); got != want {
+			t.Errorf("%q: %t, want %t", header, got, want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ type pass struct {
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
 	again   finance.Date // see cursor.Again
+	reach   int          // see cursor.Reach
 	ends    *ends
 	at      position
 	list    *reading
@@ -111,7 +112,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		d.page.Next = p.cursor(&p.at)
 		return d.page, nil
 	}
-	if p.at.Search != nil && !p.at.Search.Over {
+	if p.at.Search != nil {
 		next, found := p.given()
 		if !found {
 			d.page.Next = next
@@ -123,11 +124,9 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		return fetch.Page{}, err
 	}
 	p.list.add(d)
-	lacking := d.page.Partial != "" || len(d.page.Rejects) > 0
-	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
-		p.again = p.at.From
-	}
-	if s := p.at.Search; s != nil { // no reason to come back, as lacking would be: those days will never be given
+	p.comeBack(&d.page)
+	if s := p.at.Search; s != nil && p.at.From > p.through+1 {
+		// No reason to come back, as another lack would be: those days will never be given.
 		d.page.Partial = and(d.page.Partial, s.refusal(p.at.From))
 	}
 	if next == nil {
@@ -139,6 +138,14 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	}
 	d.page.Next = p.cursor(next)
 	return d.page, nil
+}
+
+// comeBack lets the next pass begin with the present window, if the page lacks anything.
+func (p *pass) comeBack(page *fetch.Page) {
+	lacking := page.Partial != "" || len(page.Rejects) > 0
+	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
+		p.again = p.at.From
+	}
 }
 
 // beginAnew leads back to the list's beginning. Nothing of the page is kept: what was made on the pages before, such as
@@ -188,11 +195,12 @@ func (p *pass) earlier(d *decoder) []string {
 }
 
 func (p *pass) cursor(at *position) string {
-	return cursor{V: 1, Through: p.through, Again: p.again, ends: *p.ends, Pass: at}.String()
+	return cursor{V: 1, Through: p.through, Again: p.again, Reach: p.reach, ends: *p.ends, Pass: at}.String()
 }
 
 // endList makes a page the last one of its list: the next window follows, or the pass is at its end.
 func (p *pass) endList(page *fetch.Page) error {
+	p.comeBack(page)
 	if at := p.nextWindow(nil); at != nil {
 		page.Next = p.cursor(at)
 		return nil
@@ -204,7 +212,7 @@ func (p *pass) endList(page *fetch.Page) error {
 func (p *pass) endPass(page *fetch.Page) error {
 	c := cursor{V: 1, ends: *p.ends}
 	if p.dated {
-		c.Through, c.Again = p.at.End, p.again
+		c.Through, c.Again, c.Reach = p.at.End, p.again, p.reach
 	}
 	page.Done = true
 	page.Next = ""
