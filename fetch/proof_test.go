@@ -253,6 +253,7 @@ func TestAnEndThatTheBytesDoNotTellIsNotRemembered(t *testing.T) {
 		"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}},
 	}}
 	circle := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "1"}}}
+	moved := &book{pages: map[string]leaf{"1": {IDs: []string{"c"}, Next: "2"}, "3": {IDs: []string{"c"}}}}
 	again := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Next: "3"}}}
 	for name, c := range map[string]struct {
 		book   *book
@@ -262,6 +263,7 @@ func TestAnEndThatTheBytesDoNotTellIsNotRemembered(t *testing.T) {
 	}{
 		"an end of the list's own":      {b, fetch.Stream{}, "", "yes yes yes"},
 		"first pages that are known":    {b, fetch.Stream{Stale: true, Rows: has("abc")}, "3", "no no"},
+		"first pages read a moment ago": {moved, fetch.Stream{Stale: true, Rows: has("")}, "3", "no no"},
 		"a circle":                      {circle, fetch.Stream{}, "", "yes yes no"},
 		"a page with nothing but known": {again, fetch.Stream{}, "", "yes no"},
 	} {

@@ -399,7 +399,7 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 		return nil
 	}
 	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored
-		page.Next, page.Done = w.home, true
+		w.goHome(page)
 		return nil
 	}
 	stored, err := w.stream.Rows.Stored(ctx, &page.Records)
@@ -408,11 +408,16 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 			Reason: "the tables could not be asked what they hold", Err: err}
 	}
 	if stored && len(page.Rejects) == 0 && page.Partial == "" {
-		page.Next = w.home
-		page.Done = true
-		page.Steered = true
+		w.goHome(page)
 	}
 	return nil
+}
+
+// goHome ends a pass with one of its first pages.
+func (w *walk) goHome(page *Page) {
+	page.Next = w.home
+	page.Done = true
+	page.Steered = true
 }
 
 // spoilt records a call whose answer brings no page after all.

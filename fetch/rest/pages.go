@@ -151,14 +151,19 @@ func (p *pass) comeBack(page *fetch.Page) {
 	}
 }
 
-// beginAnew leads back to the list's beginning. Nothing of the page is kept: what was made on the pages before, such as
-// numbers of records that are alike, may not fit to it.
+// beginAnew leads back to the list's beginning. Of the page nothing is kept that has a made key: the numbers of records
+// that are alike may not fit to the pages before.
 func (p *pass) beginAnew(d *decoder) fetch.Page {
 	at := p.first()
 	at.Anew = true
-	return fetch.Page{
-		Next: p.cursor(at), Seen: d.count, Moved: "the list has moved since its reading was broken off", Outside: true,
+	page := d.page
+	page.Next = p.cursor(at)
+	page.Moved = "the list has moved since its reading was broken off"
+	page.Outside = true
+	if len(d.made) > 0 {
+		page.Records = finance.Records{}
 	}
+	return page
 }
 
 // first is the beginning of the present list.
