@@ -225,10 +225,9 @@ type Answer struct {
 	Header http.Header
 	Body   []byte // decompressed
 	Call   finance.Call
-	Hash   finance.Hash // of Body, and of the headers that Step.Headers names; set on answers of class ok
+	Hash   finance.Hash // of Body; set on answers of class ok
 
 	announced *Announcement // what Header says of the calls to come; nil: not read yet
-	body      finance.Hash  // of Body alone, where Hash is of more
 }
 
 // Verdict is what a connector says an answer means.

@@ -82,7 +82,7 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 	if count == 0 {
 		return news{fresh: true}
 	}
-	if _, again := l.bodies[page.Answer.bodyHash()]; again && made == count {
+	if _, again := l.bodies[page.Answer.Hash]; again && made == count {
 		return news{same: true}
 	}
 	return n
@@ -106,7 +106,7 @@ func (l *shown) add(page *Page, st *Step) {
 		l.keys[key] = own
 		l.last = append(l.last, key)
 	})
-	l.bodies[page.Answer.bodyHash()] = struct{}{}
+	l.bodies[page.Answer.Hash] = struct{}{}
 	if st.Set == "" || page.Outside {
 		return
 	}

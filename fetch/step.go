@@ -57,9 +57,6 @@ type Step struct {
 	// page brings nothing that the list has not shown before, so that asking on would have no end. Nil: such a page leads
 	// on like any other.
 	End func(*Page) error
-	// Headers are those of the answer that Decode reads beside the body, such as Link. When they have changed the answer is
-	// another one although its body is that of last time.
-	Headers []string
 	// Decode reads an answer of class ok. Walk fills in the page's Answer and Key. An error or a panic fails the pass
 	// with class malformed.
 	Decode func(*Answer) (Page, error)

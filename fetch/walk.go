@@ -84,7 +84,6 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		}
 		return w.next(ctx)
 	}
-	answer.include(st.Headers)
 	page, err := w.read(&st, answer)
 	if err == nil {
 		err = w.follow(&st, &page)
@@ -442,30 +441,6 @@ func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 }
 
 func op(st *Step) string { return method(&st.Request) + " " + st.Request.Template }
-
-// include makes headers a part of what the answer is known by.
-func (a *Answer) include(headers []string) {
-	if len(headers) == 0 {
-		return
-	}
-	text := string(a.Hash[:])
-	for _, name := range headers {
-		for _, value := range a.Header.Values(name) {
-			text += fmt.Sprintf("%d:%s", len(value), value)
-		}
-		text += ";"
-	}
-	a.body = a.Hash
-	a.Hash = hashOf(text)
-}
-
-// bodyHash is the hash of the body alone.
-func (a *Answer) bodyHash() finance.Hash {
-	if a.body == (finance.Hash{}) {
-		return a.Hash
-	}
-	return a.body
-}
 
 func hashOf(s string) finance.Hash {
 	sum := sha256.Sum256([]byte(s))

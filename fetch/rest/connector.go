@@ -137,9 +137,6 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 	if p.Pagination.paged() {
 		st.End = p.endList
 	}
-	if p.Pagination.LinkHeader != nil {
-		st.Headers = []string{"Link"}
-	}
 	if p.at.Link != "" || p.at.After != "" {
 		st.Anew = func() string { return p.cursor(p.first()) }
 	}
