@@ -151,19 +151,42 @@ func (p *pass) comeBack(page *fetch.Page) {
 	}
 }
 
-// beginAnew leads back to the list's beginning. Of the page nothing is kept that has a made key: the numbers of records
-// that are alike may not fit to the pages before.
+// beginAnew leads back to the list's beginning. Of the page those records are kept that have ids of their own: what was made
+// on the pages before, such as numbers of records that are alike, may not fit to it.
 func (p *pass) beginAnew(d *decoder) fetch.Page {
 	at := p.first()
 	at.Anew = true
-	page := d.page
-	page.Next = p.cursor(at)
-	page.Moved = "the list has moved since its reading was broken off"
-	page.Outside = true
-	if len(d.made) > 0 {
-		page.Records = finance.Records{}
+	page := fetch.Page{
+		Next: p.cursor(at), Seen: d.count, Moved: "the list has moved since its reading was broken off", Outside: true,
 	}
+	own(&d.page.Records, &page.Records)
 	return page
+}
+
+// own takes the records that have ids of their own from one page to another.
+func own(from, to *finance.Records) {
+	made := map[string]bool{}
+	for _, a := range from.Accounts {
+		made[a.ID] = a.Made
+		if !a.Made {
+			to.Accounts = append(to.Accounts, a)
+		}
+	}
+	for _, b := range from.Balances {
+		if !made[b.AccountID] {
+			to.Balances = append(to.Balances, b)
+		}
+	}
+	for _, t := range from.Transactions {
+		if !t.Made {
+			to.Transactions = append(to.Transactions, t)
+		}
+	}
+	for _, d := range from.Debts {
+		if !d.Made {
+			to.Debts = append(to.Debts, d)
+		}
+	}
 }
 
 // first is the beginning of the present list.
