@@ -28,8 +28,9 @@ type leaf struct {
 
 // book is a provider of such pages, by position. The list begins at page 1.
 type book struct {
-	pages map[string]leaf
-	asked []string
+	pages    map[string]leaf
+	asked    []string
+	overlaps bool // every page begins with the last record of the one before
 }
 
 func (b *book) client(t *testing.T, change func(*fetch.Options)) *fetch.Client {
@@ -54,7 +55,7 @@ func (b *book) step(at fetch.At) (fetch.Step, error) {
 	}
 	st := fetch.Step{
 		Request: fetch.Request{Path: "p/" + position, Template: "/p/{position}"},
-		First:   position == "1", Afresh: true, Set: "all",
+		First:   position == "1", Afresh: true, Set: "all", Overlaps: b.overlaps,
 		End: func(p *fetch.Page) error { p.Next, p.Done = "", true; return nil },
 	}
 	if !st.First {
@@ -117,6 +118,21 @@ func TestWhatASetProves(t *testing.T) {
 				t.Error("it says that there is more and repeats itself, and that is no lack")
 			}
 		})
+	}
+}
+
+func TestARecordAskedForOnceMoreIsNoSignOfMovement(t *testing.T) {
+	b := &book{overlaps: true, pages: map[string]leaf{
+		"1": {IDs: []string{"a", "b"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"b", "c"}},
+	}}
+	pages, err := b.read(t, fetch.Stream{}, "")
+	if err != nil || len(pages) != 3 || pages[2].Whole == nil {
+		t.Errorf("%d pages, %v: %+v", len(pages), err, pages)
+	}
+	b.pages["3"] = leaf{IDs: []string{"b", "a"}}
+	pages, err = b.read(t, fetch.Stream{}, "")
+	if err != nil || len(pages) != 3 || pages[2].Whole != nil {
+		t.Errorf("another one on two pages: %d pages, %v: %+v", len(pages), err, pages)
 	}
 }
 

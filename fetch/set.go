@@ -51,12 +51,17 @@ type news struct {
 }
 
 // compare says what a page brings. A record whose key was made here has another key wherever it stands, so pages of
-// nothing but such records are compared by their bytes.
-func (l *shown) compare(page *Page) news {
+// nothing but such records are compared by their bytes. With overlaps the first record may be the last one of the page
+// before, and then nothing is said of it.
+func (l *shown) compare(page *Page, overlaps bool) news {
 	n := news{same: true}
 	count, made := 0, 0
 	l.each(&page.Records, func(key uint64, own bool) {
 		_, known := l.keys[key]
+		if overlaps && known && len(l.last) > 0 && key == l.last[len(l.last)-1] {
+			overlaps = false
+			return
+		}
 		if !known {
 			n.fresh = true
 		}

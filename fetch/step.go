@@ -28,6 +28,10 @@ type Step struct {
 	// Look says that the page before is asked for, to see whether it still ends with the same record. Then the page's Next may
 	// be the position asked for, which is read next.
 	Look bool
+	// Overlaps says that the answer begins with the last record of the page before, which was asked for once more. It stands on
+	// two pages for that, and is no news. Then too the page's Next may be the position asked for, where there is nothing else
+	// in the answer.
+	Overlaps bool
 	// First says that the page is the first of a list: of all there is, or of one window of time. What Walk knows of a
 	// list (the keys it has shown, how many pages in a row were empty) begins anew with it.
 	First bool

@@ -239,7 +239,7 @@ const emptyPages = 20
 // set is not proven.
 func (w *walk) weigh(st *Step, page *Page) error {
 	l := w.list
-	n := l.compare(page)
+	n := l.compare(page, st.Overlaps)
 	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
 	if !n.fresh && st.End != nil && !page.Done && !leadsBack {
 		if page.More {
@@ -318,7 +318,7 @@ func (w *walk) follow(st *Step, page *Page) error {
 		page.Done = true
 		return nil
 	}
-	if st.Look && page.Next == w.at.Position {
+	if (st.Look || st.Overlaps) && page.Next == w.at.Position {
 		return nil
 	}
 	_, circle := w.seen[hashOf(page.Next)]

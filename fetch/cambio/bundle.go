@@ -13,8 +13,11 @@ import (
 type bundle struct {
 	total   int64
 	counted bool
+	linked  bool // the links are there, be there no next one
 	next    string
+	listed  bool     // the array of entries is there
 	entries int64    // of what was searched for, in whatever state
+	ids     []string // theirs, where they can be read
 	notes   []string // what the server says is wrong with the results
 	debts   []finance.Debt
 	rejects []finance.Reject
@@ -30,8 +33,10 @@ func readBundle(s *fetch.Scanner, b *bundle, entries func()) error {
 		case "total":
 			b.total, b.counted = s.Int()
 		case "link":
+			b.linked = s.Peek() == '['
 			b.next = nextLink(s)
 		case "entry":
+			b.listed = s.Peek() == '['
 			entries()
 		}
 	}

@@ -23,9 +23,14 @@ var now = time.Date(2026, 11, 20, 11, 0, 0, 0, time.UTC)
 
 func start(t *testing.T, o gateway.Options, change ...func(*Settings)) *world {
 	t.Helper()
+	return startBy(t, sandboxtest.Serve, o, change...)
+}
+
+func startBy(t *testing.T, serve sandboxtest.Mount, o gateway.Options, change ...func(*Settings)) *world {
+	t.Helper()
 	o.Kit, o.Start = sandboxtest.NewKit(now), now
 	w := &world{sim: gateway.New(o)}
-	w.Host = sandboxtest.Serve(t, o.Kit, "cambio", w.sim.Handler())
+	w.Host = serve(t, o.Kit, "cambio", w.sim.Handler())
 	w.conn = connection(w.Base, change...)
 	return w
 }
@@ -105,4 +110,30 @@ func harness(t *testing.T, w *world, i int) fetchtest.Harness {
 		return []string{gateway.DefaultClient().Secret, gateway.DefaultSubscription().Key, number, number[2:], number[:8] + "-" + number[8:]}
 	}
 	return h
+}
+
+func TestPassesAndLists(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]gateway.Options{
+		"what was found stays":       {MaxInvoices: 40, PageSize: 6},
+		"pages outlive the night":    {MaxInvoices: 40, PageSize: 6, PageTTL: 48 * time.Hour},
+		"pages show what there is":   {MaxInvoices: 40, PageSize: 6, PageTTL: 48 * time.Hour, LivePages: true},
+		"and nothing is counted":     {MaxInvoices: 40, PageSize: 6, PageTTL: 48 * time.Hour, LivePages: true, NoTotal: true},
+		"all of it stands on a page": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {
+				w := startBy(t, fetchtest.Piped, o)
+				i := w.patient(t, min(o.MaxInvoices/3, 12))
+				h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, w.consent(i))
+				h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}}
+				h.Grow = func(fetch.Stream) bool { w.sim.Bill(i); return true }
+				h.Shrink = func(fetch.Stream) bool { w.sim.Drop(i); return true }
+				h.Unseen = func(fetch.Stream) bool { return o.NoTotal || !o.LivePages } // or it does not move
+				h.Endless = func(fetch.Stream) bool { w.sim.Endless(); return true }
+				return h
+			})
+		})
+	}
 }

@@ -17,6 +17,7 @@ type cursor struct {
 	Link    string `json:"link,omitempty"`    // the page that comes next; empty: the search is made
 	Again   int    `json:"again,omitempty"`   // how often pages had expired, so that a new search is a new place
 	Seen    int64  `json:"seen,omitempty"`    // invoices on the pages before, in whatever state
+	Total   *int64 `json:"total,omitempty"`   // how many the search had, as the page before told; nil: it did not tell
 
 	// Holes and Earlier are of earlier versions, which kept the proof of the set in the position. They are not used.
 	Holes   bool     `json:"holes,omitempty"`
@@ -63,9 +64,10 @@ func (c *cursor) sound() bool {
 	switch c.At {
 	case atInvoices:
 		fresh := c.Seen == 0 && !c.Holes && len(c.Earlier) == 0
-		return resourceID.MatchString(c.Patient) && c.Again >= 0 && c.Seen >= 0 && (c.Link != "" || fresh)
+		counts := c.Again >= 0 && c.Seen >= 0 && (c.Total == nil || *c.Total >= 0 && c.Link != "")
+		return resourceID.MatchString(c.Patient) && counts && (c.Link != "" || fresh)
 	case atVisits:
-		return c.Patient == "" && c.Link == "" && c.Again == 0 && c.Seen == 0 && !c.Holes && len(c.Earlier) == 0
+		return c.Patient == "" && c.Link == "" && c.Total == nil && c.Again == 0 && c.Seen == 0 && !c.Holes && len(c.Earlier) == 0
 	}
 	return false
 }

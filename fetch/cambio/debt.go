@@ -39,7 +39,7 @@ const mostRestarts = 3
 // patient are searched, page by page; and the care contacts are listed for their fees. Every pass reads all there is.
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	return func(yield func(fetch.Page, error) bool) {
-		p := &pass{c: c, stream: s, links: map[string]bool{}}
+		p := &pass{c: c, ctx: ctx, stream: s}
 		for page, err := range c.client.Walk(ctx, s, from, p.step) {
 			if err == nil && page.Answer.Call.Path == patientTemplate {
 				page.Key = lookupKey()
@@ -61,10 +61,35 @@ func lookupKey() finance.PageKey {
 // pass is one pass over a person's debt.
 type pass struct {
 	c        *connector
+	ctx      context.Context // of the reading, for what is asked of the store
 	stream   fetch.Stream
 	number   string
 	restarts int
-	links    map[string]bool // next links of the current search
+	search   search
+}
+
+// search is what this reading has seen of the current search.
+type search struct {
+	begun bool            // its first page too
+	links map[string]bool // next links
+	seen  map[string]bool // ids of invoices in whatever state
+	debts []string        // ids of those that are owed
+}
+
+func newSearch(begun bool) search {
+	return search{begun: begun, links: map[string]bool{}, seen: map[string]bool{}}
+}
+
+// add takes note of a page, and says whether it has shown an invoice that the pages before had not.
+func (s *search) add(b *bundle) (fresh bool) {
+	for _, id := range b.ids {
+		fresh = fresh || id == "" || !s.seen[id]
+		s.seen[id] = true
+	}
+	for i := range b.debts {
+		s.debts = append(s.debts, b.debts[i].ID)
+	}
+	return fresh || len(b.ids) == 0
 }
 
 func (p *pass) step(place fetch.At) (fetch.Step, error) {
@@ -88,9 +113,12 @@ func (p *pass) step(place fetch.At) (fetch.Step, error) {
 	case at.At == atVisits:
 		return p.visits(), nil
 	case at.Link != "":
+		if p.search.links == nil {
+			p.search = newSearch(false)
+		}
 		return p.page(at)
 	}
-	clear(p.links)
+	p.search = newSearch(true)
 	return p.invoices(at), nil
 }
 
@@ -151,27 +179,69 @@ func (p *pass) decode(a *fetch.Answer, at cursor, asked *fetch.Request) (fetch.P
 	if err != nil {
 		return fetch.Page{}, err
 	}
-	page := fetch.Page{Records: finance.Records{Debts: b.debts}, Rejects: b.rejects, Partial: strings.Join(b.notes, "; ")}
+	page := fetch.Page{
+		Records: finance.Records{Debts: b.debts}, Rejects: b.rejects, Partial: strings.Join(b.notes, "; "), Seen: int(b.entries),
+	}
+	fresh := p.search.add(b)
 	next := at
 	next.Seen += b.entries
+	next.Total = nil
+	if b.counted {
+		next.Total = &b.total
+		if at.Total != nil && *at.Total != b.total {
+			page.Moved = fmt.Sprintf("it has %d invoices and had %d", b.total, *at.Total)
+		}
+	}
 	if b.next != "" {
-		err := p.follow(&page, next, b, asked)
+		err := p.follow(&page, next, b, fresh, asked)
 		return page, err
 	}
 	if b.counted && b.total > next.Seen {
-		page.Partial = strings.TrimPrefix(page.Partial+fmt.Sprintf("; the search has %d invoices and shows %d", b.total, next.Seen), "; ")
+		page.Partial = and(page.Partial, fmt.Sprintf("the search has %d invoices and shows %d", b.total, next.Seen))
 	}
-	page.Whole = &finance.Whole{Prefix: invoicePrefix}
+	p.endInvoices(&page)
+	err = p.declare(&page, b)
+	return page, err
+}
+
+// endInvoices makes a page the last one of the search: the visits follow, or the pass is at its end.
+func (p *pass) endInvoices(page *fetch.Page) {
 	page.Done = !p.c.settings.VisitFees
+	page.Next = ""
 	if !page.Done {
 		page.Next = cursor{At: atVisits}.String()
 	}
-	return page, nil
 }
 
-// follow puts the next link into the page's cursor. A link that comes twice in a search would be followed for ever: the
-// cursor also counts, so Walk can't see the circle.
-func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, asked *fetch.Request) error {
+// declare declares the invoices whole. FHIR has no empty arrays and no link that leads nowhere, so both may be absent. But
+// an answer without either member could as well be one whose members have moved: then only its total proves that this is
+// all, and without one something is missing if other invoices are known.
+func (p *pass) declare(page *fetch.Page, b *bundle) error {
+	if b.counted || b.listed && b.linked {
+		page.Whole = &finance.Whole{Prefix: invoicePrefix}
+		return nil
+	}
+	if !p.search.begun {
+		return nil
+	}
+	others, err := p.stream.Others(p.ctx, finance.Extent{Prefix: invoicePrefix}, p.search.debts)
+	if others {
+		page.Partial = and(page.Partial, "the answer does not say that these are all invoices, and others are known")
+	}
+	return err
+}
+
+// and joins what is missing.
+func and(one, other string) string {
+	if one == "" {
+		return other
+	}
+	return one + "; " + other
+}
+
+// follow puts the next link into the page's cursor. A link that comes twice in a search, or leads on from a page that
+// shows only what was shown before, would be followed for ever: the search ends there, and is not proven.
+func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, fresh bool, asked *fetch.Request) error {
 	if holdsNumber(b.next, p.number) {
 		return errors.New("the next link holds the patient's personnummer, which may stand in no address and in no cursor")
 	}
@@ -179,10 +249,12 @@ func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, asked *fetch.Req
 	switch {
 	case err != nil:
 		return err
-	case p.links[link.Address]:
-		return errors.New("the next link was followed before in this search: the provider leads in a circle")
+	case p.search.links[link.Address] || !fresh:
+		page.Partial = and(page.Partial, "the search repeats itself although it says that there is more")
+		p.endInvoices(page)
+		return nil
 	}
-	p.links[link.Address] = true
+	p.search.links[link.Address] = true
 	next.Link = link.Address
 	page.More = true
 	page.Next = next.String()

@@ -58,6 +58,7 @@ func (d *invoiceReader) entries() {
 		}
 		if sort != aside {
 			d.b.entries++
+			d.b.ids = append(d.b.ids, e.id)
 		}
 		if sort == owed && !d.seen[debt.ID] {
 			debt.Place, debt.Extra = a.Place(), discreet(extra, d.number)

@@ -56,7 +56,7 @@ func (d *visitReader) element() {
 	known := false
 	for o := d.s.Object(); o.Next(); {
 		if strings.EqualFold(o.Key(), "contactEHRExtract") {
-			known = true
+			known = d.s.Peek() == '['
 			for in := d.s.Array(); in.Next(); {
 				d.record()
 			}

@@ -20,9 +20,14 @@ type world struct {
 
 func start(t *testing.T, o vendor.Options) *world {
 	t.Helper()
+	return startBy(t, sandboxtest.Serve, o)
+}
+
+func startBy(t *testing.T, serve sandboxtest.Mount, o vendor.Options) *world {
+	t.Helper()
 	o.Kit = sandboxtest.NewKit(time.Date(2026, time.November, 3, 9, 0, 0, 0, time.UTC))
 	w := &world{sim: vendor.New(o)}
-	w.Host = sandboxtest.Serve(t, o.Kit, "dbnordics", w.sim.Handler())
+	w.Host = serve(t, o.Kit, "dbnordics", w.sim.Handler())
 	client := vendor.DefaultClient()
 	w.conn = fetch.Connection{
 		Name: "db", Provider: "dbnordics", Environment: "sandbox", BaseURL: w.Base, AuthURL: w.Base,
@@ -113,4 +118,13 @@ func (w *world) harness(t *testing.T, c vendor.CompanyInfo) fetchtest.Harness {
 		return secrets
 	}
 	return h
+}
+
+func TestPassesAndLists(t *testing.T) {
+	fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {
+		w := startBy(t, fetchtest.Piped, vendor.Options{Clean: -1})
+		h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, consent(w.find(t, in("SE", false))))
+		h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}}
+		return h
+	})
 }

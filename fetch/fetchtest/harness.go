@@ -1,10 +1,13 @@
 package fetchtest
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -33,18 +36,38 @@ type Harness struct {
 	Impostor func() (undo func())
 	// Impersonal says that a stream's answers name no subject, so that an impostor can't be told there.
 	Impersonal func(fetch.Stream) bool
+	// Grow makes a new record that the stream's list shows on its first page, and Shrink takes one away from there, so that
+	// everything behind it moves up. They say whether the stream has such a list. Nil: the provider's lists don't move so.
+	Grow, Shrink func(fetch.Stream) bool
+	// Unseen says that the provider's answers give no sign that a stream's list has moved.
+	Unseen func(fetch.Stream) bool
+	// Endless makes the stream's last page lead on to itself for ever, always under another name. It says whether the
+	// stream has such pages. Nil: the provider's answers lead nowhere.
+	Endless func(fetch.Stream) bool
+	// Accounts are the same dataset's streams of the consent's accounts, each of which is refused in turn. Nil: the provider
+	// has no accounts.
+	Accounts []fetch.Stream
+	// Refuse makes the provider answer what is asked of one account with a status.
+	Refuse func(s fetch.Stream, status int) (undo func())
+	// Now is the provider's present.
+	Now func() time.Time
+	// Dial reaches a server in memory; nil: it is reached over the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Arrivals are the paths, without queries, of all calls that the server has seen.
 	Arrivals func() []string
 	// Secrets must stand in no error, log line, path or record: the client's secret, tokens, identity numbers.
 	Secrets func() []string
 }
 
+// mostPages bounds a pass: more than any harness has, and few enough for a test to tell that a list has no end.
+const mostPages = 1000
+
 func (h *Harness) bench(t *testing.T) *Client {
 	t.Helper()
 	if h.Connection.Settings == nil {
 		h.Connection.Settings = h.Provider.Settings()
 	}
-	return Dial(t, h.Provider, h.Connection)
+	return Dial(t, h.Provider, h.Connection, func(o *fetch.Options) { o.Dial, o.MaxPages = h.Dial, mostPages })
 }
 
 // streams are the harness's streams on behalf of its consent.

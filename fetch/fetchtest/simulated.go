@@ -14,7 +14,7 @@ import (
 // record is spoilt, how a consent is taken back, and what is secret.
 func Simulated(t *testing.T, host *sandboxtest.Host, p fetch.Provider, conn fetch.Connection, consent finance.Consent) Harness {
 	return Harness{
-		Provider: p, Connection: conn, Consent: consent,
+		Provider: p, Connection: conn, Consent: consent, Dial: host.Dial,
 		Pause: func(after int, form string) func() {
 			return host.Rule(t, sandbox.Rule{After: after, Times: 1, Action: Throttle(form)})
 		},
@@ -22,6 +22,7 @@ func Simulated(t *testing.T, host *sandboxtest.Host, p fetch.Provider, conn fetc
 			return host.Rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
 		},
 		Impostor: func() func() { return host.Rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.WrongSubject}}) },
+		Now:      host.Kit.Clock.Now,
 		Arrivals: func() (paths []string) {
 			for _, e := range host.Kit.Journal.Entries() {
 				paths = append(paths, e.Path)
@@ -34,6 +35,11 @@ func Simulated(t *testing.T, host *sandboxtest.Host, p fetch.Provider, conn fetc
 // Replaced is a Spoil for a simulator: it replaces the first old in the next answer.
 func Replaced(t *testing.T, host *sandboxtest.Host, old, spoilt string) (undo func()) {
 	return host.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: old, New: spoilt}})
+}
+
+// RefusedPath is a Refuse for a simulator: it answers whatever is asked for below a path with a status.
+func RefusedPath(t *testing.T, host *sandboxtest.Host, path string, status int) (undo func()) {
+	return host.Rule(t, sandbox.Rule{PathPrefix: path, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: status}})
 }
 
 // Browse is a person's browser before a simulator: it opens the link and gives the parameters with which it is sent

@@ -20,9 +20,14 @@ type world struct {
 
 func start(t *testing.T, o registry.Options) *world {
 	t.Helper()
+	return startBy(t, sandboxtest.Serve, o)
+}
+
+func startBy(t *testing.T, serve sandboxtest.Mount, o registry.Options) *world {
+	t.Helper()
 	o.Kit = sandboxtest.NewKit(time.Now()) // ID tokens end by the true clock
 	w := &world{sim: registry.New(o)}
-	w.Host = sandboxtest.Serve(t, o.Kit, "norskgjeld", w.sim.Handler())
+	w.Host = serve(t, o.Kit, "norskgjeld", w.sim.Handler())
 	client := registry.DefaultClient()
 	w.conn = fetch.Connection{
 		Name: "nogi", Provider: "norskgjeld", Environment: "preprod", BaseURL: w.Base, AuthURL: w.Base,
@@ -51,4 +56,15 @@ func TestConformance(t *testing.T) {
 		return []string{registry.DefaultClient().Secret, number, number[:6] + " " + number[6:]}
 	}
 	fetchtest.Run(t, h)
+}
+
+func TestPassesAndLists(t *testing.T) {
+	fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {
+		w := startBy(t, fetchtest.Piped, registry.Options{})
+		h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, w.consent(3))
+		h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}}
+		h.Grow = func(fetch.Stream) bool { return w.sim.Touch(h.Consent.ExternalID) }
+		h.Shrink = func(fetch.Stream) bool { return w.sim.Repay(h.Consent.ExternalID) }
+		return h
+	})
 }

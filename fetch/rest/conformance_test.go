@@ -68,3 +68,38 @@ func TestConformanceOfTheCollector(t *testing.T) {
 	h.Withdraw = func() finance.Class { collector.Revoke(person.ID); return finance.ConsentOver }
 	fetchtest.Run(t, h)
 }
+
+func TestPassesAndListsOfTheBank(t *testing.T) {
+	t.Parallel()
+	fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {
+		bank, w := theBankBy(t, fetchtest.Piped, sim.BankOptions{PageSize: 30})
+		i := 0
+		for len(accountsOf(t, w, consentOf(bank.Consent(i)))) < 3 {
+			i++
+		}
+		person := bank.Consent(i)
+		h := w.harness(t, 4, person, "", "")
+		h.Accounts = accountsOf(t, w, h.Consent)
+		h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}, Today: today}, h.Accounts[0]}
+		h.Grow = func(s fetch.Stream) bool { return bank.Book(person.ID, s.Account) }
+		h.Endless = func(s fetch.Stream) bool { bank.Endless(); return s.Dataset == finance.Transactions }
+		h.Refuse = func(s fetch.Stream, status int) func() {
+			return fetchtest.RefusedPath(t, w.Host, "/psd2/v1/accounts/"+s.Account, status)
+		}
+		return h
+	})
+}
+
+func TestPassesAndListsOfTheCollector(t *testing.T) {
+	t.Parallel()
+	fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {
+		collector, w := theCollectorBy(t, fetchtest.Piped, sim.CollectorOptions{MaxClaims: 40, LargestPage: 6})
+		person := collector.Consent(2)
+		h := w.harness(t, 3, person, "", "")
+		h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}, Today: today}}
+		h.Grow = func(fetch.Stream) bool { collector.Claim(person.ID); return true }
+		h.Shrink = func(fetch.Stream) bool { collector.Settle(person.ID); return true }
+		h.Endless = func(fetch.Stream) bool { collector.Endless(); return true }
+		return h
+	})
+}

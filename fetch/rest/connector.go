@@ -131,7 +131,7 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 	p.request = r
 	st := fetch.Step{
 		Request: r, Version: p.pageVersion(cur, position), First: p.at.opens(), Afresh: !p.dated,
-		Look: p.overlap == lastPage, Decode: p.decode,
+		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, Decode: p.decode,
 	}
 	st.Set, st.Status = p.set()
 	if p.Pagination.paged() {

@@ -39,6 +39,7 @@ type position struct {
 	Total  int64  `json:"total,omitzero"`  // records that the list had, as it was told last; 0: not told
 	Pages  int64  `json:"pages,omitzero"`  // the same of pages
 	Last   string `json:"last,omitzero"`   // the mark of the last record behind us, of a list that is paged by number or offset
+	Shown  string `json:"shown,omitzero"`  // what that record showed
 	Tries  int    `json:"tries,omitzero"`  // how often the list had moved
 	Anew   bool   `json:"anew,omitzero"`   // it was begun anew, because it had moved while the pass was broken off
 

@@ -27,9 +27,12 @@ type decoder struct {
 	count   int                // elements of all lists
 	first   string             // the mark of the first record, where the page before may be compared
 	last    string             // that of the last one
+	shown   string             // what the last one shows
 	made    []string           // ids made on this page, which later pages must know
 	seen    map[string]bool    // those of earlier pages
 	here    map[[2]string]bool // the provider's own ids of this page: no store takes two rows of one key at once
+	known   bool               // the present record stood on the page before, and was stored
+	again   int                // how many of the page's records are such, where they are no sign that the list has moved
 	alike   map[string]uint64
 	extra   fetch.Extra
 	left    []string // members of the current record that no path leads to
@@ -127,6 +130,9 @@ func (d *decoder) ids() (ids []string) {
 	return ids
 }
 
+// news are the keys of those records that were not asked for once more.
+func (d *decoder) news() []string { return d.ids()[d.again:] }
+
 // lastOfBefore is the mark of the record that was the last of the page before, where that is shown once more.
 func (d *decoder) lastOfBefore() string {
 	if d.p.overlap == lastPage {
@@ -142,6 +148,10 @@ func (d *decoder) mark(v values) string {
 	if text == "" {
 		text = strings.Join(v, "\x00")
 	}
+	return digest(text)
+}
+
+func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
@@ -167,21 +177,28 @@ func (d *decoder) list(number int) {
 		why := a.Broken()
 		if counted {
 			d.last = d.mark(v)
+			d.shown = digest(strings.Join(v, "\x00") + "\x00" + strings.Join(d.left, "\x00"))
 			if d.count == 0 {
 				d.first = d.last
 			}
-			if d.count == 0 && d.p.overlap == lastRecord && d.first == d.p.at.Last {
-				d.extra.Reset()
-				continue // it was the last of the page before, and is stored
-			}
 		}
+		again := d.p.overlap == lastRecord && d.count == 0 && d.first == d.p.at.Last
+		if again && d.shown == d.p.at.Shown {
+			continue // it was the last of the page before, and is stored as it is
+		}
+		d.known = again || d.p.overlap == lastPage
 		if why == "" {
 			if err := d.take(l, v, place); err != nil {
 				why = err.Error()
 			}
 		}
+		if again {
+			d.again = len(d.ids())
+		}
 		if why != "" {
 			d.extra.Reset()
+		}
+		if why != "" && !again { // or it is in quarantine already
 			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: place, Reason: why})
 		}
 	}

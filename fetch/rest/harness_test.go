@@ -25,13 +25,25 @@ func folderWith(t *testing.T, name string, text []byte) string {
 // accountOf is the id of a consent's first account.
 func accountOf(t *testing.T, w *world, consent finance.Consent) string {
 	t.Helper()
+	return accountsOf(t, w, consent)[0].Account
+}
+
+// accountsOf are the streams of a consent's accounts.
+func accountsOf(t *testing.T, w *world, consent finance.Consent) (streams []fetch.Stream) {
+	t.Helper()
 	s := fetchtest.StreamOf(consent, finance.Accounts)
 	s.Today = today
-	got := fetchtest.Dial(t, Provider(), w.conn).MustRead(t, s, "")
+	got := fetchtest.Dial(t, Provider(), w.conn, func(o *fetch.Options) { o.Dial = w.Dial }).MustRead(t, s, "")
 	if len(got) != 1 || len(got[0].Records.Accounts) == 0 {
 		t.Fatal(got)
 	}
-	return got[0].Records.Accounts[0].ID
+	for i := range got[0].Records.Accounts {
+		streams = append(streams, fetch.Stream{
+			Stream: finance.Stream{Dataset: finance.Transactions, Account: got[0].Records.Accounts[i].ID},
+			Since:  today.AddDays(-100), Today: today, Lookback: 10,
+		})
+	}
+	return streams
 }
 
 // described opens a description that stands in a test, served by a handler.

@@ -58,7 +58,7 @@ func (r *reading) whole() bool { return r.begun && r.asked == r.read }
 // twice is how many records have been met twice, with those of the present page.
 func (r *reading) twice(d *decoder) int {
 	known := 0
-	for _, id := range d.ids() {
+	for _, id := range d.news() {
 		if _, ok := r.keys[id]; ok {
 			known++
 		}
@@ -67,7 +67,7 @@ func (r *reading) twice(d *decoder) int {
 }
 
 func (r *reading) add(d *decoder) {
-	for _, id := range d.ids() {
+	for _, id := range d.news() {
 		r.ids = append(r.ids, id)
 		r.keys[id] = struct{}{}
 	}
@@ -293,6 +293,7 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 	next.Earlier = p.earlier(d)
 	next.Base = p.at.Base
 	next.Last = d.last
+	next.Shown = d.shown
 	return next, nil
 }
 

@@ -18,18 +18,26 @@ import (
 )
 
 func theBank(t *testing.T, o sim.BankOptions) (*sim.BankSimulator, *world) {
+	return theBankBy(t, sandboxtest.Serve, o)
+}
+
+func theBankBy(t *testing.T, serve sandboxtest.Mount, o sim.BankOptions) (*sim.BankSimulator, *world) {
 	o.Kit = sandboxtest.NewKit(today.Time().Add(11 * time.Hour))
 	bank, client := sim.NewBank(o), sim.BankClient()
-	host := sandboxtest.Serve(t, o.Kit, sim.Bank, bank.Handler())
+	host := serve(t, o.Kit, sim.Bank, bank.Handler())
 	return bank, start(t, host, "fjordbank.yaml", fetchtest.Credentials(client.ID, client.Secret))
 }
 
 func theCollector(t *testing.T, o sim.CollectorOptions) (*sim.CollectorSimulator, *world) {
+	return theCollectorBy(t, sandboxtest.Serve, o)
+}
+
+func theCollectorBy(t *testing.T, serve sandboxtest.Mount, o sim.CollectorOptions) (*sim.CollectorSimulator, *world) {
 	o.Kit = sandboxtest.NewKit(today.Time().Add(11 * time.Hour))
 	collector, client := sim.NewCollector(o), sim.CollectorClient()
 	credentials := fetchtest.Credentials(client.ID, client.Secret)
 	credentials["api_key"] = fetch.NewSecret(sim.CollectorKey())
-	host := sandboxtest.Serve(t, o.Kit, sim.Collector, collector.Handler())
+	host := serve(t, o.Kit, sim.Collector, collector.Handler())
 	return collector, start(t, host, "nordvik.yaml", credentials)
 }
 

@@ -143,7 +143,8 @@ func (t *accountTable) take(d *decoder, _ *List, v values, place int32) error {
 		return err
 	}
 	if a.ID == "" {
-		if d.p.overlap == lastPage {
+		if d.known {
+			d.extra.Reset()
 			return nil // stored already, with a number of its own
 		}
 		a.ID, a.Made = t.make(&a, d), true
@@ -189,7 +190,7 @@ func (t *transactionTable) take(d *decoder, list *List, v values, place int32) e
 	if err != nil {
 		return err
 	}
-	stored := d.p.overlap == lastPage && x.ID == ""
+	stored := d.known && x.ID == ""
 	if stored || d.p.elsewhere(&x) {
 		d.extra.Reset()
 		return nil
@@ -222,7 +223,8 @@ func (t *debtTable) take(d *decoder, _ *List, v values, place int32) error {
 		return err
 	}
 	if x.ID == "" {
-		if d.p.overlap == lastPage {
+		if d.known {
+			d.extra.Reset()
 			return nil // stored already, with a number of its own
 		}
 		x.ID, x.Made = t.make(&x, d), true

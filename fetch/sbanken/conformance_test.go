@@ -23,9 +23,14 @@ var today = finance.NewDate(2026, time.November, 20)
 
 func start(t *testing.T, o bank.Options, s Settings) *world {
 	t.Helper()
+	return startBy(t, sandboxtest.Serve, o, s)
+}
+
+func startBy(t *testing.T, serve sandboxtest.Mount, o bank.Options, s Settings) *world {
+	t.Helper()
 	o.Kit, o.Quota = sandboxtest.NewKit(today.Time().Add(11*time.Hour)), &sandbox.Quota{}
 	w := &world{sim: bank.New(o)}
-	w.Host = sandboxtest.Serve(t, o.Kit, "sbanken", w.sim.Handler())
+	w.Host = serve(t, o.Kit, "sbanken", w.sim.Handler())
 	client := bank.DefaultClient()
 	w.conn = fetch.Connection{
 		Name: "bank", Provider: "sbanken", BaseURL: w.Base, AuthURL: w.Base,
@@ -75,5 +80,51 @@ func harness(t *testing.T, w *world) fetchtest.Harness {
 	}
 	h.Impersonal = func(s fetch.Stream) bool { return s.Dataset == finance.Transactions }
 	h.Secrets = func() []string { return []string{bank.DefaultClient().Secret, w.sim.Customer(1).CustomerID} }
+	return h
+}
+
+func TestPassesAndLists(t *testing.T) {
+	for name, c := range map[string]struct {
+		bank     bank.Options
+		settings Settings
+	}{
+		"generation 2": {
+			bank.Options{Transactions: 30, Reservations: 8},
+			Settings{APIVersion: 2, CustomerHeader: "auto", PageLength: 9},
+		},
+		"generation 1": {
+			bank.Options{Transactions: 20, Reservations: 12, EndDateToday500: true, Twins: true, LateBooked: true, ArchiveLag: 2},
+			Settings{APIVersion: 1, CustomerHeader: "auto", PageLength: 5},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {
+				w := startBy(t, fetchtest.Piped, c.bank, c.settings)
+				return w.lists(t)
+			})
+		})
+	}
+}
+
+// lists is the harness of a customer whose lists move.
+func (w *world) lists(t *testing.T) fetchtest.Harness {
+	customer := 0
+	for len(w.sim.Customer(customer).Accounts) < 3 {
+		customer++
+	}
+	h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, w.consent(customer))
+	h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, w.rows(customer, 0)}
+	h.Grow = func(s fetch.Stream) bool { return s.Account != "" && w.sim.Insert(s.Account, 0) != "" }
+	h.Shrink = func(s fetch.Stream) bool { return s.Account != "" && w.sim.Release(s.Account) }
+	h.Endless = func(fetch.Stream) bool { w.sim.Overcount(); return true }
+	h.Accounts = []fetch.Stream{w.rows(customer, 0), w.rows(customer, 1), w.rows(customer, 2)}
+	h.Refuse = func(s fetch.Stream, status int) func() {
+		generation := map[int]string{1: bank.V1, 2: bank.V2}[w.conn.Settings.(*Settings).APIVersion]
+		for _, list := range []string{"/transactions/archive/", "/transactions/"} {
+			fetchtest.RefusedPath(t, w.Host, generation+list+s.Account, status)
+		}
+		return w.Kit.Faults.Clear
+	}
 	return h
 }

@@ -52,16 +52,17 @@ func TestEitherSignOfAMovedListCounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		body  string
 		moved bool
+		tries int // readings of the same window, where it is not halved
 	}{
-		"at rest":        {listBody(4, archived(2, "2026-11-05"), archived(3, "2026-11-04"), archived(4, "2026-11-03")), false},
-		"another total":  {listBody(5, archived(2, "2026-11-05"), archived(3, "2026-11-04"), archived(4, "2026-11-03")), true},
-		"another row":    {listBody(4, archived(1, "2026-11-05"), archived(2, "2026-11-04"), archived(3, "2026-11-03")), true},
-		"nothing more":   {listBody(4), true},
-		"only the known": {listBody(4, archived(2, "2026-11-05")), true},
+		"at rest":        {listBody(4, archived(2, "2026-11-05"), archived(3, "2026-11-04"), archived(4, "2026-11-03")), false, 0},
+		"another total":  {listBody(5, archived(2, "2026-11-05"), archived(3, "2026-11-04"), archived(4, "2026-11-03")), true, 0},
+		"another row":    {listBody(4, archived(1, "2026-11-05"), archived(2, "2026-11-04"), archived(3, "2026-11-03")), true, 0},
+		"nothing more":   {listBody(4), false, 1},
+		"only the known": {listBody(4, archived(2, "2026-11-05")), false, 1},
 	} {
 		_, next := decoded(t, window, c.body)
 		halved := next.From == window.From && next.To < window.To && next.Index == 0
-		if halved != c.moved {
+		if halved != c.moved || next.Tries != c.tries {
 			t.Errorf("%s: goes on at %+v", name, next)
 		}
 	}

@@ -151,34 +151,69 @@ func (p *pass) overlap() finance.Date { return max(p.at.From, p.recentFrom()) }
 
 func (p *pass) recentFrom() finance.Date { return max(earliest, p.stream.Today.AddDays(-recentDays)) }
 
-// behind is how many rows of the list are read once the answer is, and whether the list has moved since the last page.
-func (p *pass) behind(got *answer) (rows int, moved bool) {
+// change is what speaks against an answer being a page of the list that the page before was of.
+type change int
+
+const (
+	atRest     change = iota
+	moved             // the list has changed since the page before
+	miscounted        // it counts more rows than it shows, or fewer
+)
+
+// behind is how many rows of the list are read once the answer is, and whether the list has changed since the last page.
+func (p *pass) behind(got *answer) (rows int, is change) {
 	rows = p.at.Index + got.items
 	if p.at.Index > 0 {
 		rows--
-		moved = got.available != p.at.Total || got.first != "" && p.at.Last != "" && got.first != p.at.Last
+		sameLast := got.first == "" || p.at.Last == "" || got.first == p.at.Last
+		if got.available != p.at.Total || !sameLast {
+			return rows, moved
+		}
 	}
 	stuck := rows <= p.at.Index && int64(rows) < got.available
-	return rows, moved || stuck || int64(rows) > got.available
+	if stuck || int64(rows) > got.available {
+		return rows, miscounted
+	}
+	return rows, atRest
+}
+
+// tired says that a list was read often enough. One that does not count what it shows is read again once: it may have moved
+// at that very moment.
+func (p *pass) tired(is change) bool {
+	return is == miscounted && p.at.Tries > 0 || p.at.Tries >= maxTries
 }
 
 // afterArchive decides what follows a page of a window.
 func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
-	rows, moved := p.behind(got)
+	rows, is := p.behind(got)
 	at := p.at
 	at.Tail += got.archived
-	if len(got.page.Rejects) > 0 && (p.cursor.Again.IsZero() || at.From < p.cursor.Again) {
-		p.cursor.Again = at.From
+	if len(got.page.Rejects) > 0 {
+		p.lacking()
 	}
 	last := int64(rows) >= got.available
 	switch {
-	case moved || got.nameless && !(last && p.at.Index == 0):
+	case is == atRest && got.nameless && !(last && p.at.Index == 0):
 		// Rows without an id are numbered within one answer, so their day must fit into one.
-		return p.smaller(got)
+		return p.smaller(got, moved)
+	case is != atRest:
+		return p.smaller(got, is)
 	case !last:
 		at.Index, at.Total, at.Last = rows, got.available, got.last
 		return p.next(got, &at), nil
 	}
+	return p.closed(got, at)
+}
+
+// lacking notes that something of the window could not be had, so that the next pass begins with it.
+func (p *pass) lacking() {
+	if p.cursor.Again.IsZero() || p.at.From < p.cursor.Again {
+		p.cursor.Again = p.at.From
+	}
+}
+
+// closed decides what follows a window.
+func (p *pass) closed(got *answer, at position) (fetch.Page, error) {
 	p.cursor.Through = max(p.cursor.Through, at.To)
 	switch {
 	case at.To < p.end():
@@ -190,34 +225,46 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 	return p.next(got, &position{List: recent, From: p.recentFrom(), Over: p.overlap(), Tail: at.Tail, Back: at.Back}), nil
 }
 
-// smaller reads the window again, half of it if it has several days. What moves is the newest end of the list, so a
-// window soon holds only what rests, or fits into one answer, which can't move.
-func (p *pass) smaller(got *answer) (fetch.Page, error) {
-	at := position{List: archive, From: p.at.From, To: p.at.To - (p.at.To-p.at.From+1)/2, Back: p.at.Back}
-	if at.To == p.at.To {
-		at.Tries = p.at.Tries + 1
+// smaller reads the window again, half of it if it has several days and the list has moved. What moves is the newest end of
+// the list, so a window soon holds only what rests, or fits into one answer, which can't move. A window that never rests
+// is left: later days are had all the same, and the next pass begins with it.
+func (p *pass) smaller(got *answer, is change) (fetch.Page, error) {
+	at := position{List: archive, From: p.at.From, To: p.at.To, Back: p.at.Back, Tries: p.at.Tries + 1}
+	if is == moved && at.From < at.To {
+		at.To -= (at.To - at.From + 1) / 2
+		at.Tries = 0
+	} else if p.tired(is) {
+		rows, _ := p.behind(got)
+		got.page.Partial = restless(rows, got)
+		p.lacking()
+		at = p.at
+		at.Tail += got.archived
+		return p.closed(got, at)
 	}
-	if at.Tries > maxTries {
-		return fetch.Page{}, p.restless()
-	}
+	got.page.Moved = "the list of a window has moved, or has rows that only one answer can tell apart"
 	return p.next(got, &at), nil
 }
 
-func (p *pass) restless() error {
-	return &fetch.Error{Class: finance.Transient, Op: "GET /Transactions", Reason: fmt.Sprintf("the list changed under each of %d readings", maxTries)}
+// restless says that a list was left although it never rested, or counts rows that it does not show.
+func restless(rows int, got *answer) string {
+	return fmt.Sprintf("the list kept changing, or does not count what it shows: %d rows, and %d were shown", got.available, rows)
 }
 
 // afterRecent decides what follows a page of the recent list. The last page declares the set whole: every row with a
 // made id that was not in this reading has been archived, or has lapsed.
 func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
-	rows, moved := p.behind(got)
+	rows, is := p.behind(got)
 	at := p.at
 	at.Seen += got.archived
 	switch {
-	case moved && at.Tries == maxTries:
-		return fetch.Page{}, p.restless()
-	case moved:
-		return p.next(got, &position{List: recent, From: at.From, Over: at.Over, Tail: at.Tail, Back: at.Back, Tries: at.Tries + 1}), nil
+	case is != atRest && p.tired(is):
+		if at.Index > 0 {
+			got.page.Records = finance.Records{} // see beginAnew
+		}
+		got.page.Partial = restless(rows, got)
+		return p.done(got), nil
+	case is != atRest:
+		return p.beginAnew(got), nil
 	case int64(rows) < got.available:
 		at.Index, at.Total, at.Last = rows, got.available, got.last
 		for i := range got.page.Records.Transactions {
@@ -234,6 +281,14 @@ func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
 		page.Whole = &finance.Whole{Prefix: p.wholePrefix(got)}
 	}
 	return page, nil
+}
+
+// beginAnew reads the recent list again. Nothing of the page is kept: its rows have no ids, and their numbers count those of
+// the pages before, which may show up once more in a list that has moved.
+func (p *pass) beginAnew(got *answer) fetch.Page {
+	got.page = fetch.Page{Seen: got.items, Moved: "the recent list has moved"}
+	at := p.at
+	return p.next(got, &position{List: recent, From: at.From, Over: at.Over, Tail: at.Tail, Back: at.Back, Tries: at.Tries + 1})
 }
 
 // wholePrefix is what the made ids of the set begin with. In January the list begins in the old year, and the bank has
@@ -253,6 +308,9 @@ func (p *pass) next(got *answer, at *position) fetch.Page {
 }
 
 func (p *pass) done(got *answer) fetch.Page {
-	got.page.Next, got.page.Done = cursor{V: 1, Through: p.cursor.Through, Again: p.cursor.Again}.String(), true
+	got.page.Next = cursor{V: 1, Through: p.cursor.Through, Again: p.cursor.Again}.String()
+	got.page.Done = true
+	// A pass that was broken off in the recent list has read the archive up to the day of its beginning.
+	got.page.Behind = p.stream.Until.IsZero() && p.cursor.Through < p.stream.Today
 	return got.page
 }

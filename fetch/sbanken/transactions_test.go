@@ -296,8 +296,25 @@ func TestAnAnswerThatIsNoListFails(t *testing.T) {
 	if err != nil || page.Records.Len() != 0 {
 		t.Errorf("null items: %v", err)
 	}
-	if _, err := decodePage(t, position{List: archive, From: today, To: today, Tries: maxTries}, `{"availableItems":5,"items":[]}`); fetch.ClassOf(err) != finance.Transient {
-		t.Errorf("a list that says five and shows none: %v", err)
+}
+
+// A list that counts more than it shows is read again once, and then left for the next pass: what follows it is had.
+func TestAListThatCountsWhatItDoesNotShow(t *testing.T) {
+	for _, body := range []string{`{"availableItems":5,"items":[]}`, listBody(0, archived(1, "2026-11-19"))} {
+		window := position{List: archive, From: today.AddDays(-5), To: today}
+		page, again := decoded(t, window, body)
+		if page.Partial != "" || page.Moved == "" || again.From != window.From || again.To != window.To || again.Tries != 1 {
+			t.Errorf("%s: partial %q, goes on at %+v", body, page.Partial, again)
+		}
+		page, next := decoded(t, again, body)
+		c, err := readCursor(page.Next, today)
+		if err != nil || page.Partial == "" || next.List != recent || c.Through != today || c.Again != window.From {
+			t.Errorf("%s: partial %q, goes on at %s", body, page.Partial, page.Next)
+		}
+		last, err := decodePage(t, position{List: recent, From: window.From, Over: today, Tries: 1}, body)
+		if err != nil || !last.Done || last.Partial == "" || last.Whole != nil {
+			t.Errorf("%s: the recent list: done %t, partial %q, whole %v, %v", body, last.Done, last.Partial, last.Whole, err)
+		}
 	}
 }
 

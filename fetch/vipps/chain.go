@@ -28,6 +28,7 @@ type checker struct {
 	chain
 	topic   string
 	numbers map[string]int // how often a likeness has come
+	begun   bool           // a row of this answer was there
 	breaks  int
 	first   string // where the first break is
 }
@@ -51,7 +52,12 @@ func (k *checker) unreadable() { k.Balance = nil }
 func (k *checker) row(e *entry, place int32) {
 	before, after := e.before, e.after
 	wrong := before != nil && after != nil && *before+e.minor != *after
-	wrong = wrong || before != nil && k.Balance != nil && *before != *k.Balance
+	elsewhere := before != nil && k.Balance != nil && *before != *k.Balance
+	if elsewhere && !k.begun { // an answer that shows rows once more, which are no twins of themselves
+		clear(k.numbers)
+	}
+	k.begun = true
+	wrong = wrong || elsewhere
 	if wrong {
 		k.breaks++
 		if k.first == "" {

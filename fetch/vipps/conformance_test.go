@@ -22,12 +22,17 @@ var today = finance.NewDate(2026, time.November, 20)
 
 func start(t *testing.T, o vendor.Options, s Settings) *world {
 	t.Helper()
+	return startBy(t, sandboxtest.Serve, o, s)
+}
+
+func startBy(t *testing.T, serve sandboxtest.Mount, o vendor.Options, s Settings) *world {
+	t.Helper()
 	o.Kit = sandboxtest.NewKit(today.Time().Add(9*time.Hour + 30*time.Minute))
 	if o.Days == 0 {
 		o.Days = 10
 	}
 	w := &world{sim: vendor.New(o)}
-	w.Host = sandboxtest.Serve(t, o.Kit, "vipps", w.sim.Handler())
+	w.Host = serve(t, o.Kit, "vipps", w.sim.Handler())
 	client := vendor.DefaultPartner()
 	if s.TokenFlow == standard {
 		client = vendor.DefaultMerchant()
@@ -109,6 +114,46 @@ func harness(t *testing.T, w *world, merchant int) fetchtest.Harness {
 	h.Impersonal = func(s fetch.Stream) bool { return s.Dataset == finance.Transactions }
 	h.Secrets = func() []string {
 		return []string{vendor.DefaultPartner().Secret, vendor.DefaultMerchant().Secret, vendor.DefaultMerchant().SubscriptionKey, "eyJ0eXAi"}
+	}
+	return h
+}
+
+func TestPassesAndLists(t *testing.T) {
+	dates := settings(func(s *Settings) { s.ReadBy = byDates })
+	for name, c := range map[string]struct {
+		vendor   vendor.Options
+		settings Settings
+	}{
+		"feed":            {vendor.Options{PageSize: 20, Days: 5}, settings(nil)},
+		"feed, tail":      {vendor.Options{PageSize: 15, Days: 4, EmptyTail: true, Twins: true, Disputes: true}, settings(nil)},
+		"dates":           {vendor.Options{Days: 4}, dates},
+		"dates, in pages": {vendor.Options{PageSize: 3, Days: 2, OpenRows: true, EmptyLast: true, LateFees: true}, dates},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.vendor.Shared, c.vendor.LedgerPage = 6, 2
+			fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {
+				return startBy(t, fetchtest.Piped, c.vendor, c.settings).lists(t)
+			})
+		})
+	}
+}
+
+// lists is the harness of a merchant for whom six ledgers settle; the second one's money comes later.
+func (w *world) lists(t *testing.T) fetchtest.Harness {
+	h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, w.consent(0))
+	h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Accounts}}, w.rows(0)}
+	w.sim.Grant(1, false)
+	h.Grow = func(s fetch.Stream) bool { return s.Dataset == finance.Accounts && w.sim.Grant(1, true) }
+	h.Shrink = func(s fetch.Stream) bool { return s.Dataset == finance.Accounts && w.sim.Grant(0, false) }
+	h.Unseen = func(s fetch.Stream) bool { return s.Dataset == finance.Accounts }
+	h.Endless = func(fetch.Stream) bool { w.sim.Endless(); return true }
+	if w.conn.Settings.(*Settings).ReadBy == byDates { // there a 404 is a day that is not closed yet
+		return h
+	}
+	h.Accounts = []fetch.Stream{w.rows(0), w.rows(2), w.rows(3)}
+	h.Refuse = func(s fetch.Stream, status int) func() {
+		return fetchtest.RefusedPath(t, w.Host, vendor.ReportPath+s.Account, status)
 	}
 	return h
 }

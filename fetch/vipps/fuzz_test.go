@@ -89,7 +89,7 @@ func FuzzReport(f *testing.F) {
 // FuzzLedgers: every ledger that is kept has an id and settles for the recipient.
 func FuzzLedgers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
-		page, err := decodeLedgers(body, "api:700001", listing{V: 1})
+		page, _, err := decodeLedgers(body, "api:700001", listing{V: 1})
 		silentPage(t, &page, err)
 		if err != nil {
 			return

@@ -2,10 +2,12 @@ package vipps
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -58,7 +60,13 @@ func cursorText(v any) string {
 	return string(b)
 }
 
-func (c *connector) ledgers(s fetch.Stream, from string) (fetch.Step, error) {
+// listed is what a reading of the ledgers has shown so far.
+type listed struct {
+	begun bool // the first page too
+	ids   []string
+}
+
+func (c *connector) ledgers(ctx context.Context, s fetch.Stream, from string, l *listed) (fetch.Step, error) {
 	at, err := readListing(from)
 	if err != nil {
 		return fetch.Step{}, err
@@ -82,14 +90,53 @@ func (c *connector) ledgers(s fetch.Stream, from string) (fetch.Step, error) {
 	}
 	return fetch.Step{
 		Request: r, Version: ledgersVersion + " " + from, First: at.At == "", Afresh: true, Set: "ledgers", Anew: anew,
+		End: func(p *fetch.Page) error { p.Next, p.Done = "", true; return nil },
 		Decode: func(a *fetch.Answer) (fetch.Page, error) {
-			page, err := decodeLedgers(a.Body, handle, at)
+			page, told, err := decodeLedgers(a.Body, handle, at)
 			if errors.Is(err, errNoLedger) {
 				return page, failed(a, finance.Withheld, "GET /"+ledgersPath, err.Error())
 			}
-			return page, err
+			if err != nil {
+				return page, err
+			}
+			if at.At == "" {
+				*l = listed{begun: true}
+			}
+			for i := range page.Records.Accounts {
+				l.ids = append(l.ids, page.Records.Accounts[i].ID)
+			}
+			if told {
+				c.led.Store(time.Now().UnixNano())
+			}
+			if page.Done && !told && !c.ledTonight() {
+				page.Whole = nil // see silence
+			}
+			return page, l.silence(ctx, &s, &page)
 		},
 	}, nil
+}
+
+// night is how long an answer counts for tonight.
+const night = 12 * time.Hour
+
+// ledTonight says whether an answer has had a cursor tonight: then one without is an end, and no cursor that has moved.
+func (c *connector) ledTonight() bool {
+	at := c.led.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) < night
+}
+
+// silence finds out whether something is missing from a list that ended without saying so: its items are null, or no answer
+// has had a cursor tonight, where the vendor always writes one. Nothing is missing if no other ledgers are known.
+func (l *listed) silence(ctx context.Context, s *fetch.Stream, page *fetch.Page) error {
+	silent := page.Done && page.Whole == nil && page.Partial == "" && len(page.Rejects) == 0
+	if !silent || !l.begun {
+		return nil
+	}
+	others, err := s.Others(ctx, finance.Extent{}, l.ids)
+	if others {
+		page.Partial = "the answer does not say that these are all ledgers, and others are known"
+	}
+	return err
 }
 
 var errNoLedger = errors.New("no ledger is listed for the recipient: the merchant has not granted access, or has no such sales unit")
@@ -112,29 +159,31 @@ type ledgerDecoder struct {
 
 // decodeLedgers reads a page of ledgers. No ledger at all means that the merchant has not granted access, so the item
 // is excused and what was read while access lasted stays. A list of which nothing settles for the consent's recipient
-// is somebody else's and refused as a whole.
-func decodeLedgers(body []byte, handle string, at listing) (fetch.Page, error) {
+// is somebody else's and refused as a whole. told says that the cursor, which leads on, stands in the answer.
+func decodeLedgers(body []byte, handle string, at listing) (page fetch.Page, told bool, err error) {
 	d := ledgerDecoder{s: fetch.Scan(body), handle: handle}
-	next, listed := "", false
+	next, listed, null := "", false, false
 	for o := d.s.Object(); o.Next(); {
 		switch o.Key() {
 		case "items":
 			listed = true
+			null = d.s.Peek() != '['
 			d.list()
 		case "cursor":
+			told = true
 			next = d.s.Text()
 		}
 	}
 	accounts := d.page.Records.Accounts
 	switch {
 	case d.s.End() != nil:
-		return fetch.Page{}, d.s.Err()
+		return page, told, d.s.Err()
 	case !listed:
-		return fetch.Page{}, errors.New("the answer is no list of ledgers: items are missing")
+		return page, told, errors.New("the answer is no list of ledgers: items are missing")
 	case d.others > 0 && len(accounts) == 0:
-		return fetch.Page{}, fetch.WrongSubject("none of the ledgers settles for the recipient of the consent")
-	case next == "" && d.items == 0 && !at.Some && len(at.Earlier) == 0 && !at.Broken:
-		return fetch.Page{}, errNoLedger
+		return page, told, fetch.WrongSubject("none of the ledgers settles for the recipient of the consent")
+	case next == "" && d.items == 0 && !null && !at.Some && len(at.Earlier) == 0 && !at.Broken:
+		return page, told, errNoLedger
 	}
 	d.page.Seen = d.items
 	stays := next != "" && next == at.At
@@ -143,14 +192,17 @@ func decodeLedgers(body []byte, handle string, at listing) (fetch.Page, error) {
 	}
 	if next == "" || stays {
 		d.page.Done = true
-		if len(d.page.Rejects) == 0 && d.page.Partial == "" {
+		if !null && len(d.page.Rejects) == 0 && d.page.Partial == "" {
 			d.page.Whole = &finance.Whole{}
 		}
-		return d.page, nil
+		return d.page, told, nil
+	}
+	if null {
+		d.page.Partial = "an answer has no list of ledgers"
 	}
 	d.page.More = true
 	d.page.Next = cursorText(listing{V: 1, At: next, Some: at.Some || d.items > 0})
-	return d.page, nil
+	return d.page, told, nil
 }
 
 func (d *ledgerDecoder) list() {

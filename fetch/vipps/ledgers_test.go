@@ -47,7 +47,7 @@ func TestLedger(t *testing.T) {
 		if c.want != nil {
 			c.want(&want)
 		}
-		page, err := decodeLedgers(ledgers(`""`, c.item), "api:700001", listing{V: 1})
+		page, _, err := decodeLedgers(ledgers(`""`, c.item), "api:700001", listing{V: 1})
 		if err != nil || !page.Done || page.Whole == nil {
 			t.Fatalf("%s: %+v %v", name, page, err)
 		}
@@ -85,7 +85,7 @@ func TestLedgerLists(t *testing.T) {
 		"no list":                {[]byte(`{"cursor":""}`), listing{V: 1}, nil, nil, "", "items are missing"},
 		"cut":                    {ledgers(`""`, ledger)[:40], listing{V: 1}, nil, nil, "", "ends too early"},
 	} {
-		page, err := decodeLedgers(c.body, "api:700001", c.at)
+		page, _, err := decodeLedgers(c.body, "api:700001", c.at)
 		if c.fails != "" || err != nil {
 			if err == nil || c.fails == "" || !strings.Contains(err.Error(), c.fails) {
 				t.Errorf("%s: %v", name, err)

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"syncer/fetch"
@@ -196,6 +197,7 @@ type connector struct {
 	client   *fetch.Client
 	settings Settings
 	key      fetch.Secret // the subscription key of the standard flow
+	led      atomic.Int64 // when an answer last had a cursor that leads on, in nanoseconds
 }
 
 // PerAccount is true for transactions: each ledger has its own.
@@ -213,9 +215,11 @@ func (c *connector) Probe(ctx context.Context) error {
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	switch s.Dataset {
 	case finance.Accounts:
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.ledgers(s, at.Position) })
+		l := &listed{}
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.ledgers(ctx, s, at.Position, l) })
 	case finance.Transactions:
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(s, at.Position) })
+		m := &memory{}
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(s, at, m) })
 	}
 	return func(yield func(fetch.Page, error) bool) {
 		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "vipps has no such dataset"})

@@ -2,6 +2,7 @@ package vipps
 
 import (
 	"errors"
+	"strings"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -14,7 +15,10 @@ type report struct {
 	cursor   string
 	hasMore  bool
 	tryLater bool
-	chain    chain // behind the last row
+	null     bool     // there is no list of rows
+	likes    []string // the likenesses of its rows
+	follows  bool     // the first row goes on from the balance that was known
+	chain    chain    // behind the last row
 }
 
 // broken says that the balances don't add up.
@@ -29,7 +33,7 @@ func (p *pass) read(a *fetch.Answer, behind chain, on finance.Date) (*report, er
 }
 
 // readReport reads the envelope and the rows in it. An answer without items is no report but something that happens
-// to be JSON; null items are none. Rows booked before since are verified but not kept.
+// to be JSON; null items are none, and prove nothing. Rows booked before since are verified but not kept.
 func readReport(r *rowReader, behind chain, since finance.Date) (*report, error) {
 	got, listed := &report{}, false
 	k := newChecker(r.topic, behind)
@@ -37,6 +41,7 @@ func readReport(r *rowReader, behind chain, since finance.Date) (*report, error)
 		switch o.Key() {
 		case "items":
 			listed = true
+			got.null = r.s.Peek() != '['
 			got.rows(r, k, since)
 		case "cursor":
 			got.cursor = r.s.Text()
@@ -75,7 +80,11 @@ func (got *report) rows(r *rowReader, k *checker, since finance.Date) {
 			got.page.Rejects = append(got.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
 			continue
 		}
+		if len(got.likes) == 0 {
+			got.follows = k.Balance != nil && e.before != nil && *k.Balance == *e.before
+		}
 		k.row(&e, a.Place())
+		got.likes = append(got.likes, e.ID[:strings.LastIndexByte(e.ID, '-')])
 		e.Extra, e.Place = r.extra.JSON(), a.Place()
 		if e.BookedOn >= since {
 			got.page.Records.Transactions = append(got.page.Records.Transactions, e.Transaction)

@@ -25,19 +25,56 @@ type pass struct {
 	stream   fetch.Stream
 	by       string
 	cursor   cursor
+	memory   *memory
 }
 
-func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error) {
+// memory is what one reading of a ledger remembers from page to page.
+type memory struct {
+	inFees bool                // the pass was taken up behind its funds, which may have gone on since
+	topic  string              // of rows
+	rows   map[string]struct{} // the likenesses of the rows of the present list
+	again  bool                // the page before has shown none that was new
+}
+
+// begin forgets the rows where another list begins.
+func (m *memory) begin(topic string, anew bool) {
+	if anew || topic != m.topic || m.rows == nil {
+		m.topic = topic
+		m.rows = map[string]struct{}{}
+		m.again = false
+	}
+}
+
+// repeats says whether an answer shows only rows once more that the list has shown before. Rows that are alike may follow
+// each other, but then the first goes on from the balance behind the last; and they don't go on so for ever.
+func (m *memory) repeats(got *report) bool {
+	same := len(got.likes) > 0
+	for _, like := range got.likes {
+		_, known := m.rows[like]
+		same = same && known
+	}
+	for _, like := range got.likes {
+		m.rows[like] = struct{}{}
+	}
+	repeats := same && (!got.follows || m.again)
+	m.again = same
+	return repeats
+}
+
+func (c *connector) transactions(s fetch.Stream, place fetch.At, m *memory) (fetch.Step, error) {
 	if s.Account == "" || s.Today.IsZero() {
 		return fetch.Step{}, errors.New("transactions are read for a ledger on a day, and the stream names none")
 	}
-	p := &pass{settings: c.settings, stream: s, by: c.settings.ReadBy}
+	p := &pass{settings: c.settings, stream: s, by: c.settings.ReadBy, memory: m}
 	if !s.Until.IsZero() {
 		p.by = byDates // a feed knows no bounds
 	}
 	var err error
-	if p.cursor, err = readCursor(from, p.by, s.Since, s.Today); err != nil {
+	if p.cursor, err = readCursor(place.Position, p.by, s.Since, s.Today); err != nil {
 		return fetch.Step{}, err
+	}
+	if place.Stored {
+		m.inFees = p.cursor.Topic == fees
 	}
 	st := fetch.Step{Request: c.request(s.Scope, finance.ForData)}
 	if c.settings.IncludeGDPR {
@@ -120,8 +157,17 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 	if err != nil {
 		return fetch.Page{}, err
 	}
-	at.doubts(got, doubt{Feed: at.Feed, Chain: at.Chain})
+	p.memory.begin(p.cursor.Topic, at.Feed == "")
+	if p.memory.repeats(got) { // the position stays before it, and the numbers of its rows say nothing
+		got.page.Records = finance.Records{}
+		got.page.Partial = "the feed of " + p.cursor.Topic + " repeats itself although it says there is more"
+		return p.caughtUp(got), nil
+	}
 	moved := got.cursor != "" && got.cursor != at.Feed
+	if moved && got.null {
+		got.page.Partial = joined(got.page.Partial, "an answer has no list of entries")
+	}
+	at.doubts(got, doubt{Feed: at.Feed, Chain: at.Chain})
 	switch {
 	case moved:
 		at.Feed, at.Chain = got.cursor, got.chain
@@ -151,8 +197,18 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 	if got.hasMore && (got.cursor == "" || got.cursor == d.Page) {
 		return fetch.Page{}, errors.New("the date has more rows but no cursor that leads to them")
 	}
-	at.doubts(got, at.openingOf(d.On))
 	open := d.Open || got.tryLater
+	p.memory.begin(p.cursor.Topic, d.Page == "")
+	switch {
+	case p.memory.repeats(got): // the numbers of its rows say nothing
+		got.page.Records = finance.Records{}
+		got.page.Partial = fmt.Sprintf("the pages of %s repeat themselves although they say there is more", d.On)
+		got.hasMore = false
+		got.chain = d.Chain
+	case got.null && !open:
+		got.page.Partial = joined(got.page.Partial, fmt.Sprintf("the answer for %s has no list of entries", d.On))
+	}
+	at.doubts(got, at.openingOf(d.On))
 	switch {
 	case got.hasMore:
 		at.Day = &day{On: d.On, Page: got.cursor, Open: open, Chain: got.chain}
@@ -194,6 +250,7 @@ func (p *pass) caughtUp(got *report) fetch.Page {
 	}
 	p.cursor.Topic = ""
 	got.page.Done = true
+	got.page.Behind = p.memory.inFees && p.stream.Until.IsZero()
 	return p.next(got)
 }
 

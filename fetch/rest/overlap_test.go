@@ -1,0 +1,46 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Where a pass goes on behind a break, the last record is asked for once more. A page that holds nothing else leads on,
+// and what the record has become meanwhile is read. As long as it is what it was it is not read twice.
+func TestTheLastRecordOnceMore(t *testing.T) {
+	changed := func(answer map[string]any, _ http.Header, _ int) {
+		for _, row := range answer["rows"].([]map[string]any) {
+			row["creditor"] = "changed"
+		}
+	}
+	for _, c := range []struct {
+		size    int
+		changes func(map[string]any, http.Header, int)
+		asked   string
+		ids     string
+	}{
+		{1, nil, "offset=0 offset=1 offset=2 offset=3", "r1 r2 r3"},
+		{1, changed, "offset=0 offset=1 offset=2 offset=3", "r0 r1 r2 r3"},
+		{2, nil, "offset=0 offset=2", "r1 r2 r3"},
+		{2, changed, "offset=0 offset=2", "r0 r1 r2 r3"},
+	} {
+		for _, end := range []string{"total: total", "has_more: more"} {
+			l := &listServer{n: 4, size: 1}
+			client := described(t, paged("{ offset: { parameter: offset, "+end+" } }"), l)
+			from := client.MustRead(t, stream(), "")[0].Next // one record is behind us
+			l.asked, l.size, l.odd = nil, c.size, c.changes
+			got, err := client.Read(t.Context(), stream(), from)
+			if err != nil {
+				t.Fatal(end, err)
+			}
+			last := got[len(got)-1]
+			ids := strings.Join(idsOf(got), " ")
+			asked := strings.Join(l.asked, " ")
+			if ids != c.ids || asked != c.asked || !last.Done || last.Partial != "" || last.Whole != nil {
+				t.Errorf("%d a page, %s: asked %s, read %s, partial %q, whole %v",
+					c.size, end, asked, ids, last.Partial, last.Whole)
+			}
+		}
+	}
+}
