@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -180,7 +181,7 @@ func TestAPassIsBounded(t *testing.T) {
 }
 
 func TestAPlaceThatTheProviderHasForgotten(t *testing.T) {
-	for status, again := range map[int]bool{400: true, 404: true, 410: true, 403: false, 422: false} {
+	for status, again := range map[int]bool{400: true, 404: true, 410: true, 422: true, 403: false, 409: false} {
 		b := &book{pages: map[string]leaf{
 			"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}}, "old": {Status: status},
 		}}
@@ -252,6 +253,7 @@ func TestAnEndThatTheBytesDoNotTellIsNotRemembered(t *testing.T) {
 		"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}},
 	}}
 	circle := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Next: "1"}}}
+	moved := &book{pages: map[string]leaf{"1": {IDs: []string{"c"}, Next: "2"}, "3": {IDs: []string{"c"}}}}
 	again := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Next: "3"}}}
 	for name, c := range map[string]struct {
 		book   *book
@@ -261,6 +263,7 @@ func TestAnEndThatTheBytesDoNotTellIsNotRemembered(t *testing.T) {
 	}{
 		"an end of the list's own":      {b, fetch.Stream{}, "", "yes yes yes"},
 		"first pages that are known":    {b, fetch.Stream{Stale: true, Rows: has("abc")}, "3", "no no"},
+		"first pages read a moment ago": {moved, fetch.Stream{Stale: true, Rows: has("")}, "3", "no no"},
 		"a circle":                      {circle, fetch.Stream{}, "", "yes yes no"},
 		"a page with nothing but known": {again, fetch.Stream{}, "", "yes no"},
 	} {
@@ -289,4 +292,61 @@ func TestTheFirstPagesBehindAnEmptyOne(t *testing.T) {
 	if asked := strings.Join(b.asked, " "); err != nil || asked != "4 1 2 3" || !pages[len(pages)-1].Done {
 		t.Errorf("asked for %s, %v", asked, err)
 	}
+}
+
+// A page that is passed over leads to the place it led to last time, which the provider may have forgotten.
+func TestAPlaceThatAnOldPageLeadsTo(t *testing.T) {
+	b := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "old"}, "old": {IDs: []string{"b"}}}}
+	plain := func(at fetch.At) (fetch.Step, error) {
+		st, err := b.step(at)
+		st.Set = ""
+		return st, err
+	}
+	c := b.client(t, func(*fetch.Options) {})
+	first, err := drain(t, c, fetch.Stream{}, "", plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fetch.Stream{Kept: func(key finance.PageKey) (finance.Kept, bool) {
+		facts := finance.Facts{Next: "old", Records: 1}
+		return finance.Kept{Body: first[0].Answer.Hash, Facts: facts}, key == first[0].Key
+	}}
+	b.pages["old"] = leaf{Status: 410}
+	b.asked = nil
+	if _, err := drain(t, c, s, "", plain); err == nil || strings.Join(b.asked, " ") != "1 old 1 old" {
+		t.Errorf("asked for %q, %v", b.asked, err)
+	}
+}
+
+// A pause inside of a call lets a list that is paged by number move as well: its set is not proven.
+func TestAPauseWithinACallCostsTheProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for shifts, proven := range map[bool]bool{true: false, false: true} {
+			pipe := fetchtest.NewPipe()
+			paused := false
+			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				at := strings.TrimPrefix(r.URL.Path, "/p/")
+				if at == "2" && !paused {
+					paused = true
+					w.Header().Set("Retry-After", "6")
+					w.WriteHeader(http.StatusTooManyRequests)
+					return
+				}
+				_ = json.NewEncoder(w).Encode(map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}}}[at])
+			})}
+			go func() { _ = server.Serve(pipe) }()
+			o := options(t, "http://bank.example", fetchtest.NewLedger())
+			o.Dial = pipe.Dial
+			pages, err := drain(t, client(t, o), fetch.Stream{}, "", func(at fetch.At) (fetch.Step, error) {
+				st, err := new(book).step(at)
+				st.Shifts = shifts
+				return st, err
+			})
+			if err != nil || len(pages) != 2 || (pages[1].Whole != nil) != proven {
+				t.Errorf("paged by number %t: %d pages, %v", shifts, len(pages), err)
+			}
+			_ = server.Close()
+			synctest.Wait()
+		}
+	})
 }

@@ -18,6 +18,9 @@ type At struct {
 type Step struct {
 	Request Request
 	Version string // of the decoder: part of the page's key, so that a changed decoder reads kept pages anew
+	// Beside is what of an answer leads on and does not stand in its body, such as a Link header: with another one the same
+	// body is another page. Nil: all stands in the body.
+	Beside func(*Answer) string
 	// Place is the provider's own name of the position, where the stream's position holds more than that, such as what
 	// was read so far. Empty: the stream's position is all there is. Coming to a place again is a circle. With a Place
 	// each position is asked for twice, so a step must not count its callings.
@@ -38,6 +41,8 @@ type Step struct {
 	// Afresh says that every pass reads all there is, from the same beginning, so that what is new may stand on the first
 	// pages. Elsewhere a pass begins where the last one ended.
 	Afresh bool
+	// Shifts says that the list is paged by number or by offset, so that a record which goes moves those behind it.
+	Shifts bool
 	// Set is the name of the set of records that the list's pages form, declared whole on its last page; empty: there
 	// is none of several pages. Whether it is proven is for Walk to say. No page of several is skipped as unchanged,
 	// because its records would look as if they had vanished.

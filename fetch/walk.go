@@ -55,6 +55,8 @@ type walk struct {
 	list     *shown
 	cost     cost
 	silent   time.Time // when the answer before had arrived
+	slow     bool      // the connection's rate alone puts long pauses between pages
+	known    bool      // the present place is what a page said that was passed over
 
 	broken bool   // an earlier run began the pass, and its beginning was not read since
 	afresh bool   // every pass reads all there is, see Step.Afresh
@@ -66,7 +68,7 @@ type walk struct {
 func newWalk(c *Client, s *Stream, from string, step func(At) (Step, error)) *walk {
 	return &walk{
 		c: c, stream: s, step: step, at: At{Position: from, Stored: true, Seam: true},
-		seen: map[finance.Hash]struct{}{}, list: newShown(false), broken: s.Stale,
+		seen: map[finance.Hash]struct{}{}, list: newShown(false), broken: s.Stale, slow: c.opt.slow(),
 	}
 }
 
@@ -84,6 +86,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		}
 		return w.next(ctx)
 	}
+	w.pausedBefore(&st, answer)
 	page, err := w.read(&st, answer)
 	if err == nil {
 		err = w.follow(&st, &page)
@@ -96,6 +99,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 	}
 	w.n++
 	w.silent = time.Now()
+	w.known = page.Unchanged
 	w.cost.bytes += int64(len(answer.Body))
 	w.cost.own += w.silent.Sub(begun) - answer.Call.Waited
 	w.at = At{Position: page.Next}
@@ -105,9 +109,23 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 // longPause is how long the time between two pages may be before the list counts as one that may have moved.
 const longPause = 5 * time.Second
 
+// slow says that the connection's rate, shared by its callers, is such that a page waits for its turn for long every time.
+func (o *Options) slow() bool { return o.Rate > 0 && float64(o.Concurrency)/o.Rate > 1 }
+
+// pausedBefore looks whether the call had to wait for long, such as for a Retry-After. Where the last record was not read
+// once more, the list may have moved meanwhile, and nothing would show it.
+func (w *walk) pausedBefore(st *Step, answer *Answer) {
+	if w.n == 0 || !st.Shifts || w.at.Seam {
+		return
+	}
+	if answer.Call.SentAt.Sub(w.silent) > longPause {
+		w.list.doubt("a pause lay between two pages")
+	}
+}
+
 // enter asks the connector how the present place is read, and looks at the bounds of a pass.
 func (w *walk) enter() (Step, error) {
-	if !w.at.Seam && time.Since(w.silent) > longPause {
+	if w.n > 0 && (w.slow || time.Since(w.silent) > longPause) {
 		w.at.Seam = true
 	}
 	st, err := w.step(w.at)
@@ -174,7 +192,7 @@ const mostNarrowed = 40
 
 // forgotten says whether a refusal means that the provider no longer knows the place that was asked for.
 func (w *walk) forgotten(st *Step, err error) bool {
-	if st.Anew == nil || !w.at.Seam || w.anew {
+	if st.Anew == nil || !w.at.Seam && !w.known || w.anew {
 		return false
 	}
 	e, ok := errors.AsType[*Error](err)
@@ -185,7 +203,11 @@ func (w *walk) forgotten(st *Step, err error) bool {
 	case finance.Throttled, finance.ConsentOver, finance.TokenDenied, finance.Fatal: // it is about more than the place
 		return false
 	}
-	return e.Status == http.StatusBadRequest || e.Status == http.StatusNotFound || e.Status == http.StatusGone
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
 }
 
 // beginAnew leads to the beginning of the list: what the pass was to find behind a forgotten place can't be had otherwise.
@@ -206,7 +228,11 @@ func (w *walk) leadTo(anew string) {
 
 // read makes a page of an answer, without decoding it where its bytes are known.
 func (w *walk) read(st *Step, answer *Answer) (Page, error) {
-	key := pageKey(&st.Request, st.Version)
+	version := st.Version
+	if st.Beside != nil {
+		version += " " + st.Beside(answer)
+	}
+	key := pageKey(&st.Request, version)
 	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash {
 		w.skipped = true
 		w.list.empty = 0
@@ -373,7 +399,7 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 		return nil
 	}
 	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored
-		page.Next, page.Done = w.home, true
+		w.goHome(page)
 		return nil
 	}
 	stored, err := w.stream.Rows.Stored(ctx, &page.Records)
@@ -382,11 +408,16 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 			Reason: "the tables could not be asked what they hold", Err: err}
 	}
 	if stored && len(page.Rejects) == 0 && page.Partial == "" {
-		page.Next = w.home
-		page.Done = true
-		page.Steered = true
+		w.goHome(page)
 	}
 	return nil
+}
+
+// goHome ends a pass with one of its first pages.
+func (w *walk) goHome(page *Page) {
+	page.Next = w.home
+	page.Done = true
+	page.Steered = true
 }
 
 // spoilt records a call whose answer brings no page after all.

@@ -407,9 +407,7 @@ func (b *bookkeeper) page(w http.ResponseWriter, r *http.Request) (shownPage, []
 			row["day"] = s.day.String()
 		}
 		rows = append(rows, row)
-		if !b.dated || s.day >= p.from && s.day <= p.to {
-			p.records = append(p.records, s.seen)
-		}
+		p.records = append(p.records, s.seen) // of the window or not: a record is stored wherever it is shown
 	}
 	answer["rows"] = rows
 	b.tellEnd(w, r, answer, &p, list, end, after)

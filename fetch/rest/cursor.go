@@ -22,7 +22,10 @@ type cursor struct {
 	// a record could not be read, or the provider left something out. The next pass begins there, however far behind
 	// Through it is, because nothing else leads back to what is missing.
 	Again finance.Date `json:"again,omitzero"`
-	Pass  *position    `json:"pass,omitempty"` // nil: between passes
+	// Reach is how many days the provider gives, the last one included, as a search has found; 0: it has refused none. A pass that has all
+	// since the watermark does not look back further, or it would be refused every night.
+	Reach int       `json:"reach,omitzero"`
+	Pass  *position `json:"pass,omitempty"` // nil: between passes
 	ends
 }
 
@@ -83,7 +86,7 @@ func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error)
 		return c, fetch.Misfit("the stored cursor is of another version")
 	case c.Through > latest || c.Again > latest:
 		return c, fetch.Misfit(fetch.InTheFuture)
-	case c.Through < 0 || c.Again < 0 || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()),
+	case c.Through < 0 || c.Again < 0 || c.Reach < 0 || c.Reach > 0 && !p.dated || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()),
 		p.dated && c.Through.IsZero() && c.Pass == nil:
 		return c, fetch.Misfit("the stored cursor is not one of this description")
 	case c.Pass != nil && !p.sound(c.Pass, latest):
@@ -107,7 +110,8 @@ func (p *plan) sound(at *position, latest finance.Date) bool {
 		return false
 	}
 	linked, counted := of.NextLink != nil || of.LinkHeader != nil, of.Page != nil || of.Offset != nil
-	return of.paged() && (at.Link == "" || linked) && (at.After == "" || of.Cursor != nil) &&
+	searched := at.Search != nil && p.dated
+	return (of.paged() || searched) && (at.Link == "" || linked) && (at.After == "" || of.Cursor != nil) &&
 		(at.Page == 0 || of.Page != nil) && (at.Offset == 0 && at.Total == 0 && at.Pages == 0 || counted)
 }
 

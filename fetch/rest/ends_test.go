@@ -408,3 +408,27 @@ func notesOf(t *testing.T, text []byte) []string {
 	}
 	return driver.Notes
 }
+
+func TestReadableLinkHeaders(t *testing.T) {
+	for header, want := range map[string]bool{
+		"": true, `<a>; rel="next"`: true, `<a>; rel=next, <b>; rel=prev`: true, `<a>`: true, `<a>; rel="prev",`: true,
+		"next=2": false, "a; rel=next": false, "<a; rel=next": false, `<a>; rel='next'`: false, `<b>; rel="prev", <a>; rel='next'`: false,
+	} {
+		if got := readable([]string{header}); got != want {
+			t.Errorf("%q: %t, want %t", header, got, want)
+		}
+	}
+}
+
+// A status that says that there is no such page is one more answer about the set: what it lacks needs a second look.
+func TestAPageThatIsNotThereIsNoProofByItself(t *testing.T) {
+	gone := &pagesOf{tell: func(n int, a map[string]any, _ http.Header) {
+		if n > 1 {
+			a["status"] = 404
+		}
+	}}
+	got, err := described(t, paged("{ page: { parameter: page, beyond: 404 } }"), gone).Read(t.Context(), stream(), "")
+	if err != nil || len(got) != 2 || got[1].Whole == nil || !got[1].Whole.Paged {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

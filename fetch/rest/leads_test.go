@@ -219,3 +219,31 @@ func TestSlashesAtTheEndAreSent(t *testing.T) {
 		}
 	}
 }
+
+// A record that is added behind a full page changes nothing of that page but its Link header.
+func TestALinkHeaderIsPartOfThePage(t *testing.T) {
+	l := &listServer{n: 2, size: 2}
+	l.odd = func(answer map[string]any, _ http.Header, _ int) {
+		for _, told := range []string{"total", "pages", "more", "page"} {
+			delete(answer, told)
+		}
+	}
+	client := described(t, paged("{ link_header: {} }"), l)
+	s := stream()
+	first := client.MustRead(t, s, "")
+	s.Kept = func(key finance.PageKey) (finance.Kept, bool) {
+		for _, p := range first {
+			if p.Key == key {
+				return finance.Kept{Body: p.Answer.Hash, Facts: finance.Facts{Next: p.Next, Done: p.Done, Records: 2}}, true
+			}
+		}
+		return finance.Kept{}, false
+	}
+	if again := client.MustRead(t, s, ""); len(again) != 1 || !again[0].Unchanged {
+		t.Errorf("the same page again: %+v", again)
+	}
+	l.n = 3
+	if more := client.MustRead(t, s, ""); len(more) != 2 || len(idsOf(more)) != 3 {
+		t.Errorf("a third record: %d pages with %v", len(more), idsOf(more))
+	}
+}

@@ -22,14 +22,18 @@ func linkTo(headers []string, rel string) string {
 	return ""
 }
 
-// readable says that every Link header holds a link at least. One that does not might have led on.
+// readable says that every Link header holds links with relations that can be read. One that does not might have led on.
 func readable(headers []string) bool {
 	for _, h := range headers {
 		if strings.TrimSpace(h) == "" {
 			continue
 		}
-		if target, _, _ := nextLink(h); target == "" {
-			return false
+		for h != "" {
+			var target, params string
+			target, params, h = nextLink(h)
+			if target == "" || strings.Contains(relOf(params), "'") { // quotes that are none (RFC 8288 section 3)
+				return false
+			}
 		}
 	}
 	return true

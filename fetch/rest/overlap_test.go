@@ -44,3 +44,23 @@ func TestTheLastRecordOnceMore(t *testing.T) {
 		}
 	}
 }
+
+// Where the place does not fit any more, the list is begun anew, and what the page has shown all the same is stored.
+func TestAPageThatDoesNotFitIsStored(t *testing.T) {
+	for _, pagination := range []string{"offset: { parameter: offset }", "page: { parameter: page }"} {
+		l := &listServer{n: 4, size: 2}
+		client := described(t, paged("{ "+pagination+" }"), l)
+		from := client.MustRead(t, stream(), "")[0].Next
+		l.asked = nil
+		l.odd = func(answer map[string]any, _ http.Header, call int) {
+			if call == 1 {
+				answer["rows"] = []map[string]any{{"id": "other"}, {"id": "another"}}
+			}
+		}
+		got := client.MustRead(t, stream(), from)
+		ids := strings.Join(idsOf(got), " ")
+		if ids != "other another r0 r1 r2 r3" || got[0].Moved == "" || got[0].Whole != nil {
+			t.Errorf("%s: read %s, moved %q", pagination, ids, got[0].Moved)
+		}
+	}
+}

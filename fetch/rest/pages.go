@@ -17,11 +17,14 @@ type pass struct {
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
 	again   finance.Date // see cursor.Again
+	reach   int          // see cursor.Reach
 	ends    *ends
 	at      position
 	list    *reading
 	led     *led
 	overlap overlap
+	// mayBeTooOld says that a refusal of the present day may mean that it lies too long ago.
+	mayBeTooOld bool
 
 	asked   map[string]string // what the placeholders stand for
 	request fetch.Request     // of the present page
@@ -97,7 +100,8 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		return fetch.Page{}, err
 	}
 	d.page.Seen = d.count
-	if name, status := p.set(); name != "" {
+	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
+	if name, status := p.set(); name != "" && good {
 		d.page.Outside = !shows(p.Records, d.lists, status)
 	}
 	if p.overlap != noOverlap && d.lastOfBefore() != p.at.Last {
@@ -116,17 +120,16 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 			d.page.Next = p.lookAt(search, day)
 			return d.page, nil
 		}
+		p.reach = int(p.at.End-p.at.From) + 1
 	}
 	next, err := p.follow(d, a.Header)
 	if err != nil {
 		return fetch.Page{}, err
 	}
 	p.list.add(d)
-	lacking := d.page.Partial != "" || len(d.page.Rejects) > 0
-	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
-		p.again = p.at.From
-	}
-	if s := p.at.Search; s != nil { // no reason to come back, as lacking would be: those days will never be given
+	p.comeBack(&d.page)
+	if s := p.at.Search; s != nil && p.at.From > p.through+1 {
+		// No reason to come back, as another lack would be: those days will never be given.
 		d.page.Partial = and(d.page.Partial, s.Lack(p.at.From))
 	}
 	if next == nil {
@@ -140,13 +143,49 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	return d.page, nil
 }
 
-// beginAnew leads back to the list's beginning. Nothing of the page is kept: what was made on the pages before, such as
-// numbers of records that are alike, may not fit to it.
+// comeBack lets the next pass begin with the present window, if the page lacks anything.
+func (p *pass) comeBack(page *fetch.Page) {
+	lacking := page.Partial != "" || len(page.Rejects) > 0
+	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
+		p.again = p.at.From
+	}
+}
+
+// beginAnew leads back to the list's beginning. Of the page those records are kept that have ids of their own: what was made
+// on the pages before, such as numbers of records that are alike, may not fit to it.
 func (p *pass) beginAnew(d *decoder) fetch.Page {
 	at := p.first()
 	at.Anew = true
-	return fetch.Page{
+	page := fetch.Page{
 		Next: p.cursor(at), Seen: d.count, Moved: "the list has moved since its reading was broken off", Outside: true,
+	}
+	own(&d.page.Records, &page.Records)
+	return page
+}
+
+// own takes the records that have ids of their own from one page to another.
+func own(from, to *finance.Records) {
+	made := map[string]bool{}
+	for _, a := range from.Accounts {
+		made[a.ID] = a.Made
+		if !a.Made {
+			to.Accounts = append(to.Accounts, a)
+		}
+	}
+	for _, b := range from.Balances {
+		if !made[b.AccountID] {
+			to.Balances = append(to.Balances, b)
+		}
+	}
+	for _, t := range from.Transactions {
+		if !t.Made {
+			to.Transactions = append(to.Transactions, t)
+		}
+	}
+	for _, d := range from.Debts {
+		if !d.Made {
+			to.Debts = append(to.Debts, d)
+		}
 	}
 }
 
@@ -187,11 +226,12 @@ func (p *pass) earlier(d *decoder) []string {
 }
 
 func (p *pass) cursor(at *position) string {
-	return cursor{V: 1, Through: p.through, Again: p.again, ends: *p.ends, Pass: at}.String()
+	return cursor{V: 1, Through: p.through, Again: p.again, Reach: p.reach, ends: *p.ends, Pass: at}.String()
 }
 
 // endList makes a page the last one of its list: the next window follows, or the pass is at its end.
 func (p *pass) endList(page *fetch.Page) error {
+	p.comeBack(page)
 	if at := p.nextWindow(nil); at != nil {
 		page.Next = p.cursor(at)
 		return nil
@@ -203,7 +243,7 @@ func (p *pass) endList(page *fetch.Page) error {
 func (p *pass) endPass(page *fetch.Page) error {
 	c := cursor{V: 1, ends: *p.ends}
 	if p.dated {
-		c.Through, c.Again = p.at.End, p.again
+		c.Through, c.Again, c.Reach = p.at.End, p.again, p.reach
 	}
 	page.Done = true
 	page.Next = ""

@@ -27,6 +27,9 @@ func (p *pass) begin() position {
 		first = max(first, p.stream.Since)
 	}
 	end := p.end()
+	if given := end.AddDays(1 - p.reach); p.reach > 0 && p.through >= given {
+		first = max(first, given) // further back lies only what the provider refuses
+	}
 	first = min(max(first, earliest), end)
 	return position{From: first, To: p.windowEnd(first, end), End: end}
 }
@@ -65,30 +68,10 @@ func (p *pass) last() bool { return !p.dated || p.at.To == p.at.End }
 // current says that the pass reaches today, so that what is pending is shown: one that was begun yesterday ends there.
 func (p *pass) current() bool { return !p.dated || p.at.End >= p.stream.Today }
 
-// elsewhere says that a record does not belong to the present window: its day lies in another one, which shows it or has
-// shown it. What is pending belongs to the last window, whatever its day.
+// elsewhere says that a record does not belong to the present window: what is pending belongs to the last one, whatever its
+// day. A booked record is taken wherever it is shown, be it outside of the window: its key is the same in each.
 func (p *pass) elsewhere(t *finance.Transaction) bool {
-	if !p.dated {
-		return false
-	}
-	if t.Status == finance.Pending {
-		return !p.last()
-	}
-	day := dayOf(t)
-	if day.IsZero() {
-		return false
-	}
-	return day < p.at.From || day > p.at.To && !p.last()
-}
-
-func dayOf(t *finance.Transaction) finance.Date {
-	switch {
-	case !t.BookedOn.IsZero():
-		return t.BookedOn
-	case !t.ValueOn.IsZero():
-		return t.ValueOn
-	}
-	return t.PurchasedOn
+	return t.Status == finance.Pending && !p.last()
 }
 
 // narrow leads from a refused day to a later one. ok is false where the days are not the matter: the newest window is refused
@@ -110,5 +93,5 @@ func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
 
 func (p *pass) lookAt(s fetch.DaySearch, from finance.Date) string {
 	at := position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Search: &s}
-	return cursor{V: 1, Through: p.through, Again: p.again, ends: *p.ends, Pass: &at}.String()
+	return p.cursor(&at)
 }
