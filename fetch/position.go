@@ -1,7 +1,6 @@
 package fetch
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,8 +25,8 @@ const InTheFuture = "the stored cursor lies in the future (is this machine's clo
 // told is the reason with what an operator can do about it. Our own numbers of connection and consent are no personal
 // data; an account's id may be, so the command takes all accounts of the consent.
 func (e *MisfitError) told(connection string, s *finance.Stream) string {
-	return fmt.Sprintf("%s: `syncer streams reset --connection %s --consent %d --dataset %s` lets it be read from the beginning",
-		e.Why, connection, s.Consent, s.Dataset)
+	return fmt.Sprintf("%s: `syncer streams reset --connection %s --consent %d --dataset %s` "+
+		"lets it be read from the beginning", e.Why, connection, s.Consent, s.Dataset)
 }
 
 // MisfitFeed is the reason of a stored position in the connection's feed of consent events from which reading can't go
@@ -68,7 +67,7 @@ func ThroughDay(position string) finance.Date {
 		if json.Unmarshal(text, &inner) != nil {
 			continue
 		}
-		if day := dayOf(inner); day != 0 && (oldest == 0 || cmp.Less(day, oldest)) {
+		if day := dayOf(inner); day != 0 && (oldest == 0 || day < oldest) {
 			oldest = day
 		}
 	}

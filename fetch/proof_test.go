@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -291,4 +292,61 @@ func TestTheFirstPagesBehindAnEmptyOne(t *testing.T) {
 	if asked := strings.Join(b.asked, " "); err != nil || asked != "4 1 2 3" || !pages[len(pages)-1].Done {
 		t.Errorf("asked for %s, %v", asked, err)
 	}
+}
+
+// A page that is passed over leads to the place it led to last time, which the provider may have forgotten.
+func TestAPlaceThatAnOldPageLeadsTo(t *testing.T) {
+	b := &book{pages: map[string]leaf{"1": {IDs: []string{"a"}, Next: "old"}, "old": {IDs: []string{"b"}}}}
+	plain := func(at fetch.At) (fetch.Step, error) {
+		st, err := b.step(at)
+		st.Set = ""
+		return st, err
+	}
+	c := b.client(t, func(*fetch.Options) {})
+	first, err := drain(t, c, fetch.Stream{}, "", plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fetch.Stream{Kept: func(key finance.PageKey) (finance.Kept, bool) {
+		facts := finance.Facts{Next: "old", Records: 1}
+		return finance.Kept{Body: first[0].Answer.Hash, Facts: facts}, key == first[0].Key
+	}}
+	b.pages["old"] = leaf{Status: 410}
+	b.asked = nil
+	if _, err := drain(t, c, s, "", plain); err == nil || strings.Join(b.asked, " ") != "1 old 1 old" {
+		t.Errorf("asked for %q, %v", b.asked, err)
+	}
+}
+
+// A pause inside of a call lets a list that is paged by number move as well: its set is not proven.
+func TestAPauseWithinACallCostsTheProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for shifts, proven := range map[bool]bool{true: false, false: true} {
+			pipe := fetchtest.NewPipe()
+			paused := false
+			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				at := strings.TrimPrefix(r.URL.Path, "/p/")
+				if at == "2" && !paused {
+					paused = true
+					w.Header().Set("Retry-After", "6")
+					w.WriteHeader(http.StatusTooManyRequests)
+					return
+				}
+				_ = json.NewEncoder(w).Encode(map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}}}[at])
+			})}
+			go func() { _ = server.Serve(pipe) }()
+			o := options(t, "http://bank.example", fetchtest.NewLedger())
+			o.Dial = pipe.Dial
+			pages, err := drain(t, client(t, o), fetch.Stream{}, "", func(at fetch.At) (fetch.Step, error) {
+				st, err := new(book).step(at)
+				st.Shifts = shifts
+				return st, err
+			})
+			if err != nil || len(pages) != 2 || (pages[1].Whole != nil) != proven {
+				t.Errorf("paged by number %t: %d pages, %v", shifts, len(pages), err)
+			}
+			_ = server.Close()
+			synctest.Wait()
+		}
+	})
 }

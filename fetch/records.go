@@ -11,8 +11,8 @@ func (c *Client) overfull(body []byte) string {
 	if !longList(body, c.opt.MaxRecords) {
 		return ""
 	}
-	return fmt.Sprintf("a list of the answer has more than %d records, more than limits.answer_records allows: ask for smaller "+
-		"pages, or raise it", c.opt.MaxRecords)
+	return fmt.Sprintf("a list of the answer has more than %d records, more than limits.answer_records allows: "+
+		"ask for smaller pages, or raise it", c.opt.MaxRecords)
 }
 
 // deepest is how deeply arrays and objects are followed. What nests deeper is for the Scanner to refuse.

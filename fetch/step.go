@@ -41,6 +41,8 @@ type Step struct {
 	// Afresh says that every pass reads all there is, from the same beginning, so that what is new may stand on the first
 	// pages. Elsewhere a pass begins where the last one ended.
 	Afresh bool
+	// Shifts says that the list is paged by number or by offset, so that a record which goes moves those behind it.
+	Shifts bool
 	// Set is the name of the set of records that the list's pages form, declared whole on its last page; empty: there
 	// is none of several pages. Whether it is proven is for Walk to say. No page of several is skipped as unchanged,
 	// because its records would look as if they had vanished.

@@ -55,6 +55,8 @@ type walk struct {
 	list     *shown
 	cost     cost
 	silent   time.Time // when the answer before had arrived
+	slow     bool      // the connection's rate alone puts long pauses between pages
+	known    bool      // the present place is what a page said that was passed over
 
 	broken bool   // an earlier run began the pass, and its beginning was not read since
 	afresh bool   // every pass reads all there is, see Step.Afresh
@@ -66,7 +68,7 @@ type walk struct {
 func newWalk(c *Client, s *Stream, from string, step func(At) (Step, error)) *walk {
 	return &walk{
 		c: c, stream: s, step: step, at: At{Position: from, Stored: true, Seam: true},
-		seen: map[finance.Hash]struct{}{}, list: newShown(false), broken: s.Stale,
+		seen: map[finance.Hash]struct{}{}, list: newShown(false), broken: s.Stale, slow: c.opt.slow(),
 	}
 }
 
@@ -84,6 +86,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		}
 		return w.next(ctx)
 	}
+	w.pausedBefore(&st, answer)
 	page, err := w.read(&st, answer)
 	if err == nil {
 		err = w.follow(&st, &page)
@@ -96,6 +99,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 	}
 	w.n++
 	w.silent = time.Now()
+	w.known = page.Unchanged
 	w.cost.bytes += int64(len(answer.Body))
 	w.cost.own += w.silent.Sub(begun) - answer.Call.Waited
 	w.at = At{Position: page.Next}
@@ -105,9 +109,23 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 // longPause is how long the time between two pages may be before the list counts as one that may have moved.
 const longPause = 5 * time.Second
 
+// slow says that the connection's rate, shared by its callers, is such that a page waits for its turn for long every time.
+func (o *Options) slow() bool { return o.Rate > 0 && float64(o.Concurrency)/o.Rate > 1 }
+
+// pausedBefore looks whether the call had to wait for long, such as for a Retry-After. Where the last record was not read
+// once more, the list may have moved meanwhile, and nothing would show it.
+func (w *walk) pausedBefore(st *Step, answer *Answer) {
+	if w.n == 0 || !st.Shifts || w.at.Seam {
+		return
+	}
+	if answer.Call.SentAt.Sub(w.silent) > longPause {
+		w.list.doubt("a pause lay between two pages")
+	}
+}
+
 // enter asks the connector how the present place is read, and looks at the bounds of a pass.
 func (w *walk) enter() (Step, error) {
-	if !w.at.Seam && time.Since(w.silent) > longPause {
+	if w.n > 0 && (w.slow || time.Since(w.silent) > longPause) {
 		w.at.Seam = true
 	}
 	st, err := w.step(w.at)
@@ -174,7 +192,7 @@ const mostNarrowed = 40
 
 // forgotten says whether a refusal means that the provider no longer knows the place that was asked for.
 func (w *walk) forgotten(st *Step, err error) bool {
-	if st.Anew == nil || !w.at.Seam || w.anew {
+	if st.Anew == nil || !w.at.Seam && !w.known || w.anew {
 		return false
 	}
 	e, ok := errors.AsType[*Error](err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"unicode"
@@ -158,14 +159,15 @@ func ofList(d persist.Decision) persist.Decision {
 func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accounts []string, sum *tally) error {
 	sum.accounts = len(accounts)
 	inARow := 0
-	for i, account := range accounts {
+	for asked, i := range w.order(item.Consent.ID, len(accounts)) {
 		if w.brokenOff() {
 			return errLeft
 		}
 		if inARow == refusedInARow {
-			sum.unasked = len(accounts) - i
+			sum.unasked = len(accounts) - asked
 			break
 		}
+		account := accounts[i]
 		moment, err := w.readAccount(ctx, item, account, nameOf(account, i, item), sum)
 		if err != nil {
 			return err
@@ -179,6 +181,20 @@ func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accoun
 		return errPutOff
 	}
 	return nil
+}
+
+// order is the order in which so many accounts of a consent have their turn. Where some of them may not be asked for, it is
+// another one in each run: if it were always the same, accounts that fail every night would keep those behind them from
+// ever being read.
+func (w *batchWork) order(consent int64, accounts int) []int {
+	if accounts > refusedInARow {
+		return rand.New(rand.NewPCG(uint64(w.batch.Run), uint64(consent))).Perm(accounts)
+	}
+	inOrder := make([]int, accounts)
+	for i := range inOrder {
+		inOrder[i] = i
+	}
+	return inOrder
 }
 
 // readAccount reads one account, and notes it if it is refused. It says whether that was for a bad moment of the bank.

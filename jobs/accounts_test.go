@@ -319,7 +319,7 @@ func TestABankThatIsDownIsNotAskedForEveryAccount(t *testing.T) {
 	}
 	n := a.start(nodeOptions{more: a})
 	r := a.run(n, a.name)
-	const want = "a04 (transient: REFUSED) and 15 more; 10 more were not asked for, because 20 in a row failed"
+	const want = " and 15 more; 10 more were not asked for, because 20 in a row failed"
 	if len(r.NotComplete) != 1 || !strings.HasSuffix(r.NotComplete[0].Reason, want) {
 		t.Errorf("%+v", r.NotComplete)
 	}
@@ -428,5 +428,55 @@ func TestATokenRefusedForOneAccount(t *testing.T) {
 	r = a.run(n, a.name)
 	if !r.Over.Parked || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.TokenDenied {
 		t.Errorf("parked %v: %+v", r.Over.Parked, r.NotComplete)
+	}
+}
+
+// Accounts that are refused every night do not keep those behind them from ever being read: not where so many in a row fail
+// that the rest is not asked for, and not where one run reads a few of them only.
+func TestAccountsThatAlwaysFailStarveNoOther(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		accounts, bad, most, nights int
+		how                         http.HandlerFunc
+	}{
+		"twenty in a row": {25, 20, 0, 3, withStatus(500)},
+		"limits.accounts": {7, 3, 3, 12, withStatus(404)},
+	} {
+		var accounts []string
+		for i := range c.accounts {
+			accounts = append(accounts, fmt.Sprintf("a%02d", i))
+		}
+		a := newAggregator(t, 1, accounts...)
+		a.most = c.most
+		for _, account := range accounts[:c.bad] {
+			a.answers(txPath("c0", account), c.how)
+		}
+		n := a.start(nodeOptions{more: a})
+		for range c.nights {
+			a.run(n, a.name)
+		}
+		if got := a.number("SELECT count(DISTINCT account_id) FROM transactions"); got != c.accounts-c.bad {
+			t.Errorf("%s: %d of %d good accounts were read in %d nights", name, got, c.accounts-c.bad, c.nights)
+		}
+	}
+}
+
+// What a rerun costs is the list and the accounts that were not read, not the pages that came.
+func TestARerunCostsWhatItAsksFor(t *testing.T) {
+	t.Parallel()
+	var accounts []string
+	for i := range 12 {
+		accounts = append(accounts, fmt.Sprintf("a%02d", i))
+	}
+	a := newAggregator(t, 1, accounts...)
+	a.answers(txPath("c0", "a03"), withStatus(404))
+	n := a.start(nodeOptions{more: a})
+	r := a.run(n, a.name)
+	cost, err := a.store.RerunCost(t.Context(), r.Run.ID, persist.Selection{})
+	a.must(err)
+	a.took()
+	a.rerun(n, r.Run, persist.Selection{})
+	if asked := len(a.took()); cost.Calls != asked || asked != 2 {
+		t.Errorf("a rerun was to cost %d calls, and %d were made", cost.Calls, asked)
 	}
 }

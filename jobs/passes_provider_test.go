@@ -409,7 +409,7 @@ func (b *bookkeeper) page(w http.ResponseWriter, r *http.Request, spoilt bool) (
 			row["day"] = s.day.String()
 		}
 		rows = append(rows, row)
-		p.records = append(p.records, s.seen)
+		p.records = append(p.records, s.seen) // of the window or not: a record is stored wherever it is shown
 	}
 	if spoilt && len(rows) > 0 {
 		rows[0]["amount"] = "unreadable"

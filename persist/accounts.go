@@ -25,13 +25,17 @@ func (w *Writer) Accounts(ctx context.Context, consent int64, most int) ([]strin
 }
 
 // AccountsInTurn are as many of a consent's accounts as one run reads: those whose stream like s the run has read from
-// already, and then those that were read longest ago. They are in the order of their ids.
+// already, and then those that were read longest ago. One that was never read counts as if that were up to a month ago,
+// in each run another time: if such accounts always came first, those that are refused every night would keep all places
+// for ever. They are in the order of their ids.
 func (w *Writer) AccountsInTurn(ctx context.Context, s finance.Stream, run int64, most int) ([]string, error) {
 	rows, err := w.pool.Query(ctx, `SELECT account_id FROM (
 			SELECT a.account_id FROM accounts a
 			LEFT JOIN cursors c ON c.consent_id = a.consent_id AND c.dataset = $2 AND c.account_id = a.account_id AND c.span = $3
 			WHERE a.consent_id = $1 AND a.removed_at IS NULL
-			ORDER BY c.run_id IS NOT DISTINCT FROM $4::int8 DESC, c.moved_at NULLS FIRST, a.account_id
+			ORDER BY c.run_id IS NOT DISTINCT FROM $4::int8 DESC,
+				coalesce(c.moved_at, now() - make_interval(secs => abs(hashtextextended(a.account_id, $4::int8) % 2592000))),
+				a.account_id
 			LIMIT $5
 		) x ORDER BY account_id`, s.Consent, s.Dataset, s.Span, run, most)
 	if err != nil {

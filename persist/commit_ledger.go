@@ -32,8 +32,10 @@ func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.accoun
 
 // moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another. It
 // gives the consents that have notes in absences, so that nobody else need ask.
-const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass, run_id, pass_run, call_id, lacks, since)
-SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass, u.run_id, u.run_id, u.call_id, nullif(u.lacks, ''), u.since
+const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass,
+	run_id, pass_run, call_id, lacks, since)
+SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass,
+	u.run_id, u.run_id, u.call_id, nullif(u.lacks, ''), u.since
 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int8[], $8::uuid[], $9::text[], $10::date[])
 AS u(consent_id, dataset, account_id, span, position, mid_pass, run_id, call_id, lacks, since)
 ON CONFLICT (consent_id, dataset, account_id, span) DO UPDATE SET position = excluded.position,

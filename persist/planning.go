@@ -226,6 +226,20 @@ func lockRoot(ctx context.Context, tx pgx.Tx, run int64) (Run, error) {
 	return root, err
 }
 
+// unreadAccounts counts the account by account streams of an item ch, and the accounts that no attempt at run $1 has read
+// to the end: beside the list, a rerun asks for those alone.
+const unreadAccounts = `SELECT count(c.consent_id) AS streams,
+	count(*) FILTER (WHERE c.consent_id IS NULL OR c.mid_pass OR c.lacks IS NOT NULL OR NOT EXISTS (
+		SELECT FROM runs r WHERE r.id = c.run_id AND (r.id = $1 OR r.of_run = $1))) AS unread
+	FROM accounts a
+	LEFT JOIN cursors c ON c.consent_id = a.consent_id
+		AND c.dataset = ch.dataset
+		AND c.account_id = a.account_id
+		AND c.span = ''
+	WHERE a.consent_id = ch.consent_id
+	AND a.removed_at IS NULL
+	AND ch.dataset = 'transactions'`
+
 // RerunCost says what a rerun of a run would take, as far as the attempts so far tell. It writes nothing.
 func (s *Store) RerunCost(ctx context.Context, run int64, sel Selection) (Cost, error) {
 	root, err := s.RunByID(ctx, run)
@@ -237,12 +251,15 @@ func (s *Store) RerunCost(ctx context.Context, run int64, sel Selection) (Cost, 
 	}
 	var c Cost
 	err = s.pool.QueryRow(ctx, `WITH chosen AS (`+unproven+`), last AS (
-			SELECT ch.consent_id, ch.dataset, greatest(1, e.pages) AS pages FROM chosen ch
-			JOIN effective_items e ON e.root_run = $1 AND e.consent_id = ch.consent_id AND e.dataset = ch.dataset)
+			SELECT ch.consent_id, ch.dataset,
+				CASE WHEN s.streams > 0 THEN 1 + s.unread ELSE greatest(1, e.pages) END AS pages
+			FROM chosen ch
+			JOIN effective_items e ON e.root_run = $1 AND e.consent_id = ch.consent_id AND e.dataset = ch.dataset
+			CROSS JOIN LATERAL (`+unreadAccounts+`) s)
 		SELECT count(DISTINCT consent_id), count(*), coalesce(sum(pages), 0),
 			count(DISTINCT consent_id) FILTER (WHERE c.reads_per_day IS NOT NULL),
 			count(DISTINCT consent_id) FILTER (WHERE c.reads_per_day <= (SELECT count(*) FROM consent_reads r
-				WHERE r.consent_id = c.id AND r.at > now() - interval '24 hours'))
+				WHERE r.consent_id = c.id AND r.at > now() - interval '24 hours 10 seconds'))
 		FROM last JOIN consents c ON c.id = last.consent_id`, sel.args(run)...).
 		Scan(&c.Consents, &c.Items, &c.Calls, &c.Budgeted, &c.Spent)
 	if err != nil {

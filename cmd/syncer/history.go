@@ -31,8 +31,8 @@ func (h *house) historyGap(ctx context.Context, name string) (persist.HistoryGap
 	return job.HistoryGap(ctx, h.Store, zone)
 }
 
-// tellHistory adds to a report of the job's own run what of its history was never asked for. A job that the config no longer
-// has says nothing, and no report fails for this.
+// tellHistory adds to a report of the job's own run what of its history was never asked for. A job that the config no
+// longer has says nothing, and no report fails for this.
 func (a *app) tellHistory(ctx context.Context, h *house, r persist.Report, j *reportJSON) {
 	_, known := h.Config.Jobs[r.Run.Job]
 	if !known || r.Run.Kind == persist.Backfill || r.Run.Kind == persist.Rerun {

@@ -52,7 +52,8 @@ func (a *app) streamsListCommand() *cobra.Command {
 		Use: "list", Short: "List where streams stand, by consent", Args: usageArgs(cobra.NoArgs),
 		Long: "Lists the streams that have been read: which day they have been read up to, or that they stand in the\n" +
 			"middle of a pass; the run that moved them last; and what that pass lacks. A window is that of a backfill.",
-		Example: "  syncer streams list --connection bank --consent 4711\n  syncer streams list --after 4711 --limit 1000 --json",
+		Example: "  syncer streams list --connection bank --consent 4711\n" +
+			"  syncer streams list --after 4711 --limit 1000 --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.read(cmd); err != nil {
 				return err
@@ -154,7 +155,8 @@ func (a *app) streamsResetCommand() *cobra.Command {
 	var f streamFlags
 	var yes, feed bool
 	c := &cobra.Command{
-		Use: "reset --connection NAME", Short: "Forget where streams stand, so that they are read from the beginning", Args: usageArgs(cobra.NoArgs),
+		Use: "reset --connection NAME", Args: usageArgs(cobra.NoArgs),
+		Short: "Forget where streams stand, so that they are read from the beginning",
 		Long: "Forgets where the chosen streams stand, and their remembered pages. The next run reads them from the\n" +
 			"beginning, as far back as its job's history goes, with calls for all of that. Rows stay as they are. It is\n" +
 			"for a position that fits no more, because a description or a setting has changed, or a clock was wrong;\n" +
@@ -171,11 +173,15 @@ func (a *app) streamsResetCommand() *cobra.Command {
 			case f.filter.Connection == "":
 				return usagef("--connection is missing: name at least the connection whose streams are meant")
 			case feed && narrowed:
-				return usagef("--feed is the connection's feed of consent events: leave --consent, --dataset and --account out")
-			case feed:
-				return a.look(cmd.Context(), func(h *house) error { return a.resetFeed(cmd.Context(), h, f.filter.Connection, yes) })
+				return usagef("--feed is the connection's feed of consent events: " +
+					"leave --consent, --dataset and --account out")
 			}
-			return a.look(cmd.Context(), func(h *house) error { return a.resetStreams(cmd.Context(), h, f.filter, yes) })
+			return a.look(cmd.Context(), func(h *house) error {
+				if feed {
+					return a.resetFeed(cmd.Context(), h, f.filter.Connection, yes)
+				}
+				return a.resetStreams(cmd.Context(), h, f.filter, yes)
+			})
 		},
 	}
 	f.add(a, c)
@@ -245,8 +251,8 @@ func (a *app) resetStreams(ctx context.Context, h *house, f persist.StreamFilter
 	}
 	did, err := h.Store.ResetStreams(ctx, f)
 	if busy, ok := errors.AsType[*persist.StreamsBusyError](err); ok {
-		return fmt.Errorf("%w, so nothing has been done: wait until `syncer runs show %d` has a verdict, or stop who works it",
-			busy, busy.Run)
+		return fmt.Errorf("%w, so nothing has been done: wait until `syncer runs show %d` has a verdict, "+
+			"or stop who works it", busy, busy.Run)
 	}
 	if err != nil {
 		return err
@@ -258,7 +264,8 @@ func (a *app) resetFeed(ctx context.Context, h *house, connection string, yes bo
 	if err := h.used(ctx, connection); err != nil {
 		return err
 	}
-	const what = "read from the oldest event that the provider keeps,\nand the status of every consent be asked for if there are older ones"
+	const what = "read from the oldest event that the provider keeps,\n" +
+		"and the status of every consent be asked for if there are older ones"
 	if !yes {
 		if !a.json {
 			a.say("The consent events of %s would be %s.", connection, what)
@@ -268,7 +275,8 @@ func (a *app) resetFeed(ctx context.Context, h *house, connection string, yes bo
 	if err := h.Store.ResetFeed(ctx, connection); err != nil {
 		return err
 	}
-	return a.told(map[string]any{"event": "reset", "feed": connection}, "The consent events of %s will be %s.", connection, what)
+	done := map[string]any{"event": "reset", "feed": connection}
+	return a.told(done, "The consent events of %s will be %s.", connection, what)
 }
 
 // used says whether the database knows a connection.

@@ -94,3 +94,38 @@ func TestAFeedIsReset(t *testing.T) {
 	l.Says(0, []string{"streams", "reset", "--connection", "ng1", "--feed", "--yes"}, "will be")
 	l.Says(0, []string{"consents", "sync", "ng1"}, "read over ng1")
 }
+
+// While a run reads a stream it is not reset, whoever works it. A worker that is dead by its lease keeps nobody waiting.
+func TestAStreamThatIsReadIsNotReset(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{})
+	l.ImportBank("bank1", 0, 1)
+	l.Says(0, []string{"run", "money1"}, "complete")
+	cursors := l.Number(`SELECT count(*) FROM cursors`)
+	worker := func(lease string) {
+		t.Helper()
+		changed := l.Number(`WITH w AS (
+			INSERT INTO workers (id, host, pid, expires_at)
+			VALUES ('00000000-0000-0000-0000-000000000001', 'elsewhere', 1, now() + $1::interval)
+			ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at RETURNING id
+		), i AS (
+			UPDATE items SET outcome = NULL, finished_at = NULL RETURNING 1
+		), b AS (
+			UPDATE batches SET state = 'working', holder = w.id, finished_at = NULL FROM w RETURNING 1
+		) SELECT count(*) FROM b, i`, lease)
+		if changed == 0 {
+			t.Fatal("no batch is worked")
+		}
+	}
+	worker("1 hour")
+	reset := []string{"streams", "reset", "--connection", "bank1", "--yes"}
+	out, code := l.Syncer(reset...)
+	if code != exitError || l.Number(`SELECT count(*) FROM cursors`) != cursors {
+		t.Errorf("exit code %d while a run reads:\n%s", code, out)
+	}
+	worker("-1 second")
+	l.Says(0, reset, "will be read from the beginning")
+	if n := l.Number(`SELECT count(*) FROM cursors`); n != 0 {
+		t.Errorf("%d cursors are left", n)
+	}
+}

@@ -130,7 +130,7 @@ func TestPassesAndLists(t *testing.T) {
 				h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}}}
 				h.Grow = func(fetch.Stream) bool { w.sim.Bill(i); return true }
 				h.Shrink = func(fetch.Stream) bool { w.sim.Drop(i); return true }
-				h.Unseen = func(fetch.Stream) bool { return o.NoTotal || !o.LivePages } // or it does not move
+				h.Unseen = func(fetch.Stream, bool) bool { return o.NoTotal || !o.LivePages } // or it does not move
 				h.Endless = func(fetch.Stream) bool { w.sim.Endless(); return true }
 				return h
 			})

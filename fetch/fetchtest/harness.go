@@ -39,8 +39,8 @@ type Harness struct {
 	// Grow makes a new record that the stream's list shows on its first page, and Shrink takes one away from there, so that
 	// everything behind it moves up. They say whether the stream has such a list. Nil: the provider's lists don't move so.
 	Grow, Shrink func(fetch.Stream) bool
-	// Unseen says that the provider's answers give no sign that a stream's list has moved.
-	Unseen func(fetch.Stream) bool
+	// Unseen says that the provider's answers give no sign that a stream's list has grown, or has shrunk, between two pages.
+	Unseen func(s fetch.Stream, grown bool) bool
 	// Endless makes the stream's last page lead on to itself for ever, always under another name. It says whether the
 	// stream has such pages. Nil: the provider's answers lead nowhere.
 	Endless func(fetch.Stream) bool
@@ -49,8 +49,9 @@ type Harness struct {
 	Accounts []fetch.Stream
 	// Refuse makes the provider answer what is asked of one account with a status.
 	Refuse func(s fetch.Stream, status int) (undo func())
-	// Now is the provider's present.
-	Now func() time.Time
+	// Now is the provider's present, and Calendar the time zone in which its days begin.
+	Now      func() time.Time
+	Calendar string
 	// Dial reaches a server in memory; nil: it is reached over the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Arrivals are the paths, without queries, of all calls that the server has seen.

@@ -88,6 +88,7 @@ type pass struct {
 	store *store
 	ever  table    // everything that the provider has shown
 	whole []string // the sets that were declared since the last look
+	grew  bool     // the list's last change was a new record
 }
 
 // truth is what an undisturbed pass of somebody else gives at this moment.
@@ -156,7 +157,7 @@ func (p *pass) take(page *fetch.Page) {
 			p.t.Errorf("%s lives and was removed", key)
 		}
 	}
-	if p.h.Unseen != nil && p.h.Unseen(p.s) {
+	if p.h.Unseen != nil && p.h.Unseen(p.s, p.grew) {
 		return
 	}
 	shown := shownBy(page)
@@ -283,36 +284,49 @@ func (p *pass) overnight(k int) {
 	p.whole = nil
 	next, _, _ := p.read("", k)
 	p.tomorrow()
-	p.change(p.h.Grow)
+	p.grow()
 	p.s.Stale = true
 	next = p.toTheEnd(next)
 	p.complete("after the night")
 	p.proves(next, usual)
 }
 
-// change is a change of the provider's list, if it has such a list.
-func (p *pass) change(how func(fetch.Stream) bool) bool {
+// grow puts a record into the provider's list, if it has such a list, and shrink takes one away.
+func (p *pass) grow() {
 	p.t.Helper()
-	p.truth()
-	ok := how != nil && how(p.s)
-	p.truth()
-	return ok
+	p.grew = true
+	p.change(p.h.Grow)
 }
 
-func (p *pass) grown(k int)  { p.moved(k, 0, p.h.Grow) }
-func (p *pass) shrunk(k int) { p.moved(k, 0, p.h.Shrink) }
+func (p *pass) shrink() {
+	p.t.Helper()
+	p.grew = false
+	p.change(p.h.Shrink)
+}
 
-func (p *pass) grownInAWait(k int) { p.moved(k, 10*time.Second, p.h.Grow) }
+func (p *pass) change(how func(fetch.Stream) bool) {
+	p.t.Helper()
+	if how == nil {
+		return
+	}
+	p.truth()
+	how(p.s)
+	p.truth()
+}
+
+func (p *pass) grown(k int)        { p.moved(k, 0, p.grow) }
+func (p *pass) shrunk(k int)       { p.moved(k, 0, p.shrink) }
+func (p *pass) grownInAWait(k int) { p.moved(k, 10*time.Second, p.grow) }
 
 // moved proves that a list which moves while it is read costs no record its place in the tables, and makes none up.
-func (p *pass) moved(k int, wait time.Duration, how func(fetch.Stream) bool) {
+func (p *pass) moved(k int, wait time.Duration, how func()) {
 	usual := p.usual()
 	p.toTheEnd("")
 	p.whole = nil
 	next, _, _ := p.reading("", -1, func(page int) {
 		if page == k {
 			<-time.After(wait)
-			p.change(how)
+			how()
 		}
 	})
 	p.nothingInvented()
@@ -325,16 +339,19 @@ func (p *pass) shrunkAndKilled(k int) {
 	p.toTheEnd("")
 	p.whole = nil
 	next, _, _ := p.read("", k)
-	p.change(p.h.Shrink)
+	p.shrink()
 	next = p.toTheEnd(next)
 	p.nothingInvented()
 	p.proves(next, usual)
 }
 
-// untilMidnight waits until so long before the connection's next midnight, and sets the stream's day.
+// untilMidnight waits until so long before the provider's next midnight, and sets the stream's day.
 func (p *pass) untilMidnight(before time.Duration) {
 	p.t.Helper()
-	zone := p.zone()
+	zone, err := fetch.LoadZone(p.h.Calendar)
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	now := p.h.Now().In(zone)
 	year, month, day := now.Date()
 	<-time.After(time.Date(year, month, day+1, 0, 0, 0, 0, zone).Add(-before).Sub(now))
@@ -365,7 +382,7 @@ func (p *pass) midnight(k int) {
 	next, _, _ := p.reading("", -1, func(page int) {
 		if page == k {
 			<-time.After(2 * time.Minute)
-			p.change(p.h.Grow)
+			p.grow()
 		}
 	})
 	p.nothingInvented()
@@ -380,7 +397,7 @@ func (p *pass) behindMidnight(k int) {
 	next, _, _ := p.read("", k)
 	<-time.After(2 * time.Minute)
 	p.dated()
-	p.change(p.h.Grow)
+	p.grow()
 	next = p.toTheEnd(next)
 	p.nothingInvented()
 	p.proves(next, usual)
@@ -390,7 +407,7 @@ func (p *pass) behindMidnight(k int) {
 // everywhere.
 func (p *pass) newDay() {
 	p.untilMidnight(-10 * time.Minute)
-	p.change(p.h.Grow)
+	p.grow()
 	p.toTheEnd("")
 	p.exact("ten minutes after the provider's midnight")
 }
@@ -436,6 +453,7 @@ func (p passes) refused(t *testing.T, status int) {
 			}
 			undo := h.Refuse(streams[i], status)
 			c := h.bench(t)
+			begun := time.Now()
 			for _, k := range append([]int{i}, otherThan(i, len(streams))...) {
 				pages, err := c.Read(t.Context(), streams[k], "")
 				if k == i {
@@ -450,6 +468,9 @@ func (p passes) refused(t *testing.T, status int) {
 				if diff := gocmp.Diff(want[k], tableOf(pages...)); diff != "" {
 					t.Errorf("account %d is refused, and account %d has changed:\n%s", i, k, diff)
 				}
+			}
+			if took := time.Since(begun); took > time.Second {
+				t.Errorf("account %d is refused, and the others wait for %s", i, took)
 			}
 			undo()
 		}

@@ -23,6 +23,7 @@ func Simulated(t *testing.T, host *sandboxtest.Host, p fetch.Provider, conn fetc
 		},
 		Impostor: func() func() { return host.Rule(t, sandbox.Rule{Action: sandbox.Action{Kind: sandbox.WrongSubject}}) },
 		Now:      host.Kit.Clock.Now,
+		Calendar: "Europe/Oslo", // which all simulators share, those in Stockholm too
 		Arrivals: func() (paths []string) {
 			for _, e := range host.Kit.Journal.Entries() {
 				paths = append(paths, e.Path)

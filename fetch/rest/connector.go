@@ -96,6 +96,8 @@ func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor,
 		plan: p, stream: s, through: cur.Through, again: cur.Again, reach: cur.Reach, led: c.led[p.dataset],
 		resolve: c.client.Resolve,
 	}
+	// Where the provider has given an older day in this pass, a refusal is not about the day.
+	walk.mayBeTooOld = cur.Pass == nil || cur.Pass.Search != nil || at.Stored && s.Stale
 	if cur.Pass == nil {
 		walk.at = walk.begin()
 		walk.again = 0
@@ -133,6 +135,7 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 		Request: r, Version: p.pageVersion(cur, position), Beside: p.beside(), First: p.at.opens(), Afresh: !p.dated,
 		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, Decode: p.decode,
 	}
+	st.Shifts = p.Pagination.Page != nil || p.Pagination.Offset != nil
 	st.Set, st.Status = p.set()
 	if p.Pagination.paged() {
 		st.End = p.endList
@@ -140,7 +143,7 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 	if p.at.Link != "" || p.at.After != "" {
 		st.Anew = func() string { return p.cursor(p.first()) }
 	}
-	if p.dated && p.at.opens() {
+	if p.dated && p.at.opens() && p.mayBeTooOld {
 		st.Narrow = p.narrow
 	}
 	return st, nil

@@ -46,7 +46,7 @@ type position struct {
 	Tries  int    `json:"tries,omitzero"`  // how often the list had moved
 	Anew   bool   `json:"anew,omitzero"`   // it was begun anew, because it had moved while the pass was broken off
 
-	Search *search `json:"search,omitempty"` // the provider has refused a day: which is the first that it gives?
+	Search *fetch.DaySearch `json:"search,omitempty"` // the provider has refused a day: which is the first that it gives?
 
 	// Earlier are ids that were made on the pages behind us, so that the twin of a record gets another. Base is how many of
 	// them stood before the present window.

@@ -419,3 +419,16 @@ func TestReadableLinkHeaders(t *testing.T) {
 		}
 	}
 }
+
+// A status that says that there is no such page is one more answer about the set: what it lacks needs a second look.
+func TestAPageThatIsNotThereIsNoProofByItself(t *testing.T) {
+	gone := &pagesOf{tell: func(n int, a map[string]any, _ http.Header) {
+		if n > 1 {
+			a["status"] = 404
+		}
+	}}
+	got, err := described(t, paged("{ page: { parameter: page, beyond: 404 } }"), gone).Read(t.Context(), stream(), "")
+	if err != nil || len(got) != 2 || got[1].Whole == nil || !got[1].Whole.Paged {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -15,9 +15,9 @@ func (a *api) notes() (notes []string) {
 		}
 		for i := range p.Records {
 			if l := &p.Records[i]; l.Optional && p.provenBy(l) {
-				notes = append(notes, fmt.Sprintf("%s: %s: the list %s is optional, and its records are a whole set: a pass without it "+
-					"proves nothing, so rows that are known stay and the item is partial; where the API leaves an empty list "+
-					"out, write empty: absent", a.file, d, l.Path))
+				notes = append(notes, fmt.Sprintf("%s: %s: the list %s is optional, and its records are a whole set: "+
+					"a pass without it proves nothing, so rows that are known stay and the item is partial; "+
+					"where the API leaves an empty list out, write empty: absent", a.file, d, l.Path))
 			}
 		}
 	}

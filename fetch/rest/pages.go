@@ -23,6 +23,8 @@ type pass struct {
 	list    *reading
 	led     *led
 	overlap overlap
+	// mayBeTooOld says that a refusal of the present day may mean that it lies too long ago.
+	mayBeTooOld bool
 
 	asked   map[string]string // what the placeholders stand for
 	request fetch.Request     // of the present page
@@ -98,7 +100,8 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		return fetch.Page{}, err
 	}
 	d.page.Seen = d.count
-	if name, status := p.set(); name != "" {
+	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
+	if name, status := p.set(); name != "" && good {
 		d.page.Outside = !shows(p.Records, d.lists, status)
 	}
 	if p.overlap != noOverlap && d.lastOfBefore() != p.at.Last {
@@ -112,12 +115,12 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		d.page.Next = p.cursor(&p.at)
 		return d.page, nil
 	}
-	if p.at.Search != nil {
-		next, found := p.given()
-		if !found {
-			d.page.Next = next
+	if s := p.at.Search; s != nil {
+		if search, day, ok := s.Give(p.at.From); ok {
+			d.page.Next = p.lookAt(search, day)
 			return d.page, nil
 		}
+		p.reach = int(p.at.End-p.at.From) + 1
 	}
 	next, err := p.follow(d, a.Header)
 	if err != nil {
@@ -127,7 +130,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	p.comeBack(&d.page)
 	if s := p.at.Search; s != nil && p.at.From > p.through+1 {
 		// No reason to come back, as another lack would be: those days will never be given.
-		d.page.Partial = and(d.page.Partial, s.refusal(p.at.From))
+		d.page.Partial = and(d.page.Partial, s.Lack(p.at.From))
 	}
 	if next == nil {
 		err := p.endPass(&d.page)

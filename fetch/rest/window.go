@@ -1,9 +1,6 @@
 package rest
 
 import (
-	"fmt"
-	"net/http"
-
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -77,78 +74,24 @@ func (p *pass) elsewhere(t *finance.Transaction) bool {
 	return t.Status == finance.Pending && !p.last()
 }
 
-// search looks for the first day that a provider gives, which has refused an older one: by halves, between the newest day
-// that was refused and the oldest that was given.
-type search struct {
-	Wanted  finance.Date `json:"wanted"`         // the day that the pass was to begin with
-	Refused finance.Date `json:"refused"`        // the newest day refused
-	Given   finance.Date `json:"given,omitzero"` // the oldest day given; zero: none yet
-	Over    bool         `json:"over,omitzero"`  // the pass begins with the first day given
-}
-
-// refusedDays are the statuses by which providers refuse a day that lies too long ago.
-func refusedDays(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusRequestedRangeNotSatisfiable, http.StatusUnprocessableEntity:
-		return true
-	}
-	return false
-}
-
 // narrow leads from a refused day to a later one. ok is false where the days are not the matter: the newest window is refused
 // as well.
 func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
-	if e.Class != finance.Rejected || !refusedDays(e.Status) || p.at.From == p.at.End {
+	if !fetch.RefusesDay(e) {
 		return "", false
 	}
-	s := search{Wanted: p.at.From}
-	if p.at.Search != nil {
-		s = *p.at.Search
-	}
-	if s.Over {
-		return "", false
-	}
-	s.Refused = p.at.From
 	newest := p.at.End
 	if w := p.Pagination.Windows; w != nil {
-		newest = max(p.at.From, p.at.End.AddDays(1-w.Days))
+		newest = p.at.End.AddDays(1 - w.Days)
 	}
-	switch {
-	case !s.Given.IsZero():
-		return p.searchAt(s), true
-	case p.at.From < newest:
-		return p.lookAt(s, newest), true
+	search, day, ok := p.at.Search.Refuse(p.at.From, newest, p.at.End)
+	if !ok {
+		return "", false
 	}
-	return p.lookAt(s, p.at.End), true
+	return p.lookAt(search, day), true
 }
 
-// searchAt is the next day to try, or the first of the pass where it is found.
-func (p *pass) searchAt(s search) string {
-	if s.Given-s.Refused > 1 {
-		return p.lookAt(s, s.Refused+(s.Given-s.Refused)/2)
-	}
-	s.Over = true
-	return p.lookAt(s, s.Given)
-}
-
-func (p *pass) lookAt(s search, from finance.Date) string {
+func (p *pass) lookAt(s fetch.DaySearch, from finance.Date) string {
 	at := position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Search: &s}
 	return p.cursor(&at)
-}
-
-// given notes that the provider gives the day that was tried. It leads to the next day to try; with found the present page
-// is the first of the pass.
-func (p *pass) given() (next string, found bool) {
-	s := *p.at.Search
-	if s.Over || p.at.From-s.Refused <= 1 {
-		p.reach = int(p.at.End-p.at.From) + 1
-		return "", true
-	}
-	s.Given = p.at.From
-	return p.searchAt(s), false
-}
-
-// refusal says what the provider does not give.
-func (s *search) refusal(from finance.Date) string {
-	return fmt.Sprintf("the provider refuses the days before %s; wanted were those from %s on", from, s.Wanted)
 }

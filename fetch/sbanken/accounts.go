@@ -29,16 +29,16 @@ func (c *connector) Probe(ctx context.Context) error {
 func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	switch s.Dataset {
 	case finance.Accounts:
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.accounts(s, at.Position) })
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.accounts(ctx, s, at.Position) })
 	case finance.Transactions:
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(s, at.Position) })
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(ctx, s, at.Position) })
 	}
 	return func(yield func(fetch.Page, error) bool) {
 		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "sbanken has no such dataset"})
 	}
 }
 
-func (c *connector) accounts(s fetch.Stream, from string) (fetch.Step, error) {
+func (c *connector) accounts(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	if from != "" {
 		return fetch.Step{}, fetch.Misfit("a cursor is set, but accounts have none")
 	}
@@ -50,8 +50,24 @@ func (c *connector) accounts(s fetch.Stream, from string) (fetch.Step, error) {
 	}
 	version := fmt.Sprintf("%s shared=%t", accountsVersion, c.settings.IncludeShared)
 	return fetch.Step{Request: r, Version: version, Decode: func(a *fetch.Answer) (fetch.Page, error) {
-		return decodeAccounts(a.Body, subject, c.settings.IncludeShared)
+		page, err := decodeAccounts(a.Body, subject, c.settings.IncludeShared)
+		if err != nil {
+			return page, err
+		}
+		return page, unlisted(ctx, &s, &page)
 	}}, nil
+}
+
+// unlisted finds out whether something is missing from a list of accounts that is null. It is not if none are known.
+func unlisted(ctx context.Context, s *fetch.Stream, page *fetch.Page) error {
+	if page.Whole != nil || page.Partial != "" || len(page.Rejects) > 0 {
+		return nil
+	}
+	others, err := s.Others(ctx, finance.Extent{}, nil)
+	if others {
+		page.Partial = "the answer has no list of accounts, and some are known"
+	}
+	return err
 }
 
 type accountDecoder struct {
@@ -79,7 +95,7 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 	if l.available > int64(l.items) {
 		d.page.Partial = fmt.Sprintf("%d of %d accounts are missing from the answer", l.available-int64(l.items), l.available)
 	}
-	if d.page.Partial == "" && len(d.page.Rejects) == 0 {
+	if d.page.Partial == "" && len(d.page.Rejects) == 0 && !l.null {
 		d.page.Whole = &finance.Whole{}
 	}
 	return d.page, nil

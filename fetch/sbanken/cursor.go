@@ -43,6 +43,8 @@ type position struct {
 	Last  string       `json:"last,omitzero"`  // the mark of the last row behind us
 	Tries int          `json:"tries,omitzero"` // how often the list had moved
 
+	Search *fetch.DaySearch `json:"search,omitempty"` // the bank has refused a day: which is the first that it gives?
+
 	// The recent list shows archived rows too. Tail is how many the archive had from the day Over on, and Seen how
 	// many the recent list has shown; if it shows more, rows were archived between the two, and the archive is read
 	// again from Over on, Back times at most.

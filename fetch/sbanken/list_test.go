@@ -139,9 +139,9 @@ func TestAPageIsKnownOnlyAtItsCursor(t *testing.T) {
 	c := &connector{settings: paged}
 	s := fetch.Stream{Stream: finance.Stream{Dataset: finance.Transactions, Account: "A"}, Today: today}
 	at := position{List: archive, From: finance.NewDate(2026, 11, 1), To: today}
-	one, err1 := c.transactions(s, cursor{V: 1, Pass: &at}.String())
-	two, err2 := c.transactions(s, cursor{V: 1, Through: today.AddDays(-30), Pass: &at}.String())
-	last, err3 := c.transactions(s, cursor{V: 1, Pass: &position{List: recent, From: at.From, Over: at.From}}.String())
+	one, err1 := c.transactions(t.Context(), s, cursor{V: 1, Pass: &at}.String())
+	two, err2 := c.transactions(t.Context(), s, cursor{V: 1, Through: today.AddDays(-30), Pass: &at}.String())
+	last, err3 := c.transactions(t.Context(), s, cursor{V: 1, Pass: &position{List: recent, From: at.From, Over: at.From}}.String())
 	if err1 != nil || err2 != nil || err3 != nil {
 		t.Fatal(err1, err2, err3)
 	}
@@ -150,5 +150,19 @@ func TestAPageIsKnownOnlyAtItsCursor(t *testing.T) {
 	}
 	if one.Set != "" || last.Set != recent {
 		t.Error("the recent list is one set, the archive is not")
+	}
+}
+
+// A pass that is taken up in the recent list after a night has read the archive up to the day of its beginning, and says so.
+func TestAPassThatEndsBehind(t *testing.T) {
+	for through, behind := range map[finance.Date]bool{today: false, today - 1: true} {
+		p := &pass{
+			settings: paged, cursor: cursor{V: 1, Through: through}, at: position{List: recent, From: today.AddDays(-30), Over: today},
+			stream: fetch.Stream{Stream: finance.Stream{Account: "A"}, Today: today},
+		}
+		page, err := p.decode(&fetch.Answer{Body: []byte(listBody(0))})
+		if err != nil || !page.Done || page.Behind != behind {
+			t.Errorf("read up to %s: done %t, behind %t, %v", through, page.Done, page.Behind, err)
+		}
 	}
 }

@@ -1,10 +1,12 @@
 package sbanken
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -22,13 +24,14 @@ const (
 // and Through moves, only when its pages add up to the number of rows that the bank counts. A window with rows that
 // could not be read is closed too, so that later days are had, but the next pass begins with it.
 type pass struct {
+	ctx      context.Context // of the reading, for what is asked of the store
 	settings Settings
 	stream   fetch.Stream
 	cursor   cursor
 	at       position
 }
 
-func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error) {
+func (c *connector) transactions(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	cur, err := readCursor(from, s.Today)
 	if err != nil {
 		return fetch.Step{}, err
@@ -36,7 +39,7 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 	if s.Account == "" || s.Today.IsZero() {
 		return fetch.Step{}, fmt.Errorf("transactions are read for an account on a day, and the stream names none")
 	}
-	p := &pass{settings: c.settings, stream: s, cursor: cur}
+	p := &pass{ctx: ctx, settings: c.settings, stream: s, cursor: cur}
 	if cur.Pass != nil {
 		p.at = *cur.Pass
 	} else {
@@ -53,14 +56,40 @@ func (c *connector) transactions(s fetch.Stream, from string) (fetch.Step, error
 		set = "" // nothing is declared whole of the archive
 	}
 	r.Path, r.Template, r.Query = list+url.PathEscape(s.Account), "/"+list+"{account}", p.query()
-	return fetch.Step{
+	st := fetch.Step{
 		Request: r,
 		// What follows a page depends on the cursor and on the days below, so a page is the same only where they are.
 		Version: strings.Join([]string{rowsVersion, from, s.Since.String(), s.Until.String(), s.Today.String(), strconv.Itoa(s.Lookback)}, " "),
 		First:   p.at.Index == 0,
 		Set:     set,
 		Decode:  p.decode,
-	}, nil
+	}
+	if p.at.List == archive && p.at.Index == 0 {
+		st.Narrow = p.narrow
+	}
+	return st, nil
+}
+
+// narrow leads from a day that the bank refuses, because it lies too long ago, to a later one.
+func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
+	if !fetch.RefusesDay(e) {
+		return "", false
+	}
+	end := p.end()
+	newest := max(earliest, finance.NewDate(end.Time().Year(), time.January, 1))
+	search, day, ok := p.at.Search.Refuse(p.at.From, newest, end)
+	if !ok {
+		return "", false
+	}
+	return p.lookAt(search, day), true
+}
+
+func (p *pass) lookAt(s fetch.DaySearch, first finance.Date) string {
+	at := p.window(first)
+	at.Search = &s
+	c := p.cursor
+	c.Pass = &at
+	return c.String()
 }
 
 // begin is where a new pass starts: the first one at the oldest day wanted, a later one as many days before Through as
@@ -185,6 +214,12 @@ func (p *pass) tired(is change) bool {
 
 // afterArchive decides what follows a page of a window.
 func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
+	if s := p.at.Search; s != nil && p.at.Index == 0 {
+		if search, day, ok := s.Give(p.at.From); ok {
+			got.page.Next = p.lookAt(search, day)
+			return got.page, nil
+		}
+	}
 	rows, is := p.behind(got)
 	at := p.at
 	at.Tail += got.archived
@@ -202,7 +237,25 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 		at.Index, at.Total, at.Last = rows, got.available, got.last
 		return p.next(got, &at), nil
 	}
+	if err := p.unlisted(got, finance.Extent{Status: finance.Booked, From: at.From, To: at.To}); err != nil {
+		return fetch.Page{}, err
+	}
+	if got.page.Partial != "" {
+		p.lacking()
+	}
 	return p.closed(got, at)
+}
+
+// unlisted finds out whether something is missing from a list whose items are null. It is not if no rows of it are known.
+func (p *pass) unlisted(got *answer, set finance.Extent) error {
+	if !got.null || p.at.Index > 0 {
+		return nil
+	}
+	others, err := p.stream.Others(p.ctx, set, nil)
+	if others {
+		got.page.Partial = "the answer has no list of transactions, and some are known"
+	}
+	return err
 }
 
 // lacking notes that something of the window could not be had, so that the next pass begins with it.
@@ -215,6 +268,9 @@ func (p *pass) lacking() {
 // closed decides what follows a window.
 func (p *pass) closed(got *answer, at position) (fetch.Page, error) {
 	p.cursor.Through = max(p.cursor.Through, at.To)
+	if s := at.Search; s != nil { // no reason to come back: those days will never be given
+		got.page.Partial = joined(got.page.Partial, s.Lack(at.From))
+	}
 	switch {
 	case at.To < p.end():
 		next := p.window(at.To + 1)
@@ -229,7 +285,7 @@ func (p *pass) closed(got *answer, at position) (fetch.Page, error) {
 // the list, so a window soon holds only what rests, or fits into one answer, which can't move. A window that never rests
 // is left: later days are had all the same, and the next pass begins with it.
 func (p *pass) smaller(got *answer, is change) (fetch.Page, error) {
-	at := position{List: archive, From: p.at.From, To: p.at.To, Back: p.at.Back, Tries: p.at.Tries + 1}
+	at := position{List: archive, From: p.at.From, To: p.at.To, Back: p.at.Back, Tries: p.at.Tries + 1, Search: p.at.Search}
 	if is == moved && at.From < at.To {
 		at.To -= (at.To - at.From + 1) / 2
 		at.Tries = 0
@@ -276,11 +332,21 @@ func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
 		next := p.window(at.Over)
 		return p.next(got, &next), nil
 	}
+	if err := p.unlisted(got, finance.Extent{Prefix: recentPrefix}); err != nil {
+		return fetch.Page{}, err
+	}
 	page := p.done(got)
-	if len(page.Rejects) == 0 {
+	if len(page.Rejects) == 0 && !got.null {
 		page.Whole = &finance.Whole{Prefix: p.wholePrefix(got)}
 	}
 	return page, nil
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
 }
 
 // beginAnew reads the recent list again. Nothing of the page is kept: its rows have no ids, and their numbers count those of

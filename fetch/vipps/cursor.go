@@ -47,6 +47,9 @@ type day struct {
 	Page  string       `json:"page,omitempty"` // the provider's cursor of the next page
 	Open  bool         `json:"open,omitempty"` // a page has said tryLater
 	Chain chain        `json:"chain,omitzero"`
+	Anew  bool         `json:"anew,omitempty"` // the day was begun anew, so that its places are others than before
+
+	Search *fetch.DaySearch `json:"search,omitempty"` // a day was refused: which is the first that is given?
 }
 
 func (c *cursor) at() *place {

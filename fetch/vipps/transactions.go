@@ -75,6 +75,7 @@ func (c *connector) transactions(s fetch.Stream, place fetch.At, m *memory) (fet
 	}
 	if place.Stored {
 		m.inFees = p.cursor.Topic == fees
+		p.reopen()
 	}
 	st := fetch.Step{Request: c.request(s.Scope, finance.ForData)}
 	if c.settings.IncludeGDPR {
@@ -95,14 +96,29 @@ func (c *connector) transactions(s fetch.Stream, place fetch.At, m *memory) (fet
 	if page != "" {
 		st.Request.Query.Set("cursor", page)
 	}
-	st.Place = st.Request.Path + " " + page // the position holds the chain too, which moves on even in a circle
+	st.Place = st.Request.Path + " " + page    // the position holds the chain too, which moves on even in a circle
+	if at.Day != nil && at.Day.Search != nil { // a day that is only tried comes again in its turn
+		st.Place += " search " + cursorText(at.Day.Search)
+	}
 	if at.Feed != "" && p.by == byFeed || at.Day != nil && at.Day.Page != "" {
 		st.Anew = p.anew
 	}
 	st.First = p.by == byDates && page == ""
+	if st.First {
+		st.Narrow = p.narrow
+	}
 	// What follows a page depends on the cursor and on the days below, so a page is the same only where they are.
 	st.Version = strings.Join([]string{rowsVersion, cursorText(p.cursor), s.Until.String(), p.last().String()}, " ")
 	return st, nil
+}
+
+// reopen begins a day anew that was open when its first pages were read, and is over now: it may have been closed since,
+// with rows that those pages had not. Where it goes on as an open one, the days behind it have to wait for the next night.
+func (p *pass) reopen() {
+	at := p.cursor.at()
+	if d := at.Day; d != nil && d.Open && d.On < p.stream.Today {
+		at.Day = &day{On: d.On, Chain: at.openingOf(d.On).Chain, Anew: true, Search: d.Search}
+	}
 }
 
 const datesSuffix = "/dates/{date}"
@@ -134,6 +150,28 @@ func (p *pass) last() finance.Date {
 		return max(earliest, p.stream.Today)
 	}
 	return max(earliest, min(p.stream.Until, p.stream.Today))
+}
+
+// narrow leads from a day that is refused, because it lies too long ago, to a later one.
+func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
+	if !fetch.RefusesDay(e) {
+		return "", false
+	}
+	return p.refuse(p.cursor.at().Day)
+}
+
+func (p *pass) refuse(d *day) (next string, ok bool) {
+	search, on, ok := d.Search.Refuse(d.On, p.last(), p.last())
+	if !ok {
+		return "", false
+	}
+	return p.lookAt(search, on), true
+}
+
+func (p *pass) lookAt(s fetch.DaySearch, on finance.Date) string {
+	c := p.cursor
+	c.at().Day = &day{On: on, Search: &s}
+	return cursorText(c)
 }
 
 // anew is where the present list begins: the day, or a feed whose cursor the provider has forgotten. A feed is read from
@@ -194,6 +232,13 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 	if err != nil {
 		return fetch.Page{}, err
 	}
+	if d.Search != nil && d.Page == "" {
+		if search, on, ok := d.Search.Give(d.On); ok {
+			got.page.Next = p.lookAt(search, on)
+			got.page.Partial = "" // the balances are compared when the day's turn comes
+			return got.page, nil
+		}
+	}
 	if got.hasMore && (got.cursor == "" || got.cursor == d.Page) {
 		return fetch.Page{}, errors.New("the date has more rows but no cursor that leads to them")
 	}
@@ -209,9 +254,12 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 		got.page.Partial = joined(got.page.Partial, fmt.Sprintf("the answer for %s has no list of entries", d.On))
 	}
 	at.doubts(got, at.openingOf(d.On))
+	if d.Search != nil && !got.hasMore { // no reason to come back: those days will never be given
+		got.page.Partial = joined(got.page.Partial, d.Search.Lack(d.On))
+	}
 	switch {
 	case got.hasMore:
-		at.Day = &day{On: d.On, Page: got.cursor, Open: open, Chain: got.chain}
+		at.Day = &day{On: d.On, Page: got.cursor, Open: open, Chain: got.chain, Anew: d.Anew, Search: d.Search}
 		return p.next(got), nil
 	case open:
 		return p.caughtUp(got), nil
@@ -228,7 +276,19 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 
 // notYet reads a 404 that did not say the ledger is not ours. In 2023 that was how an open date answered.
 func (p *pass) notYet(a *fetch.Answer, on finance.Date) (fetch.Page, error) {
-	if on < p.stream.Today.AddDays(-openDays) {
+	d := p.cursor.at().Day
+	if d.Search != nil && d.Page == "" {
+		if search, day, ok := d.Search.Give(on); ok && on >= p.stream.Today.AddDays(-openDays) { // it will be given in its time
+			return fetch.Page{Next: p.lookAt(search, day)}, nil
+		}
+	}
+	old := on < p.stream.Today.AddDays(-openDays)
+	if old && d.Page == "" {
+		if next, ok := p.refuse(d); ok {
+			return fetch.Page{Next: next}, nil
+		}
+	}
+	if old {
 		return fetch.Page{}, failed(a, finance.Rejected, "GET "+datesTemplate(p.cursor.Topic),
 			fmt.Sprintf("there is no report of %s, which must be closed by now: %s", on, readProblem(a.Body).words()))
 	}

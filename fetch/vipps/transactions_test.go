@@ -180,6 +180,7 @@ func TestAnOldDateThatIsMissingIsAnError(t *testing.T) {
 	s := &script{answers: []answer{{status: 404, header: http.Header{"Request-Id": {"r-1"}}, body: `{"title":"Not Found","traceId":"00-1"}`}}}
 	in := stream("410001")
 	in.Since = today.AddDays(-100)
+	in.Until = in.Since // there is no later day that could be given
 	_, err := play(t, s, settings(func(s *Settings) { s.ReadBy = byDates })).read(t, in, "")
 	want := "GET /report/v2/ledgers/{ledger}/funds/dates/{date} on vipps: rejected: there is no report of 2026-08-12, which must be closed by now: Not Found (provider's id 00-1)"
 	if err == nil || err.Error() != want {

@@ -209,6 +209,9 @@ func (s *Simulator) query(v url.Values, rt route, today int) (query, error) {
 	if err := q.check(today); err != nil {
 		return q, err
 	}
+	if s.o.Reach > 0 && q.first < today-s.o.Reach {
+		return q, errors.New("startDate lies too far back")
+	}
 	if s.o.YearBoundaryCut {
 		q.first = max(q.first, dayNumber(dayTime(q.last).Year(), time.January, 1))
 	}

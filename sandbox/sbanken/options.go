@@ -90,6 +90,9 @@ type Options struct {
 	// ArchiveLag keeps rows booked less than so many days ago out of the
 	// archive; /Transactions shows them with source AccountStatement.
 	ArchiveLag int
+	// Reach refuses a startDate that lies more than so many days before today; 0:
+	// none but those before 2000.
+	Reach int
 	// Drift puts a new transaction at the head of an account after every so many
 	// list pages of it were answered, which moves the whole list while a caller
 	// pages through it; 0: never.

@@ -66,6 +66,8 @@ type Options struct {
 	OpenRows bool
 	// Open404 answers an open date with 404 "date not available yet" (2023).
 	Open404 bool
+	// Reach refuses dates that lie more than so many days before today, with ReachStatus, 400 when 0; 0: none.
+	Reach, ReachStatus int
 	// EmptyLast makes a date end with an empty page behind one that said hasMore.
 	EmptyLast bool
 	// OldTypes writes entry types as in 2023: scheduled-for-payout.

@@ -1,6 +1,7 @@
 package vipps
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -96,6 +97,10 @@ func (s *Simulator) serveFeed(w http.ResponseWriter, in reading) {
 
 // serveDate answers with one accounting day. A closed day never changes.
 func (s *Simulator) serveDate(w http.ResponseWriter, in reading, day int) {
+	if s.o.Reach > 0 && day < s.world.dayOf(in.now)-s.o.Reach {
+		s.fail(w, cmp.Or(s.o.ReachStatus, http.StatusBadRequest), "Bad Request", "The ledger date lies too far back.")
+		return
+	}
 	closed := s.world.closed(day, in.now)
 	if !closed && s.o.Open404 {
 		s.fail(w, http.StatusNotFound, "Not Found", "The date is not available yet.")
