@@ -75,8 +75,9 @@ type Connector interface {
 	// PerAccount says whether a dataset has one stream for each account of the consent, rather than one in all.
 	PerAccount(finance.Dataset) bool
 	// Pages reads a stream from its cursor on. The empty cursor is the beginning. A page's Next is where the stream
-	// stands once that page is committed, and reading again from there gives what follows it. The page with Done ends
-	// the pass: its Next is where the next run begins. After an error, which is an *Error, nothing follows.
+	// stands once that page is committed. Reading again from there gives what follows it, and may give a record before it
+	// once more that has changed. The page with Done ends the pass: its Next is where the next run begins. After an error,
+	// which is an *Error, nothing follows.
 	Pages(ctx context.Context, s Stream, from string) iter.Seq2[Page, error]
 	// Probe makes one harmless call, for syncer check.
 	Probe(ctx context.Context) error

@@ -320,13 +320,15 @@ type listRead struct {
 	answers  int
 	ids      map[string]bool
 	twice    bool
+	spoilt   bool
 	totals   []int
 	ends     string // how the list's end is told
 }
 
-// hasMoved says that the answers themselves tell that the list has moved while it was read.
-func (l *listRead) hasMoved() bool {
-	return l.twice || slices.Min(l.totals) != slices.Max(l.totals) || l.ends == "total" && len(l.ids) < l.totals[0]
+// unproven says that the answers themselves tell that the list has moved while it was read, or that something of it
+// could not be read.
+func (l *listRead) unproven() bool {
+	return l.twice || l.spoilt || slices.Min(l.totals) != slices.Max(l.totals) || l.ends == "total" && len(l.ids) < l.totals[0]
 }
 
 // readings are all lists that were read so.
@@ -343,6 +345,7 @@ func (m *witness) readings() (list []listRead) {
 		at.answers++
 		at.to = p.at
 		at.totals = append(at.totals, p.total)
+		at.spoilt = at.spoilt || p.spoilt
 		again := !p.opens && m.end == "" && sameRecords(m.shown[i-1].records, p.records)
 		for _, s := range p.records {
 			at.twice = at.twice || at.ids[s.id] && !again
@@ -385,14 +388,14 @@ func (m *witness) removedIsGone(o outcome, rows []row) {
 func (m *witness) provenGone(id string, o outcome) bool {
 	all := m.readings()
 	for i, second := range all {
-		if second.from < o.began || second.ids[id] || second.hasMoved() {
+		if second.from < o.began || second.ids[id] || second.unproven() {
 			continue
 		}
 		if second.answers == 1 {
 			return true
 		}
 		for _, first := range all[:i] {
-			if !first.ids[id] && !first.hasMoved() && !m.shownBetween(id, first.from, second.to) {
+			if !first.ids[id] && !first.unproven() && !m.shownBetween(id, first.from, second.to) {
 				return true
 			}
 		}
@@ -418,6 +421,11 @@ func (m *witness) completeIsComplete(o outcome, rows []row) {
 	}
 	if o.midPass {
 		m.fail("the run is complete in the middle of a pass")
+	}
+	for _, p := range m.shown {
+		if p.at > o.began && p.at <= o.ended && p.stored && p.spoilt {
+			m.fail("the run is complete, and a record of %+v could not be read", p)
+		}
 	}
 	now := living(rows)
 	groups := map[string]int{}

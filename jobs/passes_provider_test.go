@@ -157,6 +157,7 @@ type shownPage struct {
 	from, to finance.Date
 	total    int // records, or pages, that it told; -1: none
 	records  []seen
+	spoilt   bool // one of its records can't be read
 	stored   bool // the call was committed
 }
 
@@ -170,9 +171,10 @@ const (
 	cutShort
 	timedOut
 	brokenJSON
-	shortPause // waited out by the process
-	longPause  // waited out, and longer than what a list stands still for
-	parkPause  // longer than a process waits
+	spoiltRecord // one of the page's can't be read
+	shortPause   // waited out by the process
+	longPause    // waited out, and longer than what a list stands still for
+	parkPause    // longer than a process waits
 	faultKinds
 )
 
@@ -323,7 +325,7 @@ func (b *bookkeeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(http.ErrAbortHandler)
 	}
-	page, body := b.page(w, r)
+	page, body := b.page(w, r, t.fault == spoiltRecord)
 	if body == nil {
 		return
 	}
@@ -354,7 +356,7 @@ func (b *bookkeeper) opens(r *http.Request) bool {
 }
 
 // page is the answer to a call. Without a body it was written already.
-func (b *bookkeeper) page(w http.ResponseWriter, r *http.Request) (shownPage, []byte) {
+func (b *bookkeeper) page(w http.ResponseWriter, r *http.Request, spoilt bool) (shownPage, []byte) {
 	q := r.URL.Query()
 	p := shownPage{
 		at: b.now, call: r.Header.Get("X-Request-Id"), claim: b.claim, night: b.night, opens: b.opens(r), total: -1,
@@ -408,6 +410,11 @@ func (b *bookkeeper) page(w http.ResponseWriter, r *http.Request) (shownPage, []
 		}
 		rows = append(rows, row)
 		p.records = append(p.records, s.seen) // of the window or not: a record is stored wherever it is shown
+	}
+	if spoilt && len(rows) > 0 {
+		rows[0]["amount"] = "unreadable"
+		p.records = p.records[1:]
+		p.spoilt = true
 	}
 	answer["rows"] = rows
 	b.tellEnd(w, r, answer, &p, list, end, after)

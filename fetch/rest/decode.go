@@ -197,8 +197,6 @@ func (d *decoder) list(number int) {
 		}
 		if why != "" {
 			d.extra.Reset()
-		}
-		if why != "" && !again { // or it is in quarantine already
 			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: place, Reason: why})
 		}
 	}

@@ -64,3 +64,20 @@ func TestAPageThatDoesNotFitIsStored(t *testing.T) {
 		}
 	}
 }
+
+// What the record before a seam has become may be something that can't be read. Then that is told.
+func TestTheLastRecordCannotBeReadAnyMore(t *testing.T) {
+	l := &listServer{n: 4, size: 2}
+	client := described(t, paged("{ offset: { parameter: offset } }"), l)
+	from := client.MustRead(t, stream(), "")[0].Next
+	l.asked = nil
+	l.odd = func(answer map[string]any, _ http.Header, call int) {
+		if call == 1 {
+			answer["rows"].([]map[string]any)[0]["owed"] = "much"
+		}
+	}
+	got := client.MustRead(t, stream(), from)
+	if len(got[0].Rejects) != 1 || got[0].Moved != "" {
+		t.Errorf("refused %+v, moved %q", got[0].Rejects, got[0].Moved)
+	}
+}
