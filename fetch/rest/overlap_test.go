@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,5 +80,30 @@ func TestTheLastRecordCannotBeReadAnyMore(t *testing.T) {
 	got := client.MustRead(t, stream(), from)
 	if len(got[0].Rejects) != 1 || got[0].Moved != "" {
 		t.Errorf("refused %+v, moved %q", got[0].Rejects, got[0].Moved)
+	}
+}
+
+// A list whose end is a 404, or an answer without the list, took two answers: what has moved from the second page to the
+// first is in neither.
+func TestTheEndOfAListIsAPageOfIt(t *testing.T) {
+	for name, spoil := range map[string]func(http.ResponseWriter, map[string]any){
+		"404":     func(w http.ResponseWriter, _ map[string]any) { w.WriteHeader(http.StatusNotFound) },
+		"no list": func(_ http.ResponseWriter, answer map[string]any) { delete(answer, "rows") },
+	} {
+		text := paged("{ offset: { parameter: offset, beyond: [404] } }")
+		text = strings.Replace(text, "records: rows", "records: [{ path: rows, optional: true }]", 1)
+		calls := 0
+		client := described(t, text, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			answer := map[string]any{"rows": []map[string]any{{"id": "a"}, {"id": "b"}}}
+			if calls > 1 {
+				spoil(w, answer)
+			}
+			_ = json.NewEncoder(w).Encode(answer)
+		}))
+		got := client.MustRead(t, stream(), "")
+		if last := got[len(got)-1]; len(got) != 2 || last.Whole == nil || !last.Whole.Paged {
+			t.Errorf("%s: %d pages, whole %+v", name, len(got), last.Whole)
+		}
 	}
 }

@@ -102,7 +102,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	d.page.Seen = d.count
 	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
 	if name, status := p.set(); name != "" && good {
-		d.page.Outside = !shows(p.Records, d.lists, status)
+		d.page.Outside = apart(p.Records, status) && !shows(p.Records, d.lists, status)
 	}
 	if p.overlap != noOverlap && d.lastOfBefore() != p.at.Last {
 		if !p.at.Anew {
@@ -297,6 +297,18 @@ func (p *pass) hidden(status string) string {
 
 // holds says whether records of a status may stand in the list; empty: any.
 func (l *List) holds(status string) bool { return status == "" || l.Status == "" || l.Status == status }
+
+// apart says that records of a status stand in lists of their own. Only then can a page without these lists lie outside of
+// the set. Elsewhere the pages are those of the set itself, and one that shows nothing, such as a 404 behind the last page,
+// is where it ends: a record may have moved from there to the page before.
+func apart(lists Lists, status string) bool {
+	for i := range lists {
+		if lists[i].holds(status) && (status == "" || lists[i].Status == "") {
+			return false
+		}
+	}
+	return true
+}
 
 // shows says whether a list that may hold such records is there.
 func shows(lists Lists, there []bool, status string) bool {
