@@ -213,7 +213,7 @@ func (p *pass) nextWindow(d *decoder) *position {
 }
 
 // carries says that made ids are kept from window to window. Those of transactions are not: they are made of a day among
-// others, and each day belongs to one window.
+// others, and a record that shows in two windows is to have the same number in both.
 func (p *pass) carries() bool { return p.dataset != finance.Transactions }
 
 // earlier are the made ids on the pages up to the present one; d nil: up to the one before.
