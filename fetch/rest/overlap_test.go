@@ -83,8 +83,8 @@ func TestTheLastRecordCannotBeReadAnyMore(t *testing.T) {
 	}
 }
 
-// A list whose end is a 404, or an answer without the list, took two answers: what has moved from the second page to the
-// first is in neither.
+// A list whose end is a 404, or an answer without the list, took two answers: what has moved from the second page to
+// the first is in neither.
 func TestTheEndOfAListIsAPageOfIt(t *testing.T) {
 	for name, spoil := range map[string]func(http.ResponseWriter, map[string]any){
 		"404":     func(w http.ResponseWriter, _ map[string]any) { w.WriteHeader(http.StatusNotFound) },
