@@ -223,6 +223,8 @@ type onlooker struct {
 }
 
 func (w *onlooker) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
+	w.r.book.mu.Lock() // an answer that nobody waited for may still be on its way out
+	defer w.r.book.mu.Unlock()
 	if !strings.Contains(from, `"pass"`) {
 		w.r.earlier = w.r.began
 		w.r.began = w.r.book.now
@@ -287,7 +289,9 @@ func (r *reader) spend(n night) outcome {
 		if len(kills) > 0 {
 			r.kill = &kills[0]
 		}
+		b.mu.Lock()
 		b.claim++
+		b.mu.Unlock()
 		r.must(r.engine.Work(ctx, r.batch))
 		if r.killed {
 			for range r.kill.days {
@@ -312,6 +316,8 @@ func (r *reader) spend(n night) outcome {
 	for _, id := range r.committed() {
 		stored[id] = true
 	}
+	b.mu.Lock() // an answer that nobody waited for may still be on its way out
+	defer b.mu.Unlock()
 	for i := range b.shown {
 		if stored[b.shown[i].call] {
 			b.shown[i].stored = true

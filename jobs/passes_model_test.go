@@ -206,6 +206,8 @@ func (m *witness) fail(format string, args ...any) { panic(fmt.Sprintf(format, a
 
 // look compares the tables after a run.
 func (m *witness) look(o outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.tell("run %d %+v", m.run, o)
 	rows := m.rows()
 	m.nothingInvented(rows)
@@ -515,7 +517,9 @@ func (m *witness) quiet() {
 		nights++
 	}
 	var last outcome
+	m.mu.Lock()
 	from := m.now
+	m.mu.Unlock()
 	for range nights {
 		last = m.spend(night{})
 		m.look(last)
@@ -526,6 +530,8 @@ func (m *witness) quiet() {
 	if last.verdict != persist.VerdictComplete {
 		m.fail("the provider is quiet, and the run is %s: %v", last.verdict, last.reasons)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	rows := m.rows()
 	for _, e := range m.live() {
 		if m.asked(e, from, m.now) && !m.made &&
