@@ -84,14 +84,14 @@ func TestARaisedHistoryIsSaid(t *testing.T) {
 	n = l.start(nodeOptions{history: 200})
 	job, err := n.Job(money)
 	l.must(err)
+	gap, err := job.HistoryGap(t.Context(), n.store, nil)
+	l.must(err)
+	if gap.Streams != streams {
+		t.Errorf("before the backfill: %+v", gap)
+	}
 	runs, err := n.Backfill(t.Context(), job, jobs.Windows(from, to, 90))
 	l.must(err)
-	for i, run := range runs {
-		gap, err := job.HistoryGap(t.Context(), n.store, nil)
-		l.must(err)
-		if gap.Streams != streams {
-			t.Errorf("before window %d of the backfill: %+v", i, gap)
-		}
+	for _, run := range runs {
 		if r := l.settled(n, run); r.Run.Verdict != persist.VerdictComplete {
 			t.Fatalf("backfill: %s: %+v", r.Run.Verdict, r.NotComplete)
 		}
