@@ -61,34 +61,33 @@ func (e *ends) note(w word) {
 	}
 }
 
-// sign is what an answer tells about a next page.
-type sign int
+// silence ends a list whose answer lacks the member that leads on, which should stand at one of the paths. Such a list has
+// ended, unless the API has always said so with a null, or everything speaks for a member that has moved: the page is full,
+// records that are known would be missing, and no answer of this connection has had the member tonight. Then the page is
+// partial.
+func (p *pass) silence(d *decoder, at Paths) error {
+	moved, err := p.memberMoved(d)
+	switch {
+	case err != nil:
+		return err
+	case moved:
+		why := "the answer does not say whether there is more: nothing stands at " + strings.Join(at, " or ")
+		d.page.Partial = and(d.page.Partial, why)
+	default:
+		p.ends.note(absent)
+	}
+	return nil
+}
 
-const (
-	ended sign = iota
-	goesOn
-	missing // it says nothing, where it should
-)
-
-// silence is how an answer is read that lacks the member which leads on. Such a list has ended, unless the API has always
-// said so with a null, or everything speaks for a member that has moved: the page is full, records that are known would be
-// missing, and no answer of this connection has had the member tonight.
-func (p *pass) silence(d *decoder) (sign, error) {
+func (p *pass) memberMoved(d *decoder) (bool, error) {
 	if p.ends.Told == endsNull {
-		return missing, nil
+		return true, nil
 	}
 	full := d.count > 0 && d.count >= p.ends.Full
-	if full && p.list.whole() && !p.led.tonight() {
-		others, err := p.others(p.extent(""), append(p.list.ids, d.ids()...))
-		if err != nil {
-			return ended, err
-		}
-		if others {
-			return missing, nil
-		}
+	if !full || !p.list.whole() || p.led.tonight() {
+		return false, nil
 	}
-	p.ends.note(absent)
-	return ended, nil
+	return p.others(p.extent(""), append(p.list.ids, d.ids()...))
 }
 
 // extent is what of the stream's records the present window shows.
@@ -100,25 +99,24 @@ func (p *pass) extent(status string) finance.Extent {
 	return e
 }
 
-// more reads a has_more.
-func (p *pass) hasMore(d *decoder) (sign, error) {
+// hasMore reads a has_more, which stands at one of the paths.
+func (p *pass) hasMore(d *decoder, at Paths) (bool, error) {
+	p.ends.Full = max(p.ends.Full, d.count)
 	raw, w := d.heard(p.more)
 	if w == absent {
-		return p.silence(d)
+		return false, p.silence(d, at)
 	}
 	p.led.note()
 	if w == null {
 		p.ends.note(null)
-		return ended, nil
+		return false, nil
 	}
 	more, err := flagOf(raw)
 	if err != nil {
-		return ended, errors.New("what stands at has_more is neither yes nor no")
+		return false, errors.New("what stands at has_more is neither yes nor no")
 	}
-	if more {
-		return goesOn, nil
-	}
-	return ended, nil
+	d.page.More = more
+	return more, nil
 }
 
 // flagOf reads yes or no as APIs write it: true, 1, "Y", "yes", and their opposites.

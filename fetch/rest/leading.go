@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 )
 
 // nextPage is the next page of the list, or nil at its end. moved says how the list has changed under the reader; empty: it
@@ -30,19 +29,15 @@ func (p *pass) nextPage(d *decoder, header http.Header) (next *position, moved s
 
 // lead is the value that leads to the next page; empty: the list has ended. It is also empty where the answer lacks what it
 // should say, and then the page is partial.
-func (p *pass) lead(d *decoder, slots []int, at Paths, words Words) (string, error) {
-	if len(p.more) > 0 {
-		return p.leadIfMore(d, slots, words)
+func (p *pass) lead(d *decoder, slots []int, at, hasMore Paths, words Words) (string, error) {
+	if len(hasMore) > 0 {
+		return p.leadIfMore(d, slots, hasMore, words)
 	}
 	p.ends.Full = max(p.ends.Full, d.count)
 	raw, w := d.heard(slots)
 	switch {
 	case w == absent:
-		s, err := p.silence(d)
-		if s == missing {
-			d.page.Partial = and(d.page.Partial, "the answer does not say whether there is more: nothing stands at "+strings.Join(at, " or "))
-		}
-		return "", err
+		return "", p.silence(d, at)
 	case w == null, isEnd(raw, words):
 		p.led.note()
 		p.ends.note(null)
@@ -53,12 +48,11 @@ func (p *pass) lead(d *decoder, slots []int, at Paths, words Words) (string, err
 }
 
 // leadIfMore is lead where the answer says in a word of its own whether there is more.
-func (p *pass) leadIfMore(d *decoder, slots []int, words Words) (string, error) {
-	s, err := p.hasMore(d)
-	if err != nil || s != goesOn {
+func (p *pass) leadIfMore(d *decoder, slots []int, hasMore Paths, words Words) (string, error) {
+	more, err := p.hasMore(d, hasMore)
+	if err != nil || !more {
 		return "", err
 	}
-	d.page.More = true
 	raw, w := d.heard(slots)
 	if w != said || isEnd(raw, words) {
 		return "", errors.New("the answer says that there is more, but not where")
@@ -68,7 +62,7 @@ func (p *pass) leadIfMore(d *decoder, slots []int, words Words) (string, error) 
 
 func (p *pass) nextLink(d *decoder) (*position, error) {
 	of := p.Pagination.NextLink
-	link, err := p.lead(d, p.link, of.Path, of.Ends)
+	link, err := p.lead(d, p.link, of.Path, of.HasMore, of.Ends)
 	if err != nil {
 		return nil, fmt.Errorf("the next link can't be read: %w", err)
 	}
@@ -116,7 +110,7 @@ func (p *pass) still(d *decoder) error {
 
 func (p *pass) cursored(d *decoder) (*position, error) {
 	of := p.Pagination.Cursor
-	after, err := p.lead(d, p.after, of.Path, of.Ends)
+	after, err := p.lead(d, p.after, of.Path, of.HasMore, of.Ends)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the cursor can't be read: %w", err)
@@ -160,18 +154,19 @@ func (p *pass) counted(d *decoder) (next *position, moved string, err error) {
 }
 
 func (p *pass) flagged(next *position, d *decoder) (*position, string, error) {
-	p.ends.Full = max(p.ends.Full, d.count)
-	s, err := p.hasMore(d)
-	switch {
-	case err != nil:
+	more, err := p.hasMore(d, p.Pagination.hasMore())
+	if err != nil || !more {
 		return nil, "", err
-	case s == goesOn:
-		d.page.More = true
-		return next, "", nil
-	case s == missing:
-		d.page.Partial = and(d.page.Partial, "the answer does not say whether there is more: nothing stands at has_more")
 	}
-	return nil, "", nil
+	return next, "", nil
+}
+
+// hasMore are the paths of has_more of a list that is paged by number or offset.
+func (p *Pagination) hasMore() Paths {
+	if p.Page != nil {
+		return p.Page.HasMore
+	}
+	return p.Offset.HasMore
 }
 
 // told reads a count that an API may tell on the first page only; 0: it was not told so far.

@@ -333,7 +333,7 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 		return at, nil
 	case moved != "":
 		d.page.Moved = moved
-		d.page.Partial = join(d.page.Partial, "the list kept changing while it was read: "+moved)
+		d.page.Partial = and(d.page.Partial, "the list kept changing while it was read: "+moved)
 	}
 	if next == nil {
 		return p.nextWindow(d), nil

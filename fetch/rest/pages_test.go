@@ -270,6 +270,9 @@ func TestAListThatMovesIsReadAgain(t *testing.T) {
 			partial += got[i].Partial
 		}
 		last := got[len(got)-1]
+		if c.partial && !strings.Contains(last.Partial, "; the list kept changing while it was read: it has ") {
+			t.Errorf("%s: %q", name, last.Partial)
+		}
 		if len(got) != len(server.asked) || (partial != "") != c.partial || (last.Whole != nil) == c.partial {
 			t.Errorf("%s: %d calls %q, partial %q, whole %v", name, len(server.asked), server.asked, partial, last.Whole)
 		}
