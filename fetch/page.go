@@ -13,6 +13,17 @@ func (p *Page) Count() int {
 	return p.Records.Len()
 }
 
+// Lack adds what is missing from the page to what is known to be; empty: nothing.
+func (p *Page) Lack(what string) {
+	switch {
+	case what == "":
+	case p.Partial == "":
+		p.Partial = what
+	default:
+		p.Partial += "; " + what
+	}
+}
+
 // fewUnread is how many records may be unreadable in an answer, however few it holds: one that drifted is a defect of the
 // record, not of the answer.
 const fewUnread = 5

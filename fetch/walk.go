@@ -269,7 +269,7 @@ func (w *walk) weigh(st *Step, page *Page) error {
 	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
 	if !n.fresh && st.End != nil && !page.Done && !leadsBack {
 		if page.More {
-			page.Partial = joined(page.Partial, "the list repeats itself although it says that there is more")
+			page.Lack("the list repeats itself although it says that there is more")
 		}
 		if err := st.End(page); err != nil {
 			return err
@@ -296,13 +296,6 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		return fmt.Errorf("%d pages in a row without a record: the next pass goes on behind them", l.empty)
 	}
 	return nil
-}
-
-func joined(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + "; " + b
 }
 
 // kept is the page as it was last committed, if its facts lead somewhere.
@@ -362,7 +355,7 @@ func (w *walk) follow(st *Step, page *Page) error {
 	if st.End == nil {
 		return errors.New(why)
 	}
-	page.Partial = joined(page.Partial, why)
+	page.Lack(why)
 	if err := st.End(page); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (w *Writer) Others(ctx context.Context, s finance.Stream, of finance.Extent
 			AND ($5 = '' OR status = $5)
 			AND ($6::date IS NULL OR booked_on >= $6)
 			AND ($7::date IS NULL OR booked_on <= $7)`
-		args = append(args, s.Account, of.Status, dateOrNil(of.From), dateOrNil(of.To))
+		args = append(args, s.Account, of.Status, dayOrNil(of.From), dayOrNil(of.To))
 	}
 	if ids == nil {
 		args[1] = []string{}
@@ -82,11 +82,4 @@ func (w *Writer) Others(ctx context.Context, s finance.Stream, of finance.Extent
 		return false, fmt.Errorf("look for other records of %s: %w", streamName(s), describe(err))
 	}
 	return others, nil
-}
-
-func dateOrNil(d finance.Date) any {
-	if d.IsZero() {
-		return nil
-	}
-	return d.Time()
 }

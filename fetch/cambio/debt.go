@@ -197,7 +197,7 @@ func (p *pass) decode(a *fetch.Answer, at cursor, asked *fetch.Request) (fetch.P
 		return page, err
 	}
 	if b.counted && b.total > next.Seen {
-		page.Partial = and(page.Partial, fmt.Sprintf("the search has %d invoices and shows %d", b.total, next.Seen))
+		page.Lack(fmt.Sprintf("the search has %d invoices and shows %d", b.total, next.Seen))
 	}
 	p.endInvoices(&page)
 	err = p.declare(&page, b)
@@ -226,17 +226,9 @@ func (p *pass) declare(page *fetch.Page, b *bundle) error {
 	}
 	others, err := p.stream.Others(p.ctx, finance.Extent{Prefix: invoicePrefix}, p.search.debts)
 	if others {
-		page.Partial = and(page.Partial, "the answer does not say that these are all invoices, and others are known")
+		page.Lack("the answer does not say that these are all invoices, and others are known")
 	}
 	return err
-}
-
-// and joins what is missing.
-func and(one, other string) string {
-	if one == "" {
-		return other
-	}
-	return one + "; " + other
 }
 
 // follow puts the next link into the page's cursor. A link that comes twice in a search, or leads on from a page that
@@ -250,7 +242,7 @@ func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, fresh bool, aske
 	case err != nil:
 		return err
 	case p.search.links[link.Address] || !fresh:
-		page.Partial = and(page.Partial, "the search repeats itself although it says that there is more")
+		page.Lack("the search repeats itself although it says that there is more")
 		p.endInvoices(page)
 		return nil
 	}

@@ -89,7 +89,7 @@ func unsaid(ctx context.Context, s *fetch.Stream, page *fetch.Page, silent []sec
 		}
 		if others {
 			lack := "the answer says nothing of " + of.words + ", and some are known"
-			page.Partial = strings.TrimPrefix(page.Partial+"; "+lack, "; ")
+			page.Lack(lack)
 			page.Whole = nil
 		}
 	}

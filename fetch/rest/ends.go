@@ -72,7 +72,7 @@ func (p *pass) silence(d *decoder, at Paths) error {
 		return err
 	case moved:
 		why := "the answer does not say whether there is more: nothing stands at " + strings.Join(at, " or ")
-		d.page.Partial = and(d.page.Partial, why)
+		d.page.Lack(why)
 	default:
 		p.ends.note(absent)
 	}

@@ -72,7 +72,7 @@ func (p *pass) nextLink(d *decoder) (*position, error) {
 func (p *pass) linkHeader(d *decoder, header http.Header) (*position, error) {
 	values := header.Values("Link")
 	if !readable(values) {
-		d.page.Partial = and(d.page.Partial, "the answer does not say whether there is more: its Link header can't be read")
+		d.page.Lack("the answer does not say whether there is more: its Link header can't be read")
 		return nil, nil
 	}
 	return p.linked(linkTo(values, p.Pagination.LinkHeader.Rel), d)
@@ -103,7 +103,7 @@ func (p *pass) linked(link string, d *decoder) (*position, error) {
 // still is for a page that leads to itself, as some APIs write an end. Where the answer says that there is more, it is none.
 func (p *pass) still(d *decoder) error {
 	if d.page.More {
-		d.page.Partial = and(d.page.Partial, "the list stays where it is although it says that there is more")
+		d.page.Lack("the list stays where it is although it says that there is more")
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (p *pass) numbered(next *position, d *decoder) (*position, string, error) {
 	}
 	d.page.More = true
 	if d.count == 0 {
-		d.page.Partial = and(d.page.Partial, fmt.Sprintf("%d of %d pages are missing from the list", last-int64(next.Page), last))
+		d.page.Lack(fmt.Sprintf("%d of %d pages are missing from the list", last-int64(next.Page), last))
 		return nil, moved, nil
 	}
 	return next, moved, nil
@@ -237,7 +237,7 @@ func (p *pass) totalled(next *position, d *decoder) (*position, string, error) {
 	if int64(next.Offset) < total {
 		d.page.More = true
 		if d.count == 0 {
-			d.page.Partial = and(d.page.Partial, fmt.Sprintf("%d of %d records are missing from the list", total-int64(next.Offset), total))
+			d.page.Lack(fmt.Sprintf("%d of %d records are missing from the list", total-int64(next.Offset), total))
 			return nil, moved, nil
 		}
 		return next, moved, nil

@@ -109,7 +109,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 			return p.beginAnew(d), nil
 		}
 		// Begun anew once already in this pass: a list that moves every night would never be read to its end.
-		d.page.Partial = "the list has moved since its reading was broken off; the next pass reads all of it"
+		d.page.Lack("the list has moved since its reading was broken off; the next pass reads all of it")
 	}
 	if p.overlap == lastPage {
 		d.page.Next = p.cursor(&p.at)
@@ -130,7 +130,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	p.comeBack(&d.page)
 	if s := p.at.Search; s != nil && p.at.From > p.through+1 {
 		// No reason to come back, as another lack would be: those days will never be given.
-		d.page.Partial = and(d.page.Partial, s.Lack(p.at.From))
+		d.page.Lack(s.Lack(p.at.From))
 	}
 	if next == nil {
 		err := p.endPass(&d.page)
@@ -280,7 +280,7 @@ func (p *pass) declare(page *fetch.Page) error {
 		return err
 	}
 	if others {
-		page.Partial = and(page.Partial, "the answer has no list at "+hidden+", and records of it are known")
+		page.Lack("the answer has no list at " + hidden + ", and records of it are known")
 	}
 	return nil
 }
@@ -333,7 +333,7 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 		return at, nil
 	case moved != "":
 		d.page.Moved = moved
-		d.page.Partial = and(d.page.Partial, "the list kept changing while it was read: "+moved)
+		d.page.Lack("the list kept changing while it was read: " + moved)
 	}
 	if next == nil {
 		return p.nextWindow(d), nil
@@ -346,12 +346,4 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 	next.Last = d.last
 	next.Shown = d.shown
 	return next, nil
-}
-
-// and joins what is missing.
-func and(one, other string) string {
-	if one == "" {
-		return other
-	}
-	return one + "; " + other
 }

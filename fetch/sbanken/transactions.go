@@ -269,7 +269,7 @@ func (p *pass) lacking() {
 func (p *pass) closed(got *answer, at position) (fetch.Page, error) {
 	p.cursor.Through = max(p.cursor.Through, at.To)
 	if s := at.Search; s != nil { // no reason to come back: those days will never be given
-		got.page.Partial = joined(got.page.Partial, s.Lack(at.From))
+		got.page.Lack(s.Lack(at.From))
 	}
 	switch {
 	case at.To < p.end():
@@ -340,13 +340,6 @@ func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
 		page.Whole = &finance.Whole{Prefix: p.wholePrefix(got)}
 	}
 	return page, nil
-}
-
-func joined(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + "; " + b
 }
 
 // beginAnew reads the recent list again. Nothing of the page is kept: its rows have no ids, and their numbers count those of

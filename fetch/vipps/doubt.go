@@ -16,7 +16,7 @@ type doubt struct {
 // doubts looks at an answer that was asked for at a place, and remembers the place if the answer can't be all.
 func (p *place) doubts(got *report, at doubt) {
 	if got.broken() {
-		got.page.Partial = joined(got.page.Partial, p.suspect(at))
+		got.page.Lack(p.suspect(at))
 	}
 	if len(got.page.Rejects) > 0 && (p.Doubt == nil || p.Doubt.Again) {
 		p.Doubt = &at

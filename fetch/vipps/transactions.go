@@ -203,7 +203,7 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 	}
 	moved := got.cursor != "" && got.cursor != at.Feed
 	if moved && got.null {
-		got.page.Partial = joined(got.page.Partial, "an answer has no list of entries")
+		got.page.Lack("an answer has no list of entries")
 	}
 	at.doubts(got, doubt{Feed: at.Feed, Chain: at.Chain})
 	switch {
@@ -212,7 +212,7 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 	case got.cursor == "" && got.items > 0:
 		return fetch.Page{}, errors.New("the feed gives rows without a cursor to read on from")
 	case got.items > 0 && !got.tryLater:
-		got.page.Partial = joined(got.page.Partial, "the feed of "+p.cursor.Topic+" stays where it is although it says there is more")
+		got.page.Lack("the feed of " + p.cursor.Topic + " stays where it is although it says there is more")
 	}
 	if moved && !got.tryLater {
 		return p.next(got), nil
@@ -251,11 +251,11 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 		got.hasMore = false
 		got.chain = d.Chain
 	case got.null && !open:
-		got.page.Partial = joined(got.page.Partial, fmt.Sprintf("the answer for %s has no list of entries", d.On))
+		got.page.Lack(fmt.Sprintf("the answer for %s has no list of entries", d.On))
 	}
 	at.doubts(got, at.openingOf(d.On))
 	if d.Search != nil && !got.hasMore { // no reason to come back: those days will never be given
-		got.page.Partial = joined(got.page.Partial, d.Search.Lack(d.On))
+		got.page.Lack(d.Search.Lack(d.On))
 	}
 	switch {
 	case got.hasMore:
@@ -312,11 +312,4 @@ func (p *pass) caughtUp(got *report) fetch.Page {
 	got.page.Done = true
 	got.page.Behind = p.memory.inFees && p.stream.Until.IsZero()
 	return p.next(got)
-}
-
-func joined(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
 }
