@@ -14,12 +14,15 @@ import (
 	"syncer/sandbox"
 )
 
-// accountRefusals are the ways in which a bank refuses one account, and the class that each has.
-var accountRefusals = []struct {
+// accountRefusal is a way in which a bank refuses one account, and its class.
+type accountRefusal struct {
 	name  string
 	how   http.HandlerFunc
 	class finance.Class
-}{
+}
+
+// accountRefusals are the ways that are tried.
+var accountRefusals = []accountRefusal{
 	{"400", withStatus(400), finance.Rejected},
 	{"403", withStatus(403), finance.Rejected},
 	{"404", withStatus(404), finance.Rejected},
@@ -56,10 +59,14 @@ func subsetsOfThree() [][]string {
 func TestARefusedAccountCostsNoOther(t *testing.T) {
 	t.Parallel()
 	subsets := subsetsOfThree()
-	a := newAggregator(t, len(accountRefusals)*len(subsets), threeAccounts...)
+	refusals := accountRefusals
+	if testing.Short() {
+		refusals = []accountRefusal{refusals[2], refusals[7], refusals[10]} // one of each class, and a cut
+	}
+	a := newAggregator(t, len(refusals)*len(subsets), threeAccounts...)
 	refused := map[string][]string{} // by the consent's own id
 	class := map[string]finance.Class{}
-	for i, kind := range accountRefusals {
+	for i, kind := range refusals {
 		for j, subset := range subsets {
 			consent := fmt.Sprintf("c%d", i*len(subsets)+j)
 			refused[consent], class[consent] = subset, kind.class
@@ -218,6 +225,10 @@ func TestAWithheldAccountIsNamed(t *testing.T) {
 // may be meant for them too, so then they are left alone.
 func TestAccountsAreReadWithoutTheirList(t *testing.T) {
 	t.Parallel()
+	asked := [][]finance.Dataset{{finance.Accounts, finance.Transactions}, {finance.Transactions}}
+	if testing.Short() {
+		asked = asked[:1]
+	}
 	for _, tt := range []struct {
 		name string
 		how  http.HandlerFunc
@@ -233,7 +244,7 @@ func TestAccountsAreReadWithoutTheirList(t *testing.T) {
 		{"410", withStatus(410), false},
 		{"401", withStatus(401), false},
 	} {
-		for _, datasets := range [][]finance.Dataset{{finance.Accounts, finance.Transactions}, {finance.Transactions}} {
+		for _, datasets := range asked {
 			t.Run(fmt.Sprintf("%s with %d items", tt.name, len(datasets)), func(t *testing.T) {
 				t.Parallel()
 				a := newAggregator(t, 1, threeAccounts...)

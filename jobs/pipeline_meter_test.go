@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"syncer/persist/persisttest"
 	"syncer/sandbox"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(persisttest.Run(m))
 }
 
 // serveBank serves a bank until its stdin is closed, which the end of its parent does too. Its address is the first

@@ -64,6 +64,9 @@ func instant(t testing.TB, s string) time.Time {
 // Two replicas live through the nights of both changes of clocks, one of them crashes at a tick, both are down for
 // two weeks: the runs are exactly the runs expected, under each policy.
 func TestRunsAreExactlyThoseExpected(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lives through weeks of hourly ticks, in two replicas")
+	}
 	t.Parallel()
 	cases := []struct {
 		name                  string
@@ -174,6 +177,9 @@ func inUTC(t testing.TB, list []string) []string {
 // The only process dies between firing and telling the ledger, on both nights. The next one finds the run made, and
 // makes no second one, whatever the policy.
 func TestCrashAtTheTick(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lives from March to October, three times")
+	}
 	t.Parallel()
 	for _, policy := range []jobs.CatchUp{jobs.CatchUpLatest, jobs.CatchUpAll, jobs.CatchUpNone} {
 		t.Run(string(policy), func(t *testing.T) {
