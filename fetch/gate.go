@@ -49,6 +49,8 @@ type bucket struct {
 	limiter *rate.Limiter // of burst 1: evenly paced calls never meet the limit, bursts do
 	breaker *breaker
 
+	turnstile *turnstile
+
 	lookTook atomic.Int64 // nanoseconds that the last look at the ledger's gate took
 }
 
@@ -57,7 +59,10 @@ func newBucket(name string, perSecond float64) *bucket {
 	if perSecond > 0 {
 		limit = rate.Limit(perSecond)
 	}
-	return &bucket{name: name, rate: perSecond, gate: newGate(), limiter: rate.NewLimiter(limit, 1), breaker: newBreaker(name)}
+	return &bucket{
+		name: name, rate: perSecond, gate: newGate(), limiter: rate.NewLimiter(limit, 1), breaker: newBreaker(name),
+		turnstile: newTurnstile(),
+	}
 }
 
 // late is how far behind its slot a call may still be sent. One that is later forfeits the slot, because a frozen

@@ -108,15 +108,24 @@ func (a *attempt) until(ctx context.Context, d time.Duration, moved <-chan struc
 	return onward()
 }
 
-// takeWire waits for one of the connection's places on the wire. It comes before the reservation of a slot, since a
-// slot that is waited past is lost.
+// takeWire waits for the bucket's turnstile, and then for one of the connection's places on the wire: whoever waits for
+// the turnstile must not keep such a place from other buckets. It comes before the reservation of a slot, since a slot
+// that is waited past is lost.
 func (a *attempt) takeWire(ctx context.Context) decision {
+	leave, err := a.bucket.turnstile.enter(ctx)
+	if err != nil {
+		return failed(a.interrupted(err))
+	}
+	a.release = leave
 	if a.wire == nil {
 		return onward()
 	}
 	select {
 	case a.wire <- struct{}{}:
-		a.release = func() { <-a.wire }
+		a.release = func() {
+			<-a.wire
+			leave()
+		}
 		return onward()
 	case <-ctx.Done():
 		return failed(a.interrupted(ctx.Err()))

@@ -62,6 +62,10 @@ func (a *attempt) note(got *reply, v *Verdict) {
 	if got.answer != nil {
 		a.call.Correlation = correlationOf(v.Correlation, got.answer.Header)
 	}
+	a.call.RetryAfter = got.pause
+	if got.advice && v.Class == finance.OK {
+		got.pause = 0 // the turnstile keeps it
+	}
 	if v.RetryAfter > got.pause {
 		got.pause, got.told = min(v.RetryAfter, longest), toldInBody
 	}
@@ -69,7 +73,8 @@ func (a *attempt) note(got *reply, v *Verdict) {
 		a.spent.untold++
 		got.pause, got.told = a.limits.retry.Base/2+jitter(a.limits.retry, a.spent.throttled), ToldByNobody
 	}
-	a.call.Class, a.call.Reason, a.call.RetryAfter = v.Class, v.Reason, got.pause
+	a.call.Class, a.call.Reason = v.Class, v.Reason
+	a.call.RetryAfter = max(a.call.RetryAfter, got.pause)
 	a.bucket.gate.close(got.arrived, got.pause, got.told)
 }
 
@@ -106,6 +111,7 @@ func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *
 	ledger := a.c.opt.Ledger
 	switch {
 	case got.pause > 0:
+		a.logLong(got)
 		p := finance.Pause{Bucket: a.bucket.name, For: got.pause, Reason: got.told, Call: *a.call}
 		if err := ledger.Pause(ctx, p); err != nil {
 			return a.ledgerFailed("close the gate", err)
