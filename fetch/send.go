@@ -19,6 +19,7 @@ type reply struct {
 	left    bool    // the request may have reached the provider
 	pause   time.Duration
 	told    string // where the pause was announced
+	alone   string // the gate that it closes; empty: the bucket's
 	advice  bool   // the pause stands beside a good status
 	arrived time.Time
 }
@@ -98,7 +99,9 @@ func (a *attempt) obey(got *reply, status int) {
 		}
 		return
 	}
-	a.bucket.gate.close(got.arrived, got.pause, got.told)
+	if !a.c.opt.Driver.Alone {
+		a.bucket.gate.close(got.arrived, got.pause, got.told)
+	}
 }
 
 // bearer is the Authorization header of a token. Providers write bearer in any case; RFC 6750 wants it as here.

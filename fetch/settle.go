@@ -75,7 +75,10 @@ func (a *attempt) note(got *reply, v *Verdict) {
 	}
 	a.call.Class, a.call.Reason = v.Class, v.Reason
 	a.call.RetryAfter = max(a.call.RetryAfter, got.pause)
-	a.bucket.gate.close(got.arrived, got.pause, got.told)
+	if v.Class == finance.Throttled {
+		got.alone = a.keys.of(v.Pauses)
+	}
+	a.bucket.lone(got.alone).close(got.arrived, got.pause, got.told)
 }
 
 // ending is what the breaker is told.
@@ -104,18 +107,23 @@ const (
 
 // tell writes down the call, and first of all the pause it was told.
 func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *Error {
+	if opened {
+		a.logBreaker(v)
+	}
 	if opened && got.pause < breakerPause {
-		got.pause, got.told = breakerPause, ToldByBreaker
-		a.bucket.gate.close(time.Now(), breakerPause, ToldByBreaker)
+		got.pause, got.told, got.alone = breakerPause, ToldByBreaker+": "+a.cause(v), ""
+		got.arrived = time.Now()
+		a.bucket.gate.close(got.arrived, got.pause, got.told)
 	}
 	ledger := a.c.opt.Ledger
 	switch {
 	case got.pause > 0:
 		a.logLong(got)
-		p := finance.Pause{Bucket: a.bucket.name, For: got.pause, Reason: got.told, Call: *a.call}
+		p := finance.Pause{Bucket: a.bucket.name, Alone: got.alone, For: got.pause, Reason: got.told, Call: *a.call}
 		if err := ledger.Pause(ctx, p); err != nil {
 			return a.ledgerFailed("close the gate", err)
 		}
+		a.bucket.lone(got.alone).keeps(got.arrived, got.pause)
 		a.call.Durable = true
 	case a.call.Durable:
 	case v.Class != finance.OK || a.purpose != finance.ForData:
@@ -137,7 +145,10 @@ func (r *request) verdictError(call *finance.Call, v Verdict) *Error {
 	e := r.fail(v.Class, v.Reason)
 	e.Status, e.Correlation, e.Call, e.Consent = call.Status, call.Correlation, call.ID, v.Status
 	if v.Class == finance.Throttled {
-		e.Wait, _, _ = r.bucket.gate.left()
+		shut := r.gates()
+		if e.Wait, e.Alone = shut.left, r.only(shut); e.Alone {
+			e.Reason += "; " + notBefore(shut.left)
+		}
 		if r.spent.untold == manyUntold {
 			e.Told = ToldByNobody
 		}

@@ -29,13 +29,33 @@ const closeGate = `WITH t AS MATERIALIZED (SELECT clock_timestamp() + $3 * inter
 )
 INSERT INTO pauses (bucket, call_id, run_id, reason, not_before) SELECT bucket, $5, $6, $4, t.at FROM t, closed`
 
-// Pause closes the bucket's gate for every process and records the call that was told, in one commit. A gate is only
+// closeLone is closeGate for a gate of one alone.
+const (
+	closeLone = `WITH t AS MATERIALIZED (SELECT clock_timestamp() + $3 * interval '1 microsecond' AS at), closed AS (
+		INSERT INTO lone_gates AS g (key, connection, not_before, reason, announced_by)
+		SELECT $1, $2, t.at, $4, $5 FROM t
+		ON CONFLICT (key) DO UPDATE SET
+			reason = CASE WHEN excluded.not_before > g.not_before THEN excluded.reason ELSE g.reason END,
+			announced_by = CASE WHEN excluded.not_before > g.not_before THEN excluded.announced_by ELSE g.announced_by END,
+			not_before = greatest(g.not_before, excluded.not_before)
+		RETURNING key
+	)
+	INSERT INTO pauses (bucket, call_id, run_id, reason, not_before) SELECT key, $5, $6, $4, t.at FROM t, closed`
+	forgetLone = `DELETE FROM lone_gates WHERE not_before < clock_timestamp() - interval '1 hour'`
+)
+
+// Pause closes the gate for every process and records the call that was told, in one commit. A gate is only
 // ever closed for longer, never for less long. A pause of more than a hundred years lasts a hundred years.
 func (s *Store) Pause(ctx context.Context, p finance.Pause) error {
 	us := micros(min(p.For, longestPause))
 	reason, call := clean(p.Reason), nullID(p.Call.ID)
 	b := &pgx.Batch{}
-	b.Queue(closeGate, p.Bucket, p.Call.Connection, us, reason, call, nullInt(p.Call.Scope.Run))
+	closing, gate := closeGate, p.Bucket
+	if p.Alone != "" {
+		closing, gate = closeLone, p.Alone
+		b.Queue(forgetLone)
+	}
+	b.Queue(closing, gate, p.Call.Connection, us, reason, call, nullInt(p.Call.Scope.Run))
 	if !p.Call.ID.IsZero() && !p.Call.Durable {
 		queueCall(b, p.Call, finance.CallID{})
 	}

@@ -1,6 +1,7 @@
 package fetchtest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -14,7 +15,7 @@ import (
 type Ledger struct {
 	mu      sync.Mutex
 	next    map[string]time.Time // the bucket's next free slot
-	until   map[string]time.Time // the bucket's gate
+	until   map[string]time.Time // the gates, of buckets and of those who wait alone
 	refuse  func(finance.Ask) (finance.Class, string)
 	asks    []finance.Ask
 	refunds []finance.Ask
@@ -72,8 +73,8 @@ func (l *Ledger) Admit(ctx context.Context, ask finance.Ask) (finance.Admission,
 		}
 	}
 	now := time.Now()
-	if gate := l.until[ask.Bucket].Sub(now); gate > 0 {
-		return finance.Admission{Gate: gate, Reason: "paused"}, ctx.Err()
+	if closed := l.closed(ask, now); closed.Gate > 0 {
+		return closed, ctx.Err()
 	}
 	if ask.PerSecond == 0 {
 		return finance.Admission{}, ctx.Err()
@@ -95,7 +96,28 @@ func (l *Ledger) Look(ctx context.Context, ask finance.Ask) (finance.Admission, 
 			return finance.Admission{Refusal: class, Reason: reason}, ctx.Err()
 		}
 	}
-	return finance.Admission{Gate: max(0, time.Until(l.until[ask.Bucket]))}, ctx.Err()
+	return l.closed(ask, time.Now()), ctx.Err()
+}
+
+// closed is the gate of an ask that stays closed for longest.
+func (l *Ledger) closed(ask finance.Ask, now time.Time) finance.Admission {
+	a := finance.Admission{Gate: max(0, l.until[ask.Bucket].Sub(now))}
+	for _, key := range ask.Gates {
+		if d := l.until[key].Sub(now); d > a.Gate {
+			a.Gate, a.Closed = d, key
+		}
+	}
+	if a.Gate > 0 {
+		a.Reason = "paused"
+	}
+	return a
+}
+
+// Resume opens all gates, as an operator may.
+func (l *Ledger) Resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.until)
 }
 
 // Refund keeps the ask.
@@ -113,12 +135,13 @@ func (l *Ledger) Refunds() []finance.Ask {
 	return slices.Clone(l.refunds)
 }
 
-// Pause closes the bucket's gate, only ever for longer.
+// Pause closes a gate, only ever for longer.
 func (l *Ledger) Pause(ctx context.Context, p finance.Pause) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := time.Now().Add(p.For); t.After(l.until[p.Bucket]) {
-		l.until[p.Bucket] = t
+	gate := cmp.Or(p.Alone, p.Bucket)
+	if t := time.Now().Add(p.For); t.After(l.until[gate]) {
+		l.until[gate] = t
 	}
 	l.pauses = append(l.pauses, p)
 	if !p.Call.ID.IsZero() {

@@ -14,6 +14,11 @@ var classes = map[string]finance.Class{
 	"consent": finance.ConsentOver, "rejected": finance.Rejected, "withheld": finance.Withheld, "fatal": finance.Fatal,
 }
 
+// reaches are the words of pauses.
+var reaches = map[string]fetch.Reach{
+	"consent": fetch.ReachConsent, "account": fetch.ReachAccount, "connection": fetch.ReachAll, "": fetch.ReachAll,
+}
+
 // faults says what the answers of an API mean.
 type faults struct {
 	of          *Errors
@@ -74,6 +79,11 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	return v
 }
 
+// alone says that some rule pauses one consent or account alone.
+func (e *Errors) alone() bool {
+	return slices.ContainsFunc(e.Rules, func(r Rule) bool { return reaches[r.Pauses] != fetch.ReachAll })
+}
+
 // judge finds the rule that fits. A code in a good answer that no rule knows is an error nevertheless.
 func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found values, good bool) {
 	v.RetryAfter = f.wait.in(a, found)
@@ -88,6 +98,7 @@ func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found val
 				v.Status = finance.ConsentStatus(rule.Consent)
 			}
 		}
+		v.Pauses = reaches[rule.Pauses]
 		return
 	}
 	switch {

@@ -156,6 +156,9 @@ func (k checker) errors(e *Errors) {
 		if rule.Consent != "" && rule.Class != "consent" {
 			k.Fail(join(path, "consent"), "this is for class consent")
 		}
+		if rule.Pauses != "" && rule.Class != "throttled" && rule.Class != "transient" {
+			k.Fail(join(path, "pauses"), "this is for class throttled, or transient where the answer names a time")
+		}
 	}
 }
 
