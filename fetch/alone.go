@@ -138,7 +138,7 @@ func (a *attempt) ended(ctx context.Context, s shut) bool {
 	left := found.Gate
 	if found.Closed != s.key {
 		left = 0
-		a.closeKnown(time.Now(), found.Closed, found.Gate, found.Reason)
+		a.closeFor(found, time.Now())
 	}
 	const alike = time.Second // two clocks have counted
 	if left > s.left-alike {
@@ -146,9 +146,4 @@ func (a *attempt) ended(ctx context.Context, s shut) bool {
 	}
 	gate.reopen(left)
 	return true
-}
-
-// closeKnown closes a gate as the ledger says it is.
-func (a *attempt) closeKnown(now time.Time, key string, d time.Duration, reason string) {
-	a.bucket.lone(key).closeAsKept(now, d, reason)
 }

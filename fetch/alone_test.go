@@ -200,3 +200,31 @@ func TestAPauseOfDaysCanBeEnded(t *testing.T) {
 		})
 	}
 }
+
+// One alone that is refused and told no time is soon given up: nobody else waits to know when it may be asked for again.
+func TestOneAloneWithoutATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{}, fetchtest.NewLedger()
+		p.handler = func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("consent") == "1" {
+				w.WriteHeader(429)
+			}
+		}
+		o, stop := piped(t, p, l)
+		defer stop()
+		reaching(&o, fetch.ReachConsent)
+		c := client(t, o)
+		began := time.Now()
+		_, err := c.Do(t.Context(), ofAccountOf(1, "a"))
+		if e := wantClass(t, err, finance.Throttled); !e.Alone || e.Told != fetch.ToldByNobody || time.Since(began) < 7*time.Second {
+			t.Errorf("%+v after %s", e, time.Since(began))
+		}
+		if n := len(p.journal()); n != 4 {
+			t.Errorf("%d calls were refused, want 4", n)
+		}
+		began = time.Now()
+		if _, err := client(t, o).Do(t.Context(), ofAccountOf(2, "a")); err != nil || time.Since(began) > time.Second {
+			t.Errorf("another consent: %v after %s", err, time.Since(began))
+		}
+	})
+}

@@ -39,8 +39,9 @@ func failed(e *Error) decision { return decision{move: giveUp, err: e} }
 // second's pause for ever would otherwise hold a worker for ever.
 const manyThrottles = 50
 
-// manyUntold is the same where no time was told: such a throttle is no better than any other failed attempt.
-const manyUntold = 6
+// manyAlone is the same of one consent or account that is refused alone, where no time was told: its reads are spent, and
+// nobody else waits to know when it may be asked for again.
+const manyAlone = 4
 
 // again decides whether an attempt that has failed is followed by another, and after which back-off. A wait at the gate
 // is no back-off: the next attempt meets the gate by itself.
@@ -49,7 +50,11 @@ func (r *request) again(e *Error) decision {
 	switch e.Class {
 	case finance.Throttled:
 		s.throttled++
-		if s.throttled < manyThrottles && s.untold < manyUntold && s.held+e.Wait <= r.limits.maxWait {
+		many := manyThrottles
+		if e.Alone && e.Told == ToldByNobody {
+			many = manyAlone
+		}
+		if s.throttled < many && s.held+e.Wait <= r.limits.maxWait {
 			return decision{move: retry, err: e}
 		}
 	case finance.TokenDenied:

@@ -18,6 +18,7 @@ type gate struct {
 	mu     sync.Mutex
 	until  time.Time
 	reason string
+	awaits bool          // closed for what another call hears, which probes
 	kept   time.Time     // until when the ledger is known to hold it closed
 	ends   bool          // somebody may end the pause before its time: it is one of days, or of a length that we don't know
 	moved  chan struct{} // closed and replaced whenever until moves
@@ -30,9 +31,35 @@ func (g *gate) close(from time.Time, d time.Duration, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := from.Add(d); d > 0 && t.After(g.until) {
-		g.until, g.reason, g.ends = t, reason, d >= loud
-		close(g.moved)
-		g.moved = make(chan struct{})
+		g.set(t, reason, false)
+		g.ends = d >= loud
+	}
+}
+
+// await closes the gate for what another call hears, which probes.
+func (g *gate) await(d time.Duration, reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t := time.Now().Add(d); t.After(g.until) {
+		g.set(t, reason, true)
+	}
+}
+
+func (g *gate) set(until time.Time, reason string, awaits bool) {
+	g.until = until
+	g.reason = reason
+	g.awaits = awaits
+	g.ends = false
+	close(g.moved)
+	g.moved = make(chan struct{})
+}
+
+// open ends a wait for another call's probe, which was answered. A pause that was announced stays.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.awaits {
+		g.set(time.Time{}, "", false)
 	}
 }
 
@@ -72,10 +99,8 @@ func (g *gate) reopen(left time.Duration) {
 	if g.until.After(g.kept) {
 		return
 	}
-	g.until = time.Now().Add(left)
+	g.set(time.Now().Add(left), g.reason, g.awaits)
 	g.kept = g.until
-	close(g.moved)
-	g.moved = make(chan struct{})
 }
 
 // left is how long the gate stays closed, why, and a channel that is closed when that changes.
@@ -100,6 +125,7 @@ type bucket struct {
 	alone map[string]*gate // by key, of those consents and accounts that have been told to wait alone
 
 	lookTook atomic.Int64 // nanoseconds that the last look at the ledger's gate took
+	refused  atomic.Bool  // the last word that this process has heard of the bucket was a refusal
 }
 
 // newBucket makes the bucket of a name at an address. A provider's word holds for the address that has given it, so a

@@ -51,7 +51,6 @@ type spent struct {
 	attempts  int
 	failures  int           // attempts that failed transiently
 	throttled int           // attempts that were told to wait
-	untold    int           // those of them that were told no time
 	refreshed bool          // a token was refused, and another one asked for
 	held      time.Duration // at closed gates
 	time      time.Duration // on the wire and in back-offs
@@ -170,6 +169,12 @@ func (r *request) closed(s shut) *Error {
 		e.Reason += ": " + s.reason
 	}
 	e.Wait = s.left
-	e.Told, _, _ = strings.Cut(s.reason, ": ")
+	e.Told = toldOf(s.reason)
 	return e
+}
+
+// toldOf is a pause's reason without the cause behind it, which the breaker's has.
+func toldOf(reason string) string {
+	told, _, _ := strings.Cut(reason, ": ")
+	return told
 }

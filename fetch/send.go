@@ -21,6 +21,7 @@ type reply struct {
 	told    string // where the pause was announced
 	alone   string // the gate that it closes; empty: the bucket's
 	advice  bool   // the pause stands beside a good status
+	guessed bool   // no time was told: the pause is the least that it may be
 	arrived time.Time
 }
 

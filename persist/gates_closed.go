@@ -89,7 +89,13 @@ const endPauses = `
 	), long AS MATERIALIZED (
 		SELECT * FROM buckets UNION ALL SELECT * FROM lone
 	), opened AS (
-		UPDATE gates g SET not_before = clock_timestamp(), next_slot = clock_timestamp()
+		UPDATE gates g SET
+			not_before = clock_timestamp(),
+			next_slot = clock_timestamp(),
+			probing = true,
+			probe = NULL,
+			probe_until = '-infinity',
+			refusals = greatest(g.refusals, 1)
 		FROM buckets l WHERE g.bucket = l.name
 	), ended AS (
 		UPDATE pauses p SET ended_at = clock_timestamp(), ended_reason = $3
@@ -107,8 +113,8 @@ const endPauses = `
 	FROM long ORDER BY name`
 
 // EndPauses opens the gates of a connection that are closed for longer than LongPause, although their provider has not
-// said that they may be. It gives them as they were. Why it was done stands beside the pauses, and the batches that are
-// parked are woken.
+// said that they may be. It gives them as they were. One call asks, and the others wait for what it hears. Why it was done
+// stands beside the pauses, and the batches that are parked are woken.
 func (s *Store) EndPauses(ctx context.Context, connection, reason string) ([]ClosedGate, error) {
 	rows, err := s.pool.Query(ctx, endPauses, connection, micros(LongPause), clean(reason))
 	return allRows(rows, err, scanClosedGate, fmt.Sprintf("end the pauses of connection %s", connection))

@@ -26,8 +26,8 @@ func TestAGateOfOneAloneHoldsUpThatOne(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	ids := h.consents(t, 2, func(c *persist.ConsentImport) { c.ReadsPerDay = 4 })
-	must(t, h.Pause(t.Context(), alone(loneOne, time.Hour)))
-	must(t, h.Pause(t.Context(), alone(loneOne, time.Minute))) // never for less long
+	pause(t, h, alone(loneOne, time.Hour))
+	pause(t, h, alone(loneOne, time.Minute)) // never for less long
 	opening := func(i int, gates ...string) finance.Ask {
 		a := ask(1000)
 		a.Opening, a.Gates = true, gates
@@ -64,7 +64,7 @@ func TestAGateOfOneAloneHoldsUpThatOne(t *testing.T) {
 	if got := admit(t, h.Store, opening(0, "bank", loneOne)); got.Gate != 0 {
 		t.Errorf("the pause is over: %+v", got)
 	}
-	must(t, h.Pause(t.Context(), alone(loneTwo, time.Hour)))
+	pause(t, h, alone(loneTwo, time.Hour))
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM lone_gates"); n != 1 {
 		t.Errorf("%d gates of one alone are kept, want that which is closed", n)
 	}
@@ -74,7 +74,7 @@ func TestAGateOfOneAloneHoldsUpThatOne(t *testing.T) {
 func TestRefusalsBesideALoneGate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	must(t, h.Pause(t.Context(), alone(loneOne, time.Hour)))
+	pause(t, h, alone(loneOne, time.Hour))
 	gone := ask(0)
 	gone.Scope = finance.Scope{Consent: &finance.Consent{ID: 4711}}
 	held := ask(0)
@@ -100,8 +100,8 @@ func TestClosedGates(t *testing.T) {
 	h := newHouse(t)
 	call := pauseOf(48*time.Hour, "retry-after")
 	call.Bucket = "bank@https://api.example"
-	must(t, h.Pause(t.Context(), call))
-	must(t, h.Pause(t.Context(), alone("bank@https://api.example#consent 1", time.Hour)))
+	pause(t, h, call)
+	pause(t, h, alone("bank@https://api.example#consent 1", time.Hour))
 	h.exec(t, "INSERT INTO gates (bucket, connection, not_before) VALUES ('other@https://x', 'other', 'infinity'), ('open', 'bank', now())")
 	got, err := h.ClosedGates(t.Context(), "bank")
 	must(t, err)
@@ -133,10 +133,10 @@ func TestEndPauses(t *testing.T) {
 	}
 	short := pauseOf(time.Hour, "retry-after")
 	short.Bucket = "bank/token"
-	must(t, h.Pause(ctx, short))
-	must(t, h.Pause(ctx, pauseOf(10*365*24*time.Hour, "retry-after")))
-	must(t, h.Pause(ctx, alone(loneOne, 48*time.Hour)))
-	must(t, h.Pause(ctx, alone(loneTwo, time.Hour)))
+	pause(t, h, short)
+	pause(t, h, pauseOf(10*365*24*time.Hour, "retry-after"))
+	pause(t, h, alone(loneOne, 48*time.Hour))
+	pause(t, h, alone(loneTwo, time.Hour))
 	c := claim(t, h.Store, batches[0])
 	must(t, h.Park(ctx, batches[0], c.Fence, 10*365*24*time.Hour, "bank is closed"))
 	ended, err := h.EndPauses(ctx, "bank", "by an operator: \x00it was a mistake")
@@ -144,10 +144,20 @@ func TestEndPauses(t *testing.T) {
 	if len(ended) != 2 || ended[0].Name != "bank" || ended[0].Left < 9*365*24*time.Hour || ended[1].Name != loneOne {
 		t.Errorf("ended %+v", ended)
 	}
-	if d := gate(t, h); d != 0 {
+	if d := gate(t, h); d > time.Second {
 		t.Errorf("closed for another %s", d)
 	}
-	if a := admit(t, h.Store, ask(10)); a.Gate != 0 || a.SendIn > time.Second {
+	one, two := ask(10), ask(10)
+	one.Probe, two.Probe = time.Minute, time.Minute
+	one.Call, two.Call = newCall(debtStream(id)).ID, newCall(debtStream(id)).ID
+	if a := admit(t, h.Store, one); a.Gate != 0 || a.SendIn > time.Second || !a.Probe {
+		t.Errorf("the one call that asks: %+v", a)
+	}
+	if a := admit(t, h.Store, two); a.Gate == 0 || !a.Awaits {
+		t.Errorf("another one does not wait for what the first one hears: %+v", a)
+	}
+	must(t, h.Probed(ctx, "bank", one.Call, true))
+	if a := admit(t, h.Store, two); a.Gate != 0 || a.SendIn > time.Second || a.Probe {
 		t.Errorf("its slots lie behind the pause still: %+v", a)
 	}
 	closed, err := h.ClosedGates(ctx, "bank")
@@ -175,7 +185,7 @@ func TestEndPauses(t *testing.T) {
 func TestEndPausesOfWhichLittleIsLeft(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	must(t, h.Pause(t.Context(), pauseOf(30*time.Hour, "retry-after")))
+	pause(t, h, pauseOf(30*time.Hour, "retry-after"))
 	h.exec(t, "UPDATE gates SET not_before = not_before - interval '29 hours'")
 	h.exec(t, "UPDATE pauses SET announced_at = announced_at - interval '29 hours', not_before = not_before - interval '29 hours'")
 	if ended, err := h.EndPauses(t.Context(), "bank", "why"); err != nil || len(ended) != 1 {
@@ -189,14 +199,14 @@ func TestABreakersWaitsAreNoPauses(t *testing.T) {
 	h := newHouse(t)
 	h.consents(t, 2)
 	run, batches := h.plan(t, 1)
-	pause := func(d time.Duration, reason string) {
+	told := func(d time.Duration, reason string) {
 		p := pauseOf(d, reason)
 		p.Call.Scope.Run = run.ID
-		must(t, h.Pause(t.Context(), p))
+		pause(t, h, p)
 	}
-	pause(30*time.Second, "breaker: GET /v1/a: status 500")
-	pause(30*time.Second, "breaker: GET /v1/b: status 502")
-	pause(time.Minute, "retry-after")
+	told(30*time.Second, "breaker: GET /v1/a: status 500")
+	told(30*time.Second, "breaker: GET /v1/b: status 502")
+	told(time.Minute, "retry-after")
 	c := claim(t, h.Store, batches[0])
 	must(t, h.Park(t.Context(), batches[0], c.Fence, time.Hour, "later"))
 	c = claim(t, h.Store, batches[1])
@@ -211,5 +221,28 @@ func TestABreakersWaitsAreNoPauses(t *testing.T) {
 	}
 	if r.ParkedUntil.Before(time.Now()) || r.ParkReason != "later" {
 		t.Errorf("parked until %s: %s", r.ParkedUntil, r.ParkReason)
+	}
+}
+
+// Where no time is told the pause of one alone doubles with each refusal in a row, up to a quarter of an hour.
+func TestAGuessedPauseOfOneAloneDoubles(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for i, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		p := alone(loneOne, time.Second)
+		p.Guessed = true
+		if d := pause(t, h, p); d > want || d < want-time.Second/2 {
+			t.Errorf("refusal %d closes the gate for %s, want %s", i+1, d, want)
+		}
+	}
+	for range 20 {
+		p := alone(loneOne, time.Second)
+		p.Guessed = true
+		if d := pause(t, h, p); d > 15*time.Minute {
+			t.Fatalf("closed for %s", d)
+		}
+	}
+	if d := pause(t, h, alone(loneTwo, time.Second)); d > time.Second {
+		t.Errorf("another one's refusals count: %s", d)
 	}
 }

@@ -26,6 +26,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a token that is refused again is given up", h.denied)
 	t.Run("a broken record is refused alone", h.spoilt)
 	t.Run("a record that was broken once comes with the next pass", h.healed)
+	t.Run("an answer that is not the whole one stores nothing", h.unfinished)
 	t.Run("another person's answer stores nothing", h.impostor)
 	t.Run("a cancelled pass ends", h.cancelled)
 	t.Run("a foreign cursor is refused", h.foreignCursor)

@@ -25,6 +25,8 @@ type Harness struct {
 	// in seconds, or another form of it, as sandbox.RetryAfter has them; "words" tells it in the body's message alone,
 	// "reset" and "reset-unix" in X-RateLimit-Reset; "body" is a 200 whose body is an error that names the rate.
 	Pause func(after int, form string) (undo func())
+	// Instead answers all data calls, after so many good ones, with a status and a body.
+	Instead func(after, status int, body string) (undo func())
 	// Expire ends all tokens at the arrival of some data calls, after so many good ones, so that the provider answers
 	// each as it answers a stale token. times is how many; 0: all.
 	Expire func(after, times int) (undo func())
