@@ -67,6 +67,10 @@ func (a *attempt) note(got *reply, v *Verdict) {
 	if got.answer != nil {
 		a.call.Correlation = correlationOf(v.Correlation, got.answer.Header)
 	}
+	a.call.RetryAfter = got.pause
+	if got.advice && v.Class == finance.OK {
+		got.pause = 0 // the turnstile keeps it
+	}
 	if v.RetryAfter > got.pause {
 		got.pause, got.told = min(v.RetryAfter, longest), toldInBody
 	}
@@ -74,7 +78,8 @@ func (a *attempt) note(got *reply, v *Verdict) {
 		// The least that it may be: the ledger doubles it with every refusal in a row.
 		got.pause, got.told, got.guessed = 2*a.limits.retry.Base, ToldByNobody, true
 	}
-	a.call.Class, a.call.Reason, a.call.RetryAfter = v.Class, v.Reason, got.pause
+	a.call.Class, a.call.Reason = v.Class, v.Reason
+	a.call.RetryAfter = max(a.call.RetryAfter, got.pause)
 	a.bucket.gate.close(got.arrived, got.pause, got.told)
 }
 
@@ -111,6 +116,7 @@ func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *
 	ledger := a.c.opt.Ledger
 	switch {
 	case got.pause > 0:
+		a.logLong(got)
 		if e := a.tellPause(ctx, got, v); e != nil {
 			return e
 		}
@@ -179,7 +185,7 @@ func (a *attempt) endProbe(ctx context.Context, answered bool) error {
 	if err == nil && answered {
 		a.bucket.refused.Store(false)
 	}
-	a.bucket.gate.open()
+	a.bucket.gate.wake()
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"slices"
-	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -26,22 +25,19 @@ type faults struct {
 	shape   *shape
 	code    []int
 	message []int
-	wait    []int
+	wait    wait
 	trace   []int
 }
 
 func newFaults(d *Description, plans map[finance.Dataset]*plan) *faults {
 	f := &faults{of: &d.Errors, correlation: &d.Correlation, check: &d.Check, shape: newShape()}
 	f.code, f.message = f.shape.slots(d.Errors.Code), f.shape.slots(d.Errors.Message)
-	f.wait, f.trace = f.shape.slots(d.Errors.RetryAfter), f.shape.slots(d.Correlation.Body)
+	f.wait, f.trace = newWait(&d.Errors.RetryAfter, f.shape), f.shape.slots(d.Correlation.Body)
 	for _, p := range plans {
 		f.bare = f.bare || p.envelope.root.list > 0
 	}
 	return f
 }
-
-// longestPause bounds a pause told in a body; the gate would hold for ever on a number that is no pause.
-const longestPause = 24 * time.Hour
 
 func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	v := fetch.Verdict{Class: fetch.ByStatusOf(a, f.openings())}
@@ -114,12 +110,7 @@ func (f *faults) openings() string {
 
 // judge finds the rule that fits. A code in a good answer that no rule knows is an error nevertheless.
 func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found values, good bool) {
-	if n, err := wholeOf(found.first(f.wait)); err == nil && n > 0 {
-		v.RetryAfter = longestPause
-		if n < int64(longestPause/time.Second) {
-			v.RetryAfter = time.Duration(n) * time.Second
-		}
-	}
+	v.RetryAfter = f.wait.in(a, found)
 	for i := range f.of.Rules {
 		rule := &f.of.Rules[i]
 		if !rule.fits(a.Status, code, good) {
