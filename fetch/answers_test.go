@@ -138,6 +138,7 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 		headers []string
 		set     string
 		parts   bool
+		none    bool // the connector declares nothing whole
 		whole   bool
 		partial string
 		fails   finance.Class
@@ -145,6 +146,7 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 		{name: "200", status: 200, whole: true},
 		{name: "203", status: 203, whole: true},
 		{name: "202", status: 202, partial: "the answer is not ready yet (status 202)"},
+		{name: "202 without a set", status: 202, none: true, partial: "the answer is not ready yet (status 202)"},
 		{name: "202 of a set", status: 202, set: "all", partial: "the answer is not ready yet (status 202)"},
 		{name: "202 of a list in parts", status: 202, set: "all", parts: true, partial: "the answer is not ready yet (status 202)"},
 		{name: "206", status: 206, partial: "the answer is a part of one (status 206)"},
@@ -161,8 +163,11 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 			return fetch.Step{
 				Request: get("list"), First: true, Afresh: true, Set: c.set, Parts: c.parts,
 				Decode: func(*fetch.Answer) (fetch.Page, error) {
-					debt := finance.Debt{ID: "1"}
-					return fetch.Page{Records: finance.Records{Debts: []finance.Debt{debt}}, Done: true, Whole: &finance.Whole{}}, nil
+					page := fetch.Page{Records: finance.Records{Debts: []finance.Debt{{ID: "1"}}}, Done: true}
+					if !c.none {
+						page.Whole = &finance.Whole{}
+					}
+					return page, nil
 				},
 			}, nil
 		}
