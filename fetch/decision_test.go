@@ -24,7 +24,6 @@ func TestWhatFollowsAFailedAttempt(t *testing.T) {
 		"throttled for too long":               {class: finance.Throttled, wait: time.Hour, want: giveUp},
 		"throttled for too long, all in all":   {class: finance.Throttled, wait: 31 * time.Second, spent: spent{held: 30 * time.Second}, want: giveUp},
 		"throttled once too often":             {class: finance.Throttled, spent: spent{throttled: manyThrottles - 1}, want: giveUp},
-		"throttled too often without a time":   {class: finance.Throttled, spent: spent{untold: manyUntold}, want: giveUp},
 		"the token is refused":                 {class: finance.TokenDenied, want: retry},
 		"the token is refused again":           {class: finance.TokenDenied, spent: spent{refreshed: true}, want: giveUp},
 		"a token is refused and none was sent": {class: finance.TokenDenied, noToken: true, want: giveUp},
