@@ -132,6 +132,7 @@ func TestANotModifiedSpendsNoConsent(t *testing.T) {
 
 // Whatever a connector says of such an answer, Walk takes no set of it for whole.
 func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
+	const byRange = "the answer is a part of one (by its Content-Range)"
 	for _, c := range []struct {
 		name    string
 		status  int
@@ -154,6 +155,14 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 		{name: "206 of a list in parts", status: 206, set: "all", parts: true, partial: "the answer is a part of one (status 206)"},
 		{name: "the last of a list in parts", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "5-9/10"}, whole: true},
 		{name: "not the last", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "items 0-4/10"}, partial: "the answer is a part of one (status 206)"},
+		{name: "a Content-Range of all", status: 200, headers: []string{"Content-Range", "items 0-9/10"}, whole: true},
+		{name: "all, counted from 1", status: 200, headers: []string{"Content-Range", "items 1-10/10"}, whole: true},
+		{name: "a Content-Range without a total", status: 200, headers: []string{"Content-Range", "items 0-9/*"}, whole: true},
+		{name: "a Content-Range of nothing", status: 200, headers: []string{"Content-Range", "items */0"}, whole: true},
+		{name: "a Content-Range of a part", status: 200, headers: []string{"Content-Range", "items 0-9/25"}, partial: byRange},
+		{name: "of the end", status: 200, headers: []string{"Content-Range", "items 10-24/25"}, partial: byRange},
+		{name: "of a part of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 0-9/25"}, partial: byRange},
+		{name: "of the end of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 10-24/25"}, whole: true},
 		{name: "204", status: 204, fails: finance.Transient},
 	} {
 		p := &provider{handler: answers(answer(c.status, `{"rows":[]}`, c.headers...))}

@@ -45,6 +45,13 @@ func TestWhatAGoodStatusProves(t *testing.T) {
 			rules: "{ status: 206, class: ok }", paging: "next_link: { path: next }", status: 206,
 			headers: http.Header{"Content-Range": {"0-0/7"}}, answer: `{"rows":[{"id":"1"}],"next":null}`, rows: 1, partial: "a part of one",
 		},
+		"200 by whose Content-Range there are more": {
+			status: 200, headers: http.Header{"Content-Range": {"rows 0-0/7"}}, answer: list, rows: 1, partial: "a part of one",
+		},
+		"the same of several pages": {
+			paging: "next_link: { path: next }", status: 200, headers: http.Header{"Content-Range": {"rows 0-0/7"}},
+			answer: `{"rows":[{"id":"1"}],"next":null}`, rows: 1, partial: "a part of one",
+		},
 		"204":                  {status: 204},
 		"204 that is withheld": {rules: "{ status: 204, class: withheld }", status: 204, class: finance.Withheld},
 	} {
