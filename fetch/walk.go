@@ -206,7 +206,7 @@ func (w *walk) read(st *Step, answer *Answer) (Page, error) {
 // lack is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
 // says nothing.
 func (st *Step) lack(a *Answer) string {
-	if st.Parts && a.Status == http.StatusPartialContent {
+	if st.Parts && a.IsPart() {
 		return ""
 	}
 	return a.Unfinished()
