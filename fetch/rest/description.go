@@ -111,6 +111,9 @@ type Rule struct {
 	Class string `yaml:"class" jsonschema:"required,enum=ok,enum=throttled,enum=transient,enum=token,enum=consent,enum=rejected,enum=withheld,enum=fatal"`
 	// Consent is what the consent is now, with class consent. Default revoked.
 	Consent string `yaml:"consent" jsonschema:"enum=revoked,enum=expired,enum=consumed,enum=reauth_required"`
+	// Pauses says whom a pause of this error holds up, with class throttled or transient: all calls over the connection
+	// (connection, the default), those for this consent, or those for this account. The others go on.
+	Pauses string `yaml:"pauses" jsonschema:"enum=connection,enum=consent,enum=account"`
 }
 
 // Check is one harmless call.
