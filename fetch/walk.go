@@ -334,7 +334,7 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 	e := &Error{
-		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.secrets...),
+		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.shown()...),
 	}
 	if answer != nil {
 		e.Call, e.Correlation = answer.Call.ID, answer.Call.Correlation
