@@ -20,3 +20,39 @@ CREATE TABLE credential_parks (
     reason      text        NOT NULL,
     PRIMARY KEY (connection, credentials)
 );
+
+-- admit_calls_with is admit_calls, and refuses what is asked for with credentials that are parked. Such a question reserves no slot
+-- and spends no read: admit_calls is shown it without a rate and without an opening. While nothing is parked it costs one look
+-- at an empty table.
+-- +goose StatementBegin
+CREATE FUNCTION admit_calls_with(in_credentials text[], in_connection text[], in_bucket text[], in_interval_us bigint[],
+    in_opening boolean[], in_batch bigint[], in_fence bigint[], in_consent bigint[], in_call uuid[], in_needs text[])
+RETURNS TABLE (place integer, refusal text, reason text, gate_us bigint, send_us bigint, moment_us bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT EXISTS (SELECT FROM credential_parks p
+            WHERE p.connection = ANY (in_connection) AND p.credentials = ANY (in_credentials)) THEN
+        RETURN QUERY SELECT a.place, a.refusal, a.reason, a.gate_us, a.send_us, a.moment_us
+            FROM admit_calls(in_connection, in_bucket, in_interval_us, in_opening, in_batch, in_fence, in_consent, in_call, in_needs) a;
+        RETURN;
+    END IF;
+    RETURN QUERY WITH parked AS (
+        SELECT u.place, 'connection ' || p.connection || ' is parked for these credentials: ' || p.reason AS reason
+        FROM unnest(in_connection, in_credentials) WITH ORDINALITY AS u (connection, credentials, place)
+        JOIN credential_parks p ON p.connection = u.connection AND p.credentials = u.credentials
+    ), asked AS (
+        SELECT array_agg(CASE WHEN p.place IS NULL THEN u.interval_us ELSE 0 END ORDER BY u.place) AS interval_us,
+            array_agg(u.opening AND p.place IS NULL ORDER BY u.place) AS opening
+        FROM unnest(in_interval_us, in_opening) WITH ORDINALITY AS u (interval_us, opening, place)
+        LEFT JOIN parked p ON p.place = u.place
+    )
+    SELECT a.place,
+        CASE WHEN p.place IS NULL OR a.refusal IN ('fenced', 'fatal') THEN a.refusal ELSE 'fatal' END,
+        CASE WHEN p.place IS NULL OR a.refusal IN ('fenced', 'fatal') THEN a.reason ELSE p.reason END,
+        a.gate_us, a.send_us, a.moment_us
+    FROM asked CROSS JOIN LATERAL admit_calls(in_connection, in_bucket, asked.interval_us, asked.opening,
+        in_batch, in_fence, in_consent, in_call, in_needs) a
+    LEFT JOIN parked p ON p.place = a.place;
+END $$;
+-- +goose StatementEnd

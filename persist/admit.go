@@ -70,29 +70,11 @@ func (s *Store) Refund(ctx context.Context, ask finance.Ask) error {
 // itself, within a day, so it has a class of its own.
 const spentReason = "daily reads spent"
 
-// admitted is admit_calls, and refuses what is asked for with credentials that are parked. Such a question reserves no slot and
-// spends no read: admit_calls is shown it without a rate and without an opening.
-const admitted = `WITH parked AS (
-	SELECT u.place, 'connection ' || p.connection || ' is parked for these credentials: ' || p.reason AS reason
-	FROM unnest($1::text[], $10::text[]) WITH ORDINALITY AS u (connection, credentials, place)
-	JOIN credential_parks p ON p.connection = u.connection AND p.credentials = u.credentials
-), asked AS (
-	SELECT array_agg(CASE WHEN p.place IS NULL THEN u.interval_us ELSE 0 END ORDER BY u.place) AS interval_us,
-		array_agg(u.opening AND p.place IS NULL ORDER BY u.place) AS opening
-	FROM unnest($3::bigint[], $4::boolean[]) WITH ORDINALITY AS u (interval_us, opening, place)
-	LEFT JOIN parked p ON p.place = u.place
-)
-SELECT a.place,
-	CASE WHEN p.place IS NULL OR a.refusal IN ('fenced', 'fatal') THEN coalesce(a.refusal, '') ELSE 'fatal' END,
-	CASE WHEN p.place IS NULL OR a.refusal IN ('fenced', 'fatal') THEN coalesce(a.reason, '') ELSE p.reason END,
-	a.gate_us, a.send_us, a.moment_us
-FROM asked CROSS JOIN LATERAL admit_calls($1, $2, asked.interval_us, asked.opening, $5, $6, $7, $8, $9) a
-LEFT JOIN parked p ON p.place = a.place`
-
 // admit answers a crowd in one round trip and one transaction.
 func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
 	began := time.Now()
-	rows, err := s.pool.Query(ctx, admitted, askColumns(asks)...)
+	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us "+
+		"FROM admit_calls_with($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", askColumns(asks)...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,5 +124,5 @@ func askColumns(asks []finance.Ask) []any {
 			consents[i] = &a.Scope.Consent.ID
 		}
 	}
-	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs, credentials}
+	return []any{credentials, connections, buckets, intervals, opening, batches, fences, consents, calls, needs}
 }
