@@ -18,7 +18,7 @@ type gate struct {
 	mu     sync.Mutex
 	until  time.Time
 	reason string
-	moved  chan struct{} // closed and replaced whenever until moves
+	moved  chan struct{} // closed and replaced whenever until moves, and by wake
 }
 
 func newGate() *gate { return &gate{moved: make(chan struct{})} }
@@ -29,9 +29,20 @@ func (g *gate) close(from time.Time, d time.Duration, reason string) {
 	defer g.mu.Unlock()
 	if t := from.Add(d); d > 0 && t.After(g.until) {
 		g.until, g.reason = t, reason
-		close(g.moved)
-		g.moved = make(chan struct{})
+		g.stir()
 	}
+}
+
+// wake lets all who wait look again, without moving the gate: what another call has heard may concern them.
+func (g *gate) wake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stir()
+}
+
+func (g *gate) stir() {
+	close(g.moved)
+	g.moved = make(chan struct{})
 }
 
 // left is how long the gate stays closed, why, and a channel that is closed when that changes.
@@ -49,7 +60,10 @@ type bucket struct {
 	limiter *rate.Limiter // of burst 1: evenly paced calls never meet the limit, bursts do
 	breaker *breaker
 
+	turnstile *turnstile
+
 	lookTook atomic.Int64 // nanoseconds that the last look at the ledger's gate took
+	refused  atomic.Bool  // the last word that this process has heard of the bucket was a refusal
 }
 
 func newBucket(name string, perSecond float64) *bucket {
@@ -57,7 +71,10 @@ func newBucket(name string, perSecond float64) *bucket {
 	if perSecond > 0 {
 		limit = rate.Limit(perSecond)
 	}
-	return &bucket{name: name, rate: perSecond, gate: newGate(), limiter: rate.NewLimiter(limit, 1), breaker: newBreaker(name)}
+	return &bucket{
+		name: name, rate: perSecond, gate: newGate(), limiter: rate.NewLimiter(limit, 1), breaker: newBreaker(name),
+		turnstile: newTurnstile(),
+	}
 }
 
 // late is how far behind its slot a call may still be sent. One that is later forfeits the slot, because a frozen

@@ -119,15 +119,24 @@ func (a *attempt) until(ctx context.Context, d time.Duration, moved <-chan struc
 	return onward()
 }
 
-// takeWire waits for one of the connection's places on the wire. It comes before the reservation of a slot, since a
-// slot that is waited past is lost.
+// takeWire waits for the bucket's turnstile, and then for one of the connection's places on the wire: whoever waits for
+// the turnstile must not keep such a place from other buckets. It comes before the reservation of a slot, since a slot
+// that is waited past is lost.
 func (a *attempt) takeWire(ctx context.Context) decision {
+	leave, err := a.bucket.turnstile.enter(ctx)
+	if err != nil {
+		return failed(a.interrupted(err))
+	}
+	a.release = leave
 	if a.wire == nil {
 		return onward()
 	}
 	select {
 	case a.wire <- struct{}{}:
-		a.release = func() { <-a.wire }
+		a.release = func() {
+			<-a.wire
+			leave()
+		}
 		return onward()
 	case <-ctx.Done():
 		return failed(a.interrupted(ctx.Err()))
@@ -155,9 +164,9 @@ func (a *attempt) reserve(ctx context.Context) decision {
 	case admission.Refusal != "":
 		return failed(a.refused(admission))
 	case admission.Gate > 0:
-		a.bucket.gate.close(now, admission.Gate, admission.Reason)
-		return onceMore()
+		return a.shutOut(ctx, admission, now)
 	}
+	a.probe = admission.Probe
 	a.read.paid = true
 	if ask.Opening {
 		a.read.bought = &ask
@@ -171,7 +180,33 @@ func (a *attempt) ask() finance.Ask {
 	return finance.Ask{
 		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
 		Opening: a.read.opening && !a.read.paid, Scope: a.scope, Call: a.call.ID, Needs: a.needs(),
+		Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
+}
+
+// probeSlack is how much longer than its answer may take a call may probe: its slot and its handshake come first.
+const probeSlack = 10 * time.Second
+
+// shutOut closes our gate as the ledger's is, or waits for what another call hears, which probes. Our gate stays open
+// then: the probe may be one of this process.
+func (a *attempt) shutOut(ctx context.Context, found finance.Admission, now time.Time) decision {
+	reason := cmp.Or(found.Reason, "closed by another process")
+	if !found.Awaits {
+		a.bucket.gate.close(now, found.Gate, reason)
+		return onceMore()
+	}
+	a.leave(endSilent) // others, and the probe, need the place on the wire meanwhile
+	if a.spent.held+found.Gate > a.limits.maxWait {
+		return failed(a.closed(found.Gate, reason))
+	}
+	if err := a.withdraw(ctx); err != nil {
+		return failed(a.ledgerFailed("take the intent back", err))
+	}
+	_, _, moved := a.bucket.gate.left()
+	if err := a.hold(ctx, found.Gate, moved); err != nil {
+		return failed(a.interrupted(err))
+	}
+	return onceMore()
 }
 
 // needs are the scopes of which a consent must have one for its data to be asked for.
@@ -226,7 +261,9 @@ func (a *attempt) look(ctx context.Context) decision {
 		case found.Refusal != "":
 			return failed(a.refused(found))
 		case found.Gate > 0:
-			a.bucket.gate.close(now, found.Gate, cmp.Or(found.Reason, "closed by another process"))
+			if !found.Awaits {
+				a.bucket.gate.close(now, found.Gate, cmp.Or(found.Reason, "closed by another process"))
+			}
 			return onceMore()
 		}
 		took := now.Sub(asked)

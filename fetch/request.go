@@ -51,7 +51,6 @@ type spent struct {
 	attempts  int
 	failures  int           // attempts that failed transiently
 	throttled int           // attempts that were told to wait
-	untold    int           // those of them that were told no time
 	refreshed bool          // a token was refused, and another one asked for
 	overtaken int           // attempts whose token was refused to somebody else before
 	rereads   int           // attempts made again with other secrets, because the old ones were refused

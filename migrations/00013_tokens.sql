@@ -21,20 +21,23 @@ CREATE TABLE credential_parks (
     PRIMARY KEY (connection, credentials)
 );
 
--- admit_calls_with is admit_calls, and refuses what is asked for with credentials that are parked. Such a question reserves no slot
--- and spends no read: admit_calls is shown it without a rate and without an opening. While nothing is parked it costs one look
--- at an empty table.
+-- admit_calls_with is admit_calls (see 00014), and refuses what is asked for with credentials that are parked. Such a question
+-- reserves no slot, spends no read and is no probe: admit_calls is shown it as one that only looks. While none of the credentials
+-- is parked it costs one look at a small table.
 -- +goose StatementBegin
 CREATE FUNCTION admit_calls_with(in_credentials text[], in_connection text[], in_bucket text[], in_interval_us bigint[],
-    in_opening boolean[], in_batch bigint[], in_fence bigint[], in_consent bigint[], in_call uuid[], in_needs text[])
-RETURNS TABLE (place integer, refusal text, reason text, gate_us bigint, send_us bigint, moment_us bigint)
+    in_opening boolean[], in_batch bigint[], in_fence bigint[], in_consent bigint[], in_call uuid[], in_needs text[],
+    in_probe_us bigint[], in_once boolean[])
+RETURNS TABLE (place integer, refusal text, reason text, gate_us bigint, send_us bigint, moment_us bigint,
+    probe boolean, awaits boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     IF NOT EXISTS (SELECT FROM credential_parks p
             WHERE p.connection = ANY (in_connection) AND p.credentials = ANY (in_credentials)) THEN
-        RETURN QUERY SELECT a.place, a.refusal, a.reason, a.gate_us, a.send_us, a.moment_us
-            FROM admit_calls(in_connection, in_bucket, in_interval_us, in_opening, in_batch, in_fence, in_consent, in_call, in_needs) a;
+        RETURN QUERY SELECT a.place, a.refusal, a.reason, a.gate_us, a.send_us, a.moment_us, a.probe, a.awaits
+            FROM admit_calls(in_connection, in_bucket, in_interval_us, in_opening, in_batch, in_fence, in_consent, in_call,
+                in_needs, in_probe_us, in_once) a;
         RETURN;
     END IF;
     RETURN QUERY WITH parked AS (
@@ -43,16 +46,17 @@ BEGIN
         JOIN credential_parks p ON p.connection = u.connection AND p.credentials = u.credentials
     ), asked AS (
         SELECT array_agg(CASE WHEN p.place IS NULL THEN u.interval_us ELSE 0 END ORDER BY u.place) AS interval_us,
-            array_agg(u.opening AND p.place IS NULL ORDER BY u.place) AS opening
-        FROM unnest(in_interval_us, in_opening) WITH ORDINALITY AS u (interval_us, opening, place)
+            array_agg(u.opening AND p.place IS NULL ORDER BY u.place) AS opening,
+            array_agg(CASE WHEN p.place IS NULL THEN u.probe_us ELSE 0 END ORDER BY u.place) AS probe_us
+        FROM unnest(in_interval_us, in_opening, in_probe_us) WITH ORDINALITY AS u (interval_us, opening, probe_us, place)
         LEFT JOIN parked p ON p.place = u.place
     )
     SELECT a.place,
         CASE WHEN p.place IS NULL OR a.refusal IN ('fenced', 'fatal') THEN a.refusal ELSE 'fatal' END,
         CASE WHEN p.place IS NULL OR a.refusal IN ('fenced', 'fatal') THEN a.reason ELSE p.reason END,
-        a.gate_us, a.send_us, a.moment_us
+        a.gate_us, a.send_us, a.moment_us, a.probe, a.awaits
     FROM asked CROSS JOIN LATERAL admit_calls(in_connection, in_bucket, asked.interval_us, asked.opening,
-        in_batch, in_fence, in_consent, in_call, in_needs) a
+        in_batch, in_fence, in_consent, in_call, in_needs, asked.probe_us, in_once) a
     LEFT JOIN parked p ON p.place = a.place;
 END $$;
 -- +goose StatementEnd

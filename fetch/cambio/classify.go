@@ -2,9 +2,8 @@ package cambio
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,18 +55,12 @@ func (c classifier) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 
 // class is what the status means, for a list of the REST services too, which is an array.
 func (classifier) class(r *fetch.Request, a *fetch.Answer) finance.Class {
-	class := fetch.ByStatus(a)
-	if a.Status != http.StatusOK {
-		return class
-	}
-	body := bytes.TrimSpace(a.Body)
 	if r.Template == visitsTemplate {
-		if len(body) < 2 || body[0] != '[' || body[len(body)-1] != ']' {
-			return finance.Transient
-		}
-		return finance.OK
+		return fetch.ByStatusOf(a, "[")
 	}
-	if class == finance.OK && bytes.Contains(body, []byte("OperationOutcome")) && readProblem(body).layer == fhir {
+	class := fetch.ByStatus(a)
+	named := class == finance.OK && bytes.Contains(a.Body, []byte("OperationOutcome"))
+	if named && readProblem(a.Body).layer == fhir {
 		return finance.Rejected
 	}
 	return class
@@ -234,25 +227,11 @@ func (p *problem) inGoodAnswer() finance.Class {
 	return finance.Rejected
 }
 
-var (
-	clockTime  = regexp.MustCompile(`\b(\d{1,4}):(\d{2}):(\d{2})\b`)
-	pauseWords = regexp.MustCompile(`(\d{1,6})\s*(minute|hour)?`)
-)
-
 // pause is how long the gateway wants to be left alone where it has no usable Retry-After, which the stack reads by
-// itself: the number in the message (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds.
+// itself: as its message says (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds.
 func (p *problem) pause(a *fetch.Answer) time.Duration {
 	if a.Announced().ByRetryAfter() {
 		return 0
 	}
-	number := func(s string) time.Duration { n, _ := strconv.Atoi(s); return time.Duration(n) }
-	if t := clockTime.FindStringSubmatch(p.message); t != nil {
-		return max(usualPause, number(t[1])*time.Hour+number(t[2])*time.Minute+number(t[3])*time.Second)
-	}
-	t := pauseWords.FindStringSubmatch(p.message)
-	if t == nil || number(t[1]) == 0 {
-		return usualPause
-	}
-	unit := map[string]time.Duration{"": time.Second, "minute": time.Minute, "hour": time.Hour}[t[2]]
-	return number(t[1]) * unit
+	return cmp.Or(a.PauseInWords(p.message), usualPause)
 }

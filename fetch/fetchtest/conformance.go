@@ -28,6 +28,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a token that is refused twice to many callers", h.deniedMany)
 	t.Run("a broken record is refused alone", h.spoilt)
 	t.Run("a record that was broken once comes with the next pass", h.healed)
+	t.Run("an answer that is not the whole one stores nothing", h.unfinished)
 	t.Run("another person's answer stores nothing", h.impostor)
 	t.Run("a cancelled pass ends", h.cancelled)
 	t.Run("a foreign cursor is refused", h.foreignCursor)
@@ -154,7 +155,10 @@ func (h Harness) kept(t *testing.T) {
 }
 
 func (h Harness) paused(t *testing.T) {
-	forms := []string{"", "imf", "rfc850", "asctime", "body"}
+	forms := []string{
+		"", "imf", "rfc850", "asctime", "fraction", "unix", "unix-ms", "iso", "units", "sentence",
+		"words", "reset", "reset-unix", "body",
+	}
 	if testing.Short() {
 		forms = forms[:1] // each takes a second
 	}

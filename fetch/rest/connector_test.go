@@ -170,6 +170,9 @@ const faulty = `errors:
     - { code: FINE, class: ok }
     - { status: [404, 451], class: withheld }
     - { status: 422, class: transient }
+    - { status: 203, class: rejected }
+    - { status: 202, code: LATER, class: withheld }
+    - { status: 206, class: ok }
 correlation: { headers: [X-Nr], body: [meta.nr, error.nr] }
 `
 
@@ -190,7 +193,16 @@ func TestWhatErrorsMean(t *testing.T) {
 		{200, `{"error":{"code":"WEIRD","text":"who knows"}}`, fetch.Verdict{Class: finance.Rejected, Reason: "WEIRD: who knows"}},
 		{200, `{"code":"FINE"}`, fetch.Verdict{Class: finance.OK, Reason: "FINE"}},
 		{200, `<html>`, fetch.Verdict{Class: finance.Transient}},
-		{200, `[]`, fetch.Verdict{Class: finance.Transient}}, // no dataset is a bare list
+		{200, `[]`, fetch.Verdict{Class: finance.Transient}},                // no dataset is a bare list
+		{200, `{"rows":[{"id":1}`, fetch.Verdict{Class: finance.Transient}}, // cut off
+		{202, `{"rows":[]}`, fetch.Verdict{Class: finance.Transient}},       // without a rule for it
+		{202, `{"error":{"text":"we are at it","wait":5}}`, fetch.Verdict{Class: finance.Transient, Reason: "we are at it", RetryAfter: 5 * time.Second}},
+		{202, `{"code":"LATER"}`, fetch.Verdict{Class: finance.Withheld, Reason: "LATER"}},
+		{203, `{"rows":[]}`, fetch.Verdict{Class: finance.Rejected}},
+		{206, `{"rows":[]}`, fetch.Verdict{Class: finance.OK}},
+		{206, `<html>`, fetch.Verdict{Class: finance.Transient}},
+		{207, `{"rows":[]}`, fetch.Verdict{Class: finance.Transient}},
+		{304, ``, fetch.Verdict{Class: finance.Transient}},
 		{403, `{"error":{"code":"EXPIRED","text":"over"}}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentExpired, Reason: "EXPIRED: over"}},
 		{400, `{"code":"GONE"}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentRevoked, Reason: "GONE"}},
 		{403, `{"code":"OLD"}`, fetch.Verdict{Class: finance.TokenDenied, Reason: "OLD"}},
@@ -198,7 +210,9 @@ func TestWhatErrorsMean(t *testing.T) {
 		{500, `{"code":"KEY"}`, fetch.Verdict{Class: finance.Fatal, Reason: "KEY"}},
 		{500, `{"error":{"wait":"5"}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 5 * time.Second}},
 		{500, `{"error":{"code":"BUSY","wait":5}}`, fetch.Verdict{Class: finance.Transient, Reason: "BUSY", RetryAfter: 5 * time.Second}},
-		{429, `{"error":{"wait":999999999999999999}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 24 * time.Hour}},
+		{429, `{"error":{"wait":172800}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 48 * time.Hour}},
+		{429, `{"error":{"wait":2.5}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 2500 * time.Millisecond}},
+		{429, `{"error":{"wait":"Please try again in 3600 seconds"}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: time.Hour}},
 		{429, `{"error":{"wait":-1}}`, fetch.Verdict{Class: finance.Throttled}},
 		{429, `slow down`, fetch.Verdict{Class: finance.Throttled}},
 		{404, ``, fetch.Verdict{Class: finance.Withheld}},
@@ -206,6 +220,7 @@ func TestWhatErrorsMean(t *testing.T) {
 		{422, `{}`, fetch.Verdict{Class: finance.Transient}},
 		{401, `{}`, fetch.Verdict{Class: finance.TokenDenied}},
 		{302, ``, fetch.Verdict{Class: finance.Fatal}},
+		{204, ``, fetch.Verdict{Class: finance.OK}},
 	} {
 		got := f.classify(nil, &fetch.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)})
 		if diff := cmp.Diff(c.want, got); diff != "" {
@@ -223,6 +238,46 @@ func TestWhatErrorsMean(t *testing.T) {
 	}
 	if got := f.classify(check, &fetch.Answer{Status: 403, Body: []byte(`{"code":"KEY"}`)}); got.Class == finance.OK {
 		t.Error("a wrong key passes the check")
+	}
+}
+
+// A pause may stand anywhere in a sentence of any language: the description says where.
+func TestAPauseInASentence(t *testing.T) {
+	const pattern = "errors: { message: detail, retry_after: { path: detail, pattern: 'om (\\d+) minuter', unit: minutes } }\n"
+	for _, c := range []struct {
+		description, body string
+		want              time.Duration
+	}{
+		{pattern, `{"detail":"Högst 4 anrop. Försök igen om 90 minuter."}`, 90 * time.Minute},
+		{pattern, `{"detail":"Försök igen senare."}`, 0},
+		{pattern, `{"detail":["om 90 minuter"]}`, 0},
+		{pattern, `{}`, 0},
+		{strings.Replace(pattern, ", unit: minutes", "", 1), `{"detail":"om 90 minuter"}`, 90 * time.Second},
+		{"errors: { retry_after: [detail, wait] }\n", `{"wait":"PT","detail":null}`, 0},
+		{"errors: { retry_after: [detail, wait] }\n", `{"wait":"0:01:30"}`, 90 * time.Second},
+		{"errors: { retry_after: { path: detail } }\n", `{"detail":"The limit is 4/day. Please try again in 3600 seconds"}`, time.Hour},
+	} {
+		d, err := Parse([]byte(c.description+minimal), "x.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := newFaults(d, nil).classify(nil, &fetch.Answer{Status: 429, Header: http.Header{}, Body: []byte(c.body)})
+		if got.RetryAfter != c.want {
+			t.Errorf("%s in %s: %s, want %s", c.description, c.body, got.RetryAfter, c.want)
+		}
+	}
+	for want, group := range map[string]string{
+		"this is no regular expression":    `{ path: detail, pattern: "(" }`,
+		"want one group":                   `{ path: detail, pattern: "(om) (\\d+)" }`,
+		"want one group in parentheses":    `{ path: detail, pattern: "om" }`,
+		"a number that a pattern finds":    `{ path: detail, unit: hours }`,
+		`"weeks" is not known`:             `{ path: detail, pattern: "(.)", unit: weeks }`,
+		"errors.retry_after.path: missing": `{ pattern: "(.)" }`,
+	} {
+		_, err := Parse([]byte("errors: { retry_after: "+group+" }\n"+minimal), "x.yaml")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", group, err, want)
+		}
 	}
 }
 

@@ -18,6 +18,9 @@ type Description struct {
 	Rate Rate `yaml:"rate"`
 	// TimeZone is the calendar in which instants become days, such as Europe/Oslo. Default UTC.
 	TimeZone string `yaml:"time_zone"`
+	// Decimal is what sets off the decimals of amounts that are texts, in all fields that say nothing else:
+	// comma or point.
+	Decimal string `yaml:"decimal"`
 	// Correlation is where the API puts its own id of a call.
 	Correlation Correlation `yaml:"correlation"`
 	// Errors is how the API says that something is wrong.
@@ -76,12 +79,25 @@ type Errors struct {
 	Code Paths `yaml:"code"`
 	// Message is the path of the explanation, which is shown to people.
 	Message Paths `yaml:"message"`
-	// RetryAfter is the path of the seconds to wait, for an API that tells them in the body.
-	RetryAfter Paths `yaml:"retry_after"`
+	// RetryAfter is where the body tells how long to wait: a path, or a group with a pattern for a text in which the time
+	// stands somewhere.
+	RetryAfter Wait `yaml:"retry_after"`
 	// InSuccess says that an answer of 2xx is an error too if it has a code.
 	InSuccess bool `yaml:"in_success"`
 	// Rules say what statuses and codes mean. The first that fits counts.
 	Rules []Rule `yaml:"rules"`
+}
+
+// Wait is where an API tells in its body how long not to call: seconds, a Unix time, an instant, a span with its unit, or an
+// English sentence that holds one of them. A pattern is for sentences in other languages.
+type Wait struct {
+	// Path is where it stands.
+	Path Paths `yaml:"path" jsonschema:"required"`
+	// Pattern is a regular expression (RE2) with one group, which is the number: "om (\d+) minuter". Where it does not fit,
+	// nothing is told.
+	Pattern string `yaml:"pattern"`
+	// Unit is the number's, with a pattern. Default seconds.
+	Unit string `yaml:"unit" jsonschema:"enum=milliseconds,enum=seconds,enum=minutes,enum=hours,enum=days"`
 }
 
 // Rule says what an error means. It fits if the status is one of Status and the code one of Code, where these are given.
