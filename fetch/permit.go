@@ -74,15 +74,26 @@ func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct
 	return err
 }
 
-// haveToken makes sure of a token that is valid now.
+// haveToken makes sure of a token that is valid now, and of the secrets of now.
 func (a *attempt) haveToken(ctx context.Context) decision {
+	if !a.pinned {
+		a.c.rereadIfDue()
+		a.of = a.c.now()
+	}
 	if a.key == nil {
 		return onward()
 	}
-	token, e := a.c.tokens.get(ctx, *a.key, a.scope)
+	wanted, e := a.c.tokens.of(a.of, *a.key)
+	if e != nil {
+		return failed(e)
+	}
+	token, e := a.c.tokens.get(ctx, wanted, a.scope)
 	if e == nil {
-		a.token = token
+		a.token, a.named = token, wanted.name
 		return onward()
+	}
+	if e.Class == finance.Fatal && a.renewed() {
+		return onceMore()
 	}
 	if e.Class != finance.Throttled || a.spent.held+e.Wait > a.limits.maxWait {
 		return failed(e)
@@ -159,6 +170,8 @@ func (a *attempt) reserve(ctx context.Context) decision {
 		return failed(a.interrupted(err))
 	case err != nil:
 		return failed(a.ledgerFailed("admit the call", err))
+	case admission.Refusal == finance.Fatal && a.renewed():
+		return onceMore()
 	case admission.Refusal != "":
 		return failed(a.refused(admission))
 	case admission.Gate > 0:
@@ -176,7 +189,7 @@ func (a *attempt) reserve(ctx context.Context) decision {
 // ask is the question put to the ledger.
 func (a *attempt) ask() finance.Ask {
 	return finance.Ask{
-		Connection: a.c.opt.Connection.Name, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
+		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
 		Opening: a.read.opening && !a.read.paid, Scope: a.scope, Call: a.call.ID, Needs: a.needs(),
 		Gates: a.keys.all(), Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
@@ -259,6 +272,8 @@ func (a *attempt) look(ctx context.Context) decision {
 		switch {
 		case err != nil:
 			return failed(a.ledgerFailed("tell whether the call may still be sent", err))
+		case found.Refusal == finance.Fatal && a.renewed():
+			return onceMore()
 		case found.Refusal != "":
 			return failed(a.refused(found))
 		case found.Gate > 0:
@@ -276,9 +291,14 @@ func (a *attempt) look(ctx context.Context) decision {
 	}
 }
 
-// clear is the last look before the send: at the token, at the ledger if the last look is old, and at the slot itself.
+// clear is the last look before the send: at the secrets and the token, at the ledger if the last look is old, and at the
+// slot itself. A token that was refused to another caller meanwhile is not sent: that would spend this caller's one
+// refresh on what is known already.
 func (a *attempt) clear(ctx context.Context) decision {
-	if a.key != nil && !usable(a.token, time.Now()) {
+	if !a.pinned && a.of != a.c.now() {
+		return onceMore()
+	}
+	if a.key != nil && (!usable(a.token, time.Now()) || a.c.tokens.overtaken(a.named, a.token)) {
 		if d := a.haveToken(ctx); d.move != send {
 			return d
 		}

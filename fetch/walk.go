@@ -365,7 +365,7 @@ func endsEarly(cause error, a *Answer) bool {
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 	e := &Error{
-		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.secrets...),
+		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.shown()...),
 	}
 	if answer != nil {
 		e.Call, e.Correlation = answer.Call.ID, answer.Call.Correlation
