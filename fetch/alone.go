@@ -138,7 +138,9 @@ func (a *attempt) ended(ctx context.Context, s shut) bool {
 	left := found.Gate
 	if found.Closed != s.key {
 		left = 0
-		a.closeFor(found, time.Now())
+		if !found.Awaits {
+			a.closeAsFound(found, time.Now())
+		}
 	}
 	const alike = time.Second // two clocks have counted
 	if left > s.left-alike {

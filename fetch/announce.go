@@ -96,7 +96,7 @@ func toldInside(a *Answer, v *Verdict) {
 // logUnreadable tells of a Retry-After that is not obeyed because it can't be read: the provider wants something of us.
 func (r *request) logUnreadable(h http.Header) {
 	r.c.opt.Log.Warn().Str("bucket", r.bucket.name).Str("path", r.path).
-		Str("retry_after", clean(strings.Join(h.Values("Retry-After"), ", "), r.c.secrets...)).
+		Str("retry_after", clean(strings.Join(h.Values("Retry-After"), ", "), r.c.shown()...)).
 		Msg("the provider announces a pause that can't be read, so it is not kept")
 }
 

@@ -13,6 +13,7 @@ type attempt struct {
 	call  *finance.Call
 	began time.Time
 	token finance.Token
+	named string // what token is kept by
 
 	// On the way to the send.
 	asked   time.Time       // when the ledger was asked for a slot

@@ -53,6 +53,9 @@ type Driver struct {
 	Rate float64
 	// Token says how the token of a key is asked for.
 	Token func(TokenKey) (TokenRequest, error)
+	// Header is what every call to the API carries, such as a subscription key. A secret belongs here and not into a
+	// Request: one that is rotated is then sent by the passes that are under way, too.
+	Header map[string]Secret
 	// Authorize is how people give consents in the browser; nil: they don't. A driver that has it has a Granter as its
 	// connector.
 	Authorize *Authorization

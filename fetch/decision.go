@@ -60,7 +60,11 @@ func (r *request) again(e *Error) decision {
 	case finance.TokenDenied:
 		first := !s.refreshed && r.key != nil
 		s.refreshed = true
-		if first {
+		if first || r.renewed() {
+			return decision{move: retry, err: e}
+		}
+	case finance.Fatal:
+		if e.Credentials != "" && r.renewed() {
 			return decision{move: retry, err: e}
 		}
 	case finance.Transient:

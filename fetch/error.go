@@ -24,6 +24,7 @@ type Error struct {
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
 	Again       bool                  // Transient, or Alone: one try was to be made, and more are allowed; see finance.Scope.OneTry
 	Unasked     bool                  // our own ledger refused the call, so it says nothing of the provider
+	Credentials string                // TokenDenied, Fatal: the credentials that were refused, see Client.Credentials; empty: it is not they
 	Other       bool                  // Malformed: the answer is about another subject than was asked for
 	Err         error
 }

@@ -18,10 +18,9 @@ type gate struct {
 	mu     sync.Mutex
 	until  time.Time
 	reason string
-	awaits bool          // closed for what another call hears, which probes
 	kept   time.Time     // until when the ledger is known to hold it closed
 	ends   bool          // somebody may end the pause before its time: it is one of days, or of a length that we don't know
-	moved  chan struct{} // closed and replaced whenever until moves
+	moved  chan struct{} // closed and replaced whenever until moves, and by wake
 }
 
 func newGate() *gate { return &gate{moved: make(chan struct{})} }
@@ -31,36 +30,21 @@ func (g *gate) close(from time.Time, d time.Duration, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := from.Add(d); d > 0 && t.After(g.until) {
-		g.set(t, reason, false)
-		g.ends = d >= loud
+		g.until, g.reason, g.ends = t, reason, d >= loud
+		g.stir()
 	}
 }
 
-// await closes the gate for what another call hears, which probes.
-func (g *gate) await(d time.Duration, reason string) {
+// wake lets all who wait look again, without moving the gate: what another call has heard may concern them.
+func (g *gate) wake() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if t := time.Now().Add(d); t.After(g.until) {
-		g.set(t, reason, true)
-	}
+	g.stir()
 }
 
-func (g *gate) set(until time.Time, reason string, awaits bool) {
-	g.until = until
-	g.reason = reason
-	g.awaits = awaits
-	g.ends = false
+func (g *gate) stir() {
 	close(g.moved)
 	g.moved = make(chan struct{})
-}
-
-// open ends a wait for another call's probe, which was answered. A pause that was announced stays.
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.awaits {
-		g.set(time.Time{}, "", false)
-	}
 }
 
 // closeAsKept closes the gate for d, as the ledger says it is. How long the pause was when it was told is not known.
@@ -99,8 +83,10 @@ func (g *gate) reopen(left time.Duration) {
 	if g.until.After(g.kept) {
 		return
 	}
-	g.set(time.Now().Add(left), g.reason, g.awaits)
+	g.until = time.Now().Add(left)
 	g.kept = g.until
+	g.ends = false
+	g.stir()
 }
 
 // left is how long the gate stays closed, why, and a channel that is closed when that changes.

@@ -74,15 +74,26 @@ func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct
 	return err
 }
 
-// haveToken makes sure of a token that is valid now.
+// haveToken makes sure of a token that is valid now, and of the secrets of now.
 func (a *attempt) haveToken(ctx context.Context) decision {
+	if !a.pinned {
+		a.c.rereadIfDue()
+		a.of = a.c.now()
+	}
 	if a.key == nil {
 		return onward()
 	}
-	token, e := a.c.tokens.get(ctx, *a.key, a.scope)
+	wanted, e := a.c.tokens.of(a.of, *a.key)
+	if e != nil {
+		return failed(e)
+	}
+	token, e := a.c.tokens.get(ctx, wanted, a.scope)
 	if e == nil {
-		a.token = token
+		a.token, a.named = token, wanted.name
 		return onward()
+	}
+	if e.Class == finance.Fatal && a.renewed() {
+		return onceMore()
 	}
 	if e.Class != finance.Throttled || a.spent.held+e.Wait > a.limits.maxWait {
 		return failed(e)
@@ -159,11 +170,12 @@ func (a *attempt) reserve(ctx context.Context) decision {
 		return failed(a.interrupted(err))
 	case err != nil:
 		return failed(a.ledgerFailed("admit the call", err))
+	case admission.Refusal == finance.Fatal && a.renewed():
+		return onceMore()
 	case admission.Refusal != "":
 		return failed(a.refused(admission))
 	case admission.Gate > 0:
-		a.closeFor(admission, now)
-		return onceMore()
+		return a.shutOut(ctx, admission, now)
 	}
 	a.probe = admission.Probe
 	a.read.paid = true
@@ -177,7 +189,7 @@ func (a *attempt) reserve(ctx context.Context) decision {
 // ask is the question put to the ledger.
 func (a *attempt) ask() finance.Ask {
 	return finance.Ask{
-		Connection: a.c.opt.Connection.Name, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
+		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
 		Opening: a.read.opening && !a.read.paid, Scope: a.scope, Call: a.call.ID, Needs: a.needs(),
 		Gates: a.keys.all(), Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
@@ -186,15 +198,31 @@ func (a *attempt) ask() finance.Ask {
 // probeSlack is how much longer than its answer may take a call may probe: its slot and its handshake come first.
 const probeSlack = 10 * time.Second
 
-// closeFor closes our gate as the ledger's is.
-func (a *attempt) closeFor(found finance.Admission, now time.Time) {
-	reason := cmp.Or(found.Reason, "closed by another process")
-	gate := a.bucket.lone(found.Closed)
-	if found.Awaits {
-		gate.await(found.Gate, reason)
-		return
+// shutOut closes our gate as the ledger's is, or waits for what another call hears, which probes. Our gate stays open
+// then: the probe may be one of this process.
+func (a *attempt) shutOut(ctx context.Context, found finance.Admission, now time.Time) decision {
+	if !found.Awaits {
+		a.closeAsFound(found, now)
+		return onceMore()
 	}
-	gate.closeAsKept(now, found.Gate, reason)
+	a.leave(endSilent) // others, and the probe, need the place on the wire meanwhile
+	if a.spent.held+found.Gate > a.limits.maxWait {
+		return failed(a.closed(shut{left: found.Gate, reason: found.Reason}))
+	}
+	if err := a.withdraw(ctx); err != nil {
+		return failed(a.ledgerFailed("take the intent back", err))
+	}
+	_, _, moved := a.bucket.gate.left()
+	if err := a.hold(ctx, found.Gate, moved); err != nil {
+		return failed(a.interrupted(err))
+	}
+	return onceMore()
+}
+
+// closeAsFound closes the gate of ours that the ledger holds closed.
+func (a *attempt) closeAsFound(found finance.Admission, now time.Time) {
+	reason := cmp.Or(found.Reason, "closed by another process")
+	a.bucket.lone(found.Closed).closeAsKept(now, found.Gate, reason)
 }
 
 // needs are the scopes of which a consent must have one for its data to be asked for.
@@ -244,10 +272,14 @@ func (a *attempt) look(ctx context.Context) decision {
 		switch {
 		case err != nil:
 			return failed(a.ledgerFailed("tell whether the call may still be sent", err))
+		case found.Refusal == finance.Fatal && a.renewed():
+			return onceMore()
 		case found.Refusal != "":
 			return failed(a.refused(found))
 		case found.Gate > 0:
-			a.closeFor(found, now)
+			if !found.Awaits {
+				a.closeAsFound(found, now)
+			}
 			return onceMore()
 		}
 		took := now.Sub(asked)
@@ -259,9 +291,14 @@ func (a *attempt) look(ctx context.Context) decision {
 	}
 }
 
-// clear is the last look before the send: at the token, at the ledger if the last look is old, and at the slot itself.
+// clear is the last look before the send: at the secrets and the token, at the ledger if the last look is old, and at the
+// slot itself. A token that was refused to another caller meanwhile is not sent: that would spend this caller's one
+// refresh on what is known already.
 func (a *attempt) clear(ctx context.Context) decision {
-	if a.key != nil && !usable(a.token, time.Now()) {
+	if !a.pinned && a.of != a.c.now() {
+		return onceMore()
+	}
+	if a.key != nil && (!usable(a.token, time.Now()) || a.c.tokens.overtaken(a.named, a.token)) {
 		if d := a.haveToken(ctx); d.move != send {
 			return d
 		}

@@ -23,6 +23,8 @@ type request struct {
 	method  string
 	path    string    // the template
 	key     *TokenKey // nil: no token is sent
+	of      *opened   // the secrets that the latest attempt is made with
+	pinned  bool      // they stay as they are: what is sent was made of them
 	once    bool
 	oneTry  bool // the caller repeats it, later
 	tried   int  // attempts that were made before, in another request
@@ -52,6 +54,8 @@ type spent struct {
 	failures  int           // attempts that failed transiently
 	throttled int           // attempts that were told to wait
 	refreshed bool          // a token was refused, and another one asked for
+	overtaken int           // attempts whose token was refused to somebody else before
+	rereads   int           // attempts made again with other secrets, because the old ones were refused
 	held      time.Duration // at closed gates
 	time      time.Duration // on the wire and in back-offs
 }
@@ -143,6 +147,18 @@ func (r *request) fail(class finance.Class, reason string) *Error {
 	return &Error{
 		Class: class, Op: r.method + " " + r.path, Connection: r.c.opt.Connection.Name, Reason: reason,
 	}
+}
+
+// mostRereads bounds how often one request is made again with other secrets.
+const mostRereads = 3
+
+// renewed says whether there are other secrets than those that were refused just now: then all is asked again with them.
+func (r *request) renewed() bool {
+	if r.pinned || r.spent.rereads == mostRereads || !r.c.changed(r.of) {
+		return false
+	}
+	r.spent.rereads++
+	return true
 }
 
 // interrupted is for a caller that has left. What it wanted is undecided.

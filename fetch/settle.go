@@ -29,6 +29,10 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 		v = a.judge(got.answer)
 	}
 	a.note(&got, &v)
+	first := false
+	if v.Class == finance.TokenDenied && a.key != nil { // before the next caller has this one's place on the wire
+		first = a.c.tokens.refuse(a.named, a.token.AccessToken)
+	}
 	opened := a.leave(a.ending(v.Class))
 	defer a.log()
 	if e := a.tell(tell, got, v, opened); e != nil {
@@ -45,8 +49,13 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 		if a.key == nil {
 			break
 		}
-		if err := a.c.tokens.drop(tell, *a.key, a.token.AccessToken); err != nil {
+		news, err := a.c.tokens.drop(tell, a.named, a.token.AccessToken, first)
+		if err != nil {
 			return failed(a.ledgerFailed("forget the token", err))
+		}
+		if !news && a.spent.overtaken < manyOvertaken {
+			a.spent.overtaken++
+			return decision{move: retry, err: a.verdictError(a.call, v)}
 		}
 	case finance.Throttled:
 		a.read.paid = a.read.opening // a refused call has read nothing: the read that it was admitted with is still ours
@@ -56,6 +65,10 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 	return a.again(a.verdictError(a.call, v))
 }
 
+// manyOvertaken is how often one request may be refused with a token that was refused to somebody else before, while it
+// was on its way. Such a refusal says nothing of the token that came after, so it does not spend the request's refresh.
+const manyOvertaken = 3
+
 func bodyHash(body []byte) finance.Hash {
 	sum := sha256.Sum256(body)
 	return finance.Hash(sum[:16])
@@ -63,7 +76,7 @@ func bodyHash(body []byte) finance.Hash {
 
 // note writes the verdict into the call, and closes our gate for every pause that is now known.
 func (a *attempt) note(got *reply, v *Verdict) {
-	v.Reason = clean(v.Reason, append([]string{a.token.AccessToken}, a.c.secrets...)...)
+	v.Reason = clean(v.Reason, append([]string{a.token.AccessToken}, a.c.shown()...)...)
 	if got.answer != nil {
 		a.call.Correlation = correlationOf(v.Correlation, got.answer.Header)
 	}
@@ -195,7 +208,7 @@ func (a *attempt) endProbe(ctx context.Context, answered bool) error {
 	if err == nil && answered {
 		a.bucket.refused.Store(false)
 	}
-	a.bucket.gate.open()
+	a.bucket.gate.wake()
 	return err
 }
 
@@ -203,6 +216,9 @@ func (a *attempt) endProbe(ctx context.Context, answered bool) error {
 func (r *request) verdictError(call *finance.Call, v Verdict) *Error {
 	e := r.fail(v.Class, v.Reason)
 	e.Status, e.Correlation, e.Call, e.Consent = call.Status, call.Correlation, call.ID, v.Status
+	if v.Class == finance.TokenDenied || v.Class == finance.Fatal && call.Status >= 400 && call.Status < 500 {
+		e.Credentials = r.of.print
+	}
 	if v.Class == finance.Throttled {
 		shut := r.gates()
 		e.Wait, e.Told = shut.left, toldOf(shut.reason)
@@ -213,6 +229,7 @@ func (r *request) verdictError(call *finance.Call, v Verdict) *Error {
 	if v.Class == finance.TokenDenied && r.spent.refreshed && r.key != nil && r.key.Consent != 0 {
 		// Of one person's grant, which the authorization server has just called good. Class token would park the connection
 		// for everybody, and to end the consent is for the authorization server to say.
+		e.Credentials = ""
 		e.Class, e.Reason = finance.Rejected, "a token that was just given by the consent's grant is refused: "+v.Reason
 	}
 	return e

@@ -48,6 +48,12 @@ func (s *issuer) handle(_ int, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (s *issuer) denials() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.denied
+}
+
 func (s *issuer) revoke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -207,7 +207,7 @@ func (w *walk) read(st *Step, answer *Answer) (Page, error) {
 // lack is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
 // says nothing.
 func (st *Step) lack(a *Answer) string {
-	if st.Parts && a.Status == http.StatusPartialContent {
+	if st.Parts && a.IsPart() {
 		return ""
 	}
 	return a.Unfinished()
@@ -365,7 +365,7 @@ func endsEarly(cause error, a *Answer) bool {
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 	e := &Error{
-		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.secrets...),
+		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.shown()...),
 	}
 	if answer != nil {
 		e.Call, e.Correlation = answer.Call.ID, answer.Call.Correlation

@@ -81,13 +81,15 @@ type Call struct {
 // Ask is the question put to the ledger before every send.
 type Ask struct {
 	Connection string
-	Bucket     string
-	PerSecond  float64 // 0: no rate is set for the bucket
-	Opening    bool    // spends one read of the consent's daily budget; see docs/consents.md for what a read is
-	Scope      Scope
-	Call       CallID   // the attempt that is asked for: what a read is spent for
-	Needs      []string // scopes, one of which the consent must have if it names any; none: any consent will do
-	Gates      []string // further gates that must be open, of the consent alone or of the account alone
+	// Credentials is what the call's credentials are known by: one that is made with refused ones is not let through.
+	Credentials string
+	Bucket      string
+	PerSecond   float64 // 0: no rate is set for the bucket
+	Opening     bool    // spends one read of the consent's daily budget; see docs/consents.md for what a read is
+	Scope       Scope
+	Call        CallID   // the attempt that is asked for: what a read is spent for
+	Needs       []string // scopes, one of which the consent must have if it names any; none: any consent will do
+	Gates       []string // further gates that must be open, of the consent alone or of the account alone
 	// Probe is for how long the call may go alone where the bucket was refused: the others wait that long, at most, for
 	// what it hears. 0: it may not be the one.
 	Probe time.Duration

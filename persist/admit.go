@@ -74,7 +74,7 @@ const spentReason = "daily reads spent"
 func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
 	began := time.Now()
 	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us, probe, awaits, closed "+
-		"FROM admit_asks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", askColumns(asks)...)
+		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", askColumns(asks)...)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admiss
 
 func askColumns(asks []finance.Ask) []any {
 	n := len(asks)
-	connections, buckets := make([]string, n), make([]string, n)
+	connections, credentials, buckets := make([]string, n), make([]string, n), make([]string, n)
 	intervals, opening := make([]int64, n), make([]bool, n)
 	batches, fences, consents := make([]*int64, n), make([]int64, n), make([]*int64, n)
 	calls, needs := make([]pgtype.UUID, n), make([]string, n)
@@ -116,7 +116,7 @@ func askColumns(asks []finance.Ask) []any {
 	probes, once := make([]int64, n), make([]bool, n)
 	for i := range asks {
 		a := &asks[i]
-		connections[i], buckets[i] = a.Connection, a.Bucket
+		connections[i], credentials[i], buckets[i] = a.Connection, a.Credentials, a.Bucket
 		intervals[i], opening[i] = slotInterval(a.PerSecond), a.Opening
 		fences[i] = a.Scope.Fence
 		probes[i], once[i] = micros(a.Probe), a.Once
@@ -129,5 +129,5 @@ func askColumns(asks []finance.Ask) []any {
 			consents[i] = &a.Scope.Consent.ID
 		}
 	}
-	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs, probes, once, gates}
+	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs, probes, once, gates, credentials}
 }

@@ -114,7 +114,7 @@ func TestAParkedConnectionIsOpenedByHand(t *testing.T) {
 		t.Errorf("%d calls over a parked connection", n-before)
 	}
 	mend()
-	l.Says(0, []string{"check", "--json"}, "parked since", "syncer connections open bank1")
+	l.Says(0, []string{"check", "--json"}, "parked for these credentials since", "syncer connections open bank1")
 	l.Says(0, []string{"connections", "open", "bank1"}, "is open; it was parked since")
 	l.Says(0, []string{"connections", "open", "bank1"}, "was open already")
 	l.Says(0, []string{"rerun", "1"}, "complete")

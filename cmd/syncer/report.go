@@ -103,6 +103,9 @@ func writeParked(w io.Writer, p paint, r persist.Report) {
 	said := fmt.Sprintf("connection %s is parked since %s: %s", r.Over.Name, clock(r.Over.ParkedAt), r.Over.ParkedReason)
 	fmt.Fprintln(w, p.bad(strings.Join(wrapped("  ", said), "\n")))
 	todo := "when that is mended: syncer connections open " + r.Over.Name
+	if r.Over.ParkedFor != "" {
+		todo = "its credentials are refused: put good ones into their place, or syncer connections open " + r.Over.Name
+	}
 	if r.Run.Verdict != "" {
 		todo += fmt.Sprintf(", then syncer rerun %d", r.Run.ID)
 	}

@@ -55,6 +55,7 @@ func standing(ctx context.Context, h *house) (status, error) {
 		if err != nil {
 			return s, fmt.Errorf("report of run %d: %w", run.ID, err)
 		}
+		report.Over = h.asConfigured(report.Over)
 		s.open = append(s.open, report)
 	}
 	recent, err := h.Store.Runs(ctx, persist.RunFilter{Limit: 30})
@@ -71,7 +72,7 @@ func standing(ctx context.Context, h *house) (status, error) {
 		return s, err
 	}
 	for _, c := range connections {
-		if c.Parked {
+		if c = h.asConfigured(c); c.Parked {
 			s.parked = append(s.parked, c)
 		}
 	}
@@ -113,7 +114,7 @@ func (s status) write(a *app, p paint) {
 	}
 	for _, c := range s.parked {
 		a.say("  %s since %s (%s)", p.bad(printable(c.Name)), clock(c.ParkedAt), c.ParkedClass)
-		a.say("%s", strings.Join(wrapped("    ", c.ParkedReason+"; when that is mended: syncer check, then syncer connections open "+c.Name), "\n"))
+		a.say("%s", strings.Join(wrapped("    ", c.ParkedReason+"; "+toOpen(c)), "\n"))
 	}
 	if len(s.guards) > 0 {
 		a.say("\n%s", p.bold("Removals that are withheld"))
@@ -189,6 +190,14 @@ func (s status) json() statusJSON {
 		j.Workers = append(j.Workers, workerJSON{w.Host, w.PID, w.Version, w.StartedAt, w.ExpiresAt, workerState(w), w.Batches})
 	}
 	return j
+}
+
+// toOpen says what opens a parked connection.
+func toOpen(c persist.Connection) string {
+	if c.ParkedFor != "" {
+		return "other credentials are used as soon as they are there; to try the same ones again: syncer connections open " + c.Name
+	}
+	return "when that is mended: syncer check, then syncer connections open " + c.Name
 }
 
 func batchesParked(n int) string {

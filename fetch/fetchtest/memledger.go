@@ -3,6 +3,7 @@ package fetchtest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -302,13 +303,21 @@ func (l *Ledger) SaveToken(ctx context.Context, key string, t finance.Token) err
 }
 
 // DropToken forgets the token if it is still that one.
-func (l *Ledger) DropToken(ctx context.Context, key, accessToken string) error {
+func (l *Ledger) DropToken(ctx context.Context, key, accessToken string) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.tokens[key].AccessToken == accessToken {
-		delete(l.tokens, key)
+	if l.tokens[key].AccessToken != accessToken {
+		return false, ctx.Err()
 	}
-	return ctx.Err()
+	delete(l.tokens, key)
+	return true, ctx.Err()
+}
+
+// TokenKeys are the keys of all tokens that are stored.
+func (l *Ledger) TokenKeys() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.tokens))
 }
 
 // UnlockToken gives the right to refresh back.
