@@ -15,7 +15,7 @@ func (a *app) resumeCommand() *cobra.Command {
 	resume := &cobra.Command{
 		Use: "resume NAME --reason TEXT", Short: "End a pause of days that the provider can't have meant", Args: usageArgs(cobra.ExactArgs(1)),
 		Long: "Ends the pauses of a connection that are longer than a day, such as one until 2036 from a provider that wrote a\n" +
-			"wrong date. Calls are made again from now on, at the connection's rate; if the provider tells to wait, that holds.\n" +
+			"wrong date. One call asks, and the others wait for what it hears: if the provider tells to wait, that holds.\n" +
 			"Ask the provider first: whoever calls inside a pause that was meant may be switched off. A shorter pause is waited\n" +
 			"for. `syncer status` shows what is closed.",
 		Example:           "  syncer connections resume ng-prod --reason 'their support says it was a mistake (case 4711)'",
@@ -61,7 +61,7 @@ func (a *app) resumeConnection(ctx context.Context, h *house, name, reason strin
 	}
 	switch {
 	case len(ended) > 0:
-		a.say("Parked batches go on within %s. What the provider answers now decides.", wokenWithin)
+		a.say("Parked batches go on within %s. One call asks; what the provider answers decides.", wokenWithin)
 	case len(closed) == 0:
 		a.say("Nothing of connection %s is closed.", name)
 	default:
