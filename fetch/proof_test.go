@@ -98,7 +98,7 @@ func TestWhatASetProves(t *testing.T) {
 		"empty":                      {map[string]leaf{"1": {}}, "", &finance.Whole{}},
 		"taken up in the middle":     {map[string]leaf{"2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}}}, "2", nil},
 		"a record on two pages":      {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a", "b"}}}, "", nil},
-		"a record twice in one page": {map[string]leaf{"1": {IDs: []string{"a", "a"}, Next: "2"}, "2": {IDs: []string{"b"}}}, "", &finance.Whole{Earlier: []string{"a", "a"}, Paged: true}},
+		"a record twice in one page": {map[string]leaf{"1": {IDs: []string{"a", "a"}, Next: "2"}, "2": {IDs: []string{"b"}}}, "", &finance.Whole{Earlier: []string{"a"}, Paged: true}},
 		"a page that says it moved":  {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Moved: "three records, then four"}}, "", nil},
 		"a broken record":            {map[string]leaf{"1": {IDs: []string{"a"}, Broken: 1, Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
 		"a partial page":             {map[string]leaf{"1": {IDs: []string{"a"}, Partial: "one is late", Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
@@ -210,6 +210,10 @@ func (h has) Stored(_ context.Context, r *finance.Records) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+func (h has) Quarantined(context.Context, []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return nil, nil
 }
 
 func (h has) Others(context.Context, finance.Extent, []string) (bool, error) { return false, nil }

@@ -31,7 +31,8 @@ type streamMoves struct {
 func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
 
 // moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another. It
-// gives the consents that have notes in absences, so that nobody else need ask.
+// gives the consents that have notes in absences, and the streams that have records in quarantine, so that nobody else need
+// ask.
 const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass,
 	run_id, pass_run, call_id, lacks, since)
 SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass,
@@ -44,7 +45,9 @@ pass_run = CASE WHEN c.mid_pass THEN c.pass_run ELSE excluded.pass_run END, call
 since = coalesce(c.since, excluded.since),
 lacks = CASE WHEN NOT c.mid_pass OR c.lacks IS NULL THEN excluded.lacks
 	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END
-RETURNING consent_id, EXISTS (SELECT FROM absences n WHERE n.consent_id = c.consent_id)`
+RETURNING consent_id, dataset, account_id, EXISTS (SELECT FROM absences n WHERE n.consent_id = c.consent_id),
+	EXISTS (SELECT FROM quarantine q WHERE q.consent_id = c.consent_id AND q.dataset = c.dataset
+		AND q.account_id = c.account_id AND q.resolved_at IS NULL)`
 
 // lockCursors takes the locks that moveCursors takes, in the same order, and gives each stream's last call.
 const lockCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass)
@@ -78,11 +81,15 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 		return fmt.Errorf("move the cursors: %w", describe(err))
 	}
 	a.noted = map[int64]bool{}
-	var consent int64
-	var noted bool
-	_, err = pgx.ForEachRow(rows, []any{&consent, &noted}, func() error {
+	a.isolated = map[isolatedStream]bool{}
+	var of isolatedStream
+	var noted, isolated bool
+	_, err = pgx.ForEachRow(rows, []any{&of.consent, &of.dataset, &of.account, &noted, &isolated}, func() error {
 		if noted {
-			a.noted[consent] = true
+			a.noted[of.consent] = true
+		}
+		if isolated {
+			a.isolated[of] = true
 		}
 		return nil
 	})
@@ -94,10 +101,20 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 
 // lacks says what of the page we don't have; empty if we have all.
 func (p *page) lacks() string {
-	if len(p.Rejects) > 0 {
+	if p.missed() > 0 {
 		return cmp.Or(clean(p.Partial), "records that could not be read")
 	}
 	return clean(p.Partial)
+}
+
+// missed is how many records of the page are in quarantine and accepted by nobody.
+func (p *page) missed() (n int) {
+	for i := range p.Rejects {
+		if !p.Rejects[i].Accepted {
+			n++
+		}
+	}
+	return n
 }
 
 func compareStreams(x, y finance.Stream) int {
@@ -172,23 +189,10 @@ func (a *attempt) copyAnswers(ctx context.Context) error {
 func (a *attempt) seal(p *page) (err error) {
 	if p.sealed == nil {
 		if p.sealed, err = a.archive.SealBody(p.Body, p.Call.ID); err != nil {
-			return &dataError{fmt.Errorf("seal the answer of call %s: %w", p.Call.ID, err)}
+			return &dataError{err: fmt.Errorf("seal the answer of call %s: %w", p.Call.ID, err)}
 		}
 	}
 	return nil
-}
-
-var rejectColumns = []string{"consent_id", "dataset", "account_id", "batch_id", "call_id", "place", "reason"}
-
-func (a *attempt) copyRejects(ctx context.Context) error {
-	var rows [][]any
-	for _, p := range a.live {
-		for _, r := range slices.Concat(p.Rejects, p.losers) {
-			rows = append(rows, []any{p.Stream.Consent, string(p.Stream.Dataset), p.Stream.Account,
-				orNil(p.Scope.Batch), [16]byte(p.Call.ID), r.Place, clean(r.Reason)})
-		}
-	}
-	return a.copyRows(ctx, "quarantine", rejectColumns, rows)
 }
 
 // rememberPages writes nothing for a page without news whose bytes are those remembered, and leaves the call of one
@@ -268,7 +272,7 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 		if last[pageName{p.Stream, p.Key}] != p {
 			continue
 		}
-		if !p.Remember || p.lacking() {
+		if !p.Remember || p.lacking() || p.aside > 0 {
 			forget.add(p)
 			continue
 		}
@@ -368,7 +372,7 @@ func (a *attempt) countItems(ctx context.Context) error {
 func (c *itemCounts) add(p *page) {
 	c.pages++
 	c.records += int32(p.records())
-	c.quarantined += int32(len(p.Rejects))
+	c.quarantined += int32(p.missed())
 	c.written.add(p.written)
 	said := []string{clean(p.Partial)}
 	if p.written.Withheld > 0 {
