@@ -21,11 +21,13 @@ type attempt struct {
 	cleared time.Time       // when the ledger last said that it may
 	release func()          // gives the place on the wire back; nil: none is held
 	report  func(error)     // tells the breaker how the call has ended; nil: it was not asked
+	probe   bool            // the bucket was refused, and the others wait for what this call hears
 }
 
 // try makes one attempt: ask and wait for permission, send, and find out what the answer means.
 func (r *request) try(ctx context.Context) decision {
 	a := &attempt{request: r, call: r.newCall(), began: time.Now()}
+	defer a.leaveProbe(ctx)
 	if r.once {
 		if d := a.intend(ctx); d.move != send {
 			return d

@@ -99,15 +99,15 @@ func (a *Asking) Finish(ctx context.Context, callback url.Values) (*Consented, e
 	if failed != nil {
 		return nil, failed
 	}
-	claims, err := a.claims(trip.got.IDToken)
+	claims, err := a.claims(string(trip.got.IDToken))
 	if err != nil {
 		return nil, a.refused(trip, "the ID token is refused: "+err.Error())
 	}
-	scopes := strings.Fields(trip.got.Scope)
+	scopes := strings.Fields(string(trip.got.Scope))
 	if len(scopes) == 0 { // RFC 6749 section 5.1: as asked for
 		scopes = slices.Clone(a.ask.Scopes)
 	}
-	refresh := NewSecret(trip.got.RefreshToken)
+	refresh := NewSecret(string(trip.got.RefreshToken))
 	given, err := a.c.connector.(Granter).Granted(ctx, Grant{
 		Token: token, Refreshable: !refresh.IsZero(), Scopes: scopes, Claims: claims, Subject: a.subject,
 	})

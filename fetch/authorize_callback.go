@@ -88,7 +88,7 @@ func (a *Asking) check(callback url.Values) error {
 }
 
 func (a *Asking) denial(callback url.Values) *Denial {
-	name := (&tokenAnswer{Error: callback.Get("error")}).name()
+	name := (&tokenAnswer{Error: looseText(callback.Get("error"))}).name()
 	secrets := append([]string{a.state, a.verifier, a.subject.Reveal()}, a.c.secrets...)
 	return &Denial{
 		Name:        name,

@@ -81,11 +81,11 @@ func FuzzTokenAnswer(f *testing.F) {
 		for name, verdict := range map[string]func(*Answer) Verdict{"token": tokenVerdict, "refresh": refreshVerdict, "code": codeVerdict} {
 			v := verdict(a)
 			switch {
-			case v.Class == finance.OK && (!parsed || !sendable(answer.AccessToken) || answer.Error != ""):
+			case v.Class == finance.OK && (!parsed || !sendable(string(answer.AccessToken)) || answer.Error != ""):
 				t.Errorf("%s: a success", name)
 			case v.Class == finance.ConsentOver && (name != "refresh" || answer.Error != "invalid_grant"):
 				t.Errorf("%s: ends a consent for %q", name, answer.Error)
-			case len(v.Reason) > 200, strings.ContainsFunc(v.Reason, unicode.IsControl), len(answer.AccessToken) > 20 && strings.Contains(v.Reason, answer.AccessToken):
+			case len(v.Reason) > 200, strings.ContainsFunc(v.Reason, unicode.IsControl), len(answer.AccessToken) > 20 && strings.Contains(v.Reason, string(answer.AccessToken)):
 				t.Errorf("%s: %q", name, v.Reason)
 			}
 		}

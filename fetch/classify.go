@@ -18,8 +18,13 @@ import (
 // judge, which asks the provider's code and then the house's own rules. What a status means stands in ofStatus.
 
 // ofStatus is what a status means by itself. asked says that the answer wants us to wait.
+//
+// A 304 is an answer without content. We never ask by a condition, so something on the way has given what
+// it keeps for somebody else.
 func ofStatus(status int, asked bool) finance.Class {
 	switch {
+	case unfinished(status) != "" || status == http.StatusNotModified:
+		return finance.Transient
 	case isSuccess(status):
 		return finance.OK
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
@@ -40,17 +45,48 @@ func ofStatus(status int, asked bool) finance.Class {
 
 func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
-// ByStatus is what an answer's status means where the provider has said nothing more particular. A connector asks it
-// for the statuses that it has no words of its own for, and adds the reason and the correlation.
+// unfinished is why an answer with the status is not the whole of what was asked for; empty: the status
+// does not say so.
+func unfinished(status int) string {
+	switch status {
+	case http.StatusAccepted:
+		return "the answer is not ready yet (status 202)"
+	case http.StatusResetContent:
+		return "an answer without content (status 205)"
+	case http.StatusPartialContent:
+		return "the answer is a part of one (status 206)"
+	case http.StatusMultiStatus:
+		return "an answer of parts with a status each (status 207)"
+	case http.StatusIMUsed:
+		return "the answer is a difference to another one (status 226)"
+	}
+	return ""
+}
+
+// class is what the answer's status means.
+func (a *Answer) class() finance.Class {
+	if isSuccess(a.Status) && a.Unfinished() == "" {
+		return finance.OK
+	}
+	return ofStatus(a.Status, a.Announced().Asked)
+}
+
+// ByStatus is what an answer's status means where the provider has said nothing more particular. A
+// connector asks it for the statuses that it has no words of its own for, and adds the reason and the
+// correlation.
 //
-// A 200 whose body does not begin and end like a JSON object is transient: a page of a proxy, or an answer that was
-// cut without its Content-Length to tell.
-func ByStatus(a *Answer) finance.Class {
-	class := ofStatus(a.Status, a.Announced().Asked)
+// A 200 whose body is no JSON object, as far as its ends and its brackets tell, is transient: a page of a
+// proxy, or an answer that was cut without its Content-Length to tell.
+func ByStatus(a *Answer) finance.Class { return ByStatusOf(a, "{") }
+
+// ByStatusOf is ByStatus for an answer whose JSON may begin with any of openings: { for an object, [ for a
+// list.
+func ByStatusOf(a *Answer, openings string) finance.Class {
+	class := a.class()
 	if class != finance.OK || a.Status == http.StatusNoContent {
 		return class
 	}
-	if body := bytes.TrimSpace(a.Body); len(body) < 2 || body[0] != '{' || body[len(body)-1] != '}' {
+	if Misshapen(a.Body, openings) != "" {
 		return finance.Transient
 	}
 	return finance.OK
@@ -71,23 +107,42 @@ func (r *request) judge(a *Answer) (v Verdict) {
 	}
 	v = r.classify(a)
 	if v.Class == "" {
-		v.Class = ofStatus(a.Status, a.Announced().Asked)
+		v.Class = a.class()
 	}
 	if isSuccess(a.Status) && (v.Class == finance.OK || v.Class == finance.Rejected) {
 		r.errorInGood(a, &v)
 	}
 	r.houseRules(a, &v)
 	if v.Class != finance.OK {
-		orDefault(&v.Reason, fmt.Sprintf("status %d", a.Status))
+		v.explain(a)
 	}
 	return v
+}
+
+// explain gives a verdict its reason where the connector has none. Of a 2xx that is no JSON, or is cut off,
+// the house says what it was: what a connector takes there for the provider's words is a piece of it.
+func (v *Verdict) explain(a *Answer) {
+	status := fmt.Sprintf("status %d", a.Status)
+	useless := v.Class == finance.Transient || v.Class == finance.Malformed
+	if isSuccess(a.Status) && useless && a.Unfinished() == "" && a.Status != http.StatusNoContent {
+		if what := Misshapen(a.Body, "{["); what != "" {
+			v.Reason = what + " in an answer with " + status
+			return
+		}
+		orDefault(&v.Reason, nameOf(bytes.TrimSpace(a.Body))+" in an answer with "+status)
+	}
+	if a.Status == http.StatusNotModified {
+		orDefault(&v.Reason, "an answer without content, for a condition that nobody has named (status 304)")
+	}
+	orDefault(&v.Reason, a.Unfinished())
+	orDefault(&v.Reason, status)
 }
 
 // houseRules are those that no provider's code can set aside.
 func (r *request) houseRules(a *Answer, v *Verdict) {
 	named := a.Announced().Pause > 0 || v.RetryAfter > 0
 	switch {
-	case a.Status >= 300 && a.Status < 400:
+	case a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified:
 		v.Class = finance.Fatal
 		orDefault(&v.Reason, fmt.Sprintf("redirected with status %d; redirects are never followed", a.Status))
 		return
@@ -101,7 +156,7 @@ func (r *request) houseRules(a *Answer, v *Verdict) {
 		// single-use call may have been spent.
 		v.Class = finance.Transient
 	}
-	if !r.once || v.Class != finance.Transient {
+	if !r.once || v.Class != finance.Transient || turnedAway(a.Status) {
 		return
 	}
 	v.Class = finance.Unanswered // a gateway's 502 does not tell whether the consent was spent
@@ -169,7 +224,9 @@ func (r *request) noAnswer(ctx context.Context, got reply) Verdict {
 	}
 	switch {
 	case errors.Is(got.err, errTooLarge), errors.Is(got.err, errEncoding):
-		v.Class = finance.Malformed
+		if r.purpose != finance.ForToken { // there it is no OAuth2 error, and passes like any other page
+			v.Class = finance.Malformed
+		}
 	case errors.Is(got.err, errPrivate), !got.left && isTLS(got.err):
 		v.Class = finance.Fatal
 	case ctx.Err() != nil && !r.once:

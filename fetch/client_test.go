@@ -53,7 +53,7 @@ func TestOutcomes(t *testing.T) {
 		{"423 is transient", []func(http.ResponseWriter){answer(423, ""), answer(200, "")}, finance.OK, 2, []finance.Class{finance.Transient}},
 		{"a throttle is no attempt", []func(http.ResponseWriter){answer(429, "", "Retry-After", "7"), answer(429, ""), answer(503, "", "Retry-After", "1"), answer(429, ""), answer(200, "")}, finance.OK, 5,
 			[]finance.Class{finance.Throttled, finance.Throttled, finance.Throttled, finance.Throttled}},
-		{"throttles without a time are bounded sooner", []func(http.ResponseWriter){answer(429, "")}, finance.Throttled, 6, nil},
+		{"throttles without a time come more and more seldom", []func(http.ResponseWriter){answer(429, "")}, finance.Throttled, 10, nil},
 		{"throttles are bounded", []func(http.ResponseWriter){answer(429, "", "Retry-After", "1")}, finance.Throttled, 50, nil},
 		{"400 fails", []func(http.ResponseWriter){answer(400, "no")}, finance.Rejected, 1, []finance.Class{finance.Rejected}},
 		{"a redirect is fatal", []func(http.ResponseWriter){answer(302, "", "Location", "/v1/y", "Retry-After", "3")}, finance.Fatal, 1, []finance.Class{finance.Fatal}},

@@ -39,9 +39,6 @@ func failed(e *Error) decision { return decision{move: giveUp, err: e} }
 // second's pause for ever would otherwise hold a worker for ever.
 const manyThrottles = 50
 
-// manyUntold is the same where no time was told: such a throttle is no better than any other failed attempt.
-const manyUntold = 6
-
 // again decides whether an attempt that has failed is followed by another, and after which back-off. A wait at the gate
 // is no back-off: the next attempt meets the gate by itself.
 func (r *request) again(e *Error) decision {
@@ -49,7 +46,7 @@ func (r *request) again(e *Error) decision {
 	switch e.Class {
 	case finance.Throttled:
 		s.throttled++
-		if s.throttled < manyThrottles && s.untold < manyUntold && s.held+e.Wait <= r.limits.maxWait {
+		if s.throttled < manyThrottles && s.held+e.Wait <= r.limits.maxWait {
 			return decision{move: retry, err: e}
 		}
 	case finance.TokenDenied:

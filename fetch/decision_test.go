@@ -24,7 +24,6 @@ func TestWhatFollowsAFailedAttempt(t *testing.T) {
 		"throttled for too long":               {class: finance.Throttled, wait: time.Hour, want: giveUp},
 		"throttled for too long, all in all":   {class: finance.Throttled, wait: 31 * time.Second, spent: spent{held: 30 * time.Second}, want: giveUp},
 		"throttled once too often":             {class: finance.Throttled, spent: spent{throttled: manyThrottles - 1}, want: giveUp},
-		"throttled too often without a time":   {class: finance.Throttled, spent: spent{untold: manyUntold}, want: giveUp},
 		"the token is refused":                 {class: finance.TokenDenied, want: retry},
 		"the token is refused again":           {class: finance.TokenDenied, spent: spent{refreshed: true}, want: giveUp},
 		"a token is refused and none was sent": {class: finance.TokenDenied, noToken: true, want: giveUp},
@@ -52,7 +51,8 @@ func TestWhatFollowsAFailedAttempt(t *testing.T) {
 
 func TestWhatAStatusMeans(t *testing.T) {
 	for status, want := range map[int]finance.Class{
-		200: finance.OK, 204: finance.OK, 206: finance.OK, 301: finance.Fatal, 304: finance.Fatal, 400: finance.Rejected,
+		200: finance.OK, 201: finance.OK, 202: finance.Transient, 203: finance.OK, 204: finance.OK, 205: finance.Transient,
+		206: finance.Transient, 207: finance.Transient, 301: finance.Fatal, 304: finance.Transient, 400: finance.Rejected,
 		401: finance.TokenDenied, 403: finance.Rejected, 404: finance.Rejected, 408: finance.Transient, 410: finance.Rejected,
 		423: finance.Transient, 425: finance.Transient, 429: finance.Throttled, 451: finance.Rejected, 500: finance.Transient,
 		502: finance.Transient, 503: finance.Throttled, 504: finance.Transient, 599: finance.Transient, 101: finance.Fatal,

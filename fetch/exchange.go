@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -10,8 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -71,6 +68,7 @@ type tokenTrip struct {
 	path     string
 	attempts int  // at most
 	bare     bool // without a body
+	denied   bool // there was a 401 without an OAuth2 error
 	classify func(*Answer) Verdict
 
 	asked    time.Time
@@ -121,7 +119,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	wanted := t.s.c.authRequest(t.scope, r.Method, t.path)
 	wanted.limits.retry.Attempts = min(wanted.limits.retry.Attempts, t.attempts)
-	wanted.classify = t.read
+	wanted.classify = func(a *Answer) Verdict { return t.read(wanted, a) }
 	wanted.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		t.asked = time.Now() // the life of a token is counted from before it was asked for
 		return t.request(ctx, r, form, id)
@@ -132,6 +130,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		answer.Body, t.lifetime, failed = t.tidy(answer)
 	}
 	if failed != nil {
+		failed.Again = false // that is between this trip and its request
 		t.failed = failed
 		return nil, errors.New("no token")
 	}
@@ -141,16 +140,27 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// read keeps what an answer holds before anything is said of it: with a rotated refresh token in it, even an answer that
-// is of no use otherwise must not be asked for again, since the old one is worth nothing any more.
-func (t *tokenTrip) read(a *Answer) Verdict {
+// read keeps what an answer holds before anything is said of it: with a rotated refresh token in it, even
+// an answer that is of no use otherwise must not be asked for again by this request, since the old one is
+// worth nothing any more.
+//
+// A 401 without an OAuth2 error may be a bad moment of what stands in front of the token endpoint. One that
+// comes again at once is not: so some say that the credentials are wrong.
+func (t *tokenTrip) read(wanted *request, a *Answer) Verdict {
 	t.got = tokenAnswer{}
 	if isSuccess(a.Status) {
-		_ = json.Unmarshal(a.Body, &t.got) // of what is no JSON nothing is kept; of what has an odd member, the others
+		_ = json.Unmarshal(a.Body, &t.got) // of what is no JSON nothing is kept
 	}
 	v := t.classify(a)
+	if v.Class == finance.TokenDenied {
+		v.Class = finance.Transient
+		if t.denied {
+			v.Class = finance.Fatal
+		}
+		t.denied = true
+	}
 	if v.Class == finance.Transient && t.got.RefreshToken != "" {
-		v.Class = finance.Fatal
+		wanted.oneTry = true
 	}
 	return v
 }
@@ -188,132 +198,4 @@ func (t *tokenTrip) request(ctx context.Context, r *http.Request, form []byte, i
 		req.Header.Set(name, value.Reveal())
 	}
 	return req, nil
-}
-
-// tokenAnswer is what is read of a token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
-type tokenAnswer struct {
-	AccessToken  string          `json:"access_token"`
-	TokenType    string          `json:"token_type,omitempty"`
-	ExpiresIn    json.RawMessage `json:"expires_in,omitempty"`
-	RefreshToken string          `json:"refresh_token,omitempty"`
-	IDToken      string          `json:"id_token,omitempty"`
-	Scope        string          `json:"scope,omitempty"`
-	Error        string          `json:"error,omitempty"`
-
-	// Azure AD names the call in its errors, under both of these.
-	CorrelationID string `json:"correlation_id,omitempty"`
-	TraceID       string `json:"trace_id,omitempty"`
-}
-
-// name is the error as it is told to people: what is no name of an error might be anything, what we sent included.
-func (t *tokenAnswer) name() string {
-	for i := range len(t.Error) {
-		if c := t.Error[i]; c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') || i == 40 {
-			return "something that is no name of an error"
-		}
-	}
-	return t.Error
-}
-
-// tokenVerdict classifies a token endpoint's answer. Wrong credentials are fatal for the connection; what might pass
-// is tried again. The error's description is not repeated: some servers put what we sent into it.
-func tokenVerdict(a *Answer) Verdict {
-	var t tokenAnswer
-	parsed := json.Unmarshal(a.Body, &t) == nil
-	v := t.verdict(a, parsed)
-	v.Correlation = cmp.Or(t.CorrelationID, t.TraceID)
-	return v
-}
-
-// verdict believes the error's name before the status where the name is the standard's word on our credentials or our
-// grant. Otherwise the status of a bad moment decides: Keycloak, Spring and gateways put names of their own into the
-// body of a 5xx, and none of them is a reason to park the connection.
-func (t *tokenAnswer) verdict(a *Answer, parsed bool) Verdict {
-	switch t.Error {
-	case "":
-	case "temporarily_unavailable", "server_error", "slow_down":
-		return Verdict{Class: finance.Transient, Reason: "the token endpoint says " + t.name()}
-	case "invalid_client", "unauthorized_client":
-		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.name()}
-	default:
-		if moment := ofStatus(a.Status, a.Announced().Asked); t.Error != "invalid_grant" && (moment == finance.Transient || moment == finance.Throttled) {
-			return Verdict{Class: moment, Reason: "the token endpoint answers with status " + strconv.Itoa(a.Status) + " and says " + t.name()}
-		}
-		return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.name()}
-	}
-	switch class := ofStatus(a.Status, a.Announced().Asked); {
-	case class == finance.TokenDenied:
-		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint answers with status 401"}
-	case class == finance.Rejected:
-		return Verdict{Class: finance.Fatal, Reason: "the token endpoint answers with status " + strconv.Itoa(a.Status)}
-	case class != finance.OK:
-		return Verdict{Class: class}
-	case !parsed:
-		return Verdict{Class: finance.Transient, Reason: "the token endpoint's answer is not JSON"}
-	case !sendable(t.AccessToken):
-		return Verdict{Class: finance.Fatal, Reason: "the token endpoint's answer holds no token that can be sent"}
-	case t.TokenType != "" && !strings.EqualFold(t.TokenType, "bearer"):
-		return Verdict{Class: finance.Fatal, Reason: "the token is not a bearer token"}
-	}
-	return Verdict{Class: finance.OK}
-}
-
-// sendable says whether a token fits into a header.
-func sendable(token string) bool {
-	for i := range len(token) {
-		if token[i] <= ' ' || token[i] >= 0x7f {
-			return false
-		}
-	}
-	return token != ""
-}
-
-// tidy reads the lifetime and leaves x/oauth2 an answer without one.
-func (t *tokenTrip) tidy(a *Answer) ([]byte, time.Duration, *Error) {
-	var token tokenAnswer
-	if err := json.Unmarshal(a.Body, &token); err != nil {
-		return nil, 0, t.s.fail(finance.Fatal, "the token endpoint's answer is not JSON")
-	}
-	lifetime, err := parseLifetime(token.ExpiresIn)
-	if err != nil {
-		e := t.s.fail(finance.Fatal, err.Error())
-		e.Call, e.Correlation = a.Call.ID, a.Call.Correlation
-		return nil, 0, e
-	}
-	// A refresh token is not x/oauth2's to keep.
-	token.ExpiresIn, token.RefreshToken, token.IDToken, token.Scope = nil, "", "", ""
-	body, err := json.Marshal(token)
-	if err != nil {
-		return nil, 0, t.s.fail(finance.Fatal, "the token endpoint's answer can't be read")
-	}
-	return body, lifetime, nil
-}
-
-const (
-	assumedLifetime = 5 * time.Minute
-	longestLifetime = 24 * time.Hour
-)
-
-// parseLifetime reads expires_in as it is met: a number or the text of one, whole or not. Missing, null, zero and
-// empty say nothing, so that five minutes are assumed; x/oauth2 would use such a token for ever. A negative or
-// unreadable one is an error, and nothing is believed beyond a day.
-func parseLifetime(raw json.RawMessage) (time.Duration, error) {
-	text := strings.TrimSpace(strings.Trim(strings.TrimSpace(string(raw)), `"`))
-	if text == "" || text == "null" {
-		return assumedLifetime, nil
-	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	switch {
-	case errors.Is(err, strconv.ErrRange) && seconds > 0:
-		return longestLifetime, nil
-	case err != nil || seconds != seconds:
-		return 0, errors.New("the token's expires_in is not a number")
-	case seconds < 0:
-		return 0, errors.New("the token's expires_in is negative")
-	case seconds == 0:
-		return assumedLifetime, nil
-	case seconds >= longestLifetime.Seconds():
-		return longestLifetime, nil
-	}
-	return time.Duration(seconds * float64(time.Second)), nil
 }

@@ -18,6 +18,7 @@ type gate struct {
 	mu     sync.Mutex
 	until  time.Time
 	reason string
+	awaits bool          // closed for what another call hears, which probes
 	moved  chan struct{} // closed and replaced whenever until moves
 }
 
@@ -28,9 +29,33 @@ func (g *gate) close(from time.Time, d time.Duration, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := from.Add(d); d > 0 && t.After(g.until) {
-		g.until, g.reason = t, reason
-		close(g.moved)
-		g.moved = make(chan struct{})
+		g.set(t, reason, false)
+	}
+}
+
+// await closes the gate for what another call hears, which probes.
+func (g *gate) await(d time.Duration, reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t := time.Now().Add(d); t.After(g.until) {
+		g.set(t, reason, true)
+	}
+}
+
+func (g *gate) set(until time.Time, reason string, awaits bool) {
+	g.until = until
+	g.reason = reason
+	g.awaits = awaits
+	close(g.moved)
+	g.moved = make(chan struct{})
+}
+
+// open ends a wait for another call's probe, which was answered. A pause that was announced stays.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.awaits {
+		g.set(time.Time{}, "", false)
 	}
 }
 
@@ -50,6 +75,7 @@ type bucket struct {
 	breaker *breaker
 
 	lookTook atomic.Int64 // nanoseconds that the last look at the ledger's gate took
+	refused  atomic.Bool  // the last word that this process has heard of the bucket was a refusal
 }
 
 func newBucket(name string, perSecond float64) *bucket {

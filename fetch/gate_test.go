@@ -158,7 +158,7 @@ func TestGateIsLookedAtAgainAfterTheSlot(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			<-time.After(5 * time.Second)
-			if err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+			if _, err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -95,7 +95,7 @@ func (s *tokens) redeem(ctx context.Context, refresh Secret, scope finance.Scope
 	// The source is used once: x/oauth2's own keeping of tokens knows nothing of other processes.
 	source := config.TokenSource(trip.under(ctx), &oauth2.Token{RefreshToken: refresh.Reveal()})
 	t, failed = trip.token(source.Token())
-	return t, NewSecret(trip.got.RefreshToken), failed
+	return t, NewSecret(string(trip.got.RefreshToken)), failed
 }
 
 // refreshVerdict is tokenVerdict for a refresh: what the provider says against one consent's grant is no word on the

@@ -19,8 +19,16 @@ type Ledger interface {
 	// Refund gives back the read that Admit has spent for this ask. The asker is certain that nothing was sent.
 	Refund(ctx context.Context, ask finance.Ask) error
 	// Pause closes the bucket's gate for every process and records the call that was told, in one commit. A gate is
-	// only ever closed for longer, never for less long.
-	Pause(ctx context.Context, p finance.Pause) error
+	// only ever closed for longer, never for less long. It gives how long the gate is closed from now on.
+	//
+	// Refusals are counted, for the bucket and for all processes. Behind one that named no time, and behind the second
+	// in a row that did, Admit lets one call through when the gate opens, the probe, and the others wait for what it
+	// hears: a quota that is used up is not asked about by everybody who waits.
+	Pause(ctx context.Context, p finance.Pause) (time.Duration, error)
+	// Probed ends the probe of a bucket: answered says that the provider has answered the call, so the refusals are
+	// forgotten and the bucket is open to all. Otherwise nothing was learnt, and the next call probes. A probe that
+	// was refused is ended by Pause.
+	Probed(ctx context.Context, bucket string, call finance.CallID, answered bool) error
 	// Record writes down attempts that bring no page: failed ones, token calls, status and feed calls.
 	Record(ctx context.Context, calls ...finance.Call) error
 }

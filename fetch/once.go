@@ -98,5 +98,8 @@ func notSpent(c finance.Class, got reply) bool {
 	case finance.Throttled, finance.TokenDenied:
 		return true
 	}
-	return got.answer.Status >= 300 && got.answer.Status < 500
+	return turnedAway(got.answer.Status)
 }
+
+// turnedAway says that a call with this answer was not taken up.
+func turnedAway(status int) bool { return status >= 300 && status < 500 }

@@ -148,7 +148,7 @@ func TestOnceRefusedOrParkedIsNotSpent(t *testing.T) {
 		_, err := client(t, o).Do(t.Context(), single())
 		wantClass(t, err, finance.Refused)
 		l.Refuse(nil)
-		if err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+		if _, err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -225,7 +225,7 @@ func TestNoIntentIsOpenWhileItWaitsAtTheGate(t *testing.T) {
 		defer stop()
 		w := &watching{Ledger: l}
 		o.Once = w
-		if err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+		if _, err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup

@@ -142,9 +142,10 @@ func (a *attempt) reserve(ctx context.Context) decision {
 	case admission.Refusal != "":
 		return failed(a.refused(admission))
 	case admission.Gate > 0:
-		a.bucket.gate.close(now, admission.Gate, admission.Reason)
+		a.closeFor(admission, now)
 		return onceMore()
 	}
+	a.probe = admission.Probe
 	a.read.paid = true
 	if ask.Opening {
 		a.read.bought = &ask
@@ -158,7 +159,21 @@ func (a *attempt) ask() finance.Ask {
 	return finance.Ask{
 		Connection: a.c.opt.Connection.Name, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
 		Opening: a.read.opening && !a.read.paid, Scope: a.scope, Call: a.call.ID, Needs: a.needs(),
+		Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
+}
+
+// probeSlack is how much longer than its answer may take a call may probe: its slot and its handshake come first.
+const probeSlack = 10 * time.Second
+
+// closeFor closes our gate as the ledger's is.
+func (a *attempt) closeFor(found finance.Admission, now time.Time) {
+	reason := cmp.Or(found.Reason, "closed by another process")
+	if found.Awaits {
+		a.bucket.gate.await(found.Gate, reason)
+		return
+	}
+	a.bucket.gate.close(now, found.Gate, reason)
 }
 
 // needs are the scopes of which a consent must have one for its data to be asked for.
@@ -211,7 +226,7 @@ func (a *attempt) look(ctx context.Context) decision {
 		case found.Refusal != "":
 			return failed(a.refused(found))
 		case found.Gate > 0:
-			a.bucket.gate.close(now, found.Gate, cmp.Or(found.Reason, "closed by another process"))
+			a.closeFor(found, now)
 			return onceMore()
 		}
 		took := now.Sub(asked)

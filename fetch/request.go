@@ -49,7 +49,6 @@ type spent struct {
 	attempts  int
 	failures  int           // attempts that failed transiently
 	throttled int           // attempts that were told to wait
-	untold    int           // those of them that were told no time
 	refreshed bool          // a token was refused, and another one asked for
 	held      time.Duration // at closed gates
 	time      time.Duration // on the wire and in back-offs

@@ -261,15 +261,15 @@ func (s *Scanner) Date() finance.Date {
 	return d
 }
 
-// Time reads an instant as RFC 3339 writes it, with any number of decimals.
+// Time reads an instant as ParseInstant does.
 func (s *Scanner) Time() time.Time {
 	text := s.Text()
 	if text == "" {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := ParseInstant(text)
 	if err != nil {
-		s.Fail("not an instant in RFC 3339 form")
+		s.Fail(err.Error())
 		return time.Time{}
 	}
 	return t.UTC()

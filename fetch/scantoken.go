@@ -221,7 +221,7 @@ func (s *Scanner) Int() (n int64, ok bool) {
 	return n, true
 }
 
-// Amount reads a number, or a string that holds one, exactly.
+// Amount reads a number, or a string that holds one, exactly. In a string it may have a plus.
 func (s *Scanner) Amount() finance.Amount {
 	var t string
 	switch s.space() {
@@ -229,7 +229,8 @@ func (s *Scanner) Amount() finance.Amount {
 		s.literal("null")
 		return finance.Amount{}
 	case '"':
-		if t = s.quoted(); s.err == nil && (t == "" || numeral(t) != len(t)) {
+		t = WithoutPlus(s.quoted())
+		if s.err == nil && (t == "" || numeral(t) != len(t)) {
 			s.Fail("not an amount")
 		}
 	default:

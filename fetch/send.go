@@ -19,6 +19,7 @@ type reply struct {
 	left    bool    // the request may have reached the provider
 	pause   time.Duration
 	told    string // where the pause was announced
+	guessed bool   // no time was told: the pause is the least that it may be
 	arrived time.Time
 }
 

@@ -34,6 +34,9 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 	if e := a.tell(tell, got, v, opened); e != nil {
 		return failed(e)
 	}
+	if e := a.heard(tell, v.Class); e != nil {
+		return failed(e)
+	}
 	switch v.Class {
 	case finance.OK:
 		got.answer.Call, got.answer.Hash = *a.call, bodyHash(got.answer.Body)
@@ -45,6 +48,8 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 		if err := a.c.tokens.drop(tell, *a.key, a.token.AccessToken); err != nil {
 			return failed(a.ledgerFailed("forget the token", err))
 		}
+	case finance.Throttled:
+		a.read.paid = a.read.opening // a refused call has read nothing: the read that it was admitted with is still ours
 	case finance.Transient:
 		a.spent.failures++
 	}
@@ -66,8 +71,8 @@ func (a *attempt) note(got *reply, v *Verdict) {
 		got.pause, got.told = min(v.RetryAfter, longest), toldInBody
 	}
 	if v.Class == finance.Throttled && got.pause <= 0 {
-		a.spent.untold++
-		got.pause, got.told = a.limits.retry.Base/2+jitter(a.limits.retry, a.spent.throttled), ToldByNobody
+		// The least that it may be: the ledger doubles it with every refusal in a row.
+		got.pause, got.told, got.guessed = 2*a.limits.retry.Base, ToldByNobody, true
 	}
 	a.call.Class, a.call.Reason, a.call.RetryAfter = v.Class, v.Reason, got.pause
 	a.bucket.gate.close(got.arrived, got.pause, got.told)
@@ -106,9 +111,8 @@ func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *
 	ledger := a.c.opt.Ledger
 	switch {
 	case got.pause > 0:
-		p := finance.Pause{Bucket: a.bucket.name, For: got.pause, Reason: got.told, Call: *a.call}
-		if err := ledger.Pause(ctx, p); err != nil {
-			return a.ledgerFailed("close the gate", err)
+		if e := a.tellPause(ctx, got, v); e != nil {
+			return e
 		}
 		a.call.Durable = true
 	case a.call.Durable:
@@ -126,15 +130,65 @@ func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *
 	return nil
 }
 
+// tellPause tells the ledger of a pause, which may last longer than this answer knows.
+func (a *attempt) tellPause(ctx context.Context, got reply, v Verdict) *Error {
+	now := time.Now()
+	closed, err := a.c.opt.Ledger.Pause(ctx, finance.Pause{
+		Bucket: a.bucket.name, For: got.pause, Reason: got.told, Call: *a.call,
+		Guessed: got.guessed, Sent: now.Sub(a.call.SentAt),
+	})
+	if err != nil {
+		return a.ledgerFailed("close the gate", err)
+	}
+	a.bucket.gate.close(now, closed, got.told)
+	if v.Class == finance.Throttled {
+		a.bucket.refused.Store(true)
+		a.probe = false // it was refused, which the ledger knows by now
+	}
+	return nil
+}
+
+// heard ends what a refusal began, where a call was answered: this one probed, or was sent before the refusal.
+func (a *attempt) heard(ctx context.Context, c finance.Class) *Error {
+	if a.ending(c) != endWell || !a.probe && !a.bucket.refused.Load() {
+		return nil
+	}
+	if err := a.endProbe(ctx, true); err != nil {
+		return a.ledgerFailed("tell that the provider answers again", err)
+	}
+	return nil
+}
+
+// leaveProbe lets another call probe where this one was to and has heard nothing: it was not sent, or not answered.
+func (a *attempt) leaveProbe(ctx context.Context) {
+	if !a.probe {
+		return
+	}
+	if err := a.endProbe(ctx, false); err != nil {
+		a.c.opt.Log.Warn().Err(err).Str("bucket", a.bucket.name).
+			Msg("a probe could not be given back; the others wait until its time is over")
+	}
+}
+
+// endProbe tells the ledger whether the provider has answered a call of a bucket that was refused.
+func (a *attempt) endProbe(ctx context.Context, answered bool) error {
+	a.probe = false
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
+	defer cancel()
+	err := a.c.opt.Ledger.Probed(ctx, a.bucket.name, a.call.ID, answered)
+	if err == nil && answered {
+		a.bucket.refused.Store(false)
+	}
+	a.bucket.gate.open()
+	return err
+}
+
 // verdictError is the error of an attempt that was sent.
 func (r *request) verdictError(call *finance.Call, v Verdict) *Error {
 	e := r.fail(v.Class, v.Reason)
 	e.Status, e.Correlation, e.Call, e.Consent = call.Status, call.Correlation, call.ID, v.Status
 	if v.Class == finance.Throttled {
-		e.Wait, _, _ = r.bucket.gate.left()
-		if r.spent.untold == manyUntold {
-			e.Told = ToldByNobody
-		}
+		e.Wait, e.Told, _ = r.bucket.gate.left()
 	}
 	if v.Class == finance.TokenDenied && r.spent.refreshed && r.key != nil && r.key.Consent != 0 {
 		// Of one person's grant, which the authorization server has just called good. Class token would park the connection

@@ -49,6 +49,12 @@ type Step struct {
 	Set string
 	// Status is that of the set's transactions; empty: all records of the list belong to the set.
 	Status string
+	// NoContent says that an answer without content (204) means something to Decode. Elsewhere it shows
+	// nothing, not even that there is nothing.
+	NoContent bool
+	// Parts says that an answer may call itself a part (206), since it is the pages of the list together
+	// that are read.
+	Parts bool
 	// Anew gives where the list begins. A link or a cursor of the provider's that was stored and is refused as one that
 	// does not exist leads there, once. Nil: the step sends nothing that a provider could forget.
 	Anew func() string

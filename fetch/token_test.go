@@ -243,10 +243,23 @@ func TestFailingTokenEndpointIsNotHammered(t *testing.T) {
 		most   int
 	}{
 		{"invalid_client", answer(401, `{"error":"invalid_client","error_description":"hunter2-hunter2 is wrong"}`), finance.Fatal, 1},
-		{"a secret echoed", answer(400, `hunter2-hunter2 is wrong`), finance.Fatal, 1},
+		{"a secret echoed", answer(400, `hunter2-hunter2 is wrong`), finance.Transient, 3},
+		{"a page with 400", answer(400, `<html><head><title>HTTP Status 400</title></head></html>`), finance.Transient, 3},
+		{"a page with 403", answer(403, `<html>Forbidden</html>`), finance.Transient, 3},
+		{"nothing with 404", answer(404, ``), finance.Transient, 3},
+		{"Spring's 404", answer(404, `{"timestamp":"2026-11-21T02:00:00Z","status":404,"error":"Not Found","path":"/token"}`), finance.Transient, 3},
+		{"not modified", answer(304, ``), finance.Transient, 3},
+		{"401 without a word", answer(401, `<html>`), finance.Fatal, 2},
+		{"an end before the beginning", answer(200, `{"access_token":"t","expires_in":-1}`), finance.Transient, 3},
+		{"an end that is none", answer(200, `{"access_token":"t","expires_in":{"in":3600}}`), finance.Transient, 3},
+		{"another kind of token", answer(200, `{"access_token":"t","token_type":"mac"}`), finance.Transient, 3},
+		{"a token of a megabyte", answer(200, `{"access_token":"`+strings.Repeat("t", 1<<20)+`"}`), finance.Transient, 3},
+		{"a page of a megabyte", answer(200, `<html>`+strings.Repeat("x", 1<<20)), finance.Transient, 3},
+		{"more than is taken", answer(200, strings.Repeat("x", 3<<20)), finance.Transient, 3},
+		{"an encoding nobody asked for", answer(200, `x`, "Content-Encoding", "br"), finance.Transient, 3},
 		{"invalid_scope", answer(400, `{"error":"invalid_scope"}`), finance.Fatal, 1},
 		{"an error in a 200", answer(200, `{"error":"unauthorized_client"}`), finance.Fatal, 1},
-		{"a token for two lines", answer(200, `{"access_token":"a\r\nb"}`), finance.Fatal, 1},
+		{"a token for two lines", answer(200, `{"access_token":"a\r\nb"}`), finance.Transient, 3},
 		{"down", answer(500, ``), finance.Transient, 3},
 		{"Keycloak's bad moment", answer(500, `{"error":"unknown_error"}`), finance.Transient, 3},
 		{"Spring's bad moment", answer(503, `{"timestamp":"2026-11-21T02:00:00Z","status":503,"error":"Service Unavailable","path":"/token"}`), finance.Transient, 3},
@@ -265,7 +278,7 @@ func TestFailingTokenEndpointIsNotHammered(t *testing.T) {
 				p, o, stop := tokened(t, newIssuer(time.Hour), fetchtest.NewLedger())
 				defer stop()
 				var log bytes.Buffer
-				o.Log = zerolog.New(zerolog.SyncWriter(&log))
+				o.Log, o.MaxBody = zerolog.New(zerolog.SyncWriter(&log)), 2<<20
 				p.handler = answers(tt.answer)
 				c := client(t, o)
 				var wg sync.WaitGroup

@@ -101,16 +101,15 @@ func proxyAddress(o *Options) string {
 	return proxy.Host
 }
 
-// receive reads a whole answer and undoes gzip. What is bounded is the decompressed size: a few kilobytes of gzip can
-// hold gigabytes.
+// receive reads a whole answer, undoes gzip and takes a byte order mark off. What is bounded is the
+// decompressed size: a few kilobytes of gzip can hold gigabytes.
 func receive(r *http.Response, limit int64) ([]byte, error) {
 	var body io.Reader = r.Body
-	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		if r.ContentLength == 0 || r.StatusCode == http.StatusNoContent {
-			break
-		}
+	codings := codingsOf(r.Header)
+	bodiless := r.StatusCode == http.StatusNoContent || r.StatusCode == http.StatusNotModified
+	switch {
+	case len(codings) == 0 || bodiless || r.ContentLength == 0:
+	case len(codings) == 1 && (codings[0] == "gzip" || codings[0] == "x-gzip"):
 		// The input is bounded as well: an endless row of empty members yields no byte and would be read for ever.
 		z, err := gzip.NewReader(io.LimitReader(r.Body, limit+64<<10))
 		if err != nil {
@@ -133,7 +132,7 @@ func receive(r *http.Response, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the answer breaks off after %d bytes: %w", b.Len(), err)
 	}
-	return b.Bytes(), nil
+	return bytes.TrimPrefix(b.Bytes(), []byte(byteOrderMark)), nil
 }
 
 // isTLS says whether a failure before anything was sent is one of trust, which no retry heals. Timeouts of the

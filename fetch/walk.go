@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -174,7 +175,11 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 		version += " " + st.Beside(answer)
 	}
 	key := pageKey(&st.Request, version)
-	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash {
+	if answer.Status == http.StatusNoContent && !st.NoContent {
+		return Page{}, &Error{Class: finance.Transient, Reason: "an answer without content (status 204)"}
+	}
+	lack := st.lack(answer)
+	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash && lack == "" {
 		w.skipped = true
 		w.list.empty = 0
 		w.list.doubt("a page was passed over as unchanged")
@@ -196,12 +201,22 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 		page.Whole = nil
 	}
 	page.Answer, page.Key, page.Unchanged = answer, key, false
+	orDefault(&page.Partial, lack)
 	if page.Whole != nil && w.skipped && st.Set == "" {
 		// What stood on the skipped pages may belong to the set and would be removed. Removing nothing is safe.
 		w.c.opt.Log.Warn().Str("path", st.Request.Template).Msg("a set declared whole has skipped pages; set Step.Set")
 		page.Whole = nil
 	}
 	return page, w.weigh(st, &page)
+}
+
+// lack is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
+// says nothing.
+func (st *Step) lack(a *Answer) string {
+	if st.Parts && a.Status == http.StatusPartialContent {
+		return ""
+	}
+	return a.Unfinished()
 }
 
 // emptyPages is how many pages without a record may stand in a row: a provider that always gives another cursor and never
@@ -222,6 +237,11 @@ func (w *walk) weigh(st *Step, page *Page) error {
 			return err
 		}
 		page.Steered = true
+	}
+	lastPart := st.Parts && page.Answer.LastPart()
+	if why := page.Answer.Unfinished(); why != "" && page.Whole != nil && !lastPart {
+		page.Whole = nil
+		orDefault(&page.Partial, why)
 	}
 	if n.repeated && (!n.same || n.changed) {
 		l.doubt("a record stood on two pages")
@@ -316,6 +336,9 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 	e, ok := errors.AsType[*Error](cause)
 	if !ok {
 		e = w.malformed(op(st), answer, cause.Error())
+		if endsEarly(cause, answer) {
+			e.Class = finance.Transient
+		}
 	}
 	call := answer.Call
 	if e.Call.IsZero() { // such as a link's, which knows nothing of the answer that it stood in
@@ -337,6 +360,13 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 		}
 	}
 	return e
+}
+
+// endsEarly says whether an answer could not be read because it was cut off. Nearly all that were are met before they are
+// decoded (see Misshapen), but for those that were cut within a string.
+func endsEarly(cause error, a *Answer) bool {
+	e, ok := errors.AsType[*ScanError](cause)
+	return ok && e.Syntax && e.Offset >= len(a.Body)
 }
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {

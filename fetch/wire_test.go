@@ -66,10 +66,12 @@ func TestAPathMayNotLeaveTheBase(t *testing.T) {
 	}
 }
 
-func gzipped(n int) []byte {
+func gzipped(n int) []byte { return zipped(string(make([]byte, n))) }
+
+func zipped(text string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = z.Write(make([]byte, n))
+	_, _ = z.Write([]byte(text))
 	_ = z.Close()
 	return b.Bytes()
 }

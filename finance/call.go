@@ -87,6 +87,10 @@ type Ask struct {
 	Scope      Scope
 	Call       CallID   // the attempt that is asked for: what a read is spent for
 	Needs      []string // scopes, one of which the consent must have if it names any; none: any consent will do
+	// Probe is for how long the call may go alone where the bucket was refused: the others wait that long, at most, for
+	// what it hears. 0: it may not be the one.
+	Probe time.Duration
+	Once  bool // the call of a single-use consent: it probes only where nobody else has for a while
 }
 
 // Admission is the ledger's answer. Exactly one of three things holds: Refusal is set and the call must not be made;
@@ -98,6 +102,8 @@ type Admission struct {
 	Reason  string // why refused or why the gate is closed
 	Gate    time.Duration
 	SendIn  time.Duration
+	Probe   bool // the bucket was refused, and this call goes alone: see fetch.Ledger's Probed
+	Awaits  bool // Gate is for the answer of another call, which probes
 }
 
 // Pause is an announcement that closes a bucket's gate for every worker.
@@ -106,6 +112,11 @@ type Pause struct {
 	For    time.Duration // from the moment the announcement arrived
 	Reason string        // "retry-after", "rate-limit", "breaker" ...
 	Call   Call          // the call that was told; recorded in the same commit
+	// Guessed says that no time was told. For is the least then: it doubles with every refusal in a row.
+	Guessed bool
+	// Sent is how long ago the call was sent. A refusal of a call that was sent before the gate was closed says nothing
+	// new: it is not counted.
+	Sent time.Duration
 }
 
 // Intent is what the ledger knows about the one call of a single-use consent.

@@ -125,6 +125,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 			err = e
 		}
 	}()
+	isolated := from.Isolated
 	for page, err := range w.conn.Connector.Pages(ctx, s, from.Position) {
 		if err != nil {
 			return last, err
@@ -133,6 +134,8 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 		write := w.pageWrite(s, page, !from.Found)
 		write.Since = firstDay(s, page, from)
 		write.Covers = covers(page, from)
+		isolated = isolated || len(page.Rejects) > 0
+		write.Isolated = isolated
 		write.Forget = known.forget(page)
 		if err := line.Hand(ctx, write); err != nil {
 			return last, err

@@ -77,20 +77,35 @@ func triedDecision(tried persist.Tried, why string) persist.Decision {
 // their batches are parked again and again: that is no waste, because an open breaker lets one probe through at a time.
 const deadAfter = 15 * time.Minute
 
-// untoldParks is how often an item parks its batch because it is throttled and no time is told: for one, two and four
-// minutes. Such a provider may mean this item alone, whose run would otherwise never have its verdict.
+// untoldParks is how often an item parks its batch because it is throttled and no time is told, where others of its
+// connection are answered: for one, two and four minutes. Such a provider means this item alone, whose run would
+// otherwise never have its verdict.
 const untoldParks = 3
+
+// longestUntoldPark bounds what a batch is parked for, where no time is told.
+const longestUntoldPark = 16 * time.Minute
+
+// refusedAfter is how long a provider may refuse everybody, without a time, before the items that wait for it fail.
+const refusedAfter = 2 * time.Hour
+
+// othersAnswered is how far back the good answer to another item may lie that shows that one item alone is refused.
+const othersAnswered = 10 * time.Minute
 
 // hold parks the batch while a gate is closed. A pause that the provider announced is waited for, however long it is; one
 // of our own breaker, or one that is only guessed, is not waited for without end.
 func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error, d persist.Decision) (persist.Decision, error) {
 	switch f.Told {
 	case fetch.ToldByNobody:
-		if item.Attempts >= untoldParks {
-			d.Reason = "throttled again and again, and no time is told: " + d.Reason
+		why, err := w.refusedForGood(ctx, item)
+		if err != nil {
+			return d, err
+		}
+		if why != "" {
+			d.Reason = why + ": " + d.Reason
 			return d, nil
 		}
-		w.parkFor(max(f.Wait, time.Minute<<item.Attempts), d.Reason)
+		wait := min(time.Minute<<min(item.Attempts, 10), longestUntoldPark)
+		w.parkFor(max(f.Wait, wait), d.Reason)
 		return d, errParked
 	case fetch.ToldByBreaker:
 		dead, err := w.Store.SilentFor(ctx, w.conn.Name, w.batch.Run, deadAfter)
@@ -106,6 +121,26 @@ func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error
 	}
 	w.parkFor(f.Wait, d.Reason)
 	return d, errParked
+}
+
+// refusedForGood says why an item that is throttled, without a time, is not waited for any longer; empty: it is.
+func (w *batchWork) refusedForGood(ctx context.Context, item *persist.Item) (why string, err error) {
+	silent, err := w.Store.SilentFor(ctx, w.conn.Name, w.batch.Run, refusedAfter)
+	if err != nil || silent {
+		return fmt.Sprintf("the provider has refused every call for %s, and no time is told", refusedAfter), err
+	}
+	if item.Attempts < untoldParks {
+		return "", nil
+	}
+	answered, err := w.Store.AnsweredIn(ctx, w.batch.Run)
+	if err != nil || !answered {
+		return "", err
+	}
+	silent, err = w.Store.SilentFor(ctx, w.conn.Name, w.batch.Run, othersAnswered)
+	if err != nil || silent {
+		return "", err
+	}
+	return "throttled again and again while others are answered, and no time is told", nil
 }
 
 // downAfter is how long an item that was answered badly waits for an open breaker, where others of the run were answered

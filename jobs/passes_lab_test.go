@@ -73,13 +73,14 @@ type ledger struct {
 	pool *pgxpool.Pool
 }
 
-func (l ledger) Pause(ctx context.Context, p finance.Pause) error {
-	if err := l.Store.Pause(ctx, p); err != nil {
-		return err
+func (l ledger) Pause(ctx context.Context, p finance.Pause) (time.Duration, error) {
+	closed, err := l.Store.Pause(ctx, p)
+	if err != nil {
+		return 0, err
 	}
-	_, err := l.pool.Exec(ctx, `UPDATE gates SET not_before = now(), next_slot = now()
+	_, err = l.pool.Exec(ctx, `UPDATE gates SET not_before = now(), next_slot = now()
 		WHERE bucket = $1`, p.Bucket)
-	return err
+	return closed, err
 }
 
 // reader is the process that reads one provider of the model, night after night.

@@ -1,7 +1,9 @@
 package jobs_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"syncer/finance"
 	"syncer/persist"
@@ -18,7 +20,7 @@ func TestAnItemThatIsThrottledForEverFails(t *testing.T) {
 	l.importNG(5)
 	stubborn := l.ng.Consent(2).ID
 	l.fault(sandbox.Rule{Subject: stubborn, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429}})
-	n := l.start(nodeOptions{batchSize: 5})
+	n := l.start(nodeOptions{batchSize: 5, maxWait: 2 * time.Second})
 	run := l.fire(n, debt)
 	for parks := 1; parks <= 3; parks++ {
 		l.eventually("the batch parked", func() bool {
@@ -35,7 +37,46 @@ func TestAnItemThatIsThrottledForEverFails(t *testing.T) {
 	if r.Run.Verdict != persist.VerdictPartial || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.Throttled {
 		t.Errorf("%s, %+v", r.Run.Verdict, r.NotComplete)
 	}
-	if calls := l.calls(2); calls != 4*6 {
+	// Each refusal doubles the pause, which goes on where it was when the batch wakes.
+	if calls := l.calls(2); calls < 8 || calls > 14 {
 		t.Errorf("%d calls", calls)
+	}
+}
+
+// A provider that refuses everybody, without a time, is waited for two hours and no longer. The hours are made to pass by
+// making the run older.
+func TestAProviderThatRefusesEverybodyIsNotWaitedForWithoutEnd(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{Consents: 3}, banksim.Options{})
+	l.importNG(3)
+	l.fault(sandbox.Rule{Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429}})
+	n := l.start(nodeOptions{batchSize: 3, maxWait: 20 * time.Millisecond})
+	run := l.fire(n, debt)
+	parked := func(claims int) {
+		l.eventually("the batch parked", func() bool {
+			return l.number("SELECT count(*) FROM batches WHERE state = 'parked' AND claims >= $1", claims) == 1
+		})
+	}
+	exec := func(sql string) {
+		if _, err := l.db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wake := "UPDATE batches SET wake_at = now() WHERE state = 'parked'"
+	for claims := 1; claims <= 5; claims++ { // oftener than one item alone is waited for
+		parked(claims)
+		exec(wake)
+	}
+	parked(6)
+	exec("UPDATE runs SET created_at = created_at - interval '2 hours 1 minute'")
+	exec(wake)
+	r := l.settled(n, run)
+	for _, item := range r.NotComplete {
+		if item.Outcome != finance.Failed || item.Class != finance.Throttled || !strings.Contains(item.Reason, "refused every call for 2h0m0s") {
+			t.Errorf("%+v", item)
+		}
+	}
+	if r.Run.Verdict != persist.VerdictFailed || len(r.NotComplete) != 3 {
+		t.Errorf("%s, %d items", r.Run.Verdict, len(r.NotComplete))
 	}
 }

@@ -49,7 +49,7 @@ func (s *Store) Look(ctx context.Context, ask finance.Ask) (finance.Admission, e
 	if err := s.mayFetch(ctx); err != nil {
 		return finance.Admission{}, fmt.Errorf("look at the ledger for a call to %s: %w", ask.Bucket, err)
 	}
-	ask.PerSecond, ask.Opening = 0, false
+	ask.PerSecond, ask.Opening, ask.Probe = 0, false, 0
 	a, err := s.looks.ask(ctx, ask)
 	if err != nil {
 		return finance.Admission{}, fmt.Errorf("look at the ledger for a call to %s: %w", ask.Bucket, err)
@@ -73,8 +73,8 @@ const spentReason = "daily reads spent"
 // admit answers a crowd in one round trip and one transaction.
 func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
 	began := time.Now()
-	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us "+
-		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", askColumns(asks)...)
+	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us, probe, awaits "+
+		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", askColumns(asks)...)
 	if err != nil {
 		return nil, err
 	}
@@ -82,14 +82,15 @@ func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admiss
 	var place, n int
 	var refusal, reason string
 	var gate, send, moment int64
+	var probe, awaits bool
 	moments := make([]time.Time, len(asks))
-	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send, &moment}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send, &moment, &probe, &awaits}, func() error {
 		class := finance.Class(refusal)
 		if class == finance.Refused && strings.HasPrefix(reason, spentReason) {
 			class = finance.Spent
 		}
 		answers[place-1] = finance.Admission{Refusal: class, Reason: reason,
-			Gate: fromMicros(gate), SendIn: fromMicros(send)}
+			Gate: fromMicros(gate), SendIn: fromMicros(send), Probe: probe, Awaits: awaits}
 		moments[place-1] = time.UnixMicro(moment)
 		n++
 		return nil
@@ -111,11 +112,13 @@ func askColumns(asks []finance.Ask) []any {
 	intervals, opening := make([]int64, n), make([]bool, n)
 	batches, fences, consents := make([]*int64, n), make([]int64, n), make([]*int64, n)
 	calls, needs := make([]pgtype.UUID, n), make([]string, n)
+	probes, once := make([]int64, n), make([]bool, n)
 	for i := range asks {
 		a := &asks[i]
 		connections[i], buckets[i] = a.Connection, a.Bucket
 		intervals[i], opening[i] = slotInterval(a.PerSecond), a.Opening
 		fences[i] = a.Scope.Fence
+		probes[i], once[i] = micros(a.Probe), a.Once
 		calls[i], needs[i] = pgtype.UUID{Bytes: a.Call, Valid: !a.Call.IsZero()}, strings.Join(a.Needs, " ")
 		if a.Scope.Batch != 0 {
 			batches[i] = &a.Scope.Batch
@@ -124,5 +127,5 @@ func askColumns(asks []finance.Ask) []any {
 			consents[i] = &a.Scope.Consent.ID
 		}
 	}
-	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs}
+	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs, probes, once}
 }

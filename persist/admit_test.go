@@ -326,7 +326,7 @@ func TestClosedGateSpendsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
-	must(t, h.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Hour, Reason: "retry-after", Call: newCall(debtStream(id))}))
+	pause(t, h, finance.Pause{Bucket: "bank", For: time.Hour, Reason: "retry-after", Call: newCall(debtStream(id))})
 	a := ask(10)
 	a.Opening, a.Scope = true, finance.Scope{Consent: &finance.Consent{ID: id}}
 	for _, rate := range []float64{0, 10} {

@@ -47,7 +47,6 @@ type attempt struct {
 	live       []*page // those not fenced
 	streams    streamMoves
 	noted      map[int64]bool              // the consents that have notes in absences
-	isolated   map[isolatedStream]bool     // the streams that have open records in quarantine
 	guards     map[guardName]*removalGuard // locked; nil: not needed so far
 	scratch    []byte
 	committing bool // COMMIT was sent: an error is no longer proof of a rollback

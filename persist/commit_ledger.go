@@ -30,9 +30,7 @@ type streamMoves struct {
 
 func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
 
-// moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another. It
-// gives the consents that have notes in absences, and the streams that have records in quarantine, so that nobody else need
-// ask.
+// moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another.
 const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass,
 	run_id, pass_run, call_id, lacks, since)
 SELECT u.consent_id, u.dataset, u.account_id, u.span, u.position, u.mid_pass,
@@ -44,10 +42,12 @@ mid_pass = excluded.mid_pass, version = c.version + 1, run_id = excluded.run_id,
 pass_run = CASE WHEN c.mid_pass THEN c.pass_run ELSE excluded.pass_run END, call_id = excluded.call_id, moved_at = now(),
 since = coalesce(c.since, excluded.since),
 lacks = CASE WHEN NOT c.mid_pass OR c.lacks IS NULL THEN excluded.lacks
-	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END
-RETURNING consent_id, dataset, account_id, EXISTS (SELECT FROM absences n WHERE n.consent_id = c.consent_id),
-	EXISTS (SELECT FROM quarantine q WHERE q.consent_id = c.consent_id AND q.dataset = c.dataset
-		AND q.account_id = c.account_id AND q.resolved_at IS NULL)`
+	WHEN excluded.lacks IS NULL OR strpos(c.lacks, excluded.lacks) > 0 THEN c.lacks ELSE c.lacks || '; ' || excluded.lacks END`
+
+// tellNoted makes moveCursors tell which consents have notes in absences, so that nobody else need ask. It is left out
+// where no page shows records: most pages of a night are as they were, and the question costs as much as the cursor.
+const tellNoted = `
+RETURNING consent_id, EXISTS (SELECT FROM absences n WHERE n.consent_id = c.consent_id)`
 
 // lockCursors takes the locks that moveCursors takes, in the same order, and gives each stream's last call.
 const lockCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass)
@@ -76,20 +76,23 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 		m.lacks = append(m.lacks, strings.Join(lacks[p.Stream], "; "))
 		m.since = append(m.since, dayOrNil(p.Since))
 	}
-	rows, err := a.tx.Query(ctx, moveCursors, append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks, m.since)...)
+	args := append(m.keys(), m.position, m.midPass, m.run, m.call, m.lacks, m.since)
+	a.noted = map[int64]bool{}
+	if !slices.ContainsFunc(a.live, (*page).showsRecords) {
+		if _, err := a.tx.Exec(ctx, moveCursors, args...); err != nil {
+			return fmt.Errorf("move the cursors: %w", describe(err))
+		}
+		return nil
+	}
+	rows, err := a.tx.Query(ctx, moveCursors+tellNoted, args...)
 	if err != nil {
 		return fmt.Errorf("move the cursors: %w", describe(err))
 	}
-	a.noted = map[int64]bool{}
-	a.isolated = map[isolatedStream]bool{}
-	var of isolatedStream
-	var noted, isolated bool
-	_, err = pgx.ForEachRow(rows, []any{&of.consent, &of.dataset, &of.account, &noted, &isolated}, func() error {
+	var consent int64
+	var noted bool
+	_, err = pgx.ForEachRow(rows, []any{&consent, &noted}, func() error {
 		if noted {
-			a.noted[of.consent] = true
-		}
-		if isolated {
-			a.isolated[of] = true
+			a.noted[consent] = true
 		}
 		return nil
 	})
@@ -98,6 +101,9 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 	}
 	return nil
 }
+
+// showsRecords says whether the page brings records that are looked at.
+func (p *page) showsRecords() bool { return p.Records.Len() > 0 }
 
 // lacks says what of the page we don't have; empty if we have all.
 func (p *page) lacks() string {

@@ -2,6 +2,7 @@ package persist
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,32 +13,46 @@ import (
 // longestPause is where the length of a pause ends, so that its end stays a timestamp and the way back a Duration.
 const longestPause = 100 * 365 * 24 * time.Hour
 
-// closeGate closes a gate and writes the pause down, both with one end: closing may wait for those who are being
-// admitted, and an end that was reckoned anew after that would lie behind the gate's.
-//
-// Slots that were given out before the pause are not taken back: their owners ask for the gate before they send. The
-// next slots begin where the pause ends, else all who wait would be sent at that instant.
-const closeGate = `WITH t AS MATERIALIZED (SELECT clock_timestamp() + $3 * interval '1 microsecond' AS at), closed AS (
-	INSERT INTO gates AS g (bucket, connection, not_before, reason, announced_by, next_slot)
-	SELECT $1, $2, t.at, $4, $5, t.at FROM t
-	ON CONFLICT (bucket) DO UPDATE SET
-		reason = CASE WHEN excluded.not_before > g.not_before THEN excluded.reason ELSE g.reason END,
-		announced_by = CASE WHEN excluded.not_before > g.not_before THEN excluded.announced_by ELSE g.announced_by END,
-		not_before = greatest(g.not_before, excluded.not_before),
-		next_slot = greatest(g.next_slot, excluded.not_before)
-	RETURNING bucket
-)
-INSERT INTO pauses (bucket, call_id, run_id, reason, not_before) SELECT bucket, $5, $6, $4, t.at FROM t, closed`
-
 // Pause closes the bucket's gate for every process and records the call that was told, in one commit. A gate is only
-// ever closed for longer, never for less long. A pause of more than a hundred years lasts a hundred years.
-func (s *Store) Pause(ctx context.Context, p finance.Pause) error {
-	us := micros(min(p.For, longestPause))
-	reason, call := clean(p.Reason), nullID(p.Call.ID)
+// ever closed for longer, never for less long. A pause of more than a hundred years lasts a hundred years. It gives how
+// long the gate is closed from now on; see the function close_gate for what it counts.
+func (s *Store) Pause(ctx context.Context, p finance.Pause) (time.Duration, error) {
+	refused := p.Call.Class == finance.Throttled
 	b := &pgx.Batch{}
-	b.Queue(closeGate, p.Bucket, p.Call.Connection, us, reason, call, nullInt(p.Call.Scope.Run))
+	b.Queue("SELECT close_gate($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		p.Bucket, p.Call.Connection, micros(min(p.For, longestPause)), clean(p.Reason), nullID(p.Call.ID),
+		nullInt(p.Call.Scope.Run), refused, p.Guessed, micros(p.Sent))
 	if !p.Call.ID.IsZero() && !p.Call.Durable {
 		queueCall(b, p.Call, finance.CallID{})
 	}
-	return s.sendBatch(ctx, "close the gate of "+p.Bucket, b)
+	results := s.pool.SendBatch(ctx, b)
+	var closed int64
+	err := results.QueryRow().Scan(&closed)
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return 0, fmt.Errorf("close the gate of %s: %w", p.Bucket, err)
+	}
+	return fromMicros(closed), nil
+}
+
+// Probed ends the probe of a bucket. A call that was answered ends the refusals too, also one that was sent before them.
+func (s *Store) Probed(ctx context.Context, bucket string, call finance.CallID, answered bool) error {
+	const forget = `UPDATE gates
+		SET refusals = 0, probing = false, probe = NULL, probe_until = '-infinity'
+		WHERE bucket = $1 AND refusals > 0`
+	const giveBack = `UPDATE gates
+		SET probe = NULL, probe_until = '-infinity'
+		WHERE bucket = $1 AND probe = $2`
+	var err error
+	if answered {
+		_, err = s.pool.Exec(ctx, forget, bucket)
+	} else {
+		_, err = s.pool.Exec(ctx, giveBack, bucket, nullID(call))
+	}
+	if err != nil {
+		return fmt.Errorf("end the probe of %s: %w", bucket, err)
+	}
+	return nil
 }

@@ -40,7 +40,7 @@ func TestPauseNeverShortens(t *testing.T) {
 		{time.Hour, 59 * time.Minute, "second"},
 		{math.MaxInt64, 99 * 365 * 24 * time.Hour, "third"},
 	} {
-		must(t, h.Pause(t.Context(), pauseOf(step.pause, step.reason)))
+		pause(t, h, pauseOf(step.pause, step.reason))
 		if d := gate(t, h); d < step.atLeast {
 			t.Errorf("after a pause of %v the gate is closed for %v, want at least %v", step.pause, d, step.atLeast)
 		}
@@ -58,7 +58,7 @@ func TestSlotsBeginWhereThePauseEnds(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	admit(t, h.Store, ask(10))
-	must(t, h.Pause(t.Context(), pauseOf(time.Hour, "retry-after")))
+	pause(t, h, pauseOf(time.Hour, "retry-after"))
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM gates WHERE next_slot = not_before AND not_before > now() + interval '59 minutes'"); n != 1 {
 		t.Error("the next slot does not begin with the end of the pause")
 	}
@@ -80,7 +80,10 @@ func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {
 	_, err = tx.Exec(t.Context(), "SELECT FROM gates FOR UPDATE")
 	must(t, err)
 	closed := make(chan error, 1)
-	go func() { closed <- h.Pause(t.Context(), pauseOf(time.Hour, "retry-after")) }()
+	go func() {
+		_, err := h.Pause(t.Context(), pauseOf(time.Hour, "retry-after"))
+		closed <- err
+	}()
 	waiting := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 	for queryInt(t, h.pool, waiting) == 0 && t.Context().Err() == nil {
 	}
@@ -98,7 +101,7 @@ func TestPausesOfManyProcessesKeepTheLongest(t *testing.T) {
 	for i := range 20 {
 		s := h.sibling(t, time.Hour)
 		wg.Go(func() {
-			if err := s.Pause(t.Context(), pauseOf(time.Duration(i)*time.Minute, "retry-after")); err != nil {
+			if _, err := s.Pause(t.Context(), pauseOf(time.Duration(i)*time.Minute, "retry-after")); err != nil {
 				t.Error(err)
 			}
 			if _, err := s.Admit(t.Context(), ask(100)); err != nil {

@@ -137,7 +137,7 @@ AND q.last_run IS DISTINCT FROM $7`
 // replaceQuarantined resolves records whose key has come with other bytes, which are in quarantine in their place.
 func (a *attempt) replaceQuarantined(ctx context.Context, last map[quarantined]reject) error {
 	for _, p := range a.live {
-		if !a.isolated[streamOf(p)] || len(p.unread()) == 0 {
+		if !p.Isolated || len(p.unread()) == 0 {
 			continue
 		}
 		var bodies [][]byte
@@ -153,20 +153,9 @@ func (a *attempt) replaceQuarantined(ctx context.Context, last map[quarantined]r
 	return nil
 }
 
-// isolatedStream is a stream as quarantine has it: a backfill's records are those of the stream.
-type isolatedStream struct {
-	consent int64
-	dataset finance.Dataset
-	account string
-}
-
-func streamOf(p *page) isolatedStream {
-	return isolatedStream{p.Stream.Consent, p.Stream.Dataset, p.Stream.Account}
-}
-
 func (a *attempt) resolve(ctx context.Context, p *page, sql, as string, args ...any) error {
-	s := streamOf(p)
-	if _, err := a.tx.Exec(ctx, sql, append([]any{s.consent, string(s.dataset), s.account, as}, args...)...); err != nil {
+	s := &p.Stream
+	if _, err := a.tx.Exec(ctx, sql, append([]any{s.Consent, string(s.Dataset), s.Account, as}, args...)...); err != nil {
 		return fmt.Errorf("resolve what is in quarantine of %s: %w", streamName(p.Stream), describe(err))
 	}
 	return nil
@@ -178,7 +167,7 @@ const resolveRead = resolveAs + ` AND q.record_id = ANY ($5)`
 // and on the next one broken.
 func (a *attempt) resolveRead(ctx context.Context) error {
 	for _, p := range a.live {
-		if !a.isolated[streamOf(p)] || p.Records.Len() == 0 {
+		if !p.Isolated || p.Records.Len() == 0 {
 			continue
 		}
 		var keys []string
@@ -207,7 +196,7 @@ AND coalesce(q.last_run, 0) < coalesce(c.pass_run, 0)`
 // so it reads the places of all of those; one that reads all there is reads the others too.
 func (a *attempt) resolveGone(ctx context.Context) error {
 	for _, p := range a.live {
-		if p.MidPass || p.Stream.Span != "" || !a.isolated[streamOf(p)] {
+		if p.MidPass || p.Stream.Span != "" || !p.Isolated {
 			continue
 		}
 		if err := a.resolve(ctx, p, resolveGone, "gone", p.Covers); err != nil {

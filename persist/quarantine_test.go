@@ -89,6 +89,7 @@ func TestQuarantineHoldsARecordOnce(t *testing.T) {
 			for i, c := range passes {
 				p := newPage(s, "on")
 				p.Scope.Run, p.MidPass, p.Covers, p.Rejects = c.run, c.midPass, c.covers, c.rejects
+				p.Isolated = true
 				for _, id := range strings.Fields(c.shows) {
 					p.Records.Transactions = append(p.Records.Transactions, newTransaction("acc", id, "x", 0))
 				}

@@ -31,7 +31,7 @@ WHERE n.consent_id = $1 AND n.kind = $2 AND n.account_id = u.account_id AND n.re
 // showRecords takes away the notes of rows that a page shows, whatever it proves: a row that was seen again must be
 // lacked twice anew. Only a consent that has notes is asked for them.
 func (a *attempt) showRecords(ctx context.Context, p *page) error {
-	if !a.noted[p.Stream.Consent] || p.Records.Len() == 0 {
+	if !a.noted[p.Stream.Consent] || !p.showsRecords() {
 		return nil
 	}
 	r := &p.Records

@@ -382,7 +382,7 @@ func TestReportOfARunningRun(t *testing.T) {
 	must(t, h.StartItem(ctx, batches[1], parked.Fence, ids[1], finance.Debts))
 	call := newCall(debtStream(ids[1]))
 	call.Scope.Run, call.Class = run.ID, finance.Throttled
-	must(t, h.Pause(ctx, finance.Pause{Bucket: "bank", For: time.Hour, Reason: "retry-after", Call: call}))
+	pause(t, h, finance.Pause{Bucket: "bank", For: time.Hour, Reason: "retry-after", Call: call})
 	ok := newCall(debtStream(ids[0]))
 	ok.Scope.Run = run.ID
 	must(t, h.Record(ctx, ok))

@@ -161,6 +161,15 @@ func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled
 
 // RunReport is what is known of a run; see Report.
 func (s *Store) RunReport(ctx context.Context, run int64) (Report, error) {
+	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportGuards)
+}
+
+// RunProgress is RunReport without the lists of items: for those who look at a run again and again while it works.
+func (s *Store) RunProgress(ctx context.Context, run int64) (Report, error) {
+	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportBatches, reportGuards)
+}
+
+func (s *Store) report(ctx context.Context, run int64, parts ...func(context.Context, pgx.Tx, *Report) error) (Report, error) {
 	var r Report
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
 		rows, err := tx.Query(ctx, `SELECT `+runColumns+` FROM runs r WHERE r.id = $1`, run)
@@ -170,9 +179,6 @@ func (s *Store) RunReport(ctx context.Context, run int64) (Report, error) {
 		r.Run, err = pgx.CollectExactlyOneRow(rows, scanRun)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
-		}
-		parts := []func(context.Context, pgx.Tx, *Report) error{
-			reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportGuards,
 		}
 		for _, part := range parts {
 			if err == nil {
@@ -267,7 +273,7 @@ func reportItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 	return err
 }
 
-// reportedItems bounds Report.NotComplete: a report is asked for twice a second while a run is followed.
+// reportedItems bounds Report.NotComplete and Report.Withheld: people read them.
 const reportedItems = 1000
 
 const openItem = `SELECT run_id, batch_id, consent_id, dataset, coalesce(outcome, ''), coalesce(class, ''), coalesce(reason, ''),

@@ -32,7 +32,10 @@ type PageWrite struct {
 	Since finance.Date
 	// Covers says of the page that ends a pass that it has read all there is, from the beginning and in one go: what is in
 	// quarantine and was not met has gone.
-	Covers   bool
+	Covers bool
+	// Isolated says that records of the stream are in quarantine, or were put there by the pass: what the page resolves of them
+	// is looked at.
+	Isolated bool
 	Facts    finance.Facts
 	Remember bool // keep Hash and Facts, so that the same bytes may be skipped next time
 	// Forget are pages of the stream that must not be skipped any more: a pass that has ended has not asked for them.

@@ -56,18 +56,12 @@ func (c classifier) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 
 // class is what the status means, for a list of the REST services too, which is an array.
 func (classifier) class(r *fetch.Request, a *fetch.Answer) finance.Class {
-	class := fetch.ByStatus(a)
-	if a.Status != http.StatusOK {
-		return class
-	}
-	body := bytes.TrimSpace(a.Body)
 	if r.Template == visitsTemplate {
-		if len(body) < 2 || body[0] != '[' || body[len(body)-1] != ']' {
-			return finance.Transient
-		}
-		return finance.OK
+		return fetch.ByStatusOf(a, "[")
 	}
-	if class == finance.OK && bytes.Contains(body, []byte("OperationOutcome")) && readProblem(body).layer == fhir {
+	class := fetch.ByStatus(a)
+	named := class == finance.OK && bytes.Contains(a.Body, []byte("OperationOutcome"))
+	if named && readProblem(a.Body).layer == fhir {
 		return finance.Rejected
 	}
 	return class

@@ -210,14 +210,18 @@ func (d *visitReader) moment(text string) time.Time {
 	return t.UTC()
 }
 
-// fee reads contactPatientFee, a text such as 200, 200.00 or, as Swedes write, 200,00.
+// fee reads contactPatientFee, a text such as 200, 200.00 or, as Swedes write, 200,00 and 1 200,00.
 func (d *visitReader) fee() finance.Amount {
 	text := strings.TrimSpace(d.s.Word())
-	if whole, ore, ok := strings.Cut(text, ","); ok && len(ore) <= 2 {
-		text = whole + "." + ore
-	}
 	if text == "" || d.s.Err() != nil {
 		return finance.Amount{}
+	}
+	if _, ore, found := strings.Cut(text, ","); found && len(ore) <= 2 {
+		a, ok := fetch.WrittenAmount(text, ",")
+		if !ok {
+			d.s.Fail("not a fee")
+		}
+		return a
 	}
 	a, err := finance.ParseAmount(text)
 	if err != nil {

@@ -29,6 +29,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a record that stays broken is left behind", h.leftBehind)
 	t.Run("a record that can't be stored costs itself alone", h.unstorable)
 	t.Run("one id twice overwrites nothing", h.doubled)
+	t.Run("an answer that is not the whole one stores nothing", h.unfinished)
 	t.Run("another person's answer stores nothing", h.impostor)
 	t.Run("a cancelled pass ends", h.cancelled)
 	t.Run("a foreign cursor is refused", h.foreignCursor)

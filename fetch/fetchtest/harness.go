@@ -24,6 +24,8 @@ type Harness struct {
 	// Pause answers one data call with 429 and a Retry-After of one second, after so many good ones; form is "" for
 	// seconds, or the form of the date: imf, rfc850 or asctime; "body" is a 200 whose body is an error that names the rate.
 	Pause func(after int, form string) (undo func())
+	// Instead answers all data calls, after so many good ones, with a status and a body.
+	Instead func(after, status int, body string) (undo func())
 	// Expire ends all tokens at the arrival of some data calls, after so many good ones, so that the provider answers
 	// each as it answers a stale token. times is how many; 0: all.
 	Expire func(after, times int) (undo func())

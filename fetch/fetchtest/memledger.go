@@ -15,6 +15,7 @@ type Ledger struct {
 	mu      sync.Mutex
 	next    map[string]time.Time // the bucket's next free slot
 	until   map[string]time.Time // the bucket's gate
+	refused map[string]*refused
 	refuse  func(finance.Ask) (finance.Class, string)
 	asks    []finance.Ask
 	refunds []finance.Ask
@@ -28,10 +29,22 @@ type Ledger struct {
 // NewLedger makes an empty Ledger.
 func NewLedger() *Ledger {
 	return &Ledger{
-		next: map[string]time.Time{}, until: map[string]time.Time{}, intents: map[int64]finance.Intent{},
+		next: map[string]time.Time{}, until: map[string]time.Time{}, refused: map[string]*refused{}, intents: map[int64]finance.Intent{},
 		tokens: map[string]finance.Token{}, locks: map[string]time.Time{},
 	}
 }
+
+// refused is what a bucket has heard of refusals in a row.
+type refused struct {
+	n       int
+	at      time.Time // when the last one was counted
+	probing bool      // one call at a time asks
+	probe   finance.CallID
+	until   time.Time // when another one may take its place
+}
+
+// mostGuessed is the longest pause that is guessed.
+const mostGuessed = 15 * time.Minute
 
 // Refuse makes Admit ask f first; a class that is not empty refuses the call.
 func (l *Ledger) Refuse(f func(finance.Ask) (finance.Class, string)) {
@@ -75,15 +88,38 @@ func (l *Ledger) Admit(ctx context.Context, ask finance.Ask) (finance.Admission,
 	if gate := l.until[ask.Bucket].Sub(now); gate > 0 {
 		return finance.Admission{Gate: gate, Reason: "paused"}, ctx.Err()
 	}
+	probe, wait := l.probes(ask, now)
+	if wait > 0 {
+		return finance.Admission{Gate: wait, Reason: "paused", Awaits: true}, ctx.Err()
+	}
 	if ask.PerSecond == 0 {
-		return finance.Admission{}, ctx.Err()
+		return finance.Admission{Probe: probe}, ctx.Err()
 	}
 	slot := l.next[ask.Bucket]
 	if slot.Before(now) {
 		slot = now
 	}
 	l.next[ask.Bucket] = slot.Add(time.Duration(float64(time.Second) / ask.PerSecond))
-	return finance.Admission{SendIn: slot.Sub(now)}, ctx.Err()
+	return finance.Admission{SendIn: slot.Sub(now), Probe: probe}, ctx.Err()
+}
+
+// probes says whether a call becomes the probe of its bucket, or else how long it waits for another's.
+func (l *Ledger) probes(ask finance.Ask, now time.Time) (probe bool, wait time.Duration) {
+	r := l.refused[ask.Bucket]
+	if r == nil || !r.probing {
+		return false, 0
+	}
+	if r.probe == ask.Call {
+		return true, 0
+	}
+	taken := r.until.After(now)
+	tooEarly := ask.Once && now.Sub(l.until[ask.Bucket]) < time.Minute
+	if taken || tooEarly || ask.Probe == 0 {
+		return false, min(max(r.until.Sub(now), 10*time.Millisecond), time.Second)
+	}
+	r.probe = ask.Call
+	r.until = now.Add(ask.Probe)
+	return true, 0
 }
 
 // Look says what Admit would.
@@ -95,7 +131,13 @@ func (l *Ledger) Look(ctx context.Context, ask finance.Ask) (finance.Admission, 
 			return finance.Admission{Refusal: class, Reason: reason}, ctx.Err()
 		}
 	}
-	return finance.Admission{Gate: max(0, time.Until(l.until[ask.Bucket]))}, ctx.Err()
+	now := time.Now()
+	if gate := l.until[ask.Bucket].Sub(now); gate > 0 {
+		return finance.Admission{Gate: gate}, ctx.Err()
+	}
+	ask.Probe = 0
+	_, wait := l.probes(ask, now)
+	return finance.Admission{Gate: wait, Awaits: wait > 0}, ctx.Err()
 }
 
 // Refund keeps the ask.
@@ -114,15 +156,56 @@ func (l *Ledger) Refunds() []finance.Ask {
 }
 
 // Pause closes the bucket's gate, only ever for longer.
-func (l *Ledger) Pause(ctx context.Context, p finance.Pause) error {
+func (l *Ledger) Pause(ctx context.Context, p finance.Pause) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := time.Now().Add(p.For); t.After(l.until[p.Bucket]) {
+	now := time.Now()
+	if t := now.Add(l.counted(p, now)); t.After(l.until[p.Bucket]) {
 		l.until[p.Bucket] = t
 	}
 	l.pauses = append(l.pauses, p)
 	if !p.Call.ID.IsZero() {
 		l.calls = append(l.calls, p.Call)
+	}
+	return max(0, l.until[p.Bucket].Sub(now)), ctx.Err()
+}
+
+// counted counts a refusal, and gives how long its pause is.
+func (l *Ledger) counted(p finance.Pause, now time.Time) time.Duration {
+	if p.Call.Class != finance.Throttled {
+		return p.For
+	}
+	r := l.refused[p.Bucket]
+	if r == nil {
+		r = &refused{}
+		l.refused[p.Bucket] = r
+	}
+	known := !now.Add(-p.Sent).After(r.at)
+	switch {
+	case known && p.Guessed:
+		return 0
+	case known:
+		return p.For
+	}
+	pause := p.For
+	if p.Guessed {
+		pause = min(p.For<<min(r.n, 20), max(p.For, mostGuessed))
+	}
+	*r = refused{n: r.n + 1, at: now, probing: p.Guessed || r.n > 0}
+	return pause
+}
+
+// Probed ends the probe of a bucket.
+func (l *Ledger) Probed(ctx context.Context, bucket string, call finance.CallID, answered bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.refused[bucket]
+	switch {
+	case r == nil:
+	case answered:
+		delete(l.refused, bucket)
+	case r.probe == call:
+		r.probe, r.until = finance.CallID{}, time.Time{}
 	}
 	return ctx.Err()
 }

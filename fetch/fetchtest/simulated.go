@@ -18,6 +18,10 @@ func Simulated(t *testing.T, host *sandboxtest.Host, p fetch.Provider, conn fetc
 		Pause: func(after int, form string) func() {
 			return host.Rule(t, sandbox.Rule{After: after, Times: 1, Action: Throttle(form)})
 		},
+		Instead: func(after, status int, body string) func() {
+			action := sandbox.Action{Kind: sandbox.AnswerStatus, Status: status, Body: body}
+			return host.Rule(t, sandbox.Rule{After: after, Action: action})
+		},
 		Expire: func(after, times int) func() {
 			return host.Rule(t, sandbox.Rule{After: after, Times: times, Action: sandbox.Action{Kind: sandbox.ExpireTokens}})
 		},

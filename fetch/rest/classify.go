@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"net/http"
 	"slices"
 	"time"
 
@@ -43,7 +44,7 @@ func newFaults(d *Description, plans map[finance.Dataset]*plan) *faults {
 const longestPause = 24 * time.Hour
 
 func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	v := fetch.Verdict{Class: f.byStatus(a)}
+	v := fetch.Verdict{Class: fetch.ByStatusOf(a, f.openings())}
 	if r != nil && slices.Contains(r.Empty, a.Status) {
 		v.Class = finance.OK
 	}
@@ -53,7 +54,8 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		}
 	}
 	good := v.Class == finance.OK
-	if good && !f.of.InSuccess && (len(f.trace) == 0 || v.Correlation != "") {
+	named := a.Status < http.StatusMultipleChoices && f.names(a.Status)
+	if good && !named && !f.of.InSuccess && (len(f.trace) == 0 || v.Correlation != "") {
 		return v
 	}
 	found := f.shape.look(a.Body)
@@ -61,7 +63,10 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	if v.Correlation == "" {
 		v.Correlation = f.text(found, f.trace)
 	}
-	if good && (!f.of.InSuccess || code == "") {
+	if good && !f.of.InSuccess {
+		code = ""
+	}
+	if good && !named && code == "" {
 		return v
 	}
 	if v.Reason = code; code == "" || message != "" && message != code {
@@ -71,11 +76,40 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		}
 	}
 	f.judge(&v, a, code, found, good)
+	if v.Class == finance.OK && f.spoilt(a) { // a rule can say what a status means, and not that HTML is data
+		v.Class, v.Reason = finance.Transient, ""
+	}
 	if r != nil && r.Purpose == finance.ForCheck && slices.Contains(f.check.Accept, a.Status) &&
 		v.Class != finance.Fatal && v.Class != finance.TokenDenied { // a check that passes with wrong credentials is none
 		v.Class, v.Status = finance.OK, ""
 	}
 	return v
+}
+
+// names says whether a rule names a status.
+func (f *faults) names(status int) bool {
+	return slices.ContainsFunc(f.of.Rules, func(r Rule) bool { return slices.Contains(r.Status, status) })
+}
+
+// spoilt says whether an answer of 2xx has a body that can't be read. One that says that it is not the
+// whole answer, or that there is nothing, may have none.
+func (f *faults) spoilt(a *fetch.Answer) bool {
+	if a.Status >= http.StatusMultipleChoices {
+		return false
+	}
+	mayBeEmpty := a.Status == http.StatusNoContent || a.Unfinished() != ""
+	if len(bytes.TrimSpace(a.Body)) == 0 {
+		return !mayBeEmpty
+	}
+	return fetch.Misshapen(a.Body, f.openings()) != ""
+}
+
+// openings are the characters that good answers begin with.
+func (f *faults) openings() string {
+	if f.bare {
+		return "{["
+	}
+	return "{"
 }
 
 // judge finds the rule that fits. A code in a good answer that no rule knows is an error nevertheless.
@@ -100,9 +134,11 @@ func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found val
 		return
 	}
 	switch {
+	case good && code == "": // no rule fits after all
+		v.Reason, v.RetryAfter = "", 0
 	case good:
 		v.Class = finance.Rejected
-	case v.RetryAfter > 0 && v.Class == finance.Transient:
+	case v.RetryAfter > 0 && v.Class == finance.Transient && a.Status >= http.StatusMultipleChoices:
 		v.Class = finance.Throttled
 	}
 }
@@ -112,15 +148,6 @@ func (r *Rule) fits(status int, code string, good bool) bool {
 		return false
 	}
 	return (len(r.Status) == 0 || slices.Contains(r.Status, status)) && (len(r.Code) == 0 || slices.Contains(r.Code, code))
-}
-
-// byStatus is fetch.ByStatus, which takes a list for a broken answer, where lists are what is described.
-func (f *faults) byStatus(a *fetch.Answer) finance.Class {
-	if body := bytes.TrimSpace(a.Body); f.bare && a.Status >= 200 && a.Status < 300 &&
-		len(body) >= 2 && body[0] == '[' && body[len(body)-1] == ']' {
-		return finance.OK
-	}
-	return fetch.ByStatus(a)
 }
 
 func (f *faults) text(found values, slots []int) string {

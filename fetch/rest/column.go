@@ -134,7 +134,7 @@ type source struct {
 	fallback string            // JSON
 	words    map[string]string // to JSON
 	clock    clock
-	sign     []int // where the flag that turns the sign stands
+	sign     []int // where the flag stands that makes an amount negative
 	turns    Words
 }
 
@@ -214,9 +214,12 @@ func (s *source) read(v values) (out value, there bool, err error) {
 }
 
 func (s *source) amount(raw string, v values) (a finance.Amount, err error) {
-	if s.field.MinorUnits != nil {
+	switch {
+	case s.field.MinorUnits != nil:
 		a, err = minorOf(raw, *s.field.MinorUnits)
-	} else {
+	case isText(raw) && s.field.Decimal != "":
+		a, err = writtenAmount(raw, s.field.Decimal)
+	default:
 		a, err = amountOf(raw)
 	}
 	if err != nil || len(s.sign) == 0 {
@@ -226,7 +229,7 @@ func (s *source) amount(raw string, v values) (a finance.Amount, err error) {
 	if err != nil {
 		return finance.Amount{}, err
 	}
-	if slices.Contains(s.turns, flag) {
+	if slices.Contains(s.turns, flag) && !a.Decimal.IsNeg() { // some write the sign twice, and it counts once
 		a.Decimal = a.Decimal.Neg()
 	}
 	return a, nil

@@ -134,7 +134,8 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 	p.request = r
 	st := fetch.Step{
 		Request: r, Version: p.pageVersion(cur, position), Beside: p.beside(), First: p.at.opens(), Afresh: !p.dated,
-		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, Decode: p.decode,
+		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, NoContent: true, Parts: p.inParts(),
+		Decode: p.decode,
 	}
 	st.Shifts = p.Pagination.Page != nil || p.Pagination.Offset != nil
 	st.Set, st.Status = p.set()

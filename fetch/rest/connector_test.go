@@ -170,6 +170,9 @@ const faulty = `errors:
     - { code: FINE, class: ok }
     - { status: [404, 451], class: withheld }
     - { status: 422, class: transient }
+    - { status: 203, class: rejected }
+    - { status: 202, code: LATER, class: withheld }
+    - { status: 206, class: ok }
 correlation: { headers: [X-Nr], body: [meta.nr, error.nr] }
 `
 
@@ -190,7 +193,16 @@ func TestWhatErrorsMean(t *testing.T) {
 		{200, `{"error":{"code":"WEIRD","text":"who knows"}}`, fetch.Verdict{Class: finance.Rejected, Reason: "WEIRD: who knows"}},
 		{200, `{"code":"FINE"}`, fetch.Verdict{Class: finance.OK, Reason: "FINE"}},
 		{200, `<html>`, fetch.Verdict{Class: finance.Transient}},
-		{200, `[]`, fetch.Verdict{Class: finance.Transient}}, // no dataset is a bare list
+		{200, `[]`, fetch.Verdict{Class: finance.Transient}},                // no dataset is a bare list
+		{200, `{"rows":[{"id":1}`, fetch.Verdict{Class: finance.Transient}}, // cut off
+		{202, `{"rows":[]}`, fetch.Verdict{Class: finance.Transient}},       // without a rule for it
+		{202, `{"error":{"text":"we are at it","wait":5}}`, fetch.Verdict{Class: finance.Transient, Reason: "we are at it", RetryAfter: 5 * time.Second}},
+		{202, `{"code":"LATER"}`, fetch.Verdict{Class: finance.Withheld, Reason: "LATER"}},
+		{203, `{"rows":[]}`, fetch.Verdict{Class: finance.Rejected}},
+		{206, `{"rows":[]}`, fetch.Verdict{Class: finance.OK}},
+		{206, `<html>`, fetch.Verdict{Class: finance.Transient}},
+		{207, `{"rows":[]}`, fetch.Verdict{Class: finance.Transient}},
+		{304, ``, fetch.Verdict{Class: finance.Transient}},
 		{403, `{"error":{"code":"EXPIRED","text":"over"}}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentExpired, Reason: "EXPIRED: over"}},
 		{400, `{"code":"GONE"}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentRevoked, Reason: "GONE"}},
 		{403, `{"code":"OLD"}`, fetch.Verdict{Class: finance.TokenDenied, Reason: "OLD"}},
@@ -206,6 +218,7 @@ func TestWhatErrorsMean(t *testing.T) {
 		{422, `{}`, fetch.Verdict{Class: finance.Transient}},
 		{401, `{}`, fetch.Verdict{Class: finance.TokenDenied}},
 		{302, ``, fetch.Verdict{Class: finance.Fatal}},
+		{204, ``, fetch.Verdict{Class: finance.OK}},
 	} {
 		got := f.classify(nil, &fetch.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)})
 		if diff := cmp.Diff(c.want, got); diff != "" {

@@ -54,6 +54,9 @@ func newDecoder(p *pass) *decoder {
 
 // read reads the answer into the page. What it says about the next page is in found.
 func (d *decoder) read(a *fetch.Answer) error {
+	if a.Status != http.StatusPartialContent || !d.p.inParts() {
+		d.page.Lack(a.Unfinished())
+	}
 	if a.Status == http.StatusNoContent || a.Status >= http.StatusMultipleChoices || len(bytes.TrimSpace(a.Body)) == 0 {
 		return nil // nothing, said in so many words, or by a status that a rule calls ok
 	}

@@ -74,6 +74,23 @@ func TestHowAColumnIsFilled(t *testing.T) {
 		{"a flag that turns", "balance: { path: a, negate_when: { path: f, is: [C, CR] } }", `"a":10,"f":"CR"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10") })},
 		{"a flag that doesn't", "balance: { path: a, negate_when: { path: f, is: C } }", `"a":10,"f":"D"`, with(func(d *finance.Debt) { d.Balance = amount(t, "10") })},
 		{"a flag of true", "balance: { path: a, negate_when: { path: f, is: true } }", `"f":true,"a":"10"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10") })},
+		{"a plus", "balance: a", `"a":"+50.00"`, with(func(d *finance.Debt) { d.Balance = amount(t, "50") })},
+		{"a plus before minor units", "balance: { path: a, minor_units: 2 }", `"a":"+5000"`, with(func(d *finance.Debt) { d.Balance = amount(t, "50") })},
+		{"a comma", "balance: { path: a, decimal: comma }", `"a":"575,40"`, with(func(d *finance.Debt) { d.Balance = amount(t, "575.4") })},
+		{"a comma and thousands", "balance: { path: a, decimal: ',' }", `"a":"-1.234.567,50"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-1234567.5") })},
+		{"a comma and a number", "balance: { path: a, decimal: comma }", `"a":575.40`, with(func(d *finance.Debt) { d.Balance = amount(t, "575.4") })},
+		{"a point and thousands", "balance: { path: a, decimal: point }", `"a":"1,234.50"`, with(func(d *finance.Debt) { d.Balance = amount(t, "1234.5") })},
+		{"a comma and a flag", "balance: { path: a, decimal: comma, negate_when: { path: f, is: D } }", `"a":"10,5","f":"D"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10.5") })},
+		{"a sign that is told twice", "balance: { path: a, negate_when: { path: f, is: D } }", `"a":"-10","f":"D"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10") })},
+		{"twice in minor units", "balance: { path: a, minor_units: 2, negate_when: { path: f, is: D } }", `"a":-1000,"f":"D"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10") })},
+		{"a sign of the number's own", "balance: { path: a, negate_when: { path: f, is: D } }", `"a":-10,"f":"C"`, with(func(d *finance.Debt) { d.Balance = amount(t, "-10") })},
+		{"an offset without a colon", "reported_at: { path: a, format: rfc3339 }", `"a":"2026-11-20T10:30:00.000+0000"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"an offset of hours", "reported_at: a", `"a":"2026-11-20T12:30:00+02"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"a blank for the T", "reported_at: a", `"a":"2026-11-20 12:30:00+0200"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"seconds with decimals", "reported_at: { path: a, format: unix }", `"a":1795170600.250`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(250 * time.Millisecond) })},
+		{"seconds with many decimals", "reported_at: { path: a, format: unix }", `"a":"1795170600.0000012345"`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(1234) })},
+		{"milliseconds with decimals", "reported_at: { path: a, format: unix_ms }", `"a":1795170600000.5`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(500 * time.Microsecond) })},
+		{"seconds before 1970", "reported_at: { path: a, format: unix }", `"a":-0.5`, with(func(d *finance.Debt) { d.ReportedAt = time.Unix(0, -5e8).UTC() })},
 		{"an instant", "reported_at: a", `"a":"2026-11-20T12:30:00+02:00"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
 		{"seconds", "reported_at: { path: a, format: unix }", `"a":1795170600`, with(func(d *finance.Debt) { d.ReportedAt = at })},
 		{"milliseconds in quotes", "reported_at: { path: a, format: unix_ms }", `"a":"1795170600000"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
@@ -106,12 +123,39 @@ func TestHowAColumnIsFilled(t *testing.T) {
 	}
 }
 
+// What is said of all amounts counts where a field says nothing else, and never for whole numbers of minor
+// units.
+func TestOneDecimalForAllAmounts(t *testing.T) {
+	description := "decimal: comma\n" + changed(t, "      creditor: name\n      balance: owed\n", `      balance: a
+      credit_limit: { path: b, decimal: point }
+      nominal_rate: { path: c, minor_units: 2 }
+      interest_bearing: d
+`)
+	page, err := decoded(t, description, `{"rows":[{"id":"1","a":"1.234,50","b":"1,234.50","c":"1250","d":7.5}]}`)
+	if err != nil || len(page.Records.Debts) != 1 {
+		t.Fatal(page.Rejects, err)
+	}
+	d := page.Records.Debts[0]
+	got := []string{d.Balance.String(), d.CreditLimit.String(), d.NominalRate.String(), d.InterestBearing.String()}
+	if diff := cmp.Diff([]string{"1234.5", "1234.5", "12.5", "7.5"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // unhashed compares rejects without the hashes of their bytes.
 var unhashed = cmpopts.IgnoreFields(finance.Reject{}, "Body")
 
 func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
 	for _, c := range []struct{ fields, record, want string }{
 		{"balance: owed", `"id":"1","owed":"1,50"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: owed", `"id":"1","owed":"+-1"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: owed", `"id":"1","owed":"+"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: { path: owed, decimal: comma }", `"id":"1","owed":"575.40"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: { path: owed, decimal: comma }", `"id":"1","owed":"1.23,50"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: { path: owed, decimal: comma }", `"id":"1","owed":"12,"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: { path: owed, decimal: point }", `"id":"1","owed":"1,50"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"reported_at: { path: at, format: unix }", `"id":"1","at":"1795170600.1x"`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: at", `"id":"1","at":"2026-11-20T10:30:00"`, "reported_at (at): not an instant of the described format"},
 		{"balance: owed", `"id":"1","owed":1e400`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: owed", `"id":"1","owed":{}`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: { path: owed, minor_units: 2 }", `"id":"1","owed":1.5`, "balance (owed): not a whole number of minor units"},

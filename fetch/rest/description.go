@@ -18,6 +18,9 @@ type Description struct {
 	Rate Rate `yaml:"rate"`
 	// TimeZone is the calendar in which instants become days, such as Europe/Oslo. Default UTC.
 	TimeZone string `yaml:"time_zone"`
+	// Decimal is what sets off the decimals of amounts that are texts, in all fields that say nothing else:
+	// comma or point.
+	Decimal string `yaml:"decimal"`
 	// Correlation is where the API puts its own id of a call.
 	Correlation Correlation `yaml:"correlation"`
 	// Errors is how the API says that something is wrong.

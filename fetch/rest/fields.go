@@ -38,7 +38,11 @@ type Field struct {
 	Map map[string]string `yaml:"map"`
 	// MinorUnits says that an amount is a whole number with so many decimals: 2 for øre.
 	MinorUnits *int `yaml:"minor_units"`
-	// NegateWhen turns an amount's sign.
+	// Decimal is what sets off the decimals of an amount that is a text: comma for "1.234,50", point for
+	// "1,234.50". Then the thousands may be set off too. Default: a point, and nothing between the
+	// thousands.
+	Decimal string `yaml:"decimal"`
+	// NegateWhen makes an amount negative. One that is negative already stays so.
 	NegateWhen *Flag `yaml:"negate_when"`
 	// Format is that of a day or an instant: rfc3339, unix, unix_ms, or a pattern of YYYY MM DD hh mm ss. Default: days
 	// begin with YYYY-MM-DD, instants are rfc3339.

@@ -127,7 +127,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		}
 		p.reach = int(p.at.End-p.at.From) + 1
 	}
-	next, err := p.follow(d, a.Header)
+	next, err := p.follow(d, a)
 	if err != nil {
 		return fetch.Page{}, err
 	}
@@ -326,8 +326,8 @@ func shows(lists Lists, there []bool, status string) bool {
 }
 
 // follow is the next position, or nil at the end of the pass.
-func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
-	next, moved, err := p.nextPage(d, header)
+func (p *pass) follow(d *decoder, a *fetch.Answer) (*position, error) {
+	next, moved, err := p.nextPage(d, a.Header)
 	switch {
 	case err != nil:
 		return nil, err
@@ -341,6 +341,9 @@ func (p *pass) follow(d *decoder, header http.Header) (*position, error) {
 		d.page.Lack("the list kept changing while it was read: " + moved)
 	}
 	if next == nil {
+		if p.inParts() && !a.LastPart() { // nothing leads on from what calls itself a part
+			d.page.Lack(a.Unfinished())
+		}
 		return p.nextWindow(d), nil
 	}
 	next.From, next.To, next.End = p.at.From, p.at.To, p.at.End

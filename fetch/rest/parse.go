@@ -29,6 +29,7 @@ func Parse(data []byte, filename string) (*Description, error) {
 	src.Plain = true
 	d := &Description{}
 	src.Bind(d)
+	d.shareDecimal()
 	checker{src}.description(d)
 	if err := src.Problems.Err(); err != nil {
 		return nil, err

@@ -92,6 +92,20 @@ func TestOneMistakeEach(t *testing.T) {
 		{"title: Test", "errors: { rules: [{ status: 404, class: consent, consent: gone }] }", `"gone" is not known`},
 		{"title: Test", "errors: { rules: [{ status: 404, class: fatal, consent: expired }] }", "for class consent"},
 		{"title: Test", "errors: { in_success: true }", "give errors.code"},
+		{"title: Test", "errors: { rules: [{ status: 200, class: transient }] }", "x.yaml:1:29: errors.rules.0.status: every good answer has status 200"},
+		{"title: Test", "errors: { code: c, rules: [{ status: [500, 200], code: A, class: transient }] }", "only with errors.in_success: true"},
+		{"title: Test", "errors: { code: c, rules: [{ status: 203, code: A, class: transient }] }", "only with errors.in_success: true"},
+		{"title: Test", "errors: { code: c, in_success: true, rules: [{ status: 204, code: A, class: withheld }] }", "has no body for a code"},
+		{"title: Test", "errors: { rules: [{ status: 429, class: consent }] }", "429 is about the rate"},
+		{"title: Test", "errors: { rules: [{ status: 302, class: transient }] }", "a redirect (302) is never followed"},
+		{"title: Test", "errors: { rules: [{ status: 304, class: ok }] }", "304 does not say that there are no records"},
+		{"title: Test", "errors: { code: c, rules: [{ status: 404, class: rejected }, { status: 404, code: A, class: withheld }] }",
+			"errors.rules.1: this rule never counts: all that it fits is met by errors.rules.0"},
+		{"title: Test", "errors: { code: c, rules: [{ code: [A, B], class: fatal }, { code: C, class: ok }, { status: 403, code: [C, A], class: token }] }",
+			"errors.rules.2: this rule never counts"},
+		{"check: { path: ping }", "check: { path: ping, accept: 429 }", "check.accept: this never counts: 429 is always about the rate"},
+		{request, request + "\n    pagination: { page: { parameter: p, beyond: 301 } }", "pagination.page.beyond: this never counts: a redirect"},
+		{request, request + "\n    pagination: { offset: { parameter: p, beyond: [404, 200] } }", "an answer with status 200 has records"},
 		{request, "request: { path: claims }", "the request names nobody"},
 		{request, "request: { path: 'claims/{subject}' }", "must not stand in an address"},
 		{request, "request: { path: 'c/{consent}', query: { who: '{subject}' } }", "must not stand in an address"},
@@ -122,6 +136,10 @@ func TestOneMistakeEach(t *testing.T) {
 		{"creditor: name", "creditor: { default: X }", "give a path, or const"},
 		{"creditor: name", "creditor: a..b", "no empty steps"},
 		{"balance: owed", "balance: { path: owed, default: much }", "not an exact amount"},
+		{"title: Test", "decimal: dot", `decimal: "dot" does not set off decimals: comma or point`},
+		{"balance: owed", "balance: { path: owed, decimal: dot }", `balance.decimal: "dot" does not set off decimals: comma or point`},
+		{"balance: owed", "balance: { path: owed, decimal: comma, minor_units: 2 }", "have no decimals"},
+		{"creditor: name", "creditor: { path: name, decimal: comma }", "decimal is for amounts"},
 		{"balance: owed", "reported_at: { path: at, format: DD.MM.JJJJ }", "a format is rfc3339"},
 		{"balance: owed", "balance: *x", "anchors, aliases and tags"},
 		{"balance: owed", "balance: owed\n      balance: owd", "already on line 12"},
@@ -132,7 +150,15 @@ func TestOneMistakeEach(t *testing.T) {
 			t.Errorf("%s: %v; want %q in it", c.piece, err, c.want)
 		}
 	}
-	if _, err := Parse([]byte(minimal), "x.yaml"); err != nil {
-		t.Error(err)
+	for _, piece := range []string{
+		"title: Test",
+		"errors: { rules: [{ status: [202, 203, 204, 206, 304], class: transient }, { status: 205, class: rejected }] }",
+		"errors: { code: c, in_success: true, rules: [{ status: 200, code: A, class: transient }, { code: A, class: fatal }, { code: B, class: ok }] }",
+		"errors: { code: c, rules: [{ status: 202, code: A, class: withheld }, { status: 202, class: rejected }, { status: 429, class: throttled }] }",
+		"errors: { code: c, rules: [{ status: 404, code: A, class: withheld }, { status: [404, 410], code: [A, B], class: ok }, { status: 404, class: fatal }] }",
+	} {
+		if _, err := Parse([]byte(changed(t, "title: Test", piece)), "x.yaml"); err != nil {
+			t.Errorf("%s: %v", piece, err)
+		}
 	}
 }

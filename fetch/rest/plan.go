@@ -151,6 +151,9 @@ func (p *plan) compilePagination() {
 // paged says that the dataset takes more than one call.
 func (p *Pagination) paged() bool { return len(p.kinds()) > 0 || p.Windows != nil }
 
+// inParts says that one answer shows a part of the list and leads to the next.
+func (p *plan) inParts() bool { return len(p.Pagination.kinds()) > 0 }
+
 // kinds are the ways of paging that are described.
 func (p *Pagination) kinds() (kinds []string) {
 	for _, k := range []struct {

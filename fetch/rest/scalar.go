@@ -60,6 +60,31 @@ func amountOf(raw string) (finance.Amount, error) {
 	return a, nil
 }
 
+// isText says whether a value is a JSON string.
+func isText(raw string) bool { return strings.HasPrefix(raw, `"`) }
+
+// writtenAmount reads an amount as people write it: with a comma or a point before its decimals, and
+// perhaps with something between its thousands.
+func writtenAmount(raw, decimal string) (finance.Amount, error) {
+	text, err := textOf(raw)
+	if err != nil {
+		return finance.Amount{}, errNoAmount
+	}
+	mark := "."
+	if isComma(decimal) {
+		mark = ","
+	}
+	a, ok := fetch.WrittenAmount(text, mark)
+	if !ok {
+		return finance.Amount{}, errNoAmount
+	}
+	return a, nil
+}
+
+func onlyDigits(text string) bool {
+	return text != "" && strings.Trim(text, "0123456789") == ""
+}
+
 func minorOf(raw string, decimals int) (finance.Amount, error) {
 	n, err := wholeOf(raw)
 	if err != nil {
@@ -80,6 +105,9 @@ func wholeOf(raw string) (int64, error) {
 	}
 	if whole, fraction, ok := strings.Cut(text, "."); ok && strings.Trim(fraction, "0") == "" {
 		text = whole // 3.0 is how some serializers write 3
+	}
+	if isText(raw) {
+		text = fetch.WithoutPlus(text)
 	}
 	s := fetch.Scan([]byte(text))
 	n, ok := s.Int()
@@ -176,7 +204,7 @@ func (c clock) instant(raw string) (time.Time, error) {
 	var at time.Time
 	switch c.format {
 	case "", rfc3339:
-		at, err = time.Parse(time.RFC3339, text)
+		at, err = fetch.ParseInstant(text)
 	case unix, unixMS:
 		at, err = sinceEpoch(text, c.format)
 	default:
@@ -188,13 +216,27 @@ func (c clock) instant(raw string) (time.Time, error) {
 	return at.UTC(), nil
 }
 
+// sinceEpoch reads seconds or milliseconds since 1970, with decimals or without.
 func sinceEpoch(text, format string) (time.Time, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n > 1<<53 || n < -1<<53 {
+	whole, fraction, broken := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || n > 1<<53 || n < -1<<53 || broken && !onlyDigits(fraction) {
 		return time.Time{}, errNoTime
 	}
+	unit := time.Second
 	if format == unixMS {
-		return time.UnixMilli(n), nil
+		unit = time.Millisecond
 	}
-	return time.Unix(n, 0), nil
+	part := time.Duration(0)
+	for _, digit := range []byte(fraction) { // down to the nanosecond
+		unit /= 10
+		part += time.Duration(digit-'0') * unit
+	}
+	if strings.HasPrefix(whole, "-") {
+		part = -part
+	}
+	if format == unixMS {
+		return time.UnixMilli(n).Add(part), nil
+	}
+	return time.Unix(n, 0).Add(part), nil
 }

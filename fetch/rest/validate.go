@@ -27,6 +27,9 @@ func (k checker) description(d *Description) {
 	if _, err := zoneOf(d.TimeZone); err != nil {
 		k.Fail("time_zone", "no time zone %q: write one such as Europe/Oslo", d.TimeZone)
 	}
+	if d.Decimal != "" && !isDecimal(d.Decimal) {
+		k.Fail("decimal", "%q does not set off decimals: comma or point", d.Decimal)
+	}
 	if d.Rate.PerSecond > 0 && d.Rate.PerMinute > 0 {
 		k.Fail("rate", "per_second and per_minute are two ways to say the same: give one")
 	}
@@ -142,21 +145,7 @@ func (k checker) errors(e *Errors) {
 	if e.InSuccess && len(e.Code) == 0 {
 		k.Fail("errors.in_success", "only a code can tell an error from an answer: give errors.code")
 	}
-	for i := range e.Rules {
-		rule, path := &e.Rules[i], join("errors.rules", itoa(i))
-		switch {
-		case len(rule.Status) == 0 && len(rule.Code) == 0:
-			k.Fail(path, "a rule needs status, code, or both")
-		case len(rule.Code) > 0 && len(e.Code) == 0:
-			k.Fail(join(path, "code"), "nothing says where a code stands: give errors.code")
-		}
-		for _, status := range rule.Status {
-			k.status(join(path, "status"), status)
-		}
-		if rule.Consent != "" && rule.Class != "consent" {
-			k.Fail(join(path, "consent"), "this is for class consent")
-		}
-	}
+	k.rules(e)
 }
 
 func (k checker) status(path string, status int) {
@@ -172,6 +161,7 @@ func (k checker) check(c *Check) {
 	}
 	for _, status := range c.Accept {
 		k.status("check.accept", status)
+		k.decided("check.accept", status)
 	}
 }
 

@@ -233,12 +233,14 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 	case p.Page != nil:
 		parameter = p.Page.Parameter
 		count(p.Page.HasMore, p.Page.Pages, p.Page.LastPage, p.Page.Total)
+		k.beyond(path+".page.beyond", p.Page.Beyond)
 		if f := p.Page.First; f != nil && *f != 0 && *f != 1 {
 			k.Fail(path+".page.first", "the first page is 0 or 1")
 		}
 	case p.Offset != nil:
 		parameter = p.Offset.Parameter
 		count(p.Offset.HasMore, p.Offset.Total)
+		k.beyond(path+".offset.beyond", p.Offset.Beyond)
 	}
 	if ends > 1 {
 		k.Fail(path, "has_more, pages, last_page and total are ways to tell the end: give one of them")
@@ -319,6 +321,7 @@ func (k checker) use(path string, u use, zone *time.Location) {
 	if u.kind != asAmount && (f.MinorUnits != nil || f.NegateWhen != nil) {
 		k.Fail(path, "minor_units and negate_when are for amounts")
 	}
+	k.decimal(path, u)
 	if f.MinorUnits != nil && (*f.MinorUnits < 0 || *f.MinorUnits > 9) {
 		k.Fail(path+".minor_units", "want 0 to 9 decimals")
 	}
@@ -347,6 +350,21 @@ func (k checker) use(path string, u use, zone *time.Location) {
 	}
 }
 
+// decimal checks how the decimals of an amount are set off.
+func (k checker) decimal(path string, u use) {
+	switch f := u.field; {
+	case f.Decimal == "":
+	case !isDecimal(f.Decimal):
+		k.Fail(path+".decimal", "%q does not set off decimals: comma or point", f.Decimal)
+	case u.kind != asAmount:
+		k.Fail(path+".decimal", "decimal is for amounts")
+	case f.MinorUnits != nil:
+		k.Fail(path+".decimal", "minor_units are whole numbers and have no decimals")
+	case f.Const != "":
+		k.Fail(path, "const stands alone")
+	}
+}
+
 // with is the source of a single value, to try it.
 func (s source) with(raw string) *source {
 	s.slots, s.sign, s.constant = nil, nil, raw
@@ -369,11 +387,7 @@ func (k checker) balances(path string, t *Balances, zone *time.Location) {
 		k.Fail(path, "give list, or booked, available or credit_limit")
 	}
 	k.paths(path+".list", t.List)
-	for _, u := range []use{
-		{"kind", t.Kind, asText}, {"amount", t.Amount, asAmount}, {"currency", t.Currency, asText},
-		{"reference_date", t.ReferenceDate, asOrder},
-		{"booked", t.Booked, asAmount}, {"available", t.Available, asAmount}, {"credit_limit", t.CreditLimit, asAmount},
-	} {
+	for _, u := range t.uses() {
 		if u.field != nil {
 			k.use(join(path, u.name), u, zone)
 		}

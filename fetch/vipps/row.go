@@ -68,16 +68,14 @@ func (r *rowReader) kind(e *entry, word string) {
 	}
 }
 
-// instant reads a time in either form of the documents, with a colon in its offset or without, and keeps it in one.
+// instant reads a time in either form of the documents, with a colon in its offset or without, and keeps it
+// in one. Its offset stays, since the row's day may be told by it.
 func (r *rowReader) instant() time.Time {
 	text := r.s.Text()
 	if text == "" {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		t, err = time.Parse("2006-01-02T15:04:05Z0700", text)
-	}
+	t, err := fetch.ParseInstant(text)
 	if err != nil {
 		r.s.Fail("not an instant")
 		return time.Time{}

@@ -1,0 +1,85 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"syncer/fetch"
+	"syncer/finance"
+)
+
+// What an answer of 2xx proves of a set that is whole, by its status and by the description's rules.
+func TestWhatAGoodStatusProves(t *testing.T) {
+	const list = `{"rows":[{"id":"1"}]}`
+	for name, c := range map[string]struct {
+		rules   string
+		paging  string
+		status  int
+		headers http.Header
+		answer  string
+		class   finance.Class // of the error; empty: there is none
+		rows    int
+		whole   bool
+		partial string
+	}{
+		"200":                      {status: 200, answer: list, rows: 1, whole: true},
+		"201":                      {status: 201, answer: list, rows: 1, whole: true},
+		"203":                      {status: 203, answer: list, rows: 1, whole: true},
+		"203 with a rule":          {rules: "{ status: 203, class: transient }", status: 203, answer: list, class: finance.Transient},
+		"202":                      {status: 202, answer: list, class: finance.Transient},
+		"202 with a rule":          {rules: "{ status: 202, class: transient }", status: 202, answer: `{"rows":[]}`, class: finance.Transient},
+		"202 that is withheld":     {rules: "{ status: 202, class: withheld }", status: 202, answer: `{"rows":[]}`, class: finance.Withheld},
+		"202 that is ok":           {rules: "{ status: 202, class: ok }", status: 202, answer: list, rows: 1, partial: "not ready yet"},
+		"202 that is ok and empty": {rules: "{ status: 202, class: ok }", status: 202, answer: ` `, partial: "not ready yet"},
+		"206":                      {status: 206, answer: list, class: finance.Transient},
+		"206 that is all":          {status: 206, headers: http.Header{"Content-Range": {"items 0-0/1"}}, answer: list, rows: 1, whole: true},
+		"206 that is ok":           {rules: "{ status: 206, class: ok }", status: 206, answer: list, rows: 1, partial: "a part of one"},
+		"206 that is ok and HTML":  {rules: "{ status: 206, class: ok }", status: 206, answer: `<html>`, class: finance.Transient},
+		"the last of several": {
+			rules: "{ status: 206, class: ok }", paging: "next_link: { path: next }", status: 206,
+			headers: http.Header{"Content-Range": {"0-0/1"}}, answer: `{"rows":[{"id":"1"}],"next":null}`, rows: 1, whole: true,
+		},
+		"a part that leads nowhere": {
+			rules: "{ status: 206, class: ok }", paging: "next_link: { path: next }", status: 206,
+			headers: http.Header{"Content-Range": {"0-0/7"}}, answer: `{"rows":[{"id":"1"}],"next":null}`, rows: 1, partial: "a part of one",
+		},
+		"204":                  {status: 204},
+		"204 that is withheld": {rules: "{ status: 204, class: withheld }", status: 204, class: finance.Withheld},
+	} {
+		text := strings.Replace(minimal, "    records: rows\n", "    records: rows\n    whole: true\n", 1)
+		if c.paging != "" {
+			text = strings.Replace(text, "    records: rows\n", "    records: rows\n    pagination: { "+c.paging+" }\n", 1)
+		}
+		if c.rules != "" {
+			text += "errors: { rules: [" + c.rules + "] }\n"
+		}
+		calls := 0
+		client := described(t, text, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			for header, values := range c.headers {
+				w.Header()[header] = values
+			}
+			w.WriteHeader(c.status)
+			if c.status != http.StatusNoContent {
+				_, _ = w.Write([]byte(c.answer))
+			}
+		}))
+		pages, err := client.Read(t.Context(), stream(), "")
+		if c.class != "" {
+			if fetch.ClassOf(err) != c.class || len(pages) > 0 || c.class == finance.Transient && calls != 3 {
+				t.Errorf("%s: %d pages, %v after %d calls", name, len(pages), err, calls)
+			}
+			continue
+		}
+		if err != nil || len(pages) != 1 {
+			t.Errorf("%s: %d pages, %v", name, len(pages), err)
+			continue
+		}
+		got := pages[0]
+		fits := strings.Contains(got.Partial, c.partial) && (got.Partial == "") == (c.partial == "")
+		if got.Records.Len() != c.rows || (got.Whole != nil) != c.whole || !fits {
+			t.Errorf("%s: %d rows, whole %t, partial %q", name, got.Records.Len(), got.Whole != nil, got.Partial)
+		}
+	}
+}

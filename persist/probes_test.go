@@ -1,0 +1,147 @@
+package persist_test
+
+import (
+	"testing"
+	"time"
+
+	"syncer/finance"
+)
+
+// untimed is a 429 without a time, to a call that was sent so long ago.
+func untimed(sent time.Duration) finance.Pause {
+	p := pauseOf(time.Second, "throttled without a Retry-After")
+	p.Guessed = true
+	p.Sent = sent
+	return p
+}
+
+// openGate ends the pause of the bucket, as time would.
+func openGate(t *testing.T, h *house) {
+	t.Helper()
+	_, err := h.pool.Exec(t.Context(), "UPDATE gates SET not_before = clock_timestamp(), refused_at = clock_timestamp() - interval '1 minute'")
+	must(t, err)
+}
+
+func pause(t *testing.T, h *house, p finance.Pause) time.Duration {
+	t.Helper()
+	closed, err := h.Pause(t.Context(), p)
+	must(t, err)
+	return closed
+}
+
+// probing is the question of a call that may probe.
+func probing(rate float64) finance.Ask {
+	a := ask(rate)
+	a.Call = newCall(debtStream(1)).ID
+	a.Probe = time.Minute
+	return a
+}
+
+func about(got, want time.Duration) bool { return got > want-time.Second/2 && got <= want }
+
+// A refusal that names no time closes the gate for twice as long as the one before it, up to a quarter of an hour. Those
+// that were on their way together count once, and an answer ends the row.
+func TestRefusalsWithoutATimeDouble(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for n := range 14 {
+		want := min(time.Second<<n, 15*time.Minute)
+		if got := pause(t, h, untimed(0)); !about(got, want) {
+			t.Errorf("refusal %d closes the gate for %s, want %s", n+1, got, want)
+		}
+		if got := pause(t, h, untimed(time.Hour)); got > want {
+			t.Errorf("a refusal of a call that was on its way closes the gate for %s, want %s", got, want)
+		}
+		openGate(t, h)
+	}
+	must(t, h.Probed(t.Context(), "bank", finance.CallID{}, true))
+	if got := pause(t, h, untimed(0)); !about(got, time.Second) {
+		t.Errorf("after an answer a refusal closes the gate for %s", got)
+	}
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM pauses"); n != 15 {
+		t.Errorf("%d pauses are written down, want 15", n)
+	}
+}
+
+// When the gate opens one call goes alone, and the others wait for what it hears.
+func TestOneCallProbesABucketThatWasRefused(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []float64{0, 1000} {
+		h := newHouse(t)
+		pause(t, h, untimed(0))
+		openGate(t, h)
+		first, second := probing(rate), probing(rate)
+		if a := admit(t, h.Store, first); !a.Probe || a.Gate > 0 {
+			t.Fatalf("the first call: %+v, want the probe", a)
+		}
+		if a := admit(t, h.Store, first); a.Gate > 0 || !a.Probe {
+			t.Errorf("the probe, asked again: %+v", a)
+		}
+		if a, err := h.Look(t.Context(), first); err != nil || a.Gate > 0 {
+			t.Errorf("the probe, before it is sent: %+v, %v", a, err)
+		}
+		if a := admit(t, h.Store, second); !a.Awaits || a.Gate <= 0 || a.Gate > time.Second {
+			t.Errorf("the second call: %+v, want a wait of at most a second", a)
+		}
+		if a, err := h.Look(t.Context(), second); err != nil || !a.Awaits || a.Gate <= 0 {
+			t.Errorf("a call that was admitted before the refusal: %+v, %v", a, err)
+		}
+		must(t, h.Probed(t.Context(), "bank", first.Call, false))
+		if a := admit(t, h.Store, second); !a.Probe {
+			t.Errorf("after a probe without an answer: %+v, want the next one", a)
+		}
+		must(t, h.Probed(t.Context(), "bank", second.Call, true))
+		if a := admit(t, h.Store, probing(rate)); a.Probe || a.Gate > 0 {
+			t.Errorf("after an answer: %+v, want an open bucket", a)
+		}
+	}
+}
+
+// A pause that was announced is followed by everybody; one that follows another, by one call.
+func TestASecondPauseInARowIsProbed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for n, want := range []bool{false, true, true} {
+		pause(t, h, pauseOf(time.Minute, "retry-after"))
+		openGate(t, h)
+		if a := admit(t, h.Store, probing(0)); a.Probe != want {
+			t.Errorf("behind pause %d: %+v", n+1, a)
+		}
+	}
+}
+
+// The call of a single-use consent does not probe, unless nobody else has for a minute: there may be nobody else.
+func TestASingleUseCallProbesLast(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	pause(t, h, untimed(0))
+	openGate(t, h)
+	once := probing(0)
+	once.Once = true
+	if a := admit(t, h.Store, once); !a.Awaits {
+		t.Errorf("at once: %+v", a)
+	}
+	_, err := h.pool.Exec(t.Context(), "UPDATE gates SET not_before = clock_timestamp() - interval '61 seconds'")
+	must(t, err)
+	if a := admit(t, h.Store, once); !a.Probe {
+		t.Errorf("a minute later: %+v", a)
+	}
+}
+
+// A probe whose process has died is followed by another one when its time is over.
+func TestAProbeThatNeverEndsIsReplaced(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	pause(t, h, untimed(0))
+	openGate(t, h)
+	lost := probing(0)
+	lost.Probe = time.Millisecond
+	if a := admit(t, h.Store, lost); !a.Probe {
+		t.Fatalf("%+v", a)
+	}
+	_, err := h.pool.Exec(t.Context(), "SELECT pg_sleep(0.01)")
+	must(t, err)
+	if a := admit(t, h.Store, probing(0)); !a.Probe {
+		t.Errorf("%+v", a)
+	}
+}
