@@ -194,6 +194,7 @@ type Page struct {
 	Afresh bool
 	// Behind says of the last page of a pass that it was begun on an earlier day and has read up to that day only.
 	Behind    bool
+	vetted    int          // how many records it had when it was vetted, and one; 0: it was not. See Vet
 	Unchanged bool         // the bytes are those of the kept page: Records is empty, and nothing needs writing
 	Kept      finance.Kept // the kept page, when Unchanged
 }

@@ -19,6 +19,7 @@ import (
 // leaf is a page of a list as the test's provider shows it.
 type leaf struct {
 	IDs     []string
+	Kind    string // of all of them
 	Next    string // empty: the end
 	Partial string
 	Moved   string
@@ -69,7 +70,7 @@ func (b *book) step(at fetch.At) (fetch.Step, error) {
 		}
 		page := fetch.Page{Next: l.Next, Done: l.Next == "", Partial: l.Partial, Moved: l.Moved, Outside: l.Outside, More: l.Next != ""}
 		for _, id := range l.IDs {
-			page.Records.Debts = append(page.Records.Debts, finance.Debt{ID: id})
+			page.Records.Debts = append(page.Records.Debts, finance.Debt{ID: id, Kind: l.Kind})
 		}
 		for range l.Broken {
 			page.Rejects = append(page.Rejects, finance.Reject{Reason: "broken"})
@@ -103,6 +104,8 @@ func TestWhatASetProves(t *testing.T) {
 		"a broken record":            {map[string]leaf{"1": {IDs: []string{"a"}, Broken: 1, Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
 		"a partial page":             {map[string]leaf{"1": {IDs: []string{"a"}, Partial: "one is late", Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
 		"shown on one page of two":   {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Outside: true}}, "", &finance.Whole{Earlier: []string{"a"}}},
+		"the last page once more":    {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}}}, "", &finance.Whole{Earlier: []string{"a"}, Paged: true}},
+		"with another content":       {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Kind: "other"}}, "", nil},
 		"the last page again":        {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Next: "3"}}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

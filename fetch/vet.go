@@ -71,11 +71,15 @@ func (p *Page) Holds() bool {
 // calls it once more, so that nothing slips by.
 func (p *Page) Vet() {
 	r := &p.Records
+	if p.vetted == r.Len()+1 {
+		return
+	}
 	var gone []int32
 	r.Accounts, gone = sift(p, p.accountRule(), r.Accounts)
 	r.Balances = without(r.Balances, gone)
 	r.Transactions, _ = sift(p, transactionRule(), r.Transactions)
 	r.Debts, _ = sift(p, debtRule(), r.Debts)
+	p.vetted = r.Len() + 1
 }
 
 // without leaves out the figures of accounts that stood at these places.
