@@ -10,7 +10,7 @@ import (
 // Content-Range; empty: it does not. Rows may be stored from such an answer where it is taken for one, but it never proves
 // that there are no others.
 func (a *Answer) Unfinished() string {
-	s, told := spanOf(a.Header.Get("Content-Range"))
+	s, told := partOf(a.Header.Get("Content-Range"))
 	switch {
 	case a.Status == http.StatusPartialContent && told && s.first == 0 && s.isLast():
 		return ""
@@ -24,7 +24,7 @@ func (a *Answer) Unfinished() string {
 
 // LastPart says that by its Content-Range an answer has the last of what there is: bytes 50-99/100.
 func (a *Answer) LastPart() bool {
-	s, told := spanOf(a.Header.Get("Content-Range"))
+	s, told := partOf(a.Header.Get("Content-Range"))
 	return told && s.isLast()
 }
 
@@ -33,14 +33,14 @@ func (a *Answer) IsPart() bool {
 	return a.Status == http.StatusPartialContent || unfinished(a.Status) == "" && a.Unfinished() != ""
 }
 
-// span is what of a whole an answer shows.
-type span struct{ first, last, total uint64 }
+// part is what of a whole an answer shows.
+type part struct{ first, last, total uint64 }
 
-func (s span) isLast() bool { return s.last+1 >= s.total }
+func (s part) isLast() bool { return s.last+1 >= s.total }
 
-// spanOf reads a Content-Range (RFC 9110 section 14.4): bytes 0-99/100, with a unit or without, as many APIs write it for
+// partOf reads a Content-Range (RFC 9110 section 14.4): bytes 0-99/100, with a unit or without, as many APIs write it for
 // records too. It is not told where the total is not.
-func spanOf(contentRange string) (s span, told bool) {
+func partOf(contentRange string) (s part, told bool) {
 	_, numbers, found := strings.Cut(contentRange, " ")
 	if !found {
 		numbers = contentRange
@@ -53,7 +53,7 @@ func spanOf(contentRange string) (s span, told bool) {
 	}{{first, &s.first}, {last, &s.last}, {total, &s.total}} {
 		n, err := strconv.ParseUint(number.text, 10, 62)
 		if err != nil {
-			return span{}, false
+			return part{}, false
 		}
 		*number.into = n
 	}

@@ -152,6 +152,7 @@ func (w *walk) enter() (Step, error) {
 	// A day that is refused brings nothing, so the search for one that is given is one read of the consent.
 	st.Request.Opening = w.n == 0 && w.narrowed == 0
 	st.Request.Continues = w.stream.Continues
+	st.Request.Account = w.stream.Account
 	return st, nil
 }
 

@@ -153,7 +153,10 @@ func (h Harness) kept(t *testing.T) {
 }
 
 func (h Harness) paused(t *testing.T) {
-	forms := []string{"", "imf", "rfc850", "asctime", "body"}
+	forms := []string{
+		"", "imf", "rfc850", "asctime", "fraction", "unix", "unix-ms", "iso", "units", "sentence",
+		"words", "reset", "reset-unix", "body",
+	}
 	if testing.Short() {
 		forms = forms[:1] // each takes a second
 	}
