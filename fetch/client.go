@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,12 +102,13 @@ func (c *Client) request(r Request) *request {
 		name += "/" + r.Bucket
 	}
 	t := &request{
-		c: c, bucket: c.bucket(name), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
+		c: c, bucket: c.bucket(name, c.opt.Driver.Base), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
 		once: r.Once, oneTry: r.Opening && r.Scope.OneTry, client: c.data, wire: c.wire, of: c.now(),
 		limits:   limits{timeout: c.opt.Timeout, maxWait: c.opt.MaxWait, retry: c.opt.Retry},
 		classify: func(a *Answer) Verdict { return c.opt.Driver.Classify(&r, a) },
 		read:     read{opening: r.Opening, paid: r.Continues},
 	}
+	t.keys = keysOf(t.bucket, t.onBehalf(), r.Account)
 	if r.Once {
 		t.client = c.single
 	}
@@ -157,14 +159,15 @@ type readOnce struct{ *bytes.Reader }
 
 func (readOnce) Close() error { return nil }
 
-// bucket is what this process knows of a bucket.
-func (c *Client) bucket(name string) *bucket {
+// bucket is what this process knows of a bucket at an address.
+func (c *Client) bucket(name string, at *url.URL) *bucket {
+	origin := strings.ToLower(at.Scheme + "://" + at.Host)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := c.buckets[name]
+	b := c.buckets[name+origin]
 	if b == nil {
-		b = newBucket(name, c.opt.Rate)
-		c.buckets[name] = b
+		b = newBucket(name, origin, c.opt.Rate)
+		c.buckets[name+origin] = b
 	}
 	return b
 }

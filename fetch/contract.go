@@ -66,6 +66,9 @@ type Driver struct {
 	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
 	// providers put errors into a 200.
 	Classify func(*Request, *Answer) Verdict
+	// Alone says that some pauses hold up one consent or account alone, as Verdict.Pauses tells. Who is meant is known only
+	// when an answer has been judged, so no gate closes before that.
+	Alone bool
 	// Notes are what an operator should know of the connection's settings although they are no error, one line each;
 	// syncer check tells them.
 	Notes []string
@@ -162,12 +165,14 @@ type Stream struct {
 	Rows Rows
 }
 
-// Rows tells a pass what is stored of its stream. Both questions are asked seldom: a quiet night asks none.
+// Rows tells a pass what is stored of its stream. The questions are asked seldom: a quiet night asks none.
 type Rows interface {
 	// Stored says whether all of these records are stored as they are, so that they bring nothing new.
 	Stored(ctx context.Context, r *finance.Records) (bool, error)
 	// Others says whether records of the set are stored, and not removed, that are not among those with these ids.
 	Others(ctx context.Context, set finance.Extent, ids []string) (bool, error)
+	// Quarantined gives those of these records, by the hashes of their bytes, that an earlier run has put into quarantine.
+	Quarantined(ctx context.Context, bodies []finance.Hash) (map[finance.Hash]finance.Met, error)
 }
 
 // Page is what one answer of a stream holds.
@@ -191,8 +196,11 @@ type Page struct {
 	// Steered says that Walk has led the page elsewhere than its bytes do, because of what the pass had shown before. When the
 	// same bytes come again they may lead on.
 	Steered bool
+	// Afresh says of the last page of a pass that every such pass reads all there is; Walk sets it. See Step.Afresh.
+	Afresh bool
 	// Behind says of the last page of a pass that it was begun on an earlier day and has read up to that day only.
 	Behind    bool
+	vetted    int          // how many records it had when it was vetted, and one; 0: it was not. See Vet
 	Unchanged bool         // the bytes are those of the kept page: Records is empty, and nothing needs writing
 	Kept      finance.Kept // the kept page, when Unchanged
 }
@@ -213,6 +221,8 @@ type Request struct {
 	Token    TokenKey
 	Bucket   string // a part of the connection that the provider limits by itself; empty: the connection
 	Scope    finance.Scope
+	// Account is the provider's id of the account that is asked for; Walk sets it. Empty: none.
+	Account string
 	// Empty are statuses, beside those of 2xx, that are an answer without records: of a page behind the last one.
 	Empty []int
 	// Opening marks the first call of a stream, every attempt at which spends a read of the consent's daily budget; Walk
@@ -241,6 +251,7 @@ type Verdict struct {
 	Correlation string                // the provider's id of the call
 	RetryAfter  time.Duration         // a pause told anywhere but in the Retry-After header
 	Status      finance.ConsentStatus // for ConsentOver: what the consent is now
+	Pauses      Reach                 // for Throttled: whom the pause holds up; empty: everybody
 }
 
 // TokenKey names a token: what it is for. The zero key is right for a provider with a single kind of token.

@@ -92,10 +92,12 @@ func (c *Client) known() *metadata {
 // can answer at that address would choose where our secret goes.
 func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*metadata, *Error) {
 	address := strings.TrimSuffix(issuer, "/") + wellKnown
-	if u, err := url.Parse(address); err != nil || !c.mayCall(u) || u.RawQuery != "" {
+	u, err := url.Parse(address)
+	if err != nil || !c.mayCall(u) || u.RawQuery != "" {
 		return nil, c.tokens.fail(finance.Fatal, "the issuer must be an https address without user, query and fragment")
 	}
-	r := c.authRequest(of, finance.Scope{}, http.MethodGet, wellKnown)
+	r := c.authRequest(of, finance.Scope{}, http.MethodGet, u)
+	r.path = wellKnown
 	r.classify = discoveryVerdict
 	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -110,7 +112,7 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 		return nil, failed
 	}
 	var m metadata
-	err := json.Unmarshal(answer.Body, &m)
+	err = json.Unmarshal(answer.Body, &m)
 	switch {
 	case err != nil:
 		failed = r.fail(finance.Fatal, "the metadata can't be read")

@@ -66,7 +66,6 @@ type tokenTrip struct {
 	ask      TokenRequest
 	extra    url.Values // form fields that x/oauth2 has no place for
 	scope    finance.Scope
-	path     string
 	attempts int  // at most
 	bare     bool // without a body
 	denied   bool // there was a 401 without an OAuth2 error
@@ -85,7 +84,7 @@ func (s *tokens) trip(of *opened, ask TokenRequest, scope finance.Scope, classif
 	if err != nil || !s.c.mayCall(u) {
 		return nil, s.fail(finance.Fatal, "the token endpoint must be an https address without a user")
 	}
-	return &tokenTrip{s: s, of: of, ask: ask, scope: scope, path: u.Path, attempts: 3, classify: classify}, nil
+	return &tokenTrip{s: s, of: of, ask: ask, scope: scope, attempts: 3, classify: classify}, nil
 }
 
 // mayCall says whether an address of an authorization server may be called: what is sent there is our secret.
@@ -118,7 +117,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(t.extra) > 0 {
 		form = append(append(form, '&'), t.extra.Encode()...)
 	}
-	wanted := t.s.c.authRequest(t.of, t.scope, r.Method, t.path)
+	wanted := t.s.c.authRequest(t.of, t.scope, r.Method, r.URL)
 	wanted.limits.retry.Attempts = min(wanted.limits.retry.Attempts, t.attempts)
 	wanted.classify = func(a *Answer) Verdict { return t.read(wanted, a) }
 	wanted.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
@@ -167,13 +166,14 @@ func (t *tokenTrip) read(wanted *request, a *Answer) Verdict {
 }
 
 // authRequest is a request to the authorization server with these secrets, without what builds and what classifies it.
-func (c *Client) authRequest(of *opened, scope finance.Scope, method, path string) *request {
+func (c *Client) authRequest(of *opened, scope finance.Scope, method string, at *url.URL) *request {
 	again := c.opt.Retry
 	again.Attempts = min(again.Attempts, 3)
 	again.Budget = min(again.Budget, tokenRetries)
+	bucket := c.bucket(c.opt.Connection.Name+"/token", at)
 	return &request{
-		c: c, bucket: c.bucket(c.opt.Connection.Name + "/token"), purpose: finance.ForToken, scope: scope,
-		method: method, path: path, client: c.data, of: of, pinned: true,
+		c: c, bucket: bucket, keys: keysOf(bucket, 0, ""), purpose: finance.ForToken, scope: scope,
+		method: method, path: at.Path, client: c.data, of: of, pinned: true,
 		limits: limits{timeout: c.authTimeout(), maxWait: min(c.opt.MaxWait, tokenWaits), retry: again},
 	}
 }

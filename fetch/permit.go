@@ -38,22 +38,33 @@ func (a *attempt) stops(ctx context.Context) decision {
 // atGate waits until this process knows of no pause, unless that would take too long.
 func (a *attempt) atGate(ctx context.Context) decision {
 	for {
-		left, reason, moved := a.bucket.gate.left()
-		if left <= 0 {
+		shut := a.gates()
+		if shut.left <= 0 {
 			return onward()
 		}
-		if a.spent.held+left > a.limits.maxWait {
-			return failed(a.closed(left, reason))
+		if a.only(shut) && a.oneTry && shut.left > patience {
+			e := a.closed(shut)
+			e.Again = true // its turn comes behind the others
+			return failed(e)
+		}
+		if a.spent.held+shut.left > a.limits.maxWait {
+			if a.ended(ctx, shut) {
+				continue
+			}
+			return failed(a.closed(shut))
 		}
 		// A crash during a long wait must not look like a crash after a send.
 		if err := a.withdraw(ctx); err != nil {
 			return failed(a.ledgerFailed("take the intent back", err))
 		}
-		if err := a.hold(ctx, left, moved); err != nil {
+		if err := a.hold(ctx, shut.left, shut.moved); err != nil {
 			return failed(a.interrupted(err))
 		}
 	}
 }
+
+// patience is how long a consent that is to wait alone keeps its turn.
+const patience = 2 * time.Second
 
 // hold waits, and counts it as time at a closed gate.
 func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct{}) error {
@@ -95,12 +106,12 @@ func (a *attempt) haveToken(ctx context.Context) decision {
 
 // pace waits for the limiter of this process.
 func (a *attempt) pace(ctx context.Context) decision {
-	left, _, moved := a.bucket.gate.left()
-	if left > 0 {
+	shut := a.gates()
+	if shut.left > 0 {
 		return onceMore()
 	}
 	slot := a.bucket.limiter.Reserve()
-	d := a.until(ctx, slot.Delay(), moved)
+	d := a.until(ctx, slot.Delay(), shut.moved)
 	if d.move != send {
 		slot.Cancel()
 	}
@@ -146,11 +157,11 @@ func (a *attempt) takeWire(ctx context.Context) decision {
 // reserve asks the ledger for a slot: whether the fence is still ours, the connection open, the consent good and the
 // gate open for all processes, and when the call may go out.
 func (a *attempt) reserve(ctx context.Context) decision {
-	left, _, moved := a.bucket.gate.left()
-	if left > 0 {
+	shut := a.gates()
+	if shut.left > 0 {
 		return onceMore()
 	}
-	a.moved, a.asked = moved, time.Now() // the ledger may have looked at the gate at once and answered late
+	a.moved, a.asked = shut.moved, time.Now() // the ledger may have looked at the gate at once and answered late
 	ask := a.ask()
 	admission, err := a.c.opt.Ledger.Admit(ctx, ask)
 	now := time.Now()
@@ -180,7 +191,7 @@ func (a *attempt) ask() finance.Ask {
 	return finance.Ask{
 		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
 		Opening: a.read.opening && !a.read.paid, Scope: a.scope, Call: a.call.ID, Needs: a.needs(),
-		Probe: a.limits.timeout + probeSlack, Once: a.once,
+		Gates: a.keys.all(), Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
 }
 
@@ -190,14 +201,13 @@ const probeSlack = 10 * time.Second
 // shutOut closes our gate as the ledger's is, or waits for what another call hears, which probes. Our gate stays open
 // then: the probe may be one of this process.
 func (a *attempt) shutOut(ctx context.Context, found finance.Admission, now time.Time) decision {
-	reason := cmp.Or(found.Reason, "closed by another process")
 	if !found.Awaits {
-		a.bucket.gate.close(now, found.Gate, reason)
+		a.closeAsFound(found, now)
 		return onceMore()
 	}
 	a.leave(endSilent) // others, and the probe, need the place on the wire meanwhile
 	if a.spent.held+found.Gate > a.limits.maxWait {
-		return failed(a.closed(found.Gate, reason))
+		return failed(a.closed(shut{left: found.Gate, reason: found.Reason}))
 	}
 	if err := a.withdraw(ctx); err != nil {
 		return failed(a.ledgerFailed("take the intent back", err))
@@ -207,6 +217,12 @@ func (a *attempt) shutOut(ctx context.Context, found finance.Admission, now time
 		return failed(a.interrupted(err))
 	}
 	return onceMore()
+}
+
+// closeAsFound closes the gate of ours that the ledger holds closed.
+func (a *attempt) closeAsFound(found finance.Admission, now time.Time) {
+	reason := cmp.Or(found.Reason, "closed by another process")
+	a.bucket.lone(found.Closed).closeAsKept(now, found.Gate, reason)
 }
 
 // needs are the scopes of which a consent must have one for its data to be asked for.
@@ -262,7 +278,7 @@ func (a *attempt) look(ctx context.Context) decision {
 			return failed(a.refused(found))
 		case found.Gate > 0:
 			if !found.Awaits {
-				a.bucket.gate.close(now, found.Gate, cmp.Or(found.Reason, "closed by another process"))
+				a.closeAsFound(found, now)
 			}
 			return onceMore()
 		}
@@ -308,7 +324,7 @@ func (a *attempt) atBreaker(ctx context.Context) decision {
 		return onceMore()
 	}
 	a.report = report
-	if left, _, _ := a.bucket.gate.left(); left > 0 {
+	if a.gates().left > 0 {
 		return onceMore() // and the breaker is told that nothing was learnt
 	}
 	return onward()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +17,7 @@ import (
 type request struct {
 	c       *Client
 	bucket  *bucket
+	keys    keys // of the gates beside the bucket's
 	purpose finance.Purpose
 	scope   finance.Scope
 	method  string
@@ -173,12 +175,22 @@ func (r *request) ledgerFailed(what string, err error) *Error {
 	return e
 }
 
-// closed is for a bucket whose gate stays closed for longer than is waited here.
-func (r *request) closed(left time.Duration, reason string) *Error {
+// closed is for a gate that stays closed for longer than is waited here.
+func (r *request) closed(s shut) *Error {
 	e := r.fail(finance.Throttled, fmt.Sprintf("bucket %s is closed", r.bucket.name))
-	if reason != "" {
-		e.Reason += ": " + reason
+	if e.Alone = r.only(s); e.Alone {
+		e.Reason = notBefore(s.left)
 	}
-	e.Wait, e.Told = left, reason
+	if s.reason != "" {
+		e.Reason += ": " + s.reason
+	}
+	e.Wait = s.left
+	e.Told = toldOf(s.reason)
 	return e
+}
+
+// toldOf is a pause's reason without the cause behind it, which the breaker's has.
+func toldOf(reason string) string {
+	told, _, _ := strings.Cut(reason, ": ")
+	return told
 }

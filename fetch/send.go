@@ -19,8 +19,9 @@ type reply struct {
 	left    bool    // the request may have reached the provider
 	pause   time.Duration
 	told    string // where the pause was announced
-	guessed bool   // no time was told: the pause is the least that it may be
+	alone   string // the gate that it closes; empty: the bucket's
 	advice  bool   // the pause stands beside a good status
+	guessed bool   // no time was told: the pause is the least that it may be
 	arrived time.Time
 }
 
@@ -99,7 +100,9 @@ func (a *attempt) obey(got *reply, status int) {
 		}
 		return
 	}
-	a.bucket.gate.close(got.arrived, got.pause, got.told)
+	if !a.c.opt.Driver.Alone {
+		a.bucket.gate.close(got.arrived, got.pause, got.told)
+	}
 }
 
 // bearer is the Authorization header of a token. Providers write bearer in any case; RFC 6750 wants it as here.

@@ -93,13 +93,19 @@ func (a *attempt) note(got *reply, v *Verdict) {
 	}
 	a.call.Class, a.call.Reason = v.Class, v.Reason
 	a.call.RetryAfter = max(a.call.RetryAfter, got.pause)
-	a.bucket.gate.close(got.arrived, got.pause, got.told)
+	if v.Class == finance.Throttled {
+		got.alone = a.keys.of(v.Pauses)
+	}
+	a.bucket.lone(got.alone).close(got.arrived, got.pause, got.told)
 }
 
 // ending is what the breaker is told.
 func (a *attempt) ending(c finance.Class) ending {
 	switch c {
 	case finance.Transient, finance.Unanswered:
+		if unfinished(a.call.Status) != "" { // the provider is there, and has answered: not yet, or not all
+			return endWell
+		}
 		if a.spent.failures > 0 {
 			return endRepeated
 		}
@@ -122,9 +128,13 @@ const (
 
 // tell writes down the call, and first of all the pause it was told.
 func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *Error {
+	if opened {
+		a.logBreaker(v)
+	}
 	if opened && got.pause < breakerPause {
-		got.pause, got.told = breakerPause, ToldByBreaker
-		a.bucket.gate.close(time.Now(), breakerPause, ToldByBreaker)
+		got.pause, got.told, got.alone = breakerPause, ToldByBreaker+": "+a.cause(v), ""
+		got.arrived = time.Now()
+		a.bucket.gate.close(got.arrived, got.pause, got.told)
 	}
 	ledger := a.c.opt.Ledger
 	switch {
@@ -153,14 +163,17 @@ func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *
 func (a *attempt) tellPause(ctx context.Context, got reply, v Verdict) *Error {
 	now := time.Now()
 	closed, err := a.c.opt.Ledger.Pause(ctx, finance.Pause{
-		Bucket: a.bucket.name, For: got.pause, Reason: got.told, Call: *a.call,
+		Bucket: a.bucket.name, Alone: got.alone, For: got.pause, Reason: got.told, Call: *a.call,
 		Guessed: got.guessed, Sent: now.Sub(a.call.SentAt),
 	})
 	if err != nil {
 		return a.ledgerFailed("close the gate", err)
 	}
-	a.bucket.gate.close(now, closed, got.told)
-	if v.Class == finance.Throttled {
+	gate := a.bucket.lone(got.alone)
+	gate.keeps(now, closed)
+	gate.keeps(got.arrived, got.pause)
+	gate.close(now, closed, got.told)
+	if v.Class == finance.Throttled && got.alone == "" {
 		a.bucket.refused.Store(true)
 		a.probe = false // it was refused, which the ledger knows by now
 	}
@@ -210,7 +223,11 @@ func (r *request) verdictError(call *finance.Call, v Verdict) *Error {
 		e.Credentials = r.of.print
 	}
 	if v.Class == finance.Throttled {
-		e.Wait, e.Told, _ = r.bucket.gate.left()
+		shut := r.gates()
+		e.Wait, e.Told = shut.left, toldOf(shut.reason)
+		if e.Alone = r.only(shut); e.Alone {
+			e.Reason += "; " + notBefore(shut.left)
+		}
 	}
 	if v.Class == finance.TokenDenied && r.spent.refreshed && r.key != nil && r.key.Consent != 0 {
 		// Of one person's grant, which the authorization server has just called good. Class token would park the connection

@@ -98,7 +98,12 @@ const othersAnswered = 10 * time.Minute
 
 // hold parks the batch while a gate is closed. A pause that the provider announced is waited for, however long it is; one
 // of our own breaker, or one that is only guessed, is not waited for without end.
+//
+// A pause of one consent or account alone is that item's trouble: the batch goes on, and a rerun takes the item later.
 func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error, d persist.Decision) (persist.Decision, error) {
+	if f.Alone {
+		return d, nil
+	}
 	switch f.Told {
 	case fetch.ToldByNobody:
 		why, err := w.refusedForGood(ctx, item)

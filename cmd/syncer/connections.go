@@ -29,8 +29,9 @@ func (a *app) connectionsCommand() *cobra.Command {
 		},
 	}
 	park.Flags().StringVar(&reason, "reason", "", "why, for whoever meets it")
-	return group("connections", "List connections, park them, and open those that are parked",
-		park,
+	resume := a.resumeCommand()
+	return group("connections", "List connections, park them, open those that are parked, and end pauses of days",
+		park, resume,
 		&cobra.Command{
 			Use: "list", Short: "List the configured connections and whether they may be used", Args: usageArgs(cobra.NoArgs),
 			Example: "  syncer connections list",

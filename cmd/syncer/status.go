@@ -40,6 +40,7 @@ type status struct {
 	last    []persist.Run    // the newest finished ones
 	parked  []persist.Connection
 	guards  []persist.RemovalGuard // that withhold something now
+	closed  []persist.ClosedGate
 	workers []persist.WorkerState
 }
 
@@ -78,6 +79,9 @@ func standing(ctx context.Context, h *house) (status, error) {
 	if s.guards, err = h.Store.WithheldRemovals(ctx); err != nil {
 		return s, err
 	}
+	if s.closed, err = h.Store.ClosedGates(ctx, ""); err != nil {
+		return s, err
+	}
 	s.workers, err = h.Store.Workers(ctx)
 	return s, err
 }
@@ -94,7 +98,16 @@ func (s status) write(a *app, p paint) {
 		if !r.ParkedUntil.IsZero() {
 			a.say("%s", strings.Join(wrapped("    ", fmt.Sprintf("%s parked, the first until %s: %s", batchesParked(r.Batches.Parked), clock(r.ParkedUntil), r.ParkReason)), "\n"))
 		}
+		for _, g := range r.Gates {
+			if g.Stops() {
+				a.say("%s", strings.Join(wrapped("    ", closedText(g)), "\n"))
+			}
+		}
+		if r.LeftAlone > 0 {
+			a.say("%s", strings.Join(wrapped("    ", leftAlone(r)), "\n"))
+		}
 	}
+	writeClosed(a.out, p, s.closed)
 	a.say("\n%s", p.bold("Connections that are parked"))
 	if len(s.parked) == 0 {
 		a.say("  none")
@@ -151,6 +164,7 @@ type statusJSON struct {
 	Open    []reportJSON     `json:"open_runs"`
 	Last    []runJSON        `json:"finished_last"`
 	Parked  []connectionJSON `json:"parked_connections"`
+	Closed  []gateJSON       `json:"pauses"`
 	Guards  []removalsJSON   `json:"withheld_removals"`
 	Workers []workerJSON     `json:"workers"`
 }
@@ -158,7 +172,7 @@ type statusJSON struct {
 func (s status) json() statusJSON {
 	j := statusJSON{
 		Open: []reportJSON{}, Last: []runJSON{}, Parked: []connectionJSON{}, Guards: []removalsJSON{},
-		Workers: []workerJSON{},
+		Workers: []workerJSON{}, Closed: toGatesJSON(s.closed),
 	}
 	for _, r := range s.open {
 		j.Open = append(j.Open, progressJSON(r))

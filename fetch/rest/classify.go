@@ -15,6 +15,11 @@ var classes = map[string]finance.Class{
 	"consent": finance.ConsentOver, "rejected": finance.Rejected, "withheld": finance.Withheld, "fatal": finance.Fatal,
 }
 
+// reaches are the words of pauses.
+var reaches = map[string]fetch.Reach{
+	"consent": fetch.ReachConsent, "account": fetch.ReachAccount, "connection": fetch.ReachAll, "": fetch.ReachAll,
+}
+
 // faults says what the answers of an API mean.
 type faults struct {
 	of          *Errors
@@ -82,6 +87,11 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	return v
 }
 
+// alone says that some rule pauses one consent or account alone.
+func (e *Errors) alone() bool {
+	return slices.ContainsFunc(e.Rules, func(r Rule) bool { return reaches[r.Pauses] != fetch.ReachAll })
+}
+
 // names says whether a rule names a status.
 func (f *faults) names(status int) bool {
 	return slices.ContainsFunc(f.of.Rules, func(r Rule) bool { return slices.Contains(r.Status, status) })
@@ -122,6 +132,7 @@ func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found val
 				v.Status = finance.ConsentStatus(rule.Consent)
 			}
 		}
+		v.Pauses = reaches[rule.Pauses]
 		return
 	}
 	switch {

@@ -266,6 +266,26 @@ func TestAPauseInASentence(t *testing.T) {
 			t.Errorf("%s in %s: %s, want %s", c.description, c.body, got.RetryAfter, c.want)
 		}
 	}
+	reach := "errors: { code: code, rules: [{ code: MINE, class: throttled, pauses: consent }, { code: OURS, class: throttled, pauses: connection }," +
+		" { status: 503, class: transient, pauses: account }] }\n"
+	d, err := Parse([]byte(reach+minimal), "x.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]fetch.Reach{`{"code":"MINE"}`: fetch.ReachConsent, `{"code":"OURS"}`: fetch.ReachAll, `{}`: fetch.ReachAll} {
+		if got := newFaults(d, nil).classify(nil, &fetch.Answer{Status: 429, Header: http.Header{}, Body: []byte(body)}); got.Pauses != want || got.Class != finance.Throttled {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+	if got := newFaults(d, nil).classify(nil, &fetch.Answer{Status: 503, Header: http.Header{}}); got.Pauses != fetch.ReachAccount {
+		t.Errorf("503: %+v", got)
+	}
+	if !d.Errors.alone() || (&Errors{Rules: []Rule{{Class: "throttled", Pauses: "connection"}}}).alone() {
+		t.Error("a driver with such a rule must not close its gate before the body is read, and no other")
+	}
+	if _, err := Parse([]byte("errors: { rules: [{ status: 403, class: rejected, pauses: consent }] }\n"+minimal), "x.yaml"); err == nil || !strings.Contains(err.Error(), "this is for class throttled") {
+		t.Errorf("a pause of what is no throttle: %v", err)
+	}
 	for want, group := range map[string]string{
 		"this is no regular expression":    `{ path: detail, pattern: "(" }`,
 		"want one group":                   `{ path: detail, pattern: "(om) (\\d+)" }`,

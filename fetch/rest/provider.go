@@ -106,6 +106,7 @@ func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetc
 	a.faults = newFaults(d, a.plans)
 	driver := fetch.Driver{
 		Base: a.base, Rate: float64(d.Rate.PerSecond + d.Rate.PerMinute/60), Classify: a.faults.classify, Notes: a.notes(),
+		Alone:   d.Errors.alone(),
 		Header:  secret,
 		Connect: func(client *fetch.Client) fetch.Connector { return newConnector(client, a) },
 	}
