@@ -99,7 +99,8 @@ func TestQuarantineHoldsARecordOnce(t *testing.T) {
 					t.Errorf("pass %d: %s, want %s", i+1, got, c.want)
 				}
 				at, err := w.Standing(t.Context(), s)
-				if open := strings.Contains(c.want, "<nil>,") || strings.HasSuffix(c.want, "<nil>"); err != nil || at.Isolated != open {
+				open := strings.Contains(c.want, "<nil>,") || strings.HasSuffix(c.want, "<nil>")
+				if err != nil || at.Isolated != open {
 					t.Errorf("pass %d: the stream is isolated %t, error %v", i+1, at.Isolated, err)
 				}
 			}
@@ -155,8 +156,11 @@ func TestQuarantineIsAccepted(t *testing.T) {
 		t.Errorf("%+v, %v", at, err)
 	}
 	all, err := h.Quarantine(t.Context(), persist.QuarantineFilter{Resolved: true})
-	if err != nil || len(all) != 1 || all[0].ResolvedAs != "accepted" || all[0].Note != "the bank will not mend it" || all[0].Times != 2 {
-		t.Errorf("%+v, %v", all, err)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if r := all[0]; r.ResolvedAs != "accepted" || r.Note != "the bank will not mend it" || r.Times != 2 {
+		t.Errorf("%+v", r)
 	}
 }
 
