@@ -132,12 +132,14 @@ func TestANotModifiedSpendsNoConsent(t *testing.T) {
 
 // Whatever a connector says of such an answer, Walk takes no set of it for whole.
 func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
+	const byRange = "the answer is a part of one (by its Content-Range)"
 	for _, c := range []struct {
 		name    string
 		status  int
 		headers []string
 		set     string
 		parts   bool
+		none    bool // the connector declares nothing whole
 		whole   bool
 		partial string
 		fails   finance.Class
@@ -145,6 +147,7 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 		{name: "200", status: 200, whole: true},
 		{name: "203", status: 203, whole: true},
 		{name: "202", status: 202, partial: "the answer is not ready yet (status 202)"},
+		{name: "202 without a set", status: 202, none: true, partial: "the answer is not ready yet (status 202)"},
 		{name: "202 of a set", status: 202, set: "all", partial: "the answer is not ready yet (status 202)"},
 		{name: "202 of a list in parts", status: 202, set: "all", parts: true, partial: "the answer is not ready yet (status 202)"},
 		{name: "206", status: 206, partial: "the answer is a part of one (status 206)"},
@@ -152,6 +155,14 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 		{name: "206 of a list in parts", status: 206, set: "all", parts: true, partial: "the answer is a part of one (status 206)"},
 		{name: "the last of a list in parts", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "5-9/10"}, whole: true},
 		{name: "not the last", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "items 0-4/10"}, partial: "the answer is a part of one (status 206)"},
+		{name: "a Content-Range of all", status: 200, headers: []string{"Content-Range", "items 0-9/10"}, whole: true},
+		{name: "all, counted from 1", status: 200, headers: []string{"Content-Range", "items 1-10/10"}, whole: true},
+		{name: "a Content-Range without a total", status: 200, headers: []string{"Content-Range", "items 0-9/*"}, whole: true},
+		{name: "a Content-Range of nothing", status: 200, headers: []string{"Content-Range", "items */0"}, whole: true},
+		{name: "a Content-Range of a part", status: 200, headers: []string{"Content-Range", "items 0-9/25"}, partial: byRange},
+		{name: "of the end", status: 200, headers: []string{"Content-Range", "items 10-24/25"}, partial: byRange},
+		{name: "of a part of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 0-9/25"}, partial: byRange},
+		{name: "of the end of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 10-24/25"}, whole: true},
 		{name: "204", status: 204, fails: finance.Transient},
 	} {
 		p := &provider{handler: answers(answer(c.status, `{"rows":[]}`, c.headers...))}
@@ -161,8 +172,11 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 			return fetch.Step{
 				Request: get("list"), First: true, Afresh: true, Set: c.set, Parts: c.parts,
 				Decode: func(*fetch.Answer) (fetch.Page, error) {
-					debt := finance.Debt{ID: "1"}
-					return fetch.Page{Records: finance.Records{Debts: []finance.Debt{debt}}, Done: true, Whole: &finance.Whole{}}, nil
+					page := fetch.Page{Records: finance.Records{Debts: []finance.Debt{{ID: "1"}}}, Done: true}
+					if !c.none {
+						page.Whole = &finance.Whole{}
+					}
+					return page, nil
 				},
 			}, nil
 		}

@@ -13,6 +13,7 @@ type attempt struct {
 	call  *finance.Call
 	began time.Time
 	token finance.Token
+	named string // what token is kept by
 
 	// On the way to the send.
 	asked   time.Time       // when the ledger was asked for a slot
@@ -76,8 +77,7 @@ func (a *attempt) halted(ctx context.Context, got reply) decision {
 	switch {
 	case got.halt == gateMoved:
 		a.spent.attempts--
-		left, reason, _ := a.bucket.gate.left()
-		return a.again(a.closed(left, reason))
+		return a.again(a.closed(a.gates()))
 	case got.halt == tooOld: // counted, so that it is bounded
 		a.spent.failures++
 		return a.again(a.fail(finance.Transient, got.halt.String()))

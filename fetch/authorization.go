@@ -59,8 +59,11 @@ type Given struct {
 // GrantStore keeps what people have granted: the refresh token of a consent, sealed by the implementation. A refresh
 // token that rotates must be saved before its successor's access token is used: lost, the consent is lost.
 type GrantStore interface {
-	// LoadGrant gives the refresh token of a consent, or ok false.
-	LoadGrant(ctx context.Context, consent int64) (refresh Secret, ok bool, err error)
+	// HasGrant says whether there is a refresh token of a consent, whoever holds it.
+	HasGrant(ctx context.Context, consent int64) (bool, error)
+	// LoadGrant gives the refresh token of a consent, if it was given to this holder: a client at an authorization server.
+	// One that was kept without a holder becomes this one's, with all others of the connection that were.
+	LoadGrant(ctx context.Context, consent int64, holder string) (finance.KeptGrant, error)
 	// SaveGrant replaces the refresh token of a consent, if the stored one is still old. saved false: it is not, and
 	// somebody else has rotated it. Saving again what is stored is saved true, so that a save whose answer was lost may
 	// be repeated.

@@ -17,6 +17,7 @@ import (
 // answer, and lives no longer than whoever asked: a callback that finds no Asking is nobody's.
 type Asking struct {
 	c        *Client
+	of       *opened
 	meta     metadata
 	ask      TokenRequest
 	link     string
@@ -33,6 +34,7 @@ type Asking struct {
 type Consented struct {
 	Given
 	Refresh Secret // zero: the provider gave none, and needs none
+	Holder  string // whom Refresh was given to and by whom: nobody else may be shown it
 }
 
 // ofFlow are the parameters that an Authorization's Params can't set: each is what makes the flow safe.
@@ -42,18 +44,19 @@ var ofFlow = []string{"client_id", "code_challenge", "code_challenge_method", "n
 // far as that is known; it is not part of the link. It makes no call except, once in a process, the one that discovers
 // the provider's endpoints. The error is always an *Error.
 func (c *Client) Authorize(ctx context.Context, subject Secret) (*Asking, error) {
-	how := c.opt.Driver.Authorize
+	of := c.now()
+	how := of.authorize
 	if _, ok := c.connector.(Granter); how == nil || !ok {
 		return nil, c.unauthorized(finance.Rejected, "people don't give consents in the browser over this connection, or its settings name no redirect address for it")
 	}
 	if u, err := url.Parse(how.Redirect); err != nil || !u.IsAbs() || u.Host == "" || u.Fragment != "" || u.User != nil {
 		return nil, c.unauthorized(finance.Rejected, "the redirect address is not an absolute URL without user and fragment")
 	}
-	meta, ask, failed := c.endpoints(ctx)
+	meta, ask, failed := c.endpoints(ctx, of)
 	if failed != nil {
 		return nil, failed
 	}
-	a := &Asking{c: c, meta: meta, ask: ask, state: rand.Text(), verifier: oauth2.GenerateVerifier(), subject: subject}
+	a := &Asking{c: c, of: of, meta: meta, ask: ask, state: rand.Text(), verifier: oauth2.GenerateVerifier(), subject: subject}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(a.verifier)}
 	if slices.Contains(ask.Scopes, "openid") {
 		a.nonce = rand.Text()
@@ -76,7 +79,7 @@ func (c *Client) Authorize(ctx context.Context, subject Secret) (*Asking, error)
 func (a *Asking) Link() string { return a.link }
 
 // Redirect is the address at which the answer arrives.
-func (a *Asking) Redirect() string { return a.c.opt.Driver.Authorize.Redirect }
+func (a *Asking) Redirect() string { return a.of.authorize.Redirect }
 
 func (a *Asking) config() *oauth2.Config {
 	style, id, secret := a.ask.proof()
@@ -122,13 +125,13 @@ func (a *Asking) Finish(ctx context.Context, callback url.Values) (*Consented, e
 	case !a.subject.IsZero() && !samePerson(a.subject, given.NationalID):
 		return nil, a.refused(trip, "somebody else has logged in than the person who was to be asked; nothing is kept")
 	}
-	return &Consented{Given: given, Refresh: refresh}, nil
+	return &Consented{Given: given, Refresh: refresh, Holder: a.c.holderPrint(&a.ask)}, nil
 }
 
 // redeem exchanges the code, once: a code that comes twice makes the provider end what it was good for (RFC 6749 section
 // 4.1.2).
 func (a *Asking) redeem(ctx context.Context, code string) (finance.Token, *tokenTrip, *Error) {
-	trip, failed := a.c.tokens.trip(a.ask, finance.Scope{}, codeVerdict)
+	trip, failed := a.c.tokens.trip(a.of, a.ask, finance.Scope{}, codeVerdict)
 	if failed != nil {
 		return finance.Token{}, nil, failed
 	}

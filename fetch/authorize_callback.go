@@ -89,10 +89,10 @@ func (a *Asking) check(callback url.Values) error {
 
 func (a *Asking) denial(callback url.Values) *Denial {
 	name := (&tokenAnswer{Error: looseText(callback.Get("error"))}).name()
-	secrets := append([]string{a.state, a.verifier, a.subject.Reveal()}, a.c.secrets...)
+	secrets := append([]string{a.state, a.verifier, a.subject.Reveal()}, a.c.shown()...)
 	return &Denial{
 		Name:        name,
-		Words:       cmp.Or(a.c.opt.Driver.Authorize.Words[name], words[name], "the provider gives a reason that is not known here"),
+		Words:       cmp.Or(a.of.authorize.Words[name], words[name], "the provider gives a reason that is not known here"),
 		Description: clean(callback.Get("error_description"), secrets...),
 	}
 }

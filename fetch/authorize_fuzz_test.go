@@ -14,10 +14,10 @@ import (
 
 // fuzzed is an Asking without a provider behind it.
 func fuzzed() *Asking {
-	c := &Client{opt: Options{
-		Connection: Connection{Name: "bank"}, Driver: Driver{Authorize: &Authorization{Issuer: "https://issuer.example"}},
-	}, secrets: []string{"hunter2-hunter2"}}
-	return &Asking{c: c, meta: metadata{Issuer: "https://issuer.example"}, ask: TokenRequest{ID: "me"}, state: "the-state", nonce: "the-nonce"}
+	of := &opened{authorize: &Authorization{Issuer: "https://issuer.example"}}
+	c := &Client{opt: Options{Connection: Connection{Name: "bank"}, Driver: Driver{Authorize: of.authorize}}}
+	c.hide(map[string]Secret{"client_secret": NewSecret("hunter2-hunter2")})
+	return &Asking{c: c, of: of, meta: metadata{Issuer: "https://issuer.example"}, ask: TokenRequest{ID: "me"}, state: "the-state", nonce: "the-nonce"}
 }
 
 // Claims that are believed are this issuer's, for us, and answer our question; what is refused is not repeated.

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -159,4 +160,19 @@ func (r *recent) turn(at time.Time) {
 	}
 	r.began = at
 	r.now = map[int64]struct{}{}
+}
+
+// cause is what the breaker has opened for, on one line: the failure that was one too many stands for those before it.
+func (a *attempt) cause(v Verdict) string {
+	if v.Reason == "" {
+		return fmt.Sprintf("%s %s: %s", a.method, a.path, v.Class)
+	}
+	return fmt.Sprintf("%s %s: %s", a.method, a.path, v.Reason)
+}
+
+// logBreaker tells that the provider is left alone, and why.
+func (a *attempt) logBreaker(v Verdict) {
+	a.c.opt.Log.Warn().Str("bucket", a.bucket.name).Str("cause", a.cause(v)).Int("status", a.call.Status).
+		Stringer("request_id", a.call.ID).Str("correlation_id", a.call.Correlation).Dur("for", breakerPause).
+		Msg("the provider fails again and again: it is left alone for a while, then one call asks")
 }

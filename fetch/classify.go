@@ -112,6 +112,7 @@ func (r *request) judge(a *Answer) (v Verdict) {
 	if isSuccess(a.Status) && (v.Class == finance.OK || v.Class == finance.Rejected) {
 		r.errorInGood(a, &v)
 	}
+	toldInside(a, &v)
 	r.houseRules(a, &v)
 	if v.Class != finance.OK {
 		v.explain(a)

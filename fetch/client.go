@@ -6,7 +6,10 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -23,7 +26,10 @@ type Client struct {
 	single    *http.Client // for single-use consents
 	tokens    *tokens
 	wire      chan struct{} // one element for each call on the wire
-	secrets   []string      // what must not come back out of an answer
+
+	opened    atomic.Pointer[opened]   // the connection with its newest secrets
+	secrets   atomic.Pointer[[]string] // what must not come back out of an answer
+	rereading rereading
 
 	discovering singleflight.Group // of discovered
 	mu          sync.Mutex
@@ -43,10 +49,10 @@ func NewClient(o Options) (*Client, error) {
 		wire:    make(chan struct{}, o.Concurrency),
 		buckets: map[string]*bucket{},
 	}
-	for _, s := range o.Connection.Credentials {
-		c.secrets = append(c.secrets, s.Reveal())
-	}
-	c.tokens = &tokens{c: c, kept: map[TokenKey]*keptToken{}, sweepAt: 1024}
+	c.hide(o.Connection.Credentials)
+	c.opened.Store(c.open(o.Connection.Credentials, &o.Driver))
+	c.rereading.next.Store(time.Now().Add(rereadEvery).UnixNano())
+	c.tokens = &tokens{c: c, kept: map[string]*keptToken{}, sweepAt: 1024}
 	c.connector = o.Driver.Connect(c)
 	return c, nil
 }
@@ -78,7 +84,7 @@ func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 		return nil, r.fail(finance.Fatal, "the path does not stay below the API's address")
 	}
 	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
-		return newRequest(ctx, &wanted, u, id)
+		return newRequest(ctx, &wanted, r.of.header, u, id)
 	}
 	answer, failed := r.run(ctx)
 	if failed != nil {
@@ -96,12 +102,13 @@ func (c *Client) request(r Request) *request {
 		name += "/" + r.Bucket
 	}
 	t := &request{
-		c: c, bucket: c.bucket(name), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
-		once: r.Once, oneTry: r.Opening && r.Scope.OneTry, client: c.data, wire: c.wire,
+		c: c, bucket: c.bucket(name, c.opt.Driver.Base), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
+		once: r.Once, oneTry: r.Opening && r.Scope.OneTry, client: c.data, wire: c.wire, of: c.now(),
 		limits:   limits{timeout: c.opt.Timeout, maxWait: c.opt.MaxWait, retry: c.opt.Retry},
 		classify: func(a *Answer) Verdict { return c.opt.Driver.Classify(&r, a) },
 		read:     read{opening: r.Opening, paid: r.Continues},
 	}
+	t.keys = keysOf(t.bucket, t.onBehalf(), r.Account)
 	if r.Once {
 		t.client = c.single
 	}
@@ -111,13 +118,14 @@ func (c *Client) request(r Request) *request {
 	switch consent := r.Token.Consent; {
 	case consent != 0: // one grant, one key: two refreshes at once would be reuse of its refresh token
 		t.key = &TokenKey{Consent: consent}
-	case c.opt.Driver.Token != nil:
+	case t.of.token != nil:
 		t.key = &r.Token
 	}
 	return t
 }
 
-func newRequest(ctx context.Context, r *Request, u *url.URL, id finance.CallID) (*http.Request, error) {
+// newRequest makes what is sent. header is what every call carries; the request's own headers come after it.
+func newRequest(ctx context.Context, r *Request, header map[string]Secret, u *url.URL, id finance.CallID) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method(r), u.String(), nil)
 	if err != nil {
 		return nil, err
@@ -126,10 +134,13 @@ func newRequest(ctx context.Context, r *Request, u *url.URL, id finance.CallID) 
 		req.Body, req.ContentLength = http.NoBody, int64(len(r.Body))
 		req.Body = readOnce{bytes.NewReader(r.Body)}
 	}
+	for name, value := range header {
+		req.Header.Set(name, value.Reveal())
+	}
 	maps.Copy(req.Header, r.Header.Clone())
-	header := r.IDHeader
-	orDefault(&header, "X-Request-Id")
-	req.Header.Set(header, id.String())
+	idHeader := r.IDHeader
+	orDefault(&idHeader, "X-Request-Id")
+	req.Header.Set(idHeader, id.String())
 	if req.Header.Get("Accept") == "" {
 		req.Header.Set("Accept", "application/json")
 	}
@@ -148,14 +159,15 @@ type readOnce struct{ *bytes.Reader }
 
 func (readOnce) Close() error { return nil }
 
-// bucket is what this process knows of a bucket.
-func (c *Client) bucket(name string) *bucket {
+// bucket is what this process knows of a bucket at an address.
+func (c *Client) bucket(name string, at *url.URL) *bucket {
+	origin := strings.ToLower(at.Scheme + "://" + at.Host)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := c.buckets[name]
+	b := c.buckets[name+origin]
 	if b == nil {
-		b = newBucket(name, c.opt.Rate)
-		c.buckets[name] = b
+		b = newBucket(name, origin, c.opt.Rate)
+		c.buckets[name+origin] = b
 	}
 	return b
 }

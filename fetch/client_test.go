@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -164,13 +166,18 @@ func TestBreaker(t *testing.T) {
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Retry.Attempts = 1
+		var log bytes.Buffer
+		o.Log = zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.WarnLevel)
 		c := client(t, o)
 		for range 5 {
 			_, err := c.Do(t.Context(), get("x"))
 			wantClass(t, err, finance.Transient)
 		}
-		if ps := l.Pauses(); len(ps) != 1 || ps[0].Reason != "breaker" || ps[0].For != 30*time.Second {
+		if ps := l.Pauses(); len(ps) != 1 || ps[0].Reason != "breaker: GET /x: status 500" || ps[0].For != 30*time.Second {
 			t.Fatalf("pauses: %+v", ps)
+		}
+		if said := log.String(); strings.Count(said, "fails again and again") != 1 || !strings.Contains(said, `"cause":"GET /x: status 500"`) {
+			t.Errorf("the log says of it: %s", said)
 		}
 		opened := time.Now()
 		var wg sync.WaitGroup
@@ -240,7 +247,7 @@ func TestBreakerOpensForSilence(t *testing.T) {
 			_, err := c.Do(t.Context(), get("x"))
 			wantClass(t, err, finance.Transient)
 		}
-		if ps := l.Pauses(); len(ps) != 1 || ps[0].Reason != "breaker" {
+		if ps := l.Pauses(); len(ps) != 1 || ps[0].Reason != "breaker: GET /x: no complete answer within 1m0s" {
 			t.Errorf("pauses: %+v", ps)
 		}
 	})

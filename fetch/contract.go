@@ -53,6 +53,9 @@ type Driver struct {
 	Rate float64
 	// Token says how the token of a key is asked for.
 	Token func(TokenKey) (TokenRequest, error)
+	// Header is what every call to the API carries, such as a subscription key. A secret belongs here and not into a
+	// Request: one that is rotated is then sent by the passes that are under way, too.
+	Header map[string]Secret
 	// Authorize is how people give consents in the browser; nil: they don't. A driver that has it has a Granter as its
 	// connector.
 	Authorize *Authorization
@@ -63,6 +66,9 @@ type Driver struct {
 	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
 	// providers put errors into a 200.
 	Classify func(*Request, *Answer) Verdict
+	// Alone says that some pauses hold up one consent or account alone, as Verdict.Pauses tells. Who is meant is known only
+	// when an answer has been judged, so no gate closes before that.
+	Alone bool
 	// Notes are what an operator should know of the connection's settings although they are no error, one line each;
 	// syncer check tells them.
 	Notes []string
@@ -215,6 +221,8 @@ type Request struct {
 	Token    TokenKey
 	Bucket   string // a part of the connection that the provider limits by itself; empty: the connection
 	Scope    finance.Scope
+	// Account is the provider's id of the account that is asked for; Walk sets it. Empty: none.
+	Account string
 	// Empty are statuses, beside those of 2xx, that are an answer without records: of a page behind the last one.
 	Empty []int
 	// Opening marks the first call of a stream, every attempt at which spends a read of the consent's daily budget; Walk
@@ -243,6 +251,7 @@ type Verdict struct {
 	Correlation string                // the provider's id of the call
 	RetryAfter  time.Duration         // a pause told anywhere but in the Retry-After header
 	Status      finance.ConsentStatus // for ConsentOver: what the consent is now
+	Pauses      Reach                 // for Throttled: whom the pause holds up; empty: everybody
 }
 
 // TokenKey names a token: what it is for. The zero key is right for a provider with a single kind of token.

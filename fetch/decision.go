@@ -39,6 +39,10 @@ func failed(e *Error) decision { return decision{move: giveUp, err: e} }
 // second's pause for ever would otherwise hold a worker for ever.
 const manyThrottles = 50
 
+// manyAlone is the same of one consent or account that is refused alone, where no time was told: its reads are spent, and
+// nobody else waits to know when it may be asked for again.
+const manyAlone = 4
+
 // again decides whether an attempt that has failed is followed by another, and after which back-off. A wait at the gate
 // is no back-off: the next attempt meets the gate by itself.
 func (r *request) again(e *Error) decision {
@@ -46,13 +50,21 @@ func (r *request) again(e *Error) decision {
 	switch e.Class {
 	case finance.Throttled:
 		s.throttled++
-		if s.throttled < manyThrottles && s.held+e.Wait <= r.limits.maxWait {
+		many := manyThrottles
+		if e.Alone && e.Told == ToldByNobody {
+			many = manyAlone
+		}
+		if s.throttled < many && s.held+e.Wait <= r.limits.maxWait {
 			return decision{move: retry, err: e}
 		}
 	case finance.TokenDenied:
 		first := !s.refreshed && r.key != nil
 		s.refreshed = true
-		if first {
+		if first || r.renewed() {
+			return decision{move: retry, err: e}
+		}
+	case finance.Fatal:
+		if e.Credentials != "" && r.renewed() {
 			return decision{move: retry, err: e}
 		}
 	case finance.Transient:

@@ -34,7 +34,7 @@ func TestWhatFollowsAFailedAttempt(t *testing.T) {
 		"fenced":                               {class: finance.Fenced, want: giveUp},
 		"the caller has left":                  {class: finance.Interrupted, want: giveUp},
 	} {
-		r := request{limits: limit, spent: c.spent, key: &TokenKey{}}
+		r := request{limits: limit, spent: c.spent, key: &TokenKey{}, pinned: true}
 		if c.noToken {
 			r.key = nil
 		}

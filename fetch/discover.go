@@ -25,12 +25,12 @@ type metadata struct {
 
 // endpoints are the authorization server's addresses, as the driver says or as the issuer's metadata do. They are asked
 // for once in a process, and only if the driver leaves one open.
-func (c *Client) endpoints(ctx context.Context) (metadata, TokenRequest, *Error) {
-	a := c.opt.Driver.Authorize
+func (c *Client) endpoints(ctx context.Context, of *opened) (metadata, TokenRequest, *Error) {
+	a := of.authorize
 	ask := a.Token
 	m := metadata{Issuer: a.Issuer, Authorize: a.URL, Token: ask.URL}
 	if a.URL == "" || ask.URL == "" {
-		found, failed := c.discover(ctx, a.Issuer)
+		found, failed := c.discover(ctx, of, a.Issuer)
 		if failed != nil {
 			return m, ask, failed
 		}
@@ -53,7 +53,7 @@ func (c *Client) endpoints(ctx context.Context) (metadata, TokenRequest, *Error)
 
 // discover gives the issuer's metadata. Callers who need them at once, as a process does that begins with many consents,
 // share one call, which outlives whoever began it.
-func (c *Client) discover(ctx context.Context, issuer string) (*metadata, *Error) {
+func (c *Client) discover(ctx context.Context, of *opened, issuer string) (*metadata, *Error) {
 	if m := c.known(); m != nil {
 		return m, nil
 	}
@@ -63,7 +63,7 @@ func (c *Client) discover(ctx context.Context, issuer string) (*metadata, *Error
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.refreshLimit())
 		defer cancel()
-		m, failed := c.readMetadata(ctx, issuer)
+		m, failed := c.readMetadata(ctx, of, issuer)
 		return discovery{m, failed}, nil
 	})
 	select {
@@ -90,12 +90,14 @@ func (c *Client) known() *metadata {
 
 // readMetadata reads the issuer's metadata. What they say is believed only if they are the issuer's own: otherwise whoever
 // can answer at that address would choose where our secret goes.
-func (c *Client) readMetadata(ctx context.Context, issuer string) (*metadata, *Error) {
+func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*metadata, *Error) {
 	address := strings.TrimSuffix(issuer, "/") + wellKnown
-	if u, err := url.Parse(address); err != nil || !c.mayCall(u) || u.RawQuery != "" {
+	u, err := url.Parse(address)
+	if err != nil || !c.mayCall(u) || u.RawQuery != "" {
 		return nil, c.tokens.fail(finance.Fatal, "the issuer must be an https address without user, query and fragment")
 	}
-	r := c.authRequest(finance.Scope{}, http.MethodGet, wellKnown)
+	r := c.authRequest(of, finance.Scope{}, http.MethodGet, u)
+	r.path = wellKnown
 	r.classify = discoveryVerdict
 	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -110,7 +112,7 @@ func (c *Client) readMetadata(ctx context.Context, issuer string) (*metadata, *E
 		return nil, failed
 	}
 	var m metadata
-	err := json.Unmarshal(answer.Body, &m)
+	err = json.Unmarshal(answer.Body, &m)
 	switch {
 	case err != nil:
 		failed = r.fail(finance.Fatal, "the metadata can't be read")

@@ -20,9 +20,11 @@ type Error struct {
 	Call        finance.CallID        // the deciding attempt; zero: nothing was sent
 	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it
 	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", ToldByBreaker ...
+	Alone       bool                  // Throttled: the consent or the account is to wait, and nobody else
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
-	Again       bool                  // Transient: one try was to be made, and more are allowed; see finance.Scope.OneTry
+	Again       bool                  // Transient, or Alone: one try was to be made, and more are allowed; see finance.Scope.OneTry
 	Unasked     bool                  // our own ledger refused the call, so it says nothing of the provider
+	Credentials string                // TokenDenied, Fatal: the credentials that were refused, see Client.Credentials; empty: it is not they
 	Other       bool                  // Malformed: the answer is about another subject than was asked for
 	Err         error
 }
@@ -34,7 +36,7 @@ func WrongSubject(how string) error {
 }
 
 // ToldByBreaker is the reason of a pause that nobody announced: the provider failed so often that it is left alone.
-const ToldByBreaker = "breaker"
+const ToldByBreaker = finance.PauseByBreaker
 
 // ToldByNobody is the reason of a pause behind one request's own throttles, none of which named a time.
 const ToldByNobody = "throttled without a Retry-After"

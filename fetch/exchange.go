@@ -20,8 +20,8 @@ import (
 // exchange asks the provider for a token of the connection's own. The exchange itself is that of x/oauth2; its HTTP
 // client is the lower half of our stack, so that a token call is admitted, paced, recorded and told to wait like any
 // other.
-func (s *tokens) exchange(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
-	ask, err := s.c.opt.Driver.Token(key)
+func (s *tokens) exchange(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
+	ask, err := w.of.token(w.key)
 	if err != nil {
 		e := s.fail(finance.Fatal, "the connection has no way to ask for this token")
 		e.Err = err
@@ -30,7 +30,7 @@ func (s *tokens) exchange(ctx context.Context, key TokenKey, scope finance.Scope
 	if ask.URL == "" { // the provider takes no token
 		return finance.Token{Expiry: time.Now().Add(longest), RefreshAt: time.Now().Add(longest), AccessToken: noToken}, nil
 	}
-	trip, failed := s.trip(ask, scope, tokenVerdict)
+	trip, failed := s.trip(w.of, ask, scope, tokenVerdict)
 	if failed != nil {
 		return finance.Token{}, failed
 	}
@@ -62,10 +62,10 @@ const noToken = "\x00none"
 // answer that it can read: as JSON, and with an expires_in that is a whole number.
 type tokenTrip struct {
 	s        *tokens
+	of       *opened // whose secrets ask holds
 	ask      TokenRequest
 	extra    url.Values // form fields that x/oauth2 has no place for
 	scope    finance.Scope
-	path     string
 	attempts int  // at most
 	bare     bool // without a body
 	denied   bool // there was a 401 without an OAuth2 error
@@ -79,12 +79,12 @@ type tokenTrip struct {
 }
 
 // trip makes the way to a token endpoint.
-func (s *tokens) trip(ask TokenRequest, scope finance.Scope, classify func(*Answer) Verdict) (*tokenTrip, *Error) {
+func (s *tokens) trip(of *opened, ask TokenRequest, scope finance.Scope, classify func(*Answer) Verdict) (*tokenTrip, *Error) {
 	u, err := url.Parse(ask.URL)
 	if err != nil || !s.c.mayCall(u) {
 		return nil, s.fail(finance.Fatal, "the token endpoint must be an https address without a user")
 	}
-	return &tokenTrip{s: s, ask: ask, scope: scope, path: u.Path, attempts: 3, classify: classify}, nil
+	return &tokenTrip{s: s, of: of, ask: ask, scope: scope, attempts: 3, classify: classify}, nil
 }
 
 // mayCall says whether an address of an authorization server may be called: what is sent there is our secret.
@@ -117,7 +117,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(t.extra) > 0 {
 		form = append(append(form, '&'), t.extra.Encode()...)
 	}
-	wanted := t.s.c.authRequest(t.scope, r.Method, t.path)
+	wanted := t.s.c.authRequest(t.of, t.scope, r.Method, r.URL)
 	wanted.limits.retry.Attempts = min(wanted.limits.retry.Attempts, t.attempts)
 	wanted.classify = func(a *Answer) Verdict { return t.read(wanted, a) }
 	wanted.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
@@ -165,14 +165,15 @@ func (t *tokenTrip) read(wanted *request, a *Answer) Verdict {
 	return v
 }
 
-// authRequest is a request to the authorization server, without what builds and what classifies it.
-func (c *Client) authRequest(scope finance.Scope, method, path string) *request {
+// authRequest is a request to the authorization server with these secrets, without what builds and what classifies it.
+func (c *Client) authRequest(of *opened, scope finance.Scope, method string, at *url.URL) *request {
 	again := c.opt.Retry
 	again.Attempts = min(again.Attempts, 3)
 	again.Budget = min(again.Budget, tokenRetries)
+	bucket := c.bucket(c.opt.Connection.Name+"/token", at)
 	return &request{
-		c: c, bucket: c.bucket(c.opt.Connection.Name + "/token"), purpose: finance.ForToken, scope: scope,
-		method: method, path: path, client: c.data,
+		c: c, bucket: bucket, keys: keysOf(bucket, 0, ""), purpose: finance.ForToken, scope: scope,
+		method: method, path: at.Path, client: c.data, of: of, pinned: true,
 		limits: limits{timeout: c.authTimeout(), maxWait: min(c.opt.MaxWait, tokenWaits), retry: again},
 	}
 }

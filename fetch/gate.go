@@ -18,8 +18,9 @@ type gate struct {
 	mu     sync.Mutex
 	until  time.Time
 	reason string
-	awaits bool          // closed for what another call hears, which probes
-	moved  chan struct{} // closed and replaced whenever until moves
+	kept   time.Time     // until when the ledger is known to hold it closed
+	ends   bool          // somebody may end the pause before its time: it is one of days, or of a length that we don't know
+	moved  chan struct{} // closed and replaced whenever until moves, and by wake
 }
 
 func newGate() *gate { return &gate{moved: make(chan struct{})} }
@@ -29,34 +30,63 @@ func (g *gate) close(from time.Time, d time.Duration, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := from.Add(d); d > 0 && t.After(g.until) {
-		g.set(t, reason, false)
+		g.until, g.reason, g.ends = t, reason, d >= loud
+		g.stir()
 	}
 }
 
-// await closes the gate for what another call hears, which probes.
-func (g *gate) await(d time.Duration, reason string) {
+// wake lets all who wait look again, without moving the gate: what another call has heard may concern them.
+func (g *gate) wake() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if t := time.Now().Add(d); t.After(g.until) {
-		g.set(t, reason, true)
-	}
+	g.stir()
 }
 
-func (g *gate) set(until time.Time, reason string, awaits bool) {
-	g.until = until
-	g.reason = reason
-	g.awaits = awaits
+func (g *gate) stir() {
 	close(g.moved)
 	g.moved = make(chan struct{})
 }
 
-// open ends a wait for another call's probe, which was answered. A pause that was announced stays.
-func (g *gate) open() {
+// closeAsKept closes the gate for d, as the ledger says it is. How long the pause was when it was told is not known.
+func (g *gate) closeAsKept(now time.Time, d time.Duration, reason string) {
+	if d <= 0 {
+		return
+	}
+	g.keeps(now, d)
+	g.close(now, d, reason)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.awaits {
-		g.set(time.Time{}, "", false)
+	g.ends = true
+}
+
+// keeps notes that the ledger holds the gate closed for d from the given moment on.
+func (g *gate) keeps(from time.Time, d time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t := from.Add(d); t.After(g.kept) {
+		g.kept = t
 	}
+}
+
+// mayEnd says that the pause may have been ended before its time. The ledger may be asked only when it has been told of all
+// that closes the gate.
+func (g *gate) mayEnd() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ends && !g.until.After(g.kept)
+}
+
+// reopen shortens a pause that the ledger no longer holds. Nothing is done where one was announced that it may not know yet.
+func (g *gate) reopen(left time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.until.After(g.kept) {
+		return
+	}
+	g.until = time.Now().Add(left)
+	g.kept = g.until
+	g.ends = false
+	g.stir()
 }
 
 // left is how long the gate stays closed, why, and a channel that is closed when that changes.
@@ -68,22 +98,34 @@ func (g *gate) left() (time.Duration, string, <-chan struct{}) {
 
 // bucket is what a provider limits by itself, as this process sees it.
 type bucket struct {
-	name    string
+	name    string // with the address that it leads to
+	plain   string // without it
 	rate    float64
 	gate    *gate
 	limiter *rate.Limiter // of burst 1: evenly paced calls never meet the limit, bursts do
 	breaker *breaker
 
+	turnstile *turnstile
+
+	mu    sync.Mutex
+	alone map[string]*gate // by key, of those consents and accounts that have been told to wait alone
+
 	lookTook atomic.Int64 // nanoseconds that the last look at the ledger's gate took
 	refused  atomic.Bool  // the last word that this process has heard of the bucket was a refusal
 }
 
-func newBucket(name string, perSecond float64) *bucket {
+// newBucket makes the bucket of a name at an address. A provider's word holds for the address that has given it, so a
+// connection that moves to another one begins with an open gate, and finds the old one closed when it comes back.
+func newBucket(plain, origin string, perSecond float64) *bucket {
 	limit := rate.Inf
 	if perSecond > 0 {
 		limit = rate.Limit(perSecond)
 	}
-	return &bucket{name: name, rate: perSecond, gate: newGate(), limiter: rate.NewLimiter(limit, 1), breaker: newBreaker(name)}
+	name := plain + "@" + origin
+	return &bucket{
+		name: name, plain: plain, alone: map[string]*gate{}, rate: perSecond, gate: newGate(), limiter: rate.NewLimiter(limit, 1), breaker: newBreaker(name),
+		turnstile: newTurnstile(),
+	}
 }
 
 // late is how far behind its slot a call may still be sent. One that is later forfeits the slot, because a frozen

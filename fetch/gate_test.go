@@ -136,7 +136,7 @@ func TestBucketsPauseByThemselves(t *testing.T) {
 		if _, err := c.Do(t.Context(), get("x")); err != nil {
 			t.Error(err)
 		}
-		if got := l.Pauses()[0].Bucket; got != "bank/narrow" {
+		if got := l.Pauses()[0].Bucket; got != "bank/narrow@http://api.example" {
 			t.Errorf("bucket %q", got)
 		}
 	})

@@ -21,24 +21,34 @@ const (
 // and may have run out while this process was frozen; so what SaveGrant says is the last word. A refresh token that
 // was rotated is saved before the access token is used: a process that is killed in between has lost the consent,
 // which the provider's invalid_grant tells at the next refresh, and not the house's books.
-func (s *tokens) regrant(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
-	grants := s.c.opt.Grants
-	if grants == nil || s.c.opt.Driver.Authorize == nil {
+func (s *tokens) regrant(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
+	grants, consent := s.c.opt.Grants, w.key.Consent
+	if grants == nil {
 		return finance.Token{}, s.fail(finance.Fatal, "the connection keeps no grants of consents")
 	}
+	has, err := grants.HasGrant(ctx, consent)
+	if err != nil {
+		return finance.Token{}, s.storeFailed("load", err)
+	}
+	if !has { // nobody is asked for anything, not even where its endpoints are
+		return finance.Token{}, s.noGrant(consent, finance.KeptGrant{})
+	}
+	_, ask, failed := s.c.endpoints(ctx, w.of)
+	if failed != nil {
+		return finance.Token{}, failed
+	}
 	for range grantTries {
-		refresh, ok, err := grants.LoadGrant(ctx, key.Consent)
+		kept, err := grants.LoadGrant(ctx, consent, s.c.holderPrint(&ask))
 		if err != nil {
 			return finance.Token{}, s.storeFailed("load", err)
 		}
-		if !ok {
-			e := s.fail(finance.ConsentOver, fmt.Sprintf("no grant of consent %d is kept: it must be given again (syncer consents authorize)", key.Consent))
-			e.Consent, e.Unasked = finance.ConsentReauthRequired, true
-			return finance.Token{}, e
+		if kept.Refresh.IsZero() {
+			return finance.Token{}, s.noGrant(consent, kept)
 		}
-		token, next, failed := s.redeem(ctx, refresh, scope)
+		refresh := kept.Refresh
+		token, next, failed := s.redeem(ctx, w.of, ask, refresh, scope)
 		if failed != nil && failed.Class == finance.ConsentOver {
-			ended, err := grants.EndGrant(ctx, key.Consent, refresh)
+			ended, err := grants.EndGrant(ctx, consent, refresh)
 			if err != nil {
 				return finance.Token{}, s.storeFailed("forget", err)
 			}
@@ -50,7 +60,7 @@ func (s *tokens) regrant(ctx context.Context, key TokenKey, scope finance.Scope)
 		if next.IsZero() || next == refresh {
 			return token, failed
 		}
-		saved, lost := s.saveGrant(ctx, key.Consent, refresh, next)
+		saved, lost := s.saveGrant(ctx, consent, refresh, next)
 		if failed != nil { // the rest of the answer is of no use; the refresh token had to be saved all the same
 			return finance.Token{}, failed
 		}
@@ -58,7 +68,21 @@ func (s *tokens) regrant(ctx context.Context, key TokenKey, scope finance.Scope)
 			return token, lost
 		}
 	}
-	return finance.Token{}, s.fail(finance.Transient, fmt.Sprintf("the refresh token of consent %d is rotated by somebody else all the time", key.Consent))
+	return finance.Token{}, s.fail(finance.Transient, fmt.Sprintf("the refresh token of consent %d is rotated by somebody else all the time", consent))
+}
+
+// noGrant is why a consent has no refresh token that may be sent. One that was given to another client, or by another
+// authorization server, does not end the consent: a slip in the configuration is put back, and all goes on.
+func (s *tokens) noGrant(consent int64, kept finance.KeptGrant) *Error {
+	if kept.Other {
+		e := s.fail(finance.Rejected, fmt.Sprintf("the grant of consent %d was given to another client, or by another authorization server, "+
+			"so it is not sent: put client_id and the address back, or have it given again (syncer consents authorize)", consent))
+		e.Unasked = true
+		return e
+	}
+	e := s.fail(finance.ConsentOver, fmt.Sprintf("no grant of consent %d is kept: it must be given again (syncer consents authorize)", consent))
+	e.Consent, e.Unasked = finance.ConsentReauthRequired, true
+	return e
 }
 
 // saveGrant saves a rotated refresh token, and tries for longer than anything else here: the provider knows the old one
@@ -80,12 +104,8 @@ func (s *tokens) saveGrant(ctx context.Context, consent int64, old, next Secret)
 }
 
 // redeem makes the refresh itself (RFC 6749 section 6). next is zero where the provider does not rotate.
-func (s *tokens) redeem(ctx context.Context, refresh Secret, scope finance.Scope) (t finance.Token, next Secret, failed *Error) {
-	_, ask, failed := s.c.endpoints(ctx)
-	if failed != nil {
-		return t, next, failed
-	}
-	trip, failed := s.trip(ask, scope, refreshVerdict)
+func (s *tokens) redeem(ctx context.Context, of *opened, ask TokenRequest, refresh Secret, scope finance.Scope) (t finance.Token, next Secret, failed *Error) {
+	trip, failed := s.trip(of, ask, scope, refreshVerdict)
 	if failed != nil {
 		return t, next, failed
 	}

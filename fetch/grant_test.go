@@ -41,7 +41,7 @@ func TestTwoRefreshersAtOnce(t *testing.T) {
 func TestARefreshIsRecordedForItsConsentAndTellsNoSecret(t *testing.T) {
 	w := newAuthority(t)
 	w.consented(t)
-	before, _, _ := w.grants.LoadGrant(t.Context(), 7)
+	before, _ := w.grants.Refresh(7)
 	c, log := w.logged(t)
 	r := get("data")
 	r.Token.Consent, r.Scope.Consent = 7, &finance.Consent{ID: 7}
@@ -53,7 +53,7 @@ func TestARefreshIsRecordedForItsConsentAndTellsNoSecret(t *testing.T) {
 	if last.Purpose != finance.ForToken || last.Scope.Consent == nil || last.Scope.Consent.ID != 7 || last.Scope.Batch != 0 {
 		t.Errorf("recorded: %+v", last)
 	}
-	after, _, _ := w.grants.LoadGrant(t.Context(), 7)
+	after, _ := w.grants.Refresh(7)
 	if before == after || before.IsZero() {
 		t.Error("the refresh token was not rotated")
 	}
@@ -68,13 +68,13 @@ func TestARefreshIsRecordedForItsConsentAndTellsNoSecret(t *testing.T) {
 func TestARefreshTokenThatStays(t *testing.T) {
 	w := newAuthority(t)
 	w.consented(t)
-	first, _, _ := w.grants.LoadGrant(t.Context(), 7)
+	first, _ := w.grants.Refresh(7)
 	if _, err := w.kit.Faults.Add(sandbox.Rule{Provider: "bank", Only: "token", Action: sandbox.Action{
 		Kind: sandbox.AnswerStatus, Status: 200, Body: `{"access_token":"t","expires_in":300}`}}); err != nil {
 		t.Fatal(err)
 	}
 	_ = read(t, client(t, w.opt)) // the token is invented, so the call is denied
-	if now, ok, _ := w.grants.LoadGrant(t.Context(), 7); !ok || now != first || w.grants.Saved() != 0 {
+	if now, ok := w.grants.Refresh(7); !ok || now != first || w.grants.Saved() != 0 {
 		t.Error("the refresh token was replaced by nothing")
 	}
 }
@@ -131,7 +131,7 @@ func TestWhatIsSaidAgainstOneGrantParksNothing(t *testing.T) {
 		if strings.Contains(e.Error(), "abc") {
 			t.Errorf("%s: %v", tt.body, e)
 		}
-		if _, ok, _ := w.grants.LoadGrant(t.Context(), 7); !ok {
+		if _, ok := w.grants.Refresh(7); !ok {
 			t.Errorf("%s: the grant was forgotten", tt.body)
 		}
 	}
@@ -147,7 +147,7 @@ func TestARotatedRefreshTokenIsSavedBesideABadLifetime(t *testing.T) {
 			Kind: sandbox.ExpiresIn, Body: lifetime}}); err != nil {
 			t.Fatal(err)
 		}
-		if e := wantClass(t, read(t, client(t, w.opt)), finance.Transient); !strings.Contains(e.Reason, "expires_in") || e.Call.IsZero() {
+		if e := wantClass(t, read(t, client(t, w.opt)), finance.Transient); !strings.Contains(e.Reason, "expires_in") || e.Call.IsZero() || e.Again {
 			t.Errorf("%s: %+v", lifetime, e)
 		}
 		if n := w.refreshes(); w.grants.Saved() != 1 || n != 1 {
@@ -181,7 +181,7 @@ func TestARefreshSurvivesABadMoment(t *testing.T) {
 // thief.
 func (w *authority) refreshBehindOurBack(t *testing.T) (next fetch.Secret) {
 	t.Helper()
-	refresh, _, _ := w.grants.LoadGrant(t.Context(), 7)
+	refresh, _ := w.grants.Refresh(7)
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.base+"/token", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -212,7 +212,7 @@ func TestKilledBetweenRotationAndSave(t *testing.T) {
 	if n := w.refreshes(); n != 2 || w.auth.Reuses() != 1 {
 		t.Errorf("%d refreshes, %d reuses", n, w.auth.Reuses())
 	}
-	if _, ok, _ := w.grants.LoadGrant(t.Context(), 7); ok {
+	if _, ok := w.grants.Refresh(7); ok {
 		t.Error("the dead refresh token is kept")
 	}
 }
@@ -224,12 +224,12 @@ type grantStore struct {
 	afterLoad  func()
 }
 
-func (g *grantStore) LoadGrant(ctx context.Context, consent int64) (fetch.Secret, bool, error) {
-	refresh, ok, err := g.GrantStore.LoadGrant(ctx, consent)
+func (g *grantStore) LoadGrant(ctx context.Context, consent int64, holder string) (finance.KeptGrant, error) {
+	kept, err := g.GrantStore.LoadGrant(ctx, consent, holder)
 	if g.afterLoad != nil {
 		g.afterLoad()
 	}
-	return refresh, ok, err
+	return kept, err
 }
 
 func (g *grantStore) SaveGrant(ctx context.Context, consent int64, old, next fetch.Secret) (bool, error) {
@@ -267,7 +267,7 @@ func TestALostRaceAtTheSave(t *testing.T) {
 	if err := read(t, client(t, o)); err != nil {
 		t.Fatal(err)
 	}
-	now, _, _ := w.grants.LoadGrant(t.Context(), 7)
+	now, _ := w.grants.Refresh(7)
 	if w.refreshes() != 2 || w.grants.Saved() != 1 || now == won || w.auth.Reuses() != 0 {
 		t.Errorf("%d refreshes, %d saved, %d reuses", w.refreshes(), w.grants.Saved(), w.auth.Reuses())
 	}
@@ -314,5 +314,54 @@ func TestASaveThatFailsIsRepeated(t *testing.T) {
 	began := time.Now()
 	if err := read(t, client(t, o)); err != nil || tries != 3 || w.grants.Saved() != 1 || w.refreshes() != 1 {
 		t.Errorf("%v after %d tries and %d refreshes in %s", err, tries, w.refreshes(), time.Since(began))
+	}
+}
+
+// A refresh token goes to the client that it was given to, at the server that gave it, and to nobody else. A slip in the
+// configuration ends no consent, and no other change asks the person again.
+func TestAGrantGoesToItsHolderAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*authority, *fetch.Options)
+		want   finance.Class
+	}{
+		"another client": {func(_ *authority, o *fetch.Options) { o.Driver.Authorize.Token.ID = "you" }, finance.Rejected},
+		"another token origin": {func(w *authority, o *fetch.Options) {
+			o.Driver.Authorize.URL = w.base + "/authorize"
+			o.Driver.Authorize.Token.URL = strings.Replace(w.base, "127.0.0.1", "localhost", 1) + "/token"
+		}, finance.Rejected},
+		"other scopes": {func(_ *authority, o *fetch.Options) { o.Driver.Authorize.Token.Scopes = []string{"read"} }, ""},
+		"another address of API": {func(w *authority, o *fetch.Options) {
+			o.Driver.Base.Host = strings.Replace(o.Driver.Base.Host, "127.0.0.1", "localhost", 1)
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newAuthority(t)
+			w.consented(t)
+			if err := read(t, client(t, w.opt)); err != nil {
+				t.Fatal(err)
+			}
+			asked := w.refreshes()
+			o := w.opt
+			authorize, base := *o.Driver.Authorize, *o.Driver.Base
+			o.Driver.Authorize, o.Driver.Base = &authorize, &base
+			tt.change(w, &o)
+			err := read(t, client(t, o))
+			if tt.want == "" {
+				if err != nil || w.refreshes() != asked+1 {
+					t.Errorf("%v after %d refreshes: want another access token by the same grant", err, w.refreshes()-asked)
+				}
+				return
+			}
+			if e := wantClass(t, err, tt.want); !e.Unasked || !strings.Contains(e.Reason, "put client_id and the address back") {
+				t.Errorf("got %+v", e)
+			}
+			if w.refreshes() != asked {
+				t.Error("the refresh token was sent")
+			}
+			w.kit.ExpireTokens("bank")
+			if err := read(t, client(t, w.opt)); err != nil {
+				t.Errorf("put back: %v", err)
+			}
+		})
 	}
 }

@@ -46,7 +46,7 @@ type OnceLedger interface {
 
 // TokenStore shares access tokens between processes. The token is sealed at rest by the implementation.
 //
-// A key names connection, audience and scope.
+// A key names the connection, and by a fingerprint all that the token belongs to. It says nothing of what is secret.
 type TokenStore interface {
 	// LoadToken gives the stored token, or ok false.
 	LoadToken(ctx context.Context, key string) (t finance.Token, ok bool, err error)
@@ -54,8 +54,9 @@ type TokenStore interface {
 	LockToken(ctx context.Context, key string, d time.Duration) (got bool, err error)
 	// SaveToken stores a new token and gives the right to refresh back.
 	SaveToken(ctx context.Context, key string, t finance.Token) error
-	// DropToken forgets the token if it is still the one with this access token, because a provider refused it.
-	DropToken(ctx context.Context, key, accessToken string) error
+	// DropToken forgets the token if it is still the one with this access token, because a provider refused it. dropped
+	// false: it is not, so somebody else has been refused it before.
+	DropToken(ctx context.Context, key, accessToken string) (dropped bool, err error)
 	// UnlockToken gives the right to refresh back without a new token.
 	UnlockToken(ctx context.Context, key string) error
 }

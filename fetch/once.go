@@ -45,7 +45,7 @@ func (a *attempt) stored(intent finance.Intent) decision {
 	answer.Call.Durable = true
 	v := a.judge(answer)
 	if v.Class != finance.OK {
-		v.Reason = clean(v.Reason, a.c.secrets...)
+		v.Reason = clean(v.Reason, a.c.shown()...)
 		return failed(a.verdictError(&answer.Call, v))
 	}
 	answer.Hash = bodyHash(answer.Body)

@@ -36,6 +36,13 @@ type Options struct {
 	Once   OnceLedger // needed for requests with Once
 	Tokens TokenStore // nil: tokens are kept in this process only
 	Grants GrantStore // needed for requests with TokenKey.Consent
+	// Fingerprint names a text by a hash with a key of the installation's, so that the text can't be guessed from it. Nil:
+	// without a key, for what leaves this process by no way.
+	Fingerprint func(text string) string
+	// Reread reads the connection's secrets anew: now and then, and when they are refused. Nil: they never change. Open makes
+	// a driver of them; Token, Authorize and Header are taken from it.
+	Reread func() (map[string]Secret, error)
+	Open   func(Connection) (Driver, error)
 	Log    zerolog.Logger
 }
 
@@ -80,6 +87,8 @@ func (o *Options) settle() error {
 		return fmt.Errorf("connection %s: provider %s can't classify or connect", o.Connection.Name, o.Connection.Provider)
 	case o.Ledger == nil:
 		return fmt.Errorf("connection %s: a client needs a ledger", o.Connection.Name)
+	case o.Reread != nil && o.Open == nil:
+		return fmt.Errorf("connection %s: secrets that may change need a way to open the connection with them", o.Connection.Name)
 	case o.Rate < 0 || o.Concurrency < 0 || o.MaxBody < 0 || o.Retry.Attempts < 0:
 		return fmt.Errorf("connection %s: rate, concurrency, size and attempts can't be negative", o.Connection.Name)
 	}

@@ -38,22 +38,33 @@ func (a *attempt) stops(ctx context.Context) decision {
 // atGate waits until this process knows of no pause, unless that would take too long.
 func (a *attempt) atGate(ctx context.Context) decision {
 	for {
-		left, reason, moved := a.bucket.gate.left()
-		if left <= 0 {
+		shut := a.gates()
+		if shut.left <= 0 {
 			return onward()
 		}
-		if a.spent.held+left > a.limits.maxWait {
-			return failed(a.closed(left, reason))
+		if a.only(shut) && a.oneTry && shut.left > patience {
+			e := a.closed(shut)
+			e.Again = true // its turn comes behind the others
+			return failed(e)
+		}
+		if a.spent.held+shut.left > a.limits.maxWait {
+			if a.ended(ctx, shut) {
+				continue
+			}
+			return failed(a.closed(shut))
 		}
 		// A crash during a long wait must not look like a crash after a send.
 		if err := a.withdraw(ctx); err != nil {
 			return failed(a.ledgerFailed("take the intent back", err))
 		}
-		if err := a.hold(ctx, left, moved); err != nil {
+		if err := a.hold(ctx, shut.left, shut.moved); err != nil {
 			return failed(a.interrupted(err))
 		}
 	}
 }
+
+// patience is how long a consent that is to wait alone keeps its turn.
+const patience = 2 * time.Second
 
 // hold waits, and counts it as time at a closed gate.
 func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct{}) error {
@@ -63,15 +74,26 @@ func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct
 	return err
 }
 
-// haveToken makes sure of a token that is valid now.
+// haveToken makes sure of a token that is valid now, and of the secrets of now.
 func (a *attempt) haveToken(ctx context.Context) decision {
+	if !a.pinned {
+		a.c.rereadIfDue()
+		a.of = a.c.now()
+	}
 	if a.key == nil {
 		return onward()
 	}
-	token, e := a.c.tokens.get(ctx, *a.key, a.scope)
+	wanted, e := a.c.tokens.of(a.of, *a.key)
+	if e != nil {
+		return failed(e)
+	}
+	token, e := a.c.tokens.get(ctx, wanted, a.scope)
 	if e == nil {
-		a.token = token
+		a.token, a.named = token, wanted.name
 		return onward()
+	}
+	if e.Class == finance.Fatal && a.renewed() {
+		return onceMore()
 	}
 	if e.Class != finance.Throttled || a.spent.held+e.Wait > a.limits.maxWait {
 		return failed(e)
@@ -84,12 +106,12 @@ func (a *attempt) haveToken(ctx context.Context) decision {
 
 // pace waits for the limiter of this process.
 func (a *attempt) pace(ctx context.Context) decision {
-	left, _, moved := a.bucket.gate.left()
-	if left > 0 {
+	shut := a.gates()
+	if shut.left > 0 {
 		return onceMore()
 	}
 	slot := a.bucket.limiter.Reserve()
-	d := a.until(ctx, slot.Delay(), moved)
+	d := a.until(ctx, slot.Delay(), shut.moved)
 	if d.move != send {
 		slot.Cancel()
 	}
@@ -108,15 +130,24 @@ func (a *attempt) until(ctx context.Context, d time.Duration, moved <-chan struc
 	return onward()
 }
 
-// takeWire waits for one of the connection's places on the wire. It comes before the reservation of a slot, since a
-// slot that is waited past is lost.
+// takeWire waits for the bucket's turnstile, and then for one of the connection's places on the wire: whoever waits for
+// the turnstile must not keep such a place from other buckets. It comes before the reservation of a slot, since a slot
+// that is waited past is lost.
 func (a *attempt) takeWire(ctx context.Context) decision {
+	leave, err := a.bucket.turnstile.enter(ctx)
+	if err != nil {
+		return failed(a.interrupted(err))
+	}
+	a.release = leave
 	if a.wire == nil {
 		return onward()
 	}
 	select {
 	case a.wire <- struct{}{}:
-		a.release = func() { <-a.wire }
+		a.release = func() {
+			<-a.wire
+			leave()
+		}
 		return onward()
 	case <-ctx.Done():
 		return failed(a.interrupted(ctx.Err()))
@@ -126,11 +157,11 @@ func (a *attempt) takeWire(ctx context.Context) decision {
 // reserve asks the ledger for a slot: whether the fence is still ours, the connection open, the consent good and the
 // gate open for all processes, and when the call may go out.
 func (a *attempt) reserve(ctx context.Context) decision {
-	left, _, moved := a.bucket.gate.left()
-	if left > 0 {
+	shut := a.gates()
+	if shut.left > 0 {
 		return onceMore()
 	}
-	a.moved, a.asked = moved, time.Now() // the ledger may have looked at the gate at once and answered late
+	a.moved, a.asked = shut.moved, time.Now() // the ledger may have looked at the gate at once and answered late
 	ask := a.ask()
 	admission, err := a.c.opt.Ledger.Admit(ctx, ask)
 	now := time.Now()
@@ -139,11 +170,12 @@ func (a *attempt) reserve(ctx context.Context) decision {
 		return failed(a.interrupted(err))
 	case err != nil:
 		return failed(a.ledgerFailed("admit the call", err))
+	case admission.Refusal == finance.Fatal && a.renewed():
+		return onceMore()
 	case admission.Refusal != "":
 		return failed(a.refused(admission))
 	case admission.Gate > 0:
-		a.closeFor(admission, now)
-		return onceMore()
+		return a.shutOut(ctx, admission, now)
 	}
 	a.probe = admission.Probe
 	a.read.paid = true
@@ -157,23 +189,40 @@ func (a *attempt) reserve(ctx context.Context) decision {
 // ask is the question put to the ledger.
 func (a *attempt) ask() finance.Ask {
 	return finance.Ask{
-		Connection: a.c.opt.Connection.Name, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
+		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
 		Opening: a.read.opening && !a.read.paid, Scope: a.scope, Call: a.call.ID, Needs: a.needs(),
-		Probe: a.limits.timeout + probeSlack, Once: a.once,
+		Gates: a.keys.all(), Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
 }
 
 // probeSlack is how much longer than its answer may take a call may probe: its slot and its handshake come first.
 const probeSlack = 10 * time.Second
 
-// closeFor closes our gate as the ledger's is.
-func (a *attempt) closeFor(found finance.Admission, now time.Time) {
-	reason := cmp.Or(found.Reason, "closed by another process")
-	if found.Awaits {
-		a.bucket.gate.await(found.Gate, reason)
-		return
+// shutOut closes our gate as the ledger's is, or waits for what another call hears, which probes. Our gate stays open
+// then: the probe may be one of this process.
+func (a *attempt) shutOut(ctx context.Context, found finance.Admission, now time.Time) decision {
+	if !found.Awaits {
+		a.closeAsFound(found, now)
+		return onceMore()
 	}
-	a.bucket.gate.close(now, found.Gate, reason)
+	a.leave(endSilent) // others, and the probe, need the place on the wire meanwhile
+	if a.spent.held+found.Gate > a.limits.maxWait {
+		return failed(a.closed(shut{left: found.Gate, reason: found.Reason}))
+	}
+	if err := a.withdraw(ctx); err != nil {
+		return failed(a.ledgerFailed("take the intent back", err))
+	}
+	_, _, moved := a.bucket.gate.left()
+	if err := a.hold(ctx, found.Gate, moved); err != nil {
+		return failed(a.interrupted(err))
+	}
+	return onceMore()
+}
+
+// closeAsFound closes the gate of ours that the ledger holds closed.
+func (a *attempt) closeAsFound(found finance.Admission, now time.Time) {
+	reason := cmp.Or(found.Reason, "closed by another process")
+	a.bucket.lone(found.Closed).closeAsKept(now, found.Gate, reason)
 }
 
 // needs are the scopes of which a consent must have one for its data to be asked for.
@@ -223,10 +272,14 @@ func (a *attempt) look(ctx context.Context) decision {
 		switch {
 		case err != nil:
 			return failed(a.ledgerFailed("tell whether the call may still be sent", err))
+		case found.Refusal == finance.Fatal && a.renewed():
+			return onceMore()
 		case found.Refusal != "":
 			return failed(a.refused(found))
 		case found.Gate > 0:
-			a.closeFor(found, now)
+			if !found.Awaits {
+				a.closeAsFound(found, now)
+			}
 			return onceMore()
 		}
 		took := now.Sub(asked)
@@ -238,9 +291,14 @@ func (a *attempt) look(ctx context.Context) decision {
 	}
 }
 
-// clear is the last look before the send: at the token, at the ledger if the last look is old, and at the slot itself.
+// clear is the last look before the send: at the secrets and the token, at the ledger if the last look is old, and at the
+// slot itself. A token that was refused to another caller meanwhile is not sent: that would spend this caller's one
+// refresh on what is known already.
 func (a *attempt) clear(ctx context.Context) decision {
-	if a.key != nil && !usable(a.token, time.Now()) {
+	if !a.pinned && a.of != a.c.now() {
+		return onceMore()
+	}
+	if a.key != nil && (!usable(a.token, time.Now()) || a.c.tokens.overtaken(a.named, a.token)) {
 		if d := a.haveToken(ctx); d.move != send {
 			return d
 		}
@@ -266,7 +324,7 @@ func (a *attempt) atBreaker(ctx context.Context) decision {
 		return onceMore()
 	}
 	a.report = report
-	if left, _, _ := a.bucket.gate.left(); left > 0 {
+	if a.gates().left > 0 {
 		return onceMore() // and the breaker is told that nothing was learnt
 	}
 	return onward()

@@ -7,28 +7,44 @@ import (
 	"time"
 )
 
-// saneReset is the longest reset that a rate-limit header is believed. These headers have many dialects, and a
-// misread timestamp must not park a provider for years; Retry-After is there for long pauses.
-const saneReset = 15 * time.Minute
+// saneReset is the longest reset that a rate-limit header is believed beside an answer that is no refusal. These headers
+// have many dialects, and a misread timestamp must not park a provider for years; Retry-After is there for long pauses.
+// Of a 429 without Retry-After the reset is all there is to know, and no quota is for longer than a month.
+const (
+	saneReset  = 15 * time.Minute
+	saneRefill = 31 * 24 * time.Hour
+)
 
 // spentFor reads the rate-limit headers in use: RateLimit (the IETF drafts, old and new syntax), RateLimit-*,
 // X-RateLimit-* and X-Rate-Limit-*. It is how long until the allowance is filled again, where the answer says that
-// none is left; zero otherwise, and for everything that can't be read. So these headers can only slow down.
-func spentFor(h http.Header, now time.Time) time.Duration {
+// none is left; zero otherwise, and for everything that can't be read. So these headers can only slow down. A 429 says
+// by itself that none is left, unless its headers say that some is: then it is another limit that it was refused for.
+func spentFor(status int, h http.Header, now time.Time) Told {
+	refused := status == http.StatusTooManyRequests
 	remaining, reset := combined(h.Get("RateLimit"))
+	resets := []string{reset}
 	for _, prefix := range []string{"RateLimit-", "X-RateLimit-", "X-Rate-Limit-"} {
-		if remaining == "" || reset == "" {
-			remaining, reset = h.Get(prefix+"Remaining"), h.Get(prefix+"Reset")
+		if strings.Join(resets, "") != "" && (remaining != "" || refused) {
+			break
 		}
+		remaining, resets = h.Get(prefix+"Remaining"), h.Values(prefix+"Reset")
+	}
+	most := saneReset
+	if refused {
+		most = saneRefill
+		orDefault(&remaining, "0")
 	}
 	if n, err := strconv.ParseFloat(remaining, 64); err != nil || n != 0 {
-		return 0
+		return Told{}
 	}
-	d := resetIn(strings.TrimSpace(reset), serverTime(h, now))
-	if d > saneReset {
-		return 0
+	var longest Told
+	for _, reset := range resets {
+		told, _ := ParsePause(reset, now)
+		if told.Pause > longest.Pause && told.Pause <= most {
+			longest = told
+		}
 	}
-	return d
+	return longest
 }
 
 // combined takes remaining and reset out of `limit=10, remaining=0, reset=5` or `"default";r=0;t=5`.
@@ -42,26 +58,4 @@ func combined(v string) (remaining, reset string) {
 		}
 	}
 	return remaining, reset
-}
-
-// resetIn reads a reset: seconds from now, a Unix time in seconds or milliseconds, or a date.
-func resetIn(s string, now time.Time) time.Duration {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		switch {
-		case n < 0 || n > 1e14:
-			return 0
-		case n >= 1e12:
-			return clamp(time.UnixMilli(n), now)
-		case n >= 1e9:
-			return clamp(time.Unix(n, 0), now)
-		}
-		return time.Duration(n) * time.Second
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return clamp(t, now)
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return clamp(t, now)
-	}
-	return 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,11 +17,14 @@ import (
 type request struct {
 	c       *Client
 	bucket  *bucket
+	keys    keys // of the gates beside the bucket's
 	purpose finance.Purpose
 	scope   finance.Scope
 	method  string
 	path    string    // the template
 	key     *TokenKey // nil: no token is sent
+	of      *opened   // the secrets that the latest attempt is made with
+	pinned  bool      // they stay as they are: what is sent was made of them
 	once    bool
 	oneTry  bool // the caller repeats it, later
 	tried   int  // attempts that were made before, in another request
@@ -50,6 +54,8 @@ type spent struct {
 	failures  int           // attempts that failed transiently
 	throttled int           // attempts that were told to wait
 	refreshed bool          // a token was refused, and another one asked for
+	overtaken int           // attempts whose token was refused to somebody else before
+	rereads   int           // attempts made again with other secrets, because the old ones were refused
 	held      time.Duration // at closed gates
 	time      time.Duration // on the wire and in back-offs
 }
@@ -143,6 +149,18 @@ func (r *request) fail(class finance.Class, reason string) *Error {
 	}
 }
 
+// mostRereads bounds how often one request is made again with other secrets.
+const mostRereads = 3
+
+// renewed says whether there are other secrets than those that were refused just now: then all is asked again with them.
+func (r *request) renewed() bool {
+	if r.pinned || r.spent.rereads == mostRereads || !r.c.changed(r.of) {
+		return false
+	}
+	r.spent.rereads++
+	return true
+}
+
 // interrupted is for a caller that has left. What it wanted is undecided.
 func (r *request) interrupted(err error) *Error {
 	e := r.fail(finance.Interrupted, "the caller has left")
@@ -157,12 +175,22 @@ func (r *request) ledgerFailed(what string, err error) *Error {
 	return e
 }
 
-// closed is for a bucket whose gate stays closed for longer than is waited here.
-func (r *request) closed(left time.Duration, reason string) *Error {
+// closed is for a gate that stays closed for longer than is waited here.
+func (r *request) closed(s shut) *Error {
 	e := r.fail(finance.Throttled, fmt.Sprintf("bucket %s is closed", r.bucket.name))
-	if reason != "" {
-		e.Reason += ": " + reason
+	if e.Alone = r.only(s); e.Alone {
+		e.Reason = notBefore(s.left)
 	}
-	e.Wait, e.Told = left, reason
+	if s.reason != "" {
+		e.Reason += ": " + s.reason
+	}
+	e.Wait = s.left
+	e.Told = toldOf(s.reason)
 	return e
+}
+
+// toldOf is a pause's reason without the cause behind it, which the breaker's has.
+func toldOf(reason string) string {
+	told, _, _ := strings.Cut(reason, ": ")
+	return told
 }

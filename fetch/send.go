@@ -19,6 +19,8 @@ type reply struct {
 	left    bool    // the request may have reached the provider
 	pause   time.Duration
 	told    string // where the pause was announced
+	alone   string // the gate that it closes; empty: the bucket's
+	advice  bool   // the pause stands beside a good status
 	guessed bool   // no time was told: the pause is the least that it may be
 	arrived time.Time
 }
@@ -67,12 +69,15 @@ func (a *attempt) exchange(req *http.Request) reply {
 	}
 	defer resp.Body.Close()
 	a.call.Status = resp.StatusCode
-	said := announced(resp.Header, got.arrived)
+	said := announced(resp.StatusCode, resp.Header, got.arrived)
 	got.pause, got.told = said.Pause, said.told
 	if said.bad {
 		a.logUnreadable(resp.Header)
 	}
-	a.bucket.gate.close(got.arrived, got.pause, got.told)
+	if said.moved {
+		a.logClock(said)
+	}
+	a.obey(&got, resp.StatusCode)
 	body, err := receive(resp, a.c.opt.MaxBody)
 	if err != nil {
 		got.err = err
@@ -82,6 +87,22 @@ func (a *attempt) exchange(req *http.Request) reply {
 	a.call.Bytes = int64(len(body))
 	got.answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, announced: said}
 	return got
+}
+
+// obey does at once what the headers of an answer want. Beside a good status a Retry-After is no refusal: some servers
+// send one with every answer, to say how often to ask. So calls go on one at a time, unless the body turns out to be a
+// refusal after all.
+func (a *attempt) obey(got *reply, status int) {
+	if got.told == toldByHeader && isSuccess(status) {
+		got.advice = true
+		if a.bucket.turnstile.narrow(got.arrived, got.pause) {
+			a.logAdvice(got.pause)
+		}
+		return
+	}
+	if !a.c.opt.Driver.Alone {
+		a.bucket.gate.close(got.arrived, got.pause, got.told)
+	}
 }
 
 // bearer is the Authorization header of a token. Providers write bearer in any case; RFC 6750 wants it as here.

@@ -29,6 +29,10 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 		v = a.judge(got.answer)
 	}
 	a.note(&got, &v)
+	first := false
+	if v.Class == finance.TokenDenied && a.key != nil { // before the next caller has this one's place on the wire
+		first = a.c.tokens.refuse(a.named, a.token.AccessToken)
+	}
 	opened := a.leave(a.ending(v.Class))
 	defer a.log()
 	if e := a.tell(tell, got, v, opened); e != nil {
@@ -45,8 +49,13 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 		if a.key == nil {
 			break
 		}
-		if err := a.c.tokens.drop(tell, *a.key, a.token.AccessToken); err != nil {
+		news, err := a.c.tokens.drop(tell, a.named, a.token.AccessToken, first)
+		if err != nil {
 			return failed(a.ledgerFailed("forget the token", err))
+		}
+		if !news && a.spent.overtaken < manyOvertaken {
+			a.spent.overtaken++
+			return decision{move: retry, err: a.verdictError(a.call, v)}
 		}
 	case finance.Throttled:
 		a.read.paid = a.read.opening // a refused call has read nothing: the read that it was admitted with is still ours
@@ -56,6 +65,10 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 	return a.again(a.verdictError(a.call, v))
 }
 
+// manyOvertaken is how often one request may be refused with a token that was refused to somebody else before, while it
+// was on its way. Such a refusal says nothing of the token that came after, so it does not spend the request's refresh.
+const manyOvertaken = 3
+
 func bodyHash(body []byte) finance.Hash {
 	sum := sha256.Sum256(body)
 	return finance.Hash(sum[:16])
@@ -63,9 +76,13 @@ func bodyHash(body []byte) finance.Hash {
 
 // note writes the verdict into the call, and closes our gate for every pause that is now known.
 func (a *attempt) note(got *reply, v *Verdict) {
-	v.Reason = clean(v.Reason, append([]string{a.token.AccessToken}, a.c.secrets...)...)
+	v.Reason = clean(v.Reason, append([]string{a.token.AccessToken}, a.c.shown()...)...)
 	if got.answer != nil {
 		a.call.Correlation = correlationOf(v.Correlation, got.answer.Header)
+	}
+	a.call.RetryAfter = got.pause
+	if got.advice && v.Class == finance.OK {
+		got.pause = 0 // the turnstile keeps it
 	}
 	if v.RetryAfter > got.pause {
 		got.pause, got.told = min(v.RetryAfter, longest), toldInBody
@@ -74,8 +91,12 @@ func (a *attempt) note(got *reply, v *Verdict) {
 		// The least that it may be: the ledger doubles it with every refusal in a row.
 		got.pause, got.told, got.guessed = 2*a.limits.retry.Base, ToldByNobody, true
 	}
-	a.call.Class, a.call.Reason, a.call.RetryAfter = v.Class, v.Reason, got.pause
-	a.bucket.gate.close(got.arrived, got.pause, got.told)
+	a.call.Class, a.call.Reason = v.Class, v.Reason
+	a.call.RetryAfter = max(a.call.RetryAfter, got.pause)
+	if v.Class == finance.Throttled {
+		got.alone = a.keys.of(v.Pauses)
+	}
+	a.bucket.lone(got.alone).close(got.arrived, got.pause, got.told)
 }
 
 // ending is what the breaker is told.
@@ -104,13 +125,18 @@ const (
 
 // tell writes down the call, and first of all the pause it was told.
 func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *Error {
+	if opened {
+		a.logBreaker(v)
+	}
 	if opened && got.pause < breakerPause {
-		got.pause, got.told = breakerPause, ToldByBreaker
-		a.bucket.gate.close(time.Now(), breakerPause, ToldByBreaker)
+		got.pause, got.told, got.alone = breakerPause, ToldByBreaker+": "+a.cause(v), ""
+		got.arrived = time.Now()
+		a.bucket.gate.close(got.arrived, got.pause, got.told)
 	}
 	ledger := a.c.opt.Ledger
 	switch {
 	case got.pause > 0:
+		a.logLong(got)
 		if e := a.tellPause(ctx, got, v); e != nil {
 			return e
 		}
@@ -134,14 +160,17 @@ func (a *attempt) tell(ctx context.Context, got reply, v Verdict, opened bool) *
 func (a *attempt) tellPause(ctx context.Context, got reply, v Verdict) *Error {
 	now := time.Now()
 	closed, err := a.c.opt.Ledger.Pause(ctx, finance.Pause{
-		Bucket: a.bucket.name, For: got.pause, Reason: got.told, Call: *a.call,
+		Bucket: a.bucket.name, Alone: got.alone, For: got.pause, Reason: got.told, Call: *a.call,
 		Guessed: got.guessed, Sent: now.Sub(a.call.SentAt),
 	})
 	if err != nil {
 		return a.ledgerFailed("close the gate", err)
 	}
-	a.bucket.gate.close(now, closed, got.told)
-	if v.Class == finance.Throttled {
+	gate := a.bucket.lone(got.alone)
+	gate.keeps(now, closed)
+	gate.keeps(got.arrived, got.pause)
+	gate.close(now, closed, got.told)
+	if v.Class == finance.Throttled && got.alone == "" {
 		a.bucket.refused.Store(true)
 		a.probe = false // it was refused, which the ledger knows by now
 	}
@@ -179,7 +208,7 @@ func (a *attempt) endProbe(ctx context.Context, answered bool) error {
 	if err == nil && answered {
 		a.bucket.refused.Store(false)
 	}
-	a.bucket.gate.open()
+	a.bucket.gate.wake()
 	return err
 }
 
@@ -187,12 +216,20 @@ func (a *attempt) endProbe(ctx context.Context, answered bool) error {
 func (r *request) verdictError(call *finance.Call, v Verdict) *Error {
 	e := r.fail(v.Class, v.Reason)
 	e.Status, e.Correlation, e.Call, e.Consent = call.Status, call.Correlation, call.ID, v.Status
+	if v.Class == finance.TokenDenied || v.Class == finance.Fatal && call.Status >= 400 && call.Status < 500 {
+		e.Credentials = r.of.print
+	}
 	if v.Class == finance.Throttled {
-		e.Wait, e.Told, _ = r.bucket.gate.left()
+		shut := r.gates()
+		e.Wait, e.Told = shut.left, toldOf(shut.reason)
+		if e.Alone = r.only(shut); e.Alone {
+			e.Reason += "; " + notBefore(shut.left)
+		}
 	}
 	if v.Class == finance.TokenDenied && r.spent.refreshed && r.key != nil && r.key.Consent != 0 {
 		// Of one person's grant, which the authorization server has just called good. Class token would park the connection
 		// for everybody, and to end the consent is for the authorization server to say.
+		e.Credentials = ""
 		e.Class, e.Reason = finance.Rejected, "a token that was just given by the consent's grant is refused: "+v.Reason
 	}
 	return e

@@ -52,7 +52,7 @@ type Step struct {
 	// NoContent says that an answer without content (204) means something to Decode. Elsewhere it shows
 	// nothing, not even that there is nothing.
 	NoContent bool
-	// Parts says that an answer may call itself a part (206), since it is the pages of the list together
+	// Parts says that an answer may call itself a part (by a 206 or its Content-Range), since it is the pages of the list together
 	// that are read.
 	Parts bool
 	// Anew gives where the list begins. A link or a cursor of the provider's that was stored and is refused as one that

@@ -24,7 +24,7 @@ func (s *slowStore) LoadToken(ctx context.Context, key string) (finance.Token, b
 	return token, ok, err
 }
 
-func (s *slowStore) DropToken(ctx context.Context, key, accessToken string) error {
+func (s *slowStore) DropToken(ctx context.Context, key, accessToken string) (bool, error) {
 	<-time.After(s.lag)
 	return s.Ledger.DropToken(ctx, key, accessToken)
 }

@@ -41,8 +41,8 @@ type tokens struct {
 	flights singleflight.Group
 
 	mu      sync.Mutex
-	kept    map[TokenKey]*keptToken
-	sweepAt int // so many are kept before the useless are forgotten
+	kept    map[string]*keptToken // by the token's name
+	sweepAt int                   // so many are kept before the useless are forgotten
 }
 
 type keptToken struct {
@@ -51,6 +51,68 @@ type keptToken struct {
 	failed   *Error // why the last refresh failed; nil after a success
 	until    time.Time
 	failures int
+}
+
+// wantedToken is a token that somebody wants: what for, with which secrets, and what it is kept by.
+type wantedToken struct {
+	key  TokenKey
+	of   *opened
+	name string // of the token, in this process and in the store
+	lock string // of the right to refresh
+}
+
+// of names a token by all that it belongs to: the client, its secret, its scopes, the address that gives it and the origin
+// that it is sent to. So another configuration has other tokens, and two that run side by side keep their own.
+//
+// The right to refresh a consent's token is the consent's alone: its refresh token is one, whoever sends it, and two
+// refreshes at once would be its reuse.
+func (s *tokens) of(o *opened, key TokenKey) (w wantedToken, failed *Error) {
+	w.key, w.of = key, o
+	if key.Consent != 0 {
+		if o.authorize == nil {
+			return w, s.fail(finance.Fatal, "the connection keeps no grants of consents")
+		}
+		w.lock = s.name("", key)
+		w.name = s.name(o.grantPrint, key)
+		return w, nil
+	}
+	fingerprint, err := s.printOf(o, key)
+	if err != nil {
+		e := s.fail(finance.Fatal, "the connection has no way to ask for this token")
+		e.Err = err
+		return w, e
+	}
+	w.name = s.name(fingerprint, key)
+	w.lock = w.name
+	return w, nil
+}
+
+// printOf is the fingerprint of a token of the connection's own. It is wanted before every call, so it is computed once.
+func (s *tokens) printOf(o *opened, key TokenKey) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if known, ok := o.tokenPrints[key]; ok {
+		return known, nil
+	}
+	ask, err := o.token(key)
+	if err != nil {
+		return "", err
+	}
+	o.tokenPrints[key] = s.c.tokenPrint(&ask)
+	return o.tokenPrints[key], nil
+}
+
+// name is what the store knows a token by: its parts stand on lines of their own.
+func (s *tokens) name(fingerprint string, key TokenKey) string {
+	parts := []string{s.c.opt.Connection.Name}
+	if fingerprint != "" {
+		parts = append(parts, fingerprint)
+	}
+	parts = append(parts, key.Audience, key.Scope)
+	if key.Consent != 0 {
+		parts = append(parts, "consent "+strconv.FormatInt(key.Consent, 10))
+	}
+	return strings.Join(parts, "\n")
 }
 
 // usable says whether a token may still be sent. A token that lives for less than a second or two has no second to
@@ -68,23 +130,23 @@ func fresh(t finance.Token, now time.Time) bool {
 // caller may leave while somebody else fetches.
 //
 // scope is on whose behalf: a token of a consent's own grant is not asked for once the consent has ended.
-func (s *tokens) get(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
+func (s *tokens) get(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
 	now := time.Now()
-	token, failed := s.look(key, now)
+	token, failed := s.look(w.name, now)
 	if fresh(token, now) || failed != nil && usable(token, now) {
 		return token, nil
 	}
 	if failed != nil {
 		return finance.Token{}, failed
 	}
-	flight := s.flights.DoChan(s.name(key), func() (got any, _ error) {
+	flight := s.flights.DoChan(w.name, func() (got any, _ error) {
 		defer func() { // in a goroutine of the flight's own, where a panic of the connector's would end the process
 			if recover() != nil {
 				s.c.opt.Log.Error().Bytes("stack", debug.Stack()).Msg("the request for a token panicked: report it with this stack")
 				got = keptToken{failed: s.fail(finance.Malformed, "the request for a token panicked, see the log for its stack")}
 			}
 		}()
-		return s.refresh(ctx, key, scope), nil
+		return s.refresh(ctx, w, scope), nil
 	})
 	if usable(token, now) {
 		return token, nil
@@ -96,26 +158,39 @@ func (s *tokens) get(ctx context.Context, key TokenKey, scope finance.Scope) (fi
 		return finance.Token{}, e
 	case r := <-flight:
 		k := r.Val.(keptToken)
-		if k.failed == nil && s.refused(key, k.token) { // while the flight was on its way
-			return s.get(ctx, key, scope)
+		if k.failed == nil && s.refused(w.name, k.token) { // while the flight was on its way
+			return s.get(ctx, w, scope)
 		}
 		return k.token, k.failed
 	}
 }
 
 // refused says that a token is the one that the provider has refused.
-func (s *tokens) refused(key TokenKey, t finance.Token) bool {
+func (s *tokens) refused(name string, t finance.Token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.kept[key]
+	k := s.kept[name]
 	return k != nil && k.refused != "" && k.refused == t.AccessToken
 }
 
-// look gives what is kept: a token, good or not, and the failure that is still remembered.
-func (s *tokens) look(key TokenKey, now time.Time) (finance.Token, *Error) {
+// overtaken says that a token which a caller has in hand was refused to another caller, or is no longer the one that is
+// kept. What it says costs nothing, so it is asked right before the send.
+func (s *tokens) overtaken(name string, t finance.Token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.kept[key]
+	k := s.kept[name]
+	if k == nil {
+		return false
+	}
+	older := k.token.AccessToken != "" && k.token.AccessToken != t.AccessToken
+	return older || k.refused == t.AccessToken
+}
+
+// look gives what is kept: a token, good or not, and the failure that is still remembered.
+func (s *tokens) look(name string, now time.Time) (finance.Token, *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kept[name]
 	if k == nil {
 		return finance.Token{}, nil
 	}
@@ -138,22 +213,25 @@ func (e *Error) waiting(left time.Duration) *Error {
 	return &c
 }
 
-// refresh runs once at a time for a key. It outlives the caller that began it, since others wait for it too.
-func (s *tokens) refresh(ctx context.Context, key TokenKey, scope finance.Scope) keptToken {
+// refresh runs once at a time for a token. It outlives the caller that began it, since others wait for it too.
+func (s *tokens) refresh(ctx context.Context, w wantedToken, scope finance.Scope) keptToken {
 	now := time.Now()
-	token, failed := s.look(key, now)
+	token, failed := s.look(w.name, now)
 	if failed != nil || fresh(token, now) { // a flight that ended between our look and this one
 		return keptToken{token: token, failed: failed}
 	}
-	token, failed = s.renew(context.WithoutCancel(ctx), key, scope)
+	token, failed = s.renew(context.WithoutCancel(ctx), w, scope)
+	if failed != nil && failed.Class == finance.Fatal && !failed.Unasked {
+		failed.Credentials = w.of.print
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.kept[key]
+	k := s.kept[w.name]
 	if k == nil {
 		s.sweep(time.Now())
 		k = &keptToken{}
-		s.kept[key] = k
+		s.kept[w.name] = k
 	}
 	if failed == nil {
 		*k = keptToken{token: token, refused: k.refused}
@@ -174,62 +252,53 @@ func (s *tokens) sweep(now time.Time) {
 	if len(s.kept) < s.sweepAt {
 		return
 	}
-	for key, k := range s.kept {
+	for name, k := range s.kept {
 		if !usable(k.token, now) && !now.Before(k.until) {
-			delete(s.kept, key)
+			delete(s.kept, name)
 		}
 	}
 	s.sweepAt = max(1024, 2*len(s.kept))
 }
 
-// name is what the store knows a token by.
-func (s *tokens) name(key TokenKey) string {
-	name := s.c.opt.Connection.Name + "\n" + key.Audience + "\n" + key.Scope
-	if key.Consent != 0 {
-		name += "\nconsent " + strconv.FormatInt(key.Consent, 10)
-	}
-	return name
-}
-
 // ask asks the provider for a token, for the connection or by a consent's grant.
-func (s *tokens) ask(ctx context.Context, key TokenKey, scope finance.Scope) (t finance.Token, failed *Error) {
-	if key.Consent != 0 {
-		t, failed = s.regrant(ctx, key, finance.Scope{Run: scope.Run, Consent: scope.Consent})
+func (s *tokens) ask(ctx context.Context, w wantedToken, scope finance.Scope) (t finance.Token, failed *Error) {
+	if w.key.Consent != 0 {
+		t, failed = s.regrant(ctx, w, finance.Scope{Run: scope.Run, Consent: scope.Consent})
 	} else {
-		t, failed = s.exchange(ctx, key, finance.Scope{Run: scope.Run})
+		t, failed = s.exchange(ctx, w, finance.Scope{Run: scope.Run})
 	}
 	if failed == nil {
-		s.believe(key, t.AccessToken)
+		s.believe(w.name, t.AccessToken)
 	}
 	return t, failed
 }
 
 // renew gets a new token: from the store if another process has one, from the provider if nobody else is at it.
-func (s *tokens) renew(ctx context.Context, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
+func (s *tokens) renew(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
 	store := s.c.opt.Tokens
 	if store == nil {
 		ctx, cancel := context.WithTimeout(ctx, s.c.refreshLimit())
 		defer cancel()
-		return s.ask(ctx, key, scope)
+		return s.ask(ctx, w, scope)
 	}
-	name, lock := s.name(key), s.c.refreshLimit()+lockMargin
+	lock := s.c.refreshLimit() + lockMargin
 	// A holder that was killed leaves its lock to its end, so whoever waits must have more patience than that.
 	patient, cancel := context.WithTimeout(ctx, lock+lockMargin)
 	defer cancel()
 	for {
-		token, ok, err := store.LoadToken(patient, name)
+		token, ok, err := store.LoadToken(patient, w.name)
 		if err != nil {
 			return finance.Token{}, s.notOurTurn(patient, "load", err)
 		}
-		if ok && fresh(token, time.Now()) && !s.refused(key, token) {
+		if ok && fresh(token, time.Now()) && !s.refused(w.name, token) {
 			return token, nil
 		}
-		mine, err := store.LockToken(patient, name, lock)
+		mine, err := store.LockToken(patient, w.lock, lock)
 		if err != nil {
 			return finance.Token{}, s.notOurTurn(patient, "lock", err)
 		}
 		if mine {
-			return s.renewLocked(ctx, store, name, key, scope)
+			return s.renewLocked(ctx, store, w, scope)
 		}
 		if _, err := wait(patient, pollEvery+rand.N(pollEvery/4), nil); err != nil {
 			return finance.Token{}, s.notOurTurn(patient, "lock", err)
@@ -250,52 +319,67 @@ func (s *tokens) notOurTurn(patient context.Context, what string, err error) *Er
 
 // renewLocked holds the right to refresh, and has from now on the time that a refresh takes. It looks into the store
 // again, because the winner before it may have saved its token between our look and our lock.
-func (s *tokens) renewLocked(ctx context.Context, store TokenStore, name string, key TokenKey, scope finance.Scope) (finance.Token, *Error) {
+func (s *tokens) renewLocked(ctx context.Context, store TokenStore, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.refreshLimit())
 	defer cancel()
-	token, ok, err := store.LoadToken(ctx, name)
-	if err == nil && ok && fresh(token, time.Now()) && !s.refused(key, token) {
-		return token, s.unlock(ctx, store, name)
+	token, ok, err := store.LoadToken(ctx, w.name)
+	if err == nil && ok && fresh(token, time.Now()) && !s.refused(w.name, token) {
+		return token, s.unlock(ctx, store, w.lock)
 	}
-	token, failed := s.ask(ctx, key, scope)
+	token, failed := s.ask(ctx, w, scope)
 	if failed != nil {
-		_ = s.unlock(ctx, store, name) // the exchange's failure is the one to tell; the lock ends by itself
+		_ = s.unlock(ctx, store, w.lock) // the exchange's failure is the one to tell; the lock ends by itself
 		return finance.Token{}, failed
 	}
-	if err := store.SaveToken(ctx, name, token); err != nil {
+	if err := store.SaveToken(ctx, w.name, token); err != nil {
 		return finance.Token{}, s.storeFailed("save", err)
 	}
-	return token, nil
+	if w.lock == w.name { // which the save has given back
+		return token, nil
+	}
+	return token, s.unlock(ctx, store, w.lock)
 }
 
-func (s *tokens) unlock(ctx context.Context, store TokenStore, name string) *Error {
+func (s *tokens) unlock(ctx context.Context, store TokenStore, lock string) *Error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
-	if err := store.UnlockToken(ctx, name); err != nil {
+	if err := store.UnlockToken(ctx, lock); err != nil {
 		return s.storeFailed("unlock", err)
 	}
 	return nil
 }
 
-// drop forgets exactly the token that was refused. Of many callers that were refused with it, the first drops it and
-// the others find its successor.
-func (s *tokens) drop(ctx context.Context, key TokenKey, accessToken string) error {
+// refuse notes that a token was refused, so that nobody in this process sends it any more. first is false where that was
+// known: it was refused to another caller before, or there is a newer one. A late word on an old token must not hide that
+// the newer one was refused, too.
+func (s *tokens) refuse(name, accessToken string) (first bool) {
 	s.mu.Lock()
-	if k := s.kept[key]; k != nil {
-		k.refused = accessToken
+	defer s.mu.Unlock()
+	k := s.kept[name]
+	switch {
+	case k == nil:
+		return true
+	case k.refused == accessToken, k.token.AccessToken != "" && k.token.AccessToken != accessToken:
+		return false
 	}
-	s.mu.Unlock()
-	if s.c.opt.Tokens == nil {
-		return nil
+	k.refused = accessToken
+	return true
+}
+
+// drop makes the store forget exactly the token that was refused. news is false where that was known, here or by another
+// process, so that the refusal says nothing of the token that came after.
+func (s *tokens) drop(ctx context.Context, name, accessToken string, first bool) (news bool, err error) {
+	if !first || s.c.opt.Tokens == nil {
+		return first, nil
 	}
-	return s.c.opt.Tokens.DropToken(ctx, s.name(key), accessToken)
+	return s.c.opt.Tokens.DropToken(ctx, name, accessToken)
 }
 
 // believe forgets that a token was refused, because the provider has just given it again.
-func (s *tokens) believe(key TokenKey, accessToken string) {
+func (s *tokens) believe(name, accessToken string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k := s.kept[key]; k != nil && k.refused == accessToken {
+	if k := s.kept[name]; k != nil && k.refused == accessToken {
 		k.refused = ""
 	}
 }

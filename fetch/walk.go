@@ -153,6 +153,7 @@ func (w *walk) enter() (Step, error) {
 	// A day that is refused brings nothing, so the search for one that is given is one read of the consent.
 	st.Request.Opening = w.n == 0 && w.narrowed == 0
 	st.Request.Continues = w.stream.Continues
+	st.Request.Account = w.stream.Account
 	return st, nil
 }
 
@@ -213,7 +214,7 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 // lack is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
 // says nothing.
 func (st *Step) lack(a *Answer) string {
-	if st.Parts && a.Status == http.StatusPartialContent {
+	if st.Parts && a.IsPart() {
 		return ""
 	}
 	return a.Unfinished()
@@ -371,7 +372,7 @@ func endsEarly(cause error, a *Answer) bool {
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 	e := &Error{
-		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.secrets...),
+		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.shown()...),
 	}
 	if answer != nil {
 		e.Call, e.Correlation = answer.Call.ID, answer.Call.Correlation

@@ -81,12 +81,15 @@ type Call struct {
 // Ask is the question put to the ledger before every send.
 type Ask struct {
 	Connection string
-	Bucket     string
-	PerSecond  float64 // 0: no rate is set for the bucket
-	Opening    bool    // spends one read of the consent's daily budget; see docs/consents.md for what a read is
-	Scope      Scope
-	Call       CallID   // the attempt that is asked for: what a read is spent for
-	Needs      []string // scopes, one of which the consent must have if it names any; none: any consent will do
+	// Credentials is what the call's credentials are known by: one that is made with refused ones is not let through.
+	Credentials string
+	Bucket      string
+	PerSecond   float64 // 0: no rate is set for the bucket
+	Opening     bool    // spends one read of the consent's daily budget; see docs/consents.md for what a read is
+	Scope       Scope
+	Call        CallID   // the attempt that is asked for: what a read is spent for
+	Needs       []string // scopes, one of which the consent must have if it names any; none: any consent will do
+	Gates       []string // further gates that must be open, of the consent alone or of the account alone
 	// Probe is for how long the call may go alone where the bucket was refused: the others wait that long, at most, for
 	// what it hears. 0: it may not be the one.
 	Probe time.Duration
@@ -101,14 +104,20 @@ type Admission struct {
 	Refusal Class  // Refused, Spent, Fenced or Fatal; empty: not refused
 	Reason  string // why refused or why the gate is closed
 	Gate    time.Duration
+	Closed  string // which of Ask.Gates is closed; empty: the bucket's own
 	SendIn  time.Duration
 	Probe   bool // the bucket was refused, and this call goes alone: see fetch.Ledger's Probed
 	Awaits  bool // Gate is for the answer of another call, which probes
 }
 
-// Pause is an announcement that closes a bucket's gate for every worker.
+// PauseByBreaker is how the reason of a pause begins that nobody has announced: the provider fails all the time, and is
+// left alone for a while.
+const PauseByBreaker = "breaker"
+
+// Pause is an announcement that closes a gate for every worker: a bucket's, or one alone.
 type Pause struct {
 	Bucket string
+	Alone  string        // the gate that is closed, one of Ask.Gates; empty: the bucket's own
 	For    time.Duration // from the moment the announcement arrived
 	Reason string        // "retry-after", "rate-limit", "breaker" ...
 	Call   Call          // the call that was told; recorded in the same commit

@@ -219,7 +219,7 @@ func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account
 		}
 		sum.asked(err)
 		if sum.turn.putOff(s, last, err) {
-			return true, nil
+			return !sum.turn.failed[s].Alone, nil // its bank has answered
 		}
 		if d, err = w.ofAccount(ctx, item, s, sum, sum.turn.tell(s, err)); err != nil {
 			return false, err

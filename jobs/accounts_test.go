@@ -428,7 +428,7 @@ func TestATokenRefusedForOneAccount(t *testing.T) {
 	a.answers(txPath("c0", "a2"), withStatus(401))
 	n := a.start(nodeOptions{more: a})
 	r := a.run(n, a.name)
-	if r.Over.Parked || len(r.NotComplete) != 1 || r.NotComplete[0].Outcome != finance.Partial ||
+	if r.Over.Parked || len(r.Over.Refused) > 0 || len(r.NotComplete) != 1 || r.NotComplete[0].Outcome != finance.Partial ||
 		!strings.HasPrefix(r.NotComplete[0].Reason, "1 of 3 accounts refused: a2 (rejected: the token is refused for this account: ") {
 		t.Errorf("parked %v: %+v", r.Over.Parked, r.NotComplete)
 	}
@@ -437,8 +437,8 @@ func TestATokenRefusedForOneAccount(t *testing.T) {
 	a.answers(txPath("c0", "a3"), withStatus(401))
 	a.took()
 	r = a.run(n, a.name)
-	if !r.Over.Parked || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.TokenDenied {
-		t.Errorf("parked %v: %+v", r.Over.Parked, r.NotComplete)
+	if len(r.Over.Refused) != 1 || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.TokenDenied {
+		t.Errorf("refused %v: %+v", r.Over.Refused, r.NotComplete)
 	}
 }
 

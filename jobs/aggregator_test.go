@@ -30,7 +30,8 @@ type aggregator struct {
 	url      string
 	datasets []finance.Dataset
 	zone     *time.Location
-	most     int // accounts of a consent that a run reads
+	most     int    // accounts of a consent that a run reads
+	rules    string // further ones of the description
 
 	mu     sync.Mutex
 	answer map[string]http.HandlerFunc // by path; a path that is not there is answered well
@@ -41,7 +42,7 @@ type aggregator struct {
 const aggregatorDescription = `title: Aggregator
 base_url: http://127.0.0.1/v1
 token: { dialect: none }
-errors: { code: code, rules: [ { status: 404, code: RESOURCE_UNKNOWN, class: withheld } ] }
+errors: { code: code, rules: [ { status: 404, code: RESOURCE_UNKNOWN, class: withheld }MORE ] }
 check: { path: ping }
 datasets:
   accounts:
@@ -168,7 +169,7 @@ func (a *aggregator) job(o nodeOptions) jobs.Job {
 func (a *aggregator) connection(store *persist.Store, o nodeOptions) *jobs.Connection {
 	a.Helper()
 	dir := a.TempDir()
-	a.must(os.WriteFile(filepath.Join(dir, "aggregator.yaml"), []byte(aggregatorDescription), 0o600))
+	a.must(os.WriteFile(filepath.Join(dir, "aggregator.yaml"), []byte(strings.Replace(aggregatorDescription, "MORE", a.rules, 1)), 0o600))
 	provider := rest.Provider()
 	c := fetch.Connection{Name: a.name, Provider: provider.Name, BaseURL: a.url + "/v1", Dir: dir,
 		Settings: &rest.Settings{Description: "aggregator.yaml"}}

@@ -165,8 +165,8 @@ func (e *Engine) beat(ctx context.Context) {
 const dropChunk = 1000
 
 // sweep rings again for every batch that is due and has no living holder: parked ones whose time has come, those of
-// dead processes, those whose bell was lost. It also settles runs whose last worker died before it could, and drops
-// answers that need not be kept any longer.
+// dead processes, those whose bell was lost. It also settles runs whose last worker died before it could, drops
+// answers that need not be kept any longer, and forgets tokens that have ended.
 func (e *Engine) sweep(ctx context.Context) {
 	every(ctx, e.Sweep, func() {
 		if err := e.sweepOnce(ctx); err != nil && ctx.Err() == nil {
@@ -183,6 +183,9 @@ func (e *Engine) sweepOnce(ctx context.Context) error {
 		return err
 	}
 	if _, err := e.Store.DropAnswers(ctx, dropChunk); err != nil {
+		return err
+	}
+	if err := e.Store.ForgetTokens(ctx); err != nil {
 		return err
 	}
 	due, err := e.Store.Due(ctx, e.Serve, 1000)

@@ -46,7 +46,7 @@ func (e *Engine) FireFinal(ctx context.Context, job Job, now time.Time) (run per
 func (e *Engine) finals(ctx context.Context, job Job) {
 	every(ctx, finalEvery, func() {
 		known, err := e.Store.ConnectionByName(ctx, job.Connection)
-		if err == nil && !known.Parked {
+		if err == nil && !known.For(e.connections[job.Connection].credentials()).Parked {
 			_, _, err = e.FireFinal(ctx, job, time.Now())
 		}
 		if err != nil && ctx.Err() == nil {

@@ -37,7 +37,7 @@ func (e *Engine) refreshConsents(ctx context.Context, connection string) error {
 	ctx, cancel := context.WithTimeout(ctx, feedPatience)
 	defer cancel()
 	known, err := e.Store.ConnectionByName(ctx, connection)
-	if err == nil && !known.Parked && time.Since(known.FeedReadAt) > feedFresh {
+	if err == nil && !known.For(e.connections[connection].credentials()).Parked && time.Since(known.FeedReadAt) > feedFresh {
 		_, err = e.SyncConsents(ctx, connection)
 	}
 	if err != nil {
@@ -57,11 +57,7 @@ func (e *Engine) parkUnusable(ctx context.Context, connection string, err error)
 	if f.Unasked {
 		return nil // it is parked already
 	}
-	first, err := e.Store.ParkConnection(ctx, connection, f.Class, f.Error())
-	if first {
-		tellParked(&e.Log, connection, f.Class, f.Error())
-	}
-	return err
+	return parkUnusable(ctx, e.Store, &e.Log, connection, f)
 }
 
 // SyncConsents reads the provider's feed of consent events from where it was last read and applies it. When the

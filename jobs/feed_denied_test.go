@@ -17,8 +17,8 @@ func TestATickBehindWrongCredentialsParksTheConnection(t *testing.T) {
 	l.forgetFeed("8 days")
 	n := l.start(nodeOptions{secret: "wrong"})
 	r := l.run(n, debt)
-	if r.Run.Verdict != persist.VerdictFailed || r.Counts[0].Failed != 4 || !r.Over.Parked {
-		t.Errorf("verdict %s, %+v, parked %v", r.Run.Verdict, r.Counts, r.Over.Parked)
+	if r.Run.Verdict != persist.VerdictFailed || r.Counts[0].Failed != 4 || len(r.Over.Refused) != 1 {
+		t.Errorf("verdict %s, %+v, refused %v", r.Run.Verdict, r.Counts, r.Over.Refused)
 	}
 	arrived := l.kit.Journal.Arrivals()
 	if l.run(n, debt); l.kit.Journal.Arrivals() != arrived || arrived > 8 {

@@ -37,7 +37,7 @@ func (e *Engine) behind(ctx context.Context, connection string) (bool, error) {
 		return false, err
 	}
 	known, err := e.Store.ConnectionByName(ctx, connection)
-	return !known.Parked, err
+	return !known.For(conn.credentials()).Parked, err
 }
 
 // makeUp returns when the connection's feed is not behind: it asks for the statuses itself, or waits while another
@@ -81,7 +81,7 @@ func (w *batchWork) makeUpFirst(ctx context.Context) error {
 		if f.Unasked {
 			return nil // parked meanwhile: the items will say so
 		}
-		return w.parkConnection(ctx, f.Class, f.Error())
+		return parkUnusable(ctx, w.Store, &w.log, w.conn.Name, f)
 	case f.Class == finance.Interrupted:
 		return err
 	}

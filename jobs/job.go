@@ -34,11 +34,20 @@ func (c *Connection) today(now time.Time) finance.Date {
 	return finance.DateOf(now.In(c.Zone))
 }
 
+// credentials is the fingerprint of the credentials that calls are made with now.
+func (c *Connection) credentials() string {
+	if c == nil || c.Credentials == nil {
+		return ""
+	}
+	return c.Credentials()
+}
+
 // Connection is a configured connection with its connector, ready to be worked.
 type Connection struct {
 	Name        string
 	Provider    string
 	Connector   fetch.Connector
+	Credentials func() string  // the fingerprint of the credentials that calls are made with now; nil: none is known
 	Zone        *time.Location // the provider's calendar, in which a stream's today is told; nil: UTC
 	Concurrency int            // consents of a batch that are worked side by side
 	Accounts    int            // of one consent that a run reads at most; 0: no bound

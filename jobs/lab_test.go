@@ -235,11 +235,11 @@ func (l *lab) connection(store *persist.Store, name string, o nodeOptions) *jobs
 	client, err := fetch.NewClient(fetch.Options{
 		Connection: c, Driver: driver, Concurrency: o.concurrency, Timeout: o.timeout, MaxWait: o.maxWait, AllowPrivate: true,
 		Retry:  fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: 10 * time.Second},
-		Ledger: store, Once: store, Tokens: store, Log: zerolog.Nop(),
+		Ledger: store, Once: store, Tokens: store, Fingerprint: l.sealer.Fingerprint, Log: zerolog.Nop(),
 	})
 	l.must(err)
 	l.Cleanup(client.CloseIdle)
-	return &jobs.Connection{Name: name, Provider: provider.Name, Connector: o.wrap(client.Connector()),
+	return &jobs.Connection{Name: name, Provider: provider.Name, Connector: o.wrap(client.Connector()), Credentials: client.Credentials,
 		Concurrency: o.concurrency, Keep: time.Hour}
 }
 

@@ -218,7 +218,7 @@ func TestAnItemThatHadBegunIsNotExcused(t *testing.T) {
 	first.stop()
 	// The breaker is open, and nobody was answered well for a quarter of an hour.
 	for _, sql := range []string{
-		"INSERT INTO gates (bucket, connection, not_before, reason) VALUES ('aggregator', 'aggregator', now() + interval '1 hour', 'breaker')",
+		"INSERT INTO lone_gates (key, connection, not_before, reason) VALUES ('aggregator', 'aggregator', now() + interval '1 hour', 'breaker')",
 		"UPDATE calls SET sent_at = sent_at - interval '20 minutes'",
 		"UPDATE runs SET created_at = created_at - interval '20 minutes'",
 	} {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"syncer/fetch"
 	"syncer/finance"
 	"syncer/persist"
@@ -46,7 +44,7 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 		if f.Unasked {
 			return d, nil // it is parked already, and to park it again would undo an operator who has just opened it
 		}
-		return d, w.parkConnection(ctx, f.Class, f.Error())
+		return d, parkUnusable(ctx, w.Store, &w.log, w.conn.Name, f)
 	}
 	return d, nil // transient, rejected and malformed concern this item alone
 }
@@ -93,7 +91,12 @@ const othersAnswered = 10 * time.Minute
 
 // hold parks the batch while a gate is closed. A pause that the provider announced is waited for, however long it is; one
 // of our own breaker, or one that is only guessed, is not waited for without end.
+//
+// A pause of one consent or account alone is that item's trouble: the batch goes on, and a rerun takes the item later.
 func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error, d persist.Decision) (persist.Decision, error) {
+	if f.Alone {
+		return d, nil
+	}
 	switch f.Told {
 	case fetch.ToldByNobody:
 		why, err := w.refusedForGood(ctx, item)
@@ -204,32 +207,14 @@ func (w *batchWork) endConsent(ctx context.Context, item *persist.Item, f *fetch
 		return d, err
 	}
 	disbelieved, parked, err := w.Store.RefuseConsent(ctx, persist.Refusal{
-		Connection: w.conn.Name, Batch: w.batch.ID, Fence: w.batch.Fence, Status: status, Reason: f.Reason,
+		Connection: w.conn.Name, Credentials: w.conn.credentials(), Batch: w.batch.ID, Fence: w.batch.Fence, Status: status, Reason: f.Reason,
 		Item: persist.Decided{Consent: item.Consent.ID, Dataset: item.Dataset, Decision: d},
 	}, persist.Disbelief{Handful: tooManyHandful, Percent: tooManyPercent, Window: tooManyWithin})
 	if parked {
-		w.tellParked(finance.Fatal, disbelieved)
+		tellParked(&w.log, w.conn.Name, finance.Fatal, disbelieved)
 	}
 	if disbelieved != "" {
 		d.Outcome, d.Class, d.Reason = finance.Failed, finance.Fatal, disbelieved
 	}
 	return d, err
-}
-
-// parkConnection stops every further call over the connection until an operator opens it again, and says so once.
-func (w *batchWork) parkConnection(ctx context.Context, class finance.Class, reason string) error {
-	first, err := w.Store.ParkConnection(ctx, w.conn.Name, class, reason)
-	if first {
-		w.tellParked(class, reason)
-	}
-	return err
-}
-
-func (w *batchWork) tellParked(class finance.Class, reason string) {
-	tellParked(&w.log, w.conn.Name, class, reason)
-}
-
-func tellParked(log *zerolog.Logger, connection string, class finance.Class, reason string) {
-	log.Error().Str("class", string(class)).Str("reason", reason).
-		Msg("connection parked: no further call is made over it; mend the cause, then `syncer connections open " + connection + "`")
 }

@@ -70,7 +70,8 @@ func TestRevokedMidRunIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Wrong credentials park the connection at once; the run fails, and after they are mended a rerun completes it.
+// Wrong credentials are parked at once, for as long as they are the same; the run fails. Good ones are used as soon as they are
+// there, and a rerun completes it.
 func TestWrongCredentialsParkTheConnection(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 12}, banksim.Options{})
@@ -81,7 +82,7 @@ func TestWrongCredentialsParkTheConnection(t *testing.T) {
 		t.Errorf("verdict %s, %+v", root.Run.Verdict, c)
 	}
 	conn, err := l.store.ConnectionByName(t.Context(), ng)
-	if err != nil || !conn.Parked {
+	if err != nil || conn.Parked || len(conn.Refused) != 1 || conn.Refused[0].Class != "fatal" {
 		t.Errorf("the connection: %+v, %v", conn, err)
 	}
 	if calls := l.kit.Journal.Arrivals(); calls > 8 {
@@ -89,12 +90,13 @@ func TestWrongCredentialsParkTheConnection(t *testing.T) {
 	}
 	bad.stop()
 
-	good := l.start(nodeOptions{})
+	worse := l.start(nodeOptions{secret: "wrong"}) // another process with the same credentials
 	before := l.kit.Journal.Arrivals()
-	if again, _ := l.rerun(good, root.Run, persist.Selection{}); again.Run.Verdict != persist.VerdictFailed || l.kit.Journal.Arrivals() != before {
+	if again, _ := l.rerun(worse, root.Run, persist.Selection{}); again.Run.Verdict != persist.VerdictFailed || l.kit.Journal.Arrivals() != before {
 		t.Errorf("while parked: %s after %d calls", again.Run.Verdict, l.kit.Journal.Arrivals()-before)
 	}
-	l.must(l.store.OpenConnection(t.Context(), ng))
+	worse.stop()
+	good := l.start(nodeOptions{})
 	if _, root = l.rerun(good, root.Run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete {
 		t.Errorf("after the credentials were mended: %s, %+v", root.Run.Verdict, root.NotComplete)
 	}

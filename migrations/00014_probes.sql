@@ -62,7 +62,9 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- admit_calls is as in 00007, and lets one call through where a bucket was refused: see gates.probing. A call that may
+-- admit_calls is as in 00007. It refuses a call that is asked for with credentials that are parked, and holds one whose
+-- consent or account is to wait alone: in_gates has the keys of its lone gates, one a line, and closed is the one that is
+-- closed; empty: the bucket's own. Nothing is reserved for either. Further it lets one call through where a bucket was refused: see gates.probing. A call that may
 -- not probe, because it only looks or is asked for a single-use consent, waits; the latter no longer than a minute, since
 -- there may be nobody else. awaits says that the gate is closed for what another call hears, for a second at most: then
 -- the caller asks again.
@@ -71,9 +73,9 @@ DROP FUNCTION admit_calls(text[], text[], bigint[], boolean[], bigint[], bigint[
 -- +goose StatementBegin
 CREATE FUNCTION admit_calls(in_connection text[], in_bucket text[], in_interval_us bigint[], in_opening boolean[],
     in_batch bigint[], in_fence bigint[], in_consent bigint[], in_call uuid[], in_needs text[],
-    in_probe_us bigint[], in_once boolean[])
+    in_probe_us bigint[], in_once boolean[], in_gates text[], in_credentials text[])
 RETURNS TABLE (place integer, refusal text, reason text, gate_us bigint, send_us bigint, moment_us bigint,
-    probe boolean, awaits boolean)
+    probe boolean, awaits boolean, closed text)
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
     SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
@@ -81,7 +83,7 @@ DECLARE
     gate   gates%ROWTYPE;  -- the one that is locked
     moment timestamptz;
     slot   timestamptz;
-    closed timestamptz;
+    shut   timestamptz;
     paced  boolean;
     day    CONSTANT interval := '24 hours 10 seconds';
 BEGIN
@@ -93,20 +95,28 @@ BEGIN
     FOR ask IN
         SELECT u.*, b.fence AS has_fence, b.state, n.parked_reason, c.status, c.valid_from, c.valid_until, c.scopes,
             c.purpose, r.purposes, c.reads_per_day, g.not_before, g.reason AS gate_reason,
-            coalesce(g.probing, false) AS probing, g.probe AS prober, g.probe_until
+            coalesce(g.probing, false) AS probing, g.probe AS prober, g.probe_until,
+            p.reason AS credentials_reason, l.key AS lone_key, l.not_before AS lone_until, l.reason AS lone_reason
         FROM unnest(in_connection, in_bucket, in_interval_us, in_opening, in_batch, in_fence, in_consent, in_call, in_needs,
-                in_probe_us, in_once)
+                in_probe_us, in_once, in_gates, in_credentials)
             WITH ORDINALITY AS u (connection, bucket, interval_us, opening, batch, fence, consent, call, needs,
-                probe_us, once, place)
+                probe_us, once, lone, credentials, place)
         LEFT JOIN connections n ON n.name = u.connection
         LEFT JOIN batches b ON b.id = u.batch
         LEFT JOIN runs r ON r.id = b.run_id
         LEFT JOIN consents c ON c.id = u.consent
         LEFT JOIN gates g ON g.bucket = u.bucket
+        LEFT JOIN credential_parks p ON p.connection = u.connection AND p.credentials = u.credentials
+        LEFT JOIN LATERAL (
+            SELECT o.* FROM lone_gates o
+            WHERE o.key = ANY (string_to_array(u.lone, E'\n')) AND o.not_before > clock_timestamp()
+            ORDER BY o.not_before DESC
+            LIMIT 1
+        ) l ON true
         ORDER BY u.bucket, u.place
     LOOP
         place := ask.place; refusal := NULL; reason := NULL; gate_us := 0; send_us := 0;
-        probe := false; awaits := false;
+        probe := false; awaits := false; closed := '';
         moment := clock_timestamp();
         IF ask.batch IS NOT NULL AND (ask.has_fence, ask.state) IS DISTINCT FROM (ask.fence, 'working') THEN
             refusal := 'fenced';
@@ -114,6 +124,9 @@ BEGIN
         ELSIF ask.parked_reason IS NOT NULL THEN
             refusal := 'fatal';
             reason := 'connection ' || ask.connection || ' is parked: ' || ask.parked_reason;
+        ELSIF ask.credentials_reason IS NOT NULL THEN
+            refusal := 'fatal';
+            reason := 'connection ' || ask.connection || ' is parked for these credentials: ' || ask.credentials_reason;
         ELSIF ask.consent IS NOT NULL THEN
             reason := CASE
                 WHEN ask.status IS NULL THEN 'consent not known'
@@ -132,8 +145,12 @@ BEGIN
             END IF;
             IF reason IS NOT NULL THEN refusal := 'refused'; END IF;
         END IF;
-        IF refusal IS NULL THEN
-            closed := ask.not_before;
+        IF refusal IS NULL AND ask.lone_key IS NOT NULL THEN
+            gate_us := micros_until(ask.lone_until, moment);
+            reason := ask.lone_reason;
+            closed := ask.lone_key;
+        ELSIF refusal IS NULL THEN
+            shut := ask.not_before;
             paced := ask.interval_us > 0;
             IF paced OR ask.probing AND ask.probe_us > 0 THEN
                 IF gate.bucket IS DISTINCT FROM ask.bucket THEN
@@ -143,27 +160,27 @@ BEGIN
                     INSERT INTO gates (bucket, connection) VALUES (ask.bucket, ask.connection) ON CONFLICT DO NOTHING;
                     SELECT g.* INTO gate FROM gates g WHERE g.bucket = ask.bucket FOR UPDATE;
                 END IF;
-                closed := gate.not_before;
+                shut := gate.not_before;
                 ask.gate_reason := gate.reason;
                 ask.probing := gate.probing;
                 ask.prober := gate.probe;
                 ask.probe_until := gate.probe_until;
                 moment := clock_timestamp();
             END IF;
-            probe := ask.probing AND closed <= moment AND ask.prober IS NOT DISTINCT FROM ask.call;
-            IF ask.probing AND closed <= moment AND NOT probe THEN
+            probe := ask.probing AND shut <= moment AND ask.prober IS NOT DISTINCT FROM ask.call;
+            IF ask.probing AND shut <= moment AND NOT probe THEN
                 awaits := ask.probe_us = 0 OR ask.probe_until > moment
-                    OR ask.once AND closed > moment - interval '1 minute';
+                    OR ask.once AND shut > moment - interval '1 minute';
                 IF awaits THEN
-                    closed := least(greatest(ask.probe_until, moment + interval '10 milliseconds'), moment + interval '1 second');
+                    shut := least(greatest(ask.probe_until, moment + interval '10 milliseconds'), moment + interval '1 second');
                 ELSE
                     probe := true;
                     gate.probe := ask.call;
                     gate.probe_until := moment + ask.probe_us * interval '1 microsecond';
                 END IF;
             END IF;
-            IF closed > moment THEN
-                gate_us := micros_until(closed, moment);
+            IF shut > moment THEN
+                gate_us := micros_until(shut, moment);
                 reason := ask.gate_reason;
             ELSE
                 slot := moment;

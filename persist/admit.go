@@ -73,24 +73,24 @@ const spentReason = "daily reads spent"
 // admit answers a crowd in one round trip and one transaction.
 func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admission, error) {
 	began := time.Now()
-	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us, probe, awaits "+
-		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", askColumns(asks)...)
+	rows, err := s.pool.Query(ctx, "SELECT place, coalesce(refusal, ''), coalesce(reason, ''), gate_us, send_us, moment_us, probe, awaits, closed "+
+		"FROM admit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", askColumns(asks)...)
 	if err != nil {
 		return nil, err
 	}
 	answers := make([]finance.Admission, len(asks))
 	var place, n int
-	var refusal, reason string
+	var refusal, reason, closed string
 	var gate, send, moment int64
 	var probe, awaits bool
 	moments := make([]time.Time, len(asks))
-	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send, &moment, &probe, &awaits}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&place, &refusal, &reason, &gate, &send, &moment, &probe, &awaits, &closed}, func() error {
 		class := finance.Class(refusal)
 		if class == finance.Refused && strings.HasPrefix(reason, spentReason) {
 			class = finance.Spent
 		}
 		answers[place-1] = finance.Admission{Refusal: class, Reason: reason,
-			Gate: fromMicros(gate), SendIn: fromMicros(send), Probe: probe, Awaits: awaits}
+			Gate: fromMicros(gate), Closed: closed, SendIn: fromMicros(send), Probe: probe, Awaits: awaits}
 		moments[place-1] = time.UnixMicro(moment)
 		n++
 		return nil
@@ -108,18 +108,20 @@ func (s *Store) admit(ctx context.Context, asks []finance.Ask) ([]finance.Admiss
 
 func askColumns(asks []finance.Ask) []any {
 	n := len(asks)
-	connections, buckets := make([]string, n), make([]string, n)
+	connections, credentials, buckets := make([]string, n), make([]string, n), make([]string, n)
 	intervals, opening := make([]int64, n), make([]bool, n)
 	batches, fences, consents := make([]*int64, n), make([]int64, n), make([]*int64, n)
 	calls, needs := make([]pgtype.UUID, n), make([]string, n)
+	gates := make([]string, n)
 	probes, once := make([]int64, n), make([]bool, n)
 	for i := range asks {
 		a := &asks[i]
-		connections[i], buckets[i] = a.Connection, a.Bucket
+		connections[i], credentials[i], buckets[i] = a.Connection, a.Credentials, a.Bucket
 		intervals[i], opening[i] = slotInterval(a.PerSecond), a.Opening
 		fences[i] = a.Scope.Fence
 		probes[i], once[i] = micros(a.Probe), a.Once
 		calls[i], needs[i] = pgtype.UUID{Bytes: a.Call, Valid: !a.Call.IsZero()}, strings.Join(a.Needs, " ")
+		gates[i] = strings.Join(a.Gates, "\n")
 		if a.Scope.Batch != 0 {
 			batches[i] = &a.Scope.Batch
 		}
@@ -127,5 +129,5 @@ func askColumns(asks []finance.Ask) []any {
 			consents[i] = &a.Scope.Consent.ID
 		}
 	}
-	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs, probes, once}
+	return []any{connections, buckets, intervals, opening, batches, fences, consents, calls, needs, probes, once, gates, credentials}
 }

@@ -119,6 +119,10 @@ func TestAdmitRefuses(t *testing.T) {
 	if _, err := h.ParkConnection(t.Context(), "other", finance.Fatal, "wrong secret"); err != nil {
 		t.Fatal(err)
 	}
+	must(t, h.UpsertConnection(t.Context(), "third", "vipps"))
+	if _, err := h.ParkCredentials(t.Context(), "bank", "old", finance.Fatal, "status 401"); err != nil {
+		t.Fatal(err)
+	}
 	_, batches := h.plan(t, 10)
 	fence := claim(t, h.Store, batches[0]).Fence
 	consent := func(i int) finance.Scope { return finance.Scope{Consent: &finance.Consent{ID: ids[i]}} }
@@ -137,6 +141,13 @@ func TestAdmitRefuses(t *testing.T) {
 		{"an old fence", finance.Ask{Scope: finance.Scope{Batch: batches[0], Fence: fence - 1}}, finance.Fenced, "taken over"},
 		{"no such batch", finance.Ask{Scope: finance.Scope{Batch: 1 << 40, Fence: 1}}, finance.Fenced, "taken over"},
 		{"parked", finance.Ask{Connection: "other"}, finance.Fatal, "connection other is parked: wrong secret"},
+		{"parked for all", finance.Ask{Connection: "other", Credentials: "new"}, finance.Fatal, "connection other is parked: wrong secret"},
+		{"refused credentials", finance.Ask{Credentials: "old"}, finance.Fatal, "connection bank is parked for these credentials: status 401"},
+		{"refused credentials of another connection", finance.Ask{Connection: "third", Credentials: "old"}, "", ""},
+		{"other credentials", finance.Ask{Credentials: "new"}, "", ""},
+		{"refused credentials and an old fence", finance.Ask{Credentials: "old", Scope: finance.Scope{Batch: batches[0], Fence: fence - 1}},
+			finance.Fenced, "taken over"},
+		{"refused credentials for a revoked consent", finance.Ask{Credentials: "old", Scope: consent(3)}, finance.Fatal, "these credentials"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.ask.Bucket, test.ask.PerSecond = "refused", 1
@@ -149,7 +160,7 @@ func TestAdmitRefuses(t *testing.T) {
 			}
 		})
 	}
-	if got := queryInt(t, h.pool, "SELECT reserved FROM gates WHERE bucket = 'refused'"); got != 2 {
+	if got := queryInt(t, h.pool, "SELECT reserved FROM gates WHERE bucket = 'refused'"); got != 4 {
 		t.Errorf("%d slots reserved: a refused call must not take one", got)
 	}
 }
@@ -198,6 +209,24 @@ func TestDailyReads(t *testing.T) {
 	}
 	if a := admit(t, h.Store, opening); a.Refusal == "" {
 		t.Error("one read came back after a day, but two were given out")
+	}
+}
+
+// What is asked for with refused credentials spends no read of the consent's day.
+func TestRefusedCredentialsSpendNoRead(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
+	_, err := h.ParkCredentials(t.Context(), "bank", "old", finance.Fatal, "wrong secret")
+	must(t, err)
+	opening := ask(0)
+	opening.Opening, opening.Scope, opening.Credentials = true, finance.Scope{Consent: &finance.Consent{ID: id}}, "old"
+	if a := admit(t, h.Store, opening); a.Refusal != finance.Fatal {
+		t.Errorf("with refused credentials: %+v", a)
+	}
+	opening.Credentials = "new"
+	if a := admit(t, h.Store, opening); a.Refusal != "" {
+		t.Errorf("with others: %+v", a)
 	}
 }
 

@@ -20,14 +20,39 @@ type Connection struct {
 	ParkedReason string
 	FeedPosition string
 	FeedReadAt   time.Time // zero: the feed was never read
+	// ParkedFor says for which credentials alone it is parked; empty: for all. See For.
+	ParkedFor string
+	// Refused are the credentials that are parked by themselves, the latest first. See For.
+	Refused []CredentialPark
+}
+
+// CredentialPark says that no call is made with certain credentials, because the provider has refused them.
+type CredentialPark struct {
+	Credentials string    `json:"credentials"` // their fingerprint
+	At          time.Time `json:"at"`
+	Class       string    `json:"class"`
+	Reason      string    `json:"reason"`
+}
+
+// For is the connection as it is for who has these credentials: parked as a whole, or for them alone.
+func (c Connection) For(credentials string) Connection {
+	for _, p := range c.Refused {
+		if p.Credentials == credentials && !c.Parked {
+			c.Parked, c.ParkedFor = true, credentials
+			c.ParkedAt, c.ParkedClass, c.ParkedReason = p.At, p.Class, p.Reason
+		}
+	}
+	return c
 }
 
 const connectionColumns = `name, provider, state = 'parked', parked_at, coalesce(parked_class, ''),
-	coalesce(parked_reason, ''), feed_position, feed_read_at`
+	coalesce(parked_reason, ''), feed_position, feed_read_at, (SELECT coalesce(json_agg(json_build_object(
+		'credentials', p.credentials, 'at', p.parked_at, 'class', p.class, 'reason', p.reason) ORDER BY p.parked_at DESC), '[]')
+		FROM credential_parks p WHERE p.connection = name)`
 
 func scanConnection(row pgx.CollectableRow) (c Connection, err error) {
 	var parked, read *time.Time
-	err = row.Scan(&c.Name, &c.Provider, &c.Parked, &parked, &c.ParkedClass, &c.ParkedReason, &c.FeedPosition, &read)
+	err = row.Scan(&c.Name, &c.Provider, &c.Parked, &parked, &c.ParkedClass, &c.ParkedReason, &c.FeedPosition, &read, &c.Refused)
 	c.ParkedAt, c.FeedReadAt = orZero(parked), orZero(read)
 	return c, err
 }
@@ -61,10 +86,25 @@ func (s *Store) ParkConnection(ctx context.Context, name string, class finance.C
 	return false, err
 }
 
-// OpenConnection lets a parked connection be used again. The batches that were parked with it wake at their time.
+// ParkCredentials forbids every further call over the connection with these credentials, until OpenConnection. Whoever has
+// others goes on. first is false if they were parked already; then the first reason stays.
+func (s *Store) ParkCredentials(ctx context.Context, name, credentials string, class finance.Class, reason string) (first bool, err error) {
+	if reason == "" {
+		reason = string(class)
+	}
+	tag, err := s.pool.Exec(ctx, `INSERT INTO credential_parks (connection, credentials, class, reason)
+		VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, name, credentials, string(class), clean(reason))
+	if err != nil {
+		return false, fmt.Errorf("park the credentials of the connection %s: %w", name, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// OpenConnection lets a parked connection be used again, with whatever credentials. The batches that were parked with it
+// wake at their time.
 func (s *Store) OpenConnection(ctx context.Context, name string) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE connections SET state = 'open', parked_at = NULL, parked_class = NULL,
-		parked_reason = NULL WHERE name = $1`, name)
+	tag, err := s.pool.Exec(ctx, `WITH opened AS (DELETE FROM credential_parks WHERE connection = $1)
+		UPDATE connections SET state = 'open', parked_at = NULL, parked_class = NULL, parked_reason = NULL WHERE name = $1`, name)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNotFound
 	}

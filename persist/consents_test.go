@@ -347,3 +347,42 @@ func TestConnectionIsParkedOnce(t *testing.T) {
 		t.Errorf("open nowhere: %v", err)
 	}
 }
+
+// A park for refused credentials is one for them alone, and each of several refused ones has its own.
+func TestCredentialsAreParkedAlone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := t.Context()
+	park := func(credentials, reason string) bool {
+		t.Helper()
+		first, err := h.ParkCredentials(ctx, "bank", credentials, finance.Fatal, reason)
+		must(t, err)
+		return first
+	}
+	if !park("old", "wrong secret") || park("old", "something else") || !park("older", "wrong, too") {
+		t.Error("who parks first is told otherwise")
+	}
+	c, err := h.ConnectionByName(ctx, "bank")
+	must(t, err)
+	if c.Parked || len(c.Refused) != 2 {
+		t.Errorf("%+v", c)
+	}
+	for credentials, want := range map[string]string{"old": "wrong secret", "older": "wrong, too", "new": "", "": ""} {
+		got := c.For(credentials)
+		if got.Parked != (want != "") || got.ParkedReason != want || got.Parked && (got.ParkedFor != credentials || got.ParkedAt.IsZero()) {
+			t.Errorf("for %q: %+v", credentials, got)
+		}
+	}
+	_, err = h.ParkConnection(ctx, "bank", finance.Refused, "by an operator")
+	must(t, err)
+	if c, err = h.ConnectionByName(ctx, "bank"); err != nil || c.For("old").ParkedReason != "by an operator" || !c.For("new").Parked {
+		t.Errorf("%+v, %v", c, err)
+	}
+	must(t, h.OpenConnection(ctx, "bank"))
+	if c, err = h.ConnectionByName(ctx, "bank"); err != nil || c.For("old").Parked || len(c.Refused) != 0 {
+		t.Errorf("opened: %+v, %v", c, err)
+	}
+	if _, err := h.ParkCredentials(ctx, "nowhere", "old", finance.Fatal, "x"); err == nil {
+		t.Error("the credentials of no connection were parked")
+	}
+}

@@ -13,15 +13,21 @@ import (
 // longestPause is where the length of a pause ends, so that its end stays a timestamp and the way back a Duration.
 const longestPause = 100 * 365 * 24 * time.Hour
 
-// Pause closes the bucket's gate for every process and records the call that was told, in one commit. A gate is only
+// Pause closes a gate for every process and records the call that was told, in one commit. A gate is only
 // ever closed for longer, never for less long. A pause of more than a hundred years lasts a hundred years. It gives how
-// long the gate is closed from now on; see the function close_gate for what it counts.
+// long the gate is closed from now on; see the functions close_gate and close_lone_gate for what they count.
 func (s *Store) Pause(ctx context.Context, p finance.Pause) (time.Duration, error) {
 	refused := p.Call.Class == finance.Throttled
+	us := micros(min(p.For, longestPause))
+	reason, call, run := clean(p.Reason), nullID(p.Call.ID), nullInt(p.Call.Scope.Run)
 	b := &pgx.Batch{}
-	b.Queue("SELECT close_gate($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		p.Bucket, p.Call.Connection, micros(min(p.For, longestPause)), clean(p.Reason), nullID(p.Call.ID),
-		nullInt(p.Call.Scope.Run), refused, p.Guessed, micros(p.Sent))
+	if p.Alone != "" {
+		b.Queue("SELECT close_lone_gate($1, $2, $3, $4, $5, $6, $7)",
+			p.Alone, p.Call.Connection, us, reason, call, run, p.Guessed)
+	} else {
+		b.Queue("SELECT close_gate($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+			p.Bucket, p.Call.Connection, us, reason, call, run, refused, p.Guessed, micros(p.Sent))
+	}
 	if !p.Call.ID.IsZero() && !p.Call.Durable {
 		queueCall(b, p.Call, finance.CallID{})
 	}

@@ -13,21 +13,62 @@ import (
 // grantAAD binds a sealed refresh token to its consent: moved to another one it can't be opened.
 func grantAAD(consent int64) []byte { return fmt.Appendf(nil, "grant:%d", consent) }
 
-// LoadGrant gives the refresh token of a consent, or ok false: there is none, or its provider has refused it. One that
-// can't be opened is an error, since the consent itself may be well.
-func (s *Store) LoadGrant(ctx context.Context, consent int64) (refresh finance.Secret, ok bool, err error) {
-	var sealed []byte
-	err = s.pool.QueryRow(ctx, "SELECT sealed FROM grants WHERE consent_id = $1 AND refused_at IS NULL", consent).Scan(&sealed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return refresh, false, nil
-	}
-	if err == nil {
-		refresh, err = s.openGrant(consent, sealed)
-	}
+// HasGrant says whether there is a refresh token of a consent that its provider has not refused, whoever holds it.
+func (s *Store) HasGrant(ctx context.Context, consent int64) (has bool, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM grants WHERE consent_id = $1 AND refused_at IS NULL)", consent).Scan(&has)
 	if err != nil {
-		return finance.Secret{}, false, fmt.Errorf("load the grant of consent %d: %w", consent, err)
+		return false, fmt.Errorf("look for the grant of consent %d: %w", consent, err)
 	}
-	return refresh, true, nil
+	return has, nil
+}
+
+// LoadGrant gives the refresh token of a consent to the holder that it was given to. Nothing is given where there is none,
+// or its provider has refused it. One that can't be opened is an error, since the consent itself may be well.
+func (s *Store) LoadGrant(ctx context.Context, consent int64, holder string) (g finance.KeptGrant, err error) {
+	g, err = s.loadGrant(ctx, consent, holder)
+	if err != nil {
+		return finance.KeptGrant{}, fmt.Errorf("load the grant of consent %d: %w", consent, err)
+	}
+	return g, nil
+}
+
+func (s *Store) loadGrant(ctx context.Context, consent int64, holder string) (g finance.KeptGrant, err error) {
+	const load = "SELECT sealed, holder FROM grants WHERE consent_id = $1 AND refused_at IS NULL"
+	var sealed []byte
+	var held *string
+	err = s.pool.QueryRow(ctx, load, consent).Scan(&sealed, &held)
+	if err == nil && held == nil {
+		if err = s.holdGrants(ctx, consent, holder); err == nil {
+			err = s.pool.QueryRow(ctx, load, consent).Scan(&sealed, &held)
+		}
+	}
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return g, nil
+	case err != nil:
+		return g, err
+	case held == nil || *held != holder:
+		return finance.KeptGrant{Other: true}, nil
+	}
+	g.Refresh, err = s.openGrant(consent, sealed)
+	return g, err
+}
+
+// holdGrants gives all grants of a consent's connection that have no holder this one: they were kept by a version that did
+// not know of holders. All at once, because a client that is changed before the last of them is used would get the rest.
+func (s *Store) holdGrants(ctx context.Context, consent int64, holder string) error {
+	return s.inTx(ctx, "note who holds the grants", func(tx pgx.Tx) error {
+		if err := longStatement(ctx, tx); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `WITH nobodys AS (
+			SELECT g.consent_id FROM grants g JOIN consents c ON c.id = g.consent_id
+			WHERE g.holder IS NULL AND c.connection = (SELECT connection FROM consents WHERE id = $1)
+			ORDER BY g.consent_id FOR UPDATE OF g
+		)
+		UPDATE grants SET holder = $2 WHERE consent_id IN (SELECT consent_id FROM nobodys)`, consent, holder)
+		return err
+	})
 }
 
 func (s *Store) openGrant(consent int64, sealed []byte) (finance.Secret, error) {

@@ -26,6 +26,7 @@ var (
 type GivenConsent struct {
 	ConsentImport
 	Refresh    finance.Secret // zero: the consent is read without one
+	Holder     string         // of Refresh: the client that it was given to and the server that gave it, as a fingerprint
 	UsualReads int            // reads per day of a consent that neither was given nor has a number of its own; 0: unlimited
 }
 
@@ -59,7 +60,7 @@ func (s *Store) GiveConsent(ctx context.Context, connection string, g GivenConse
 			g.SingleUse, nullInt32(g.ReadsPerDay), string(gift.Was), nullInt32(g.UsualReads)); err != nil {
 			return describe(err)
 		}
-		return s.giveGrant(ctx, tx, connection, gift.ID, g.Refresh)
+		return s.giveGrant(ctx, tx, connection, gift.ID, g.Refresh, g.Holder)
 	})
 	if err != nil {
 		return Gift{}, err
@@ -105,7 +106,7 @@ SELECT id, clock_timestamp(), 'grant', nullif($9, ''), 'active',
 
 // giveGrant replaces what is kept of an earlier grant. The access tokens that came by it are forgotten in every process
 // that has not read them yet; where one is in use it works until it ends or is refused.
-func (s *Store) giveGrant(ctx context.Context, tx pgx.Tx, connection string, consent int64, refresh finance.Secret) error {
+func (s *Store) giveGrant(ctx context.Context, tx pgx.Tx, connection string, consent int64, refresh finance.Secret, holder string) error {
 	_, err := tx.Exec(ctx, `UPDATE tokens SET sealed = NULL, expires_at = NULL, updated_at = now()
 		WHERE starts_with(key, $1 || E'\n') AND right(key, length($2)) = $2`, connection, fmt.Sprintf("\nconsent %d", consent))
 	if err != nil {
@@ -119,7 +120,7 @@ func (s *Store) giveGrant(ctx context.Context, tx pgx.Tx, connection string, con
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO grants (consent_id, sealed) VALUES ($1, $2) ON CONFLICT (consent_id) DO UPDATE
-		SET sealed = $2, granted_at = clock_timestamp(), rotated_at = NULL, refused_at = NULL`, consent, sealed)
+	_, err = tx.Exec(ctx, `INSERT INTO grants (consent_id, sealed, holder) VALUES ($1, $2, nullif($3, '')) ON CONFLICT (consent_id) DO UPDATE
+		SET sealed = $2, holder = excluded.holder, granted_at = clock_timestamp(), rotated_at = NULL, refused_at = NULL`, consent, sealed, holder)
 	return err
 }

@@ -16,10 +16,13 @@ import (
 	"syncer/persist"
 )
 
+// holder is whom the grants of these tests were given to.
+const holder = "our client at the bank's server"
+
 func given(id, refresh string, change ...func(*persist.GivenConsent)) persist.GivenConsent {
 	g := persist.GivenConsent{
 		ConsentImport: persist.ConsentImport{ExternalID: id, NationalID: "01417014922", Scopes: []string{"read"}, Purpose: "loan"},
-		Refresh:       finance.NewSecret(refresh),
+		Refresh:       finance.NewSecret(refresh), Holder: holder,
 	}
 	for _, f := range change {
 		f(&g)
@@ -37,12 +40,14 @@ func (h *house) give(t *testing.T, g persist.GivenConsent) persist.Gift {
 // grant is the refresh token that is kept, or "".
 func (h *house) grant(t *testing.T, consent int64) string {
 	t.Helper()
-	refresh, ok, err := h.LoadGrant(t.Context(), consent)
+	kept, err := h.LoadGrant(t.Context(), consent, holder)
 	must(t, err)
-	if ok == refresh.IsZero() {
-		t.Errorf("ok is %v", ok)
+	has, err := h.HasGrant(t.Context(), consent)
+	must(t, err)
+	if has == kept.Refresh.IsZero() || kept.Other {
+		t.Errorf("there is one: %v, another's: %v", has, kept.Other)
 	}
-	return refresh.Reveal()
+	return kept.Refresh.Reveal()
 }
 
 func TestAGivenConsentIsKeptWithItsSealedGrant(t *testing.T) {
@@ -73,7 +78,7 @@ func TestAGivenConsentIsKeptWithItsSealedGrant(t *testing.T) {
 	// Moved to another consent it can't be opened: it was sealed for its own.
 	other := h.give(t, given("c-2", ""))
 	h.exec(t, "INSERT INTO grants (consent_id, sealed) VALUES ($1, $2)", other.ID, sealed)
-	if _, _, err := h.LoadGrant(t.Context(), other.ID); !errors.Is(err, persist.ErrUnseal) {
+	if _, err := h.LoadGrant(t.Context(), other.ID, holder); !errors.Is(err, persist.ErrUnseal) {
 		t.Errorf("a grant moved to another consent: %v", err)
 	}
 }
@@ -256,11 +261,11 @@ func TestADisbelievedRefusalKeepsTheGrants(t *testing.T) {
 	_, batches := h.plan(t, 10)
 	c := claim(t, h.Store, batches[0])
 	refuse := func(id int64) string {
-		refresh, ok, err := h.LoadGrant(t.Context(), id)
-		if !ok || err != nil {
-			t.Fatalf("consent %d: %v, %v", id, ok, err)
+		kept, err := h.LoadGrant(t.Context(), id, holder)
+		if kept.Refresh.IsZero() || err != nil {
+			t.Fatalf("consent %d: %v", id, err)
 		}
-		if _, err := h.EndGrant(t.Context(), id, refresh); err != nil {
+		if _, err := h.EndGrant(t.Context(), id, kept.Refresh); err != nil {
 			t.Fatal(err)
 		}
 		reason, _, err := h.RefuseConsent(t.Context(), persist.Refusal{
@@ -282,5 +287,43 @@ func TestADisbelievedRefusalKeepsTheGrants(t *testing.T) {
 	}
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM consents WHERE status = 'active'"); n != 4 {
 		t.Errorf("%d consents are active", n)
+	}
+}
+
+// A refresh token is given to its holder alone. Those that were kept before there were holders go to the first that asks, all
+// of a connection at once: a client that is changed before the last of them is used gets none.
+func TestAGrantIsGivenToItsHolderAlone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	must(t, h.UpsertConnection(t.Context(), "club", "club"))
+	first, second := h.give(t, given("c-1", "one")).ID, h.give(t, given("c-2", "two")).ID
+	gift, err := h.GiveConsent(t.Context(), "club", given("c-3", "three"))
+	must(t, err)
+	load := func(id int64, who string) string {
+		t.Helper()
+		kept, err := h.LoadGrant(t.Context(), id, who)
+		must(t, err)
+		if kept.Other != kept.Refresh.IsZero() {
+			t.Errorf("another's: %v, none: %v", kept.Other, kept.Refresh.IsZero())
+		}
+		return kept.Refresh.Reveal()
+	}
+	if got := load(first, "another client"); got != "" {
+		t.Errorf("another client got %q", got)
+	}
+	if got := load(first, holder); got != "one" {
+		t.Errorf("its holder got %q", got)
+	}
+	h.exec(t, "UPDATE grants SET holder = NULL") // as the version before kept them
+	if got := load(first, "the client of the upgrade"); got != "one" {
+		t.Errorf("after the upgrade: %q", got)
+	}
+	for id, want := range map[int64]string{first: "", second: "", gift.ID: "three"} {
+		if got := load(id, "another client"); got != want {
+			t.Errorf("consent %d: another client got %q, want %q", id, got, want)
+		}
+	}
+	if got := load(second, "the client of the upgrade"); got != "two" {
+		t.Errorf("after the upgrade: %q", got)
 	}
 }

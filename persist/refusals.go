@@ -13,6 +13,7 @@ import (
 // Refusal is a provider's word that a consent is over, met while an item was worked.
 type Refusal struct {
 	Connection   string
+	Credentials  string // the fingerprint of those that the call was made with
 	Batch, Fence int64
 	Item         Decided // how the item ends if the word is believed
 	Status       finance.ConsentStatus
@@ -36,8 +37,9 @@ type Disbelief struct {
 func (s *Store) RefuseConsent(ctx context.Context, r Refusal, d Disbelief) (reason string, parked bool, err error) {
 	err = s.inTx(ctx, fmt.Sprintf("end the refused consent %d", r.Item.Consent), func(tx pgx.Tx) error {
 		// Refusals of a connection go one by one, or each of two could miss that the other makes them too many.
-		err := tx.QueryRow(ctx, "SELECT coalesce(parked_reason, '') FROM connections WHERE name = $1 FOR NO KEY UPDATE",
-			r.Connection).Scan(&reason)
+		err := tx.QueryRow(ctx, `SELECT coalesce(c.parked_reason, (SELECT p.reason FROM credential_parks p
+			WHERE p.connection = c.name AND p.credentials = $2), '') FROM connections c WHERE c.name = $1 FOR NO KEY UPDATE OF c`,
+			r.Connection, r.Credentials).Scan(&reason)
 		if err != nil {
 			return err
 		}

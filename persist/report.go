@@ -64,8 +64,10 @@ type Report struct {
 	Counts      []Counts // one for each dataset
 	Calls       int      // the run's own
 	ByClass     []ClassCount
-	Pauses      int
-	Paused      time.Duration  // all pauses announced to the run's calls, overlaps included
+	Pauses      int            // that the provider has announced to the run's calls
+	Paused      time.Duration  // all of them, overlaps included
+	LeftAlone   int            // how often the provider was left alone because it failed all the time
+	FailedWith  string         // what it failed with the last time; empty: it was not left alone
 	Slowest     []SlowItem     // at most 10
 	NotComplete []OpenItem     // at most reportedItems: failed, partial, excused and undecided
 	Withheld    []OpenItem     // at most reportedItems: proven, but for accounts that the provider withholds
@@ -73,7 +75,8 @@ type Report struct {
 	Guards      []RemovalGuard // of the root run, those that have closed
 	Batches     BatchCounts
 	Running     bool
-	Over        Connection // the run's connection as it stands now, which may have been parked by a later run
-	ParkedUntil time.Time  // zero: nothing is parked; else when the first parked batch wakes
+	Over        Connection   // the run's connection as it stands now, which may have been parked by a later run
+	Gates       []ClosedGate // of the run's connection, those that are closed now; none of a settled run
+	ParkedUntil time.Time    // zero: nothing is parked; else when the first parked batch wakes, which is never in the past
 	ParkReason  string
 }

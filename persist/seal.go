@@ -3,6 +3,7 @@ package persist
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -114,6 +115,15 @@ func (s *Sealer) OpenBody(sealed []byte, call finance.CallID) ([]byte, error) {
 
 // bodyOf is what a body is bound to. The prefix keeps bodies apart from other sealed values with the same sixteen bytes.
 func bodyOf(call finance.CallID) []byte { return append([]byte("answer:"), call[:]...) }
+
+// Fingerprint is the name under which something secret, or something that belongs to a secret, is known in the database: half
+// an HMAC-SHA-256 with the key of subjects, which never changes. A plain hash of a secret would tell whoever has the database
+// when he has guessed it.
+func (s *Sealer) Fingerprint(text string) string {
+	mac := hmac.New(sha256.New, s.subject)
+	mac.Write([]byte("fingerprint:" + text)) // a hash never fails; the word keeps it apart from the HMACs of subjects
+	return hex.EncodeToString(mac.Sum(nil)[:sha256.Size/2])
+}
 
 // SubjectHMAC is the name under which a subject is known in the database: the whole HMAC-SHA-256 (32 bytes) of the
 // national identity number with a key that is not in the database. There are so few valid numbers that a plain hash of

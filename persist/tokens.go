@@ -93,19 +93,21 @@ func (s *Store) SaveToken(ctx context.Context, key string, t finance.Token) erro
 
 // DropToken forgets the token if it is still the one with this access token, because a provider refused it. A newer
 // one, which another process has stored meanwhile, stays.
-func (s *Store) DropToken(ctx context.Context, key, accessToken string) error {
+//
+// dropped false: it is not, so another caller has been refused it before.
+func (s *Store) DropToken(ctx context.Context, key, accessToken string) (dropped bool, err error) {
 	for { // again where the row has changed in between: it may be the same token, sealed with another key
 		t, sealed, err := s.loadToken(ctx, key)
 		if err != nil || sealed == nil || t.AccessToken != accessToken {
-			return err
+			return false, err
 		}
 		tag, err := s.pool.Exec(ctx, `UPDATE tokens SET sealed = NULL, expires_at = NULL, updated_at = now()
 			WHERE key = $1 AND sealed = $2`, key, sealed)
 		if err != nil {
-			return fmt.Errorf("drop the token %s: %w", tokenName(key), err)
+			return false, fmt.Errorf("drop the token %s: %w", tokenName(key), err)
 		}
 		if tag.RowsAffected() > 0 {
-			return nil
+			return true, nil
 		}
 	}
 }
@@ -116,6 +118,17 @@ func (s *Store) UnlockToken(ctx context.Context, key string) error {
 		WHERE key = $1 AND refreshing_by = $2`, key, s.worker.ID)
 	if err != nil {
 		return fmt.Errorf("unlock the token %s: %w", tokenName(key), err)
+	}
+	return nil
+}
+
+// ForgetTokens deletes tokens that ended an hour ago, and what is left of those that were refused or forgotten. Whoever is
+// about to refresh one keeps its row.
+func (s *Store) ForgetTokens(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `DELETE FROM tokens
+		WHERE coalesce(expires_at, updated_at) < clock_timestamp() - interval '1 hour' AND refreshing_until < clock_timestamp()`)
+	if err != nil {
+		return fmt.Errorf("forget tokens that have ended: %w", err)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"syncer/finance"
 	"syncer/persist"
@@ -51,10 +52,13 @@ func TestDropTokenSparesANewerOne(t *testing.T) {
 	h := newHouse(t)
 	must(t, h.SaveToken(t.Context(), tokenKey, finance.Token{AccessToken: "new"}))
 	for _, step := range []struct {
-		drop string
-		left bool
-	}{{"old", true}, {"new", false}, {"new", false}} {
-		must(t, h.DropToken(t.Context(), tokenKey, step.drop))
+		drop          string
+		dropped, left bool
+	}{{"old", false, true}, {"new", true, false}, {"new", false, false}} {
+		dropped, err := h.DropToken(t.Context(), tokenKey, step.drop)
+		if dropped != step.dropped || err != nil {
+			t.Errorf("dropping %q: %v, %v", step.drop, dropped, err)
+		}
 		if _, ok, err := h.LoadToken(t.Context(), tokenKey); ok != step.left || err != nil {
 			t.Errorf("after dropping %q: ok %v, %v", step.drop, ok, err)
 		}
@@ -131,9 +135,32 @@ func TestTokenErrorsAreOneLine(t *testing.T) {
 	h.pool.Close()
 	_, _, load := h.LoadToken(t.Context(), key)
 	_, lock := h.LockToken(t.Context(), key, time.Minute)
-	for _, err := range []error{load, lock, h.SaveToken(t.Context(), key, finance.Token{}), h.DropToken(t.Context(), key, "x"), h.UnlockToken(t.Context(), key)} {
+	_, drop := h.DropToken(t.Context(), key, "x")
+	for _, err := range []error{load, lock, h.SaveToken(t.Context(), key, finance.Token{}), drop, h.UnlockToken(t.Context(), key)} {
 		if err == nil || !strings.Contains(err.Error(), "the token bank https://api.example/v1 accounts.read: ") {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// A token is deleted an hour after its end, and its row too where it was dropped; whoever is about to refresh keeps the row.
+func TestTokensThatHaveEndedAreForgotten(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.exec(t, `INSERT INTO tokens (key, sealed, expires_at, updated_at, refreshing_until) SELECT key, sealed,
+		clock_timestamp() + ends, clock_timestamp() + touched, clock_timestamp() + locked FROM (VALUES
+		('lives', '\x00'::bytea, interval '1 minute', interval '-2 hours', interval '-1 day'),
+		('just ended', '\x00', '-59 minutes', '-2 hours', '-1 day'),
+		('ended', '\x00', '-61 minutes', '-2 hours', '-1 day'),
+		('ended and locked', '\x00', '-61 minutes', '-2 hours', '1 minute'),
+		('dropped just now', NULL, NULL, '-59 minutes', '-1 day'),
+		('dropped', NULL, NULL, '-61 minutes', '-1 day')) AS v (key, sealed, ends, touched, locked)`)
+	must(t, h.ForgetTokens(t.Context()))
+	rows, err := h.pool.Query(t.Context(), "SELECT key FROM tokens ORDER BY key")
+	must(t, err)
+	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	if diff := cmp.Diff([]string{"dropped just now", "ended and locked", "just ended", "lives"}, left); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -243,11 +244,25 @@ func reportCalls(ctx context.Context, tx pgx.Tx, r *Report) error {
 		r.Calls += c.Calls
 	}
 	var paused float64
-	err = tx.QueryRow(ctx, `SELECT count(*), coalesce(sum(extract(epoch FROM least(not_before, announced_at + interval '10 years') - announced_at)), 0)
-		FROM pauses WHERE run_id = $1`, r.Run.ID).Scan(&r.Pauses, &paused)
+	var failed string
+	err = tx.QueryRow(ctx, runPauses, r.Run.ID, finance.PauseByBreaker).
+		Scan(&r.Pauses, &paused, &r.LeftAlone, &failed)
 	r.Paused = time.Duration(paused * float64(time.Second))
+	r.FailedWith = strings.TrimPrefix(failed, finance.PauseByBreaker+": ")
 	return err
 }
+
+// runPauses tells what the provider has announced to run $1 from what it was spared because it failed, $2.
+const runPauses = `
+	SELECT count(*) FILTER (WHERE NOT spared),
+		coalesce(sum(extract(epoch FROM until - announced_at)) FILTER (WHERE NOT spared), 0),
+		count(*) FILTER (WHERE spared),
+		coalesce((array_agg(reason ORDER BY id DESC) FILTER (WHERE spared))[1], '')
+	FROM (
+		SELECT id, reason, announced_at, starts_with(reason, $2) AS spared,
+			least(not_before, ended_at, announced_at + interval '10 years') AS until
+		FROM pauses WHERE run_id = $1
+	) AS told`
 
 func reportItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 	rows, err := tx.Query(ctx, `SELECT batch_id, consent_id, dataset, finished_at - started_at, pages FROM `+standing+`
@@ -310,9 +325,9 @@ func (s *Store) NotComplete(ctx context.Context, run Run) ([]OpenItem, error) {
 func reportBatches(ctx context.Context, tx pgx.Tx, r *Report) error {
 	var parked *time.Time
 	err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'working'),
-		count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'done'), min(wake_at) FILTER (WHERE state = 'parked'),
-		coalesce((array_agg(park_reason ORDER BY wake_at) FILTER (WHERE state = 'parked'))[1], '')
-		FROM batches WHERE run_id = $1`, r.Run.ID).
+		count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'done'), min(wake_at) FILTER (WHERE asleep),
+		coalesce((array_agg(park_reason ORDER BY wake_at) FILTER (WHERE asleep))[1], '')
+		FROM (SELECT *, state = 'parked' AND wake_at > clock_timestamp() AS asleep FROM batches WHERE run_id = $1) AS b`, r.Run.ID).
 		Scan(&r.Batches.Pending, &r.Batches.Working, &r.Batches.Parked, &r.Batches.Done, &parked, &r.ParkReason)
 	if err != nil {
 		return err
@@ -320,7 +335,12 @@ func reportBatches(ctx context.Context, tx pgx.Tx, r *Report) error {
 	if parked != nil {
 		r.ParkedUntil = *parked
 	}
-	r.Running = r.Run.Verdict == ""
+	if r.Running = r.Run.Verdict == ""; r.Running {
+		rows, err := tx.Query(ctx, closedGates, r.Run.Connection)
+		if r.Gates, err = allRows(rows, err, scanClosedGate, "list the closed gates"); err != nil {
+			return err
+		}
+	}
 	r.Wall = r.Run.SettledAt.Sub(r.Run.CreatedAt)
 	if r.Running {
 		return tx.QueryRow(ctx, `SELECT clock_timestamp() - $1`, r.Run.CreatedAt).Scan(&r.Wall)

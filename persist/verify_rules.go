@@ -40,8 +40,9 @@ func rules() []rule {
 		// A second for calls on their way, and a tenth because sent_at is of the sender's clock and the rest of the
 		// database's.
 		{"no-call-in-a-pause", "a call that was sent while its gate was closed", `SELECT format('call %s to bucket %s', k.id, k.bucket)
-			FROM calls k JOIN (SELECT bucket, range_agg(tstzrange(announced_at + interval '1 second', not_before - interval '100 milliseconds', '()')) AS closed
-				FROM pauses WHERE not_before > announced_at + interval '1.1 seconds' GROUP BY bucket) p USING (bucket)
+			FROM calls k JOIN (SELECT bucket, range_agg(tstzrange(announced_at + interval '1 second', until - interval '100 milliseconds', '()')) AS closed
+				FROM (SELECT bucket, announced_at, least(not_before, ended_at) AS until FROM pauses) AS told
+				WHERE until > announced_at + interval '1.1 seconds' GROUP BY bucket) p USING (bucket)
 			WHERE k.sent_at <@ p.closed`},
 		{"reads-within-budget", "a consent with more reads in 24 hours than its budget allows", `SELECT DISTINCT format('consent %s', x.id) FROM (
 				SELECT c.id, r.at, lag(r.at, c.reads_per_day) OVER (PARTITION BY c.id ORDER BY r.at) AS first

@@ -60,8 +60,8 @@ func (in injection) status(w *statusWriter, r *http.Request) {
 			body = `{"error":"rate_limit_exceeded"}`
 		}
 	}
-	if header, pause := f.RetryAfter.header(in.kit.Clock.Now()); header != "" {
-		w.Header().Set("Retry-After", header)
+	if header, pause := f.RetryAfter.header(in.kit.Clock.Wall(in.kit.Clock.Now())); header != "" {
+		w.Header().Set(orElse(f.RetryAfter.Header, "Retry-After"), header)
 		subject := ""
 		if f.OneSubject {
 			subject = in.call.Subject

@@ -106,8 +106,8 @@ func (k *Kit) serve(s Site, w http.ResponseWriter, r *http.Request) {
 		}
 		visit.Finish(out.status)
 	}()
-	// The clock's Date: a caller measures a Retry-After date against it.
-	out.Header().Set("Date", k.Clock.Now().UTC().Format(http.TimeFormat))
+	// A caller measures a Retry-After date against it.
+	out.Header().Set("Date", k.Clock.Wall(k.Clock.Now()).UTC().Format(http.TimeFormat))
 	if s.Limiter != nil && !call.Token {
 		d := s.Limiter.Take(call.Bucket)
 		if s.Announce != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -316,6 +317,18 @@ func TestRetryAfterForms(t *testing.T) {
 		date, errDate := http.ParseTime(r.header.Get("Date"))
 		if err != nil || errDate != nil || at.Sub(date) != 90*time.Second || at.Format(layout) != r.header.Get("Retry-After") {
 			t.Errorf("%s: Retry-After %q at %q", form, r.header.Get("Retry-After"), r.header.Get("Date"))
+		}
+		s.Kit.Faults.Remove(id)
+	}
+	for form, said := range map[string]string{
+		"": `^90$`, "fraction": `^90\.000$`, "unix": `^[0-9]{10}$`, "unix-ms": `^[0-9]{13}$`, "iso": `^20.*T.*Z$`,
+		"units": `^1m30s$`, "sentence": `^Please try again in 90 seconds\.$`,
+	} {
+		id := s.add(t, sandbox.Rule{Action: sandbox.Action{Kind: "status", Status: 429,
+			RetryAfter: sandbox.RetryAfter{Seconds: 90, Form: form, Header: "X-RateLimit-Reset"}}})
+		r := s.get(t, "/debt/1")
+		if got := r.header.Get("X-RateLimit-Reset"); !regexp.MustCompile(said).MatchString(got) || r.header.Get("Retry-After") != "" {
+			t.Errorf("%q: %q", form, got)
 		}
 		s.Kit.Faults.Remove(id)
 	}

@@ -143,7 +143,7 @@ func (h *house) finish(ctx context.Context, asking *fetch.Asking, callback url.V
 			ExternalID: got.ExternalID, NationalID: number, KeepPlain: number != "" && (s.Keep || provider.SubjectInCalls),
 			Purpose: s.Purpose, Scopes: got.Scopes, ValidUntil: got.ValidUntil, SingleUse: got.SingleUse, ReadsPerDay: got.ReadsPerDay,
 		},
-		Refresh: got.Refresh, UsualReads: h.Config.Connections[s.Connection].ReadsPerDay,
+		Refresh: got.Refresh, Holder: got.Holder, UsualReads: h.Config.Connections[s.Connection].ReadsPerDay,
 	})
 	if err != nil {
 		return gift{}, err

@@ -36,15 +36,17 @@ type club struct {
 	redirect string
 	dir      string
 	sweeper  *sweeper
+
+	id, secret string // of the client: what the club's configuration says, and the only secret that the club takes
 }
 
 func newClub(t *testing.T) *club {
 	t.Helper()
 	c := &club{t: t, kit: sandbox.NewKit(sandbox.KitOptions{Seed: 5}), db: persisttest.NewDatabase(t), dir: t.TempDir(),
-		redirect: "http://127.0.0.1:" + freePort(t) + "/callback"}
+		redirect: "http://127.0.0.1:" + freePort(t) + "/callback", id: "me", secret: clubSecret}
 	c.sweeper = &sweeper{TB: t, pool: c.db.Pool, secrets: map[string]string{clubSecret: "the client's secret"}}
 	tokens := sandbox.NewOAuth2(sandbox.OAuth2Options{
-		Kit: c.kit, Provider: "club", Identify: sandbox.BasicEncoded, TTL: time.Hour, TokenType: "Bearer",
+		Kit: c.kit, Provider: "club", Identify: c.identify, TTL: time.Hour, TokenType: "Bearer",
 		Clients: []sandbox.Client{{ID: "me", Secret: clubSecret, Redirects: []string{c.redirect}}},
 		Bad:     sandbox.Refusal{Status: 401, Code: "invalid_client"},
 		Accept: func(client sandbox.Client, form url.Values) (sandbox.Grant, *sandbox.Refusal) {
@@ -93,6 +95,15 @@ func newClub(t *testing.T) *club {
 	return c
 }
 
+// identify takes the secret of now.
+func (c *club) identify(r *http.Request) (id, secret string, ok bool) {
+	id, secret, ok = sandbox.BasicEncoded(r)
+	if secret == c.secret {
+		secret = clubSecret // which the simulator knows
+	}
+	return id, secret, ok
+}
+
 const clubSecret = "the club's own +/= secret"
 
 const clubConfig = `
@@ -113,7 +124,7 @@ func (c *club) provider() fetch.Provider {
 				Base: base, Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: fetch.ByStatus(a)} },
 				Token: func(fetch.TokenKey) (fetch.TokenRequest, error) { return fetch.TokenRequest{}, nil },
 				Authorize: &fetch.Authorization{Issuer: c.base, URL: c.base + "/authorize", Redirect: c.redirect, Token: fetch.TokenRequest{
-					URL: c.base + "/token", ID: "me", Secret: fetch.NewSecret(clubSecret), Scopes: []string{"openid"}}},
+					URL: c.base + "/token", ID: c.id, Secret: fetch.NewSecret(c.secret), Scopes: []string{"openid"}}},
 				Connect: func(client *fetch.Client) fetch.Connector { return member{client} },
 			}, err
 		},
@@ -374,5 +385,50 @@ func TestAConsentWithoutAGrantIsDueForAuthorisation(t *testing.T) {
 	ended := c.texts("SELECT status FROM consents WHERE status = 'reauth_required'")
 	if len(ended) != 12 || c.kit.Journal.Arrivals() != 0 || len(c.texts("SELECT name FROM connections WHERE state = 'parked'")) != 0 {
 		t.Errorf("%d have ended after %d calls: %+v", len(ended), c.kit.Journal.Arrivals(), r.NotComplete)
+	}
+}
+
+// A new secret asks nobody again: the refresh token is the client's, and the client is the same. Another client never gets it,
+// which ends no consent: with the old client all goes on. So does what the version before has kept without a holder.
+func TestAGrantSurvivesAnotherSecretAndAnUpgrade(t *testing.T) {
+	c := newClub(t)
+	c.give("anna")
+	night := func(what string) {
+		t.Helper()
+		c.kit.ExpireTokens("club")
+		if r := c.run(); r.Run.Verdict != persist.VerdictComplete || c.auth.Reuses() != 0 {
+			t.Errorf("%s: %s, %d reuses: %+v", what, r.Run.Verdict, c.auth.Reuses(), r.NotComplete)
+		}
+	}
+	night("the first night")
+	c.secret = "another secret"
+	c.sweeper.know(c.secret, "the client's secret")
+	night("with another secret")
+
+	c.id = "you"
+	before := c.kit.Journal.Arrivals()
+	r := c.run()
+	if len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.Rejected || !strings.Contains(r.NotComplete[0].Reason, "given to another client") {
+		t.Errorf("with another client: %+v", r.NotComplete)
+	}
+	if n := c.kit.Journal.Arrivals() - before; n != 0 {
+		t.Errorf("another client made %d calls", n)
+	}
+	c.id = "me"
+	night("with the client of before")
+
+	// What the version before has kept: the grant without a holder, and the access token under the connection's name.
+	if _, err := c.db.Pool.Exec(t.Context(), "UPDATE grants SET holder = NULL"); err != nil {
+		t.Fatal(err)
+	}
+	night("after the upgrade")
+	c.id = "you"
+	before = c.kit.Journal.Arrivals()
+	c.run()
+	if n := c.kit.Journal.Arrivals() - before; n != 0 {
+		t.Errorf("another client made %d calls after the upgrade", n)
+	}
+	if active := c.texts("SELECT status FROM consents"); len(active) != 1 || active[0] != "active" {
+		t.Errorf("the consent is %v", active)
 	}
 }

@@ -95,13 +95,25 @@ func ahead(skew time.Duration) string {
 	return took(-skew) + " behind ours"
 }
 
-// parked tells when a connection is not used, whatever the probe said: mending the cause does not open it.
+// parked tells when a connection is not used, whatever the probe said: mending the cause does not open it, unless that
+// makes other credentials of those that were refused.
 func (c *check) parked(ctx context.Context, h *house, name string) {
 	known, err := h.Store.ConnectionByName(ctx, name)
-	switch {
-	case errors.Is(err, persist.ErrNotFound) || err == nil && !known.Parked:
-	case err != nil:
+	if errors.Is(err, persist.ErrNotFound) {
+		return
+	}
+	if err != nil {
 		c.fail(name, err)
+		return
+	}
+	known = h.asConfigured(known)
+	switch {
+	case !known.Parked && len(known.Refused) > 0:
+		c.ok(name+" credentials", "they are used; others were refused since %s and are not", clock(known.Refused[0].At))
+	case !known.Parked:
+	case known.ParkedFor != "":
+		c.note(name, "parked for these credentials since %s (%s): others are used as soon as they are there; if the lines above are good, "+
+			"syncer connections open %s", clock(known.ParkedAt), known.ParkedReason, name)
 	default:
 		c.note(name, "parked since %s (%s): if the lines above are good, syncer connections open %s", clock(known.ParkedAt), known.ParkedReason, name)
 	}

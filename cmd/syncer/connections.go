@@ -29,8 +29,9 @@ func (a *app) connectionsCommand() *cobra.Command {
 		},
 	}
 	park.Flags().StringVar(&reason, "reason", "", "why, for whoever meets it")
-	return group("connections", "List connections, park them, and open those that are parked",
-		park,
+	resume := a.resumeCommand()
+	return group("connections", "List connections, park them, open those that are parked, and end pauses of days",
+		park, resume,
 		&cobra.Command{
 			Use: "list", Short: "List the configured connections and whether they may be used", Args: usageArgs(cobra.NoArgs),
 			Example: "  syncer connections list",
@@ -41,7 +42,8 @@ func (a *app) connectionsCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "open NAME", Short: "Use a parked connection again", Args: usageArgs(cobra.ExactArgs(1)),
 			Long: "Opens a connection that was parked because its token, its credentials or its server was refused.\n" +
-				"Mend the cause first: `syncer check` tells whether it is.",
+				"Mend the cause first: `syncer check` tells whether it is. New credentials need no opening: they are\n" +
+				"used as soon as they are in their file or in the configuration.",
 			Example: "  syncer check && syncer connections open ng-prod", ValidArgsFunction: a.connectionNames,
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return a.look(cmd.Context(), func(h *house) error { return a.openConnection(cmd.Context(), h, args[0]) })
@@ -56,13 +58,15 @@ type connectionJSON struct {
 	ParkedAt     *time.Time `json:"parked_at,omitempty"`
 	ParkedClass  string     `json:"parked_class,omitempty"`
 	ParkedReason string     `json:"parked_reason,omitempty"`
+	ParkedAlone  bool       `json:"parked_for_its_credentials,omitempty"` // others are used as soon as they are configured
 	FeedReadAt   *time.Time `json:"feed_read_at,omitempty"`
 }
 
 func toConnectionJSON(c persist.Connection) connectionJSON {
 	j := connectionJSON{Name: c.Name, Provider: c.Provider, State: "open", FeedReadAt: instant(c.FeedReadAt)}
 	if c.Parked {
-		j.State, j.ParkedAt, j.ParkedClass, j.ParkedReason = "parked", instant(c.ParkedAt), c.ParkedClass, c.ParkedReason
+		j.State, j.ParkedAlone = "parked", c.ParkedFor != ""
+		j.ParkedAt, j.ParkedClass, j.ParkedReason = instant(c.ParkedAt), c.ParkedClass, c.ParkedReason
 	}
 	return j
 }
@@ -79,7 +83,7 @@ func (a *app) listConnections(ctx context.Context, h *house) error {
 		rows[name] = connectionJSON{Name: name, Provider: set.Provider, State: "unused"}
 	}
 	for _, c := range known {
-		rows[c.Name] = toConnectionJSON(c)
+		rows[c.Name] = toConnectionJSON(h.asConfigured(c))
 	}
 	t := newTable("~name", "provider", "state", "since", "~reason")
 	for _, name := range sortedKeys(rows) {
@@ -136,6 +140,10 @@ func (a *app) openConnection(ctx context.Context, h *house, name string) error {
 	}
 	if err := h.Store.OpenConnection(ctx, name); err != nil {
 		return fmt.Errorf("open connection %s: %w", name, err)
+	}
+	c = h.asConfigured(c)
+	if !c.Parked && len(c.Refused) > 0 { // it is opened for other credentials than the configured ones
+		c = c.For(c.Refused[0].Credentials)
 	}
 	was := c.Parked
 	c.Parked = false

@@ -114,7 +114,7 @@ func TestAParkedConnectionIsOpenedByHand(t *testing.T) {
 		t.Errorf("%d calls over a parked connection", n-before)
 	}
 	mend()
-	l.Says(0, []string{"check", "--json"}, "parked since", "syncer connections open bank1")
+	l.Says(0, []string{"check", "--json"}, "parked for these credentials since", "syncer connections open bank1")
 	l.Says(0, []string{"connections", "open", "bank1"}, "is open; it was parked since")
 	l.Says(0, []string{"connections", "open", "bank1"}, "was open already")
 	l.Says(0, []string{"rerun", "1"}, "complete")
@@ -127,5 +127,31 @@ func TestAParkedConnectionIsOpenedByHand(t *testing.T) {
 	if n := l.Kit.Journal.Arrivals(); n != before {
 		t.Errorf("%d calls over a connection that an operator has parked", n-before)
 	}
+	l.Verify()
+}
+
+// A provider that wrote a wrong date closes a connection for years. Everybody can see it, and an operator can end it.
+func TestAPauseOfDaysIsEndedByHand(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{})
+	l.ImportBank("bank1", 0, 3)
+	l.Rule(sandbox.Rule{Provider: "sbanken", Only: "api", Times: 1, Action: sandbox.Action{
+		Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Literal: "1893456000"}}})
+	l.Says(0, []string{"connections", "resume", "bank1", "--reason", "none"}, "Nothing of connection bank1 is closed")
+	run := l.Start(nil, "run", "money1")
+	for l.Number("SELECT count(*) FROM batches WHERE state = 'parked'") == 0 && t.Context().Err() == nil {
+	}
+	l.Says(0, []string{"status"}, "is closed until 2030-01-01 00:00:00Z", " days): ", "  syncer connections resume bank1 --reason TEXT", "parked")
+	l.Says(0, []string{"status", "--json"}, `"pauses": [`, `"gate": "bank1@http://127.0.0.1:`)
+	l.Says(0, []string{"runs", "show", "1"}, "is closed until 2030-01-01 00:00:00Z")
+	l.Says(exitUsage, []string{"connections", "resume", "bank1"})
+	l.Says(0, []string{"connections", "resume", "bank1", "--reason", "a wrong date, says their support"},
+		"is open; it was closed until 2030-01-01 00:00:00Z", "retry-after")
+	<-run.Ended
+	l.Says(0, []string{"runs", "show", "1"}, "complete", "1 pause honoured")
+	if n := l.Number("SELECT count(*) FROM pauses WHERE ended_reason = 'by an operator: a wrong date, says their support'"); n != 1 {
+		t.Errorf("%d pauses say who has ended them", n)
+	}
+	l.Says(0, []string{"connections", "resume", "bank1", "--reason", "again", "--json"}, `"ended": []`)
 	l.Verify()
 }

@@ -125,7 +125,7 @@ func progressLine(r persist.Report) string {
 		parts = append(parts, count(r.Pauses, "pause"))
 	}
 	if !r.ParkedUntil.IsZero() && r.Run.Verdict == "" {
-		parts = append(parts, "parked until "+r.ParkedUntil.UTC().Format("15:04:05Z"))
+		parts = append(parts, "parked until "+clock(r.ParkedUntil))
 	}
 	parts = append(parts, took(r.Wall))
 	return strings.Join(parts, " · ")

@@ -58,6 +58,14 @@ func writeReportHead(w io.Writer, p paint, r persist.Report) {
 	if !r.ParkedUntil.IsZero() && r.Run.Verdict == "" {
 		fmt.Fprintln(w, strings.Join(wrapped("  ", "parked until "+clock(r.ParkedUntil)+": "+r.ParkReason), "\n"))
 	}
+	for _, g := range r.Gates {
+		if g.Stops() {
+			fmt.Fprintln(w, p.warn(strings.Join(wrapped("  ", closedText(g)), "\n")))
+		}
+	}
+	if r.LeftAlone > 0 {
+		fmt.Fprintln(w, p.warn(strings.Join(wrapped("  ", leftAlone(r)), "\n")))
+	}
 	writeParked(w, p, r)
 	for _, g := range r.Guards {
 		writeGuard(w, p, g)
@@ -95,6 +103,9 @@ func writeParked(w io.Writer, p paint, r persist.Report) {
 	said := fmt.Sprintf("connection %s is parked since %s: %s", r.Over.Name, clock(r.Over.ParkedAt), r.Over.ParkedReason)
 	fmt.Fprintln(w, p.bad(strings.Join(wrapped("  ", said), "\n")))
 	todo := "when that is mended: syncer connections open " + r.Over.Name
+	if r.Over.ParkedFor != "" {
+		todo = "its credentials are refused: put good ones into their place, or syncer connections open " + r.Over.Name
+	}
 	if r.Run.Verdict != "" {
 		todo += fmt.Sprintf(", then syncer rerun %d", r.Run.ID)
 	}
@@ -106,6 +117,8 @@ func runState(r persist.Report) string {
 	switch {
 	case r.Run.Verdict != "":
 		return string(r.Run.Verdict)
+	case r.Batches.Working > 0 && paused(r):
+		return "paused"
 	case r.Batches.Working > 0:
 		return "running"
 	case !r.ParkedUntil.IsZero():

@@ -107,6 +107,9 @@ type reportJSON struct {
 	CallsByClass map[string]int `json:"calls_by_class,omitempty"`
 	Pauses       int            `json:"pauses"`
 	PausedFor    float64        `json:"paused_seconds"`
+	LeftAlone    int            `json:"left_alone,omitempty"` // times, because the provider failed all the time
+	FailedWith   string         `json:"failed_with,omitempty"`
+	Closed       []gateJSON     `json:"closed,omitempty"` // now, of the connection
 	WallTime     float64        `json:"wall_seconds"`
 	Batches      batchesJSON    `json:"batches"`
 	ParkedUntil  *time.Time     `json:"parked_until,omitempty"`
@@ -124,8 +127,12 @@ func progressJSON(r persist.Report) reportJSON {
 	j := reportJSON{
 		Event: "progress", runJSON: toRunJSON(r.Run), State: runState(r), Reruns: r.Reruns, Counts: []countsJSON{},
 		Calls: r.Calls, Pauses: r.Pauses, PausedFor: r.Paused.Seconds(), WallTime: r.Wall.Seconds(),
-		Batches:    batchesJSON{r.Batches.Pending, r.Batches.Working, r.Batches.Parked, r.Batches.Done},
+		Batches:   batchesJSON{r.Batches.Pending, r.Batches.Working, r.Batches.Parked, r.Batches.Done},
+		LeftAlone: r.LeftAlone, FailedWith: r.FailedWith,
 		ParkReason: r.ParkReason, ParkedUntil: instant(r.ParkedUntil), NothingRead: nothingRead(r),
+	}
+	if len(r.Gates) > 0 {
+		j.Closed = toGatesJSON(r.Gates)
 	}
 	if r.Over.Parked {
 		j.Over = &overJSON{r.Over.ParkedAt, r.Over.ParkedClass, r.Over.ParkedReason}

@@ -59,7 +59,14 @@ func TestReportIsGolden(t *testing.T) {
 	backfill := persist.Report{Run: persist.Run{ID: 7, Job: strings.Repeat("long-name-", 9), Connection: "b", Kind: persist.Backfill,
 		ScheduledFor: parked.Run.ScheduledFor, WindowFrom: finance.NewDate(2026, 1, 1), WindowTo: finance.NewDate(2026, 3, 31),
 		Verdict: persist.VerdictComplete}}
-	for name, r := range map[string]persist.Report{"night": nightReport(), "parked": parked, "refused": refused, "backfill": backfill} {
+	held := parked
+	held.Batches, held.ParkedUntil, held.ParkReason = persist.BatchCounts{Working: 2, Done: 2}, time.Time{}, ""
+	held.LeftAlone, held.FailedWith = 3, "GET /v1/debt/{consent}: \x1b[2Jstatus 500"
+	held.Gates = []persist.ClosedGate{
+		{Name: "ng-prod@https://api.example.com", Connection: "ng-prod", Until: planned.Add(72 * time.Hour), Left: 71 * time.Hour, Reason: "retry-after"},
+		{Name: "ng-prod@https://api.example.com#consent 7", Connection: "ng-prod", Alone: true, Until: planned.Add(time.Hour), Left: time.Hour, Reason: "retry-after"},
+	}
+	for name, r := range map[string]persist.Report{"night": nightReport(), "paused": held, "parked": parked, "refused": refused, "backfill": backfill} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			writeReport(&out, paint{}, r)

@@ -117,6 +117,7 @@ func goesOn(r persist.Run) string {
 
 // showReport prints a report on stdout: for a script with every item that is not complete.
 func (a *app) showReport(ctx context.Context, h *house, r persist.Report) (err error) {
+	r.Over = h.asConfigured(r.Over)
 	if a.json {
 		if r.NotComplete, err = h.Store.NotComplete(ctx, r.Run); err != nil {
 			return err

@@ -40,6 +40,7 @@ type status struct {
 	last    []persist.Run    // the newest finished ones
 	parked  []persist.Connection
 	guards  []persist.RemovalGuard // that withhold something now
+	closed  []persist.ClosedGate
 	workers []persist.WorkerState
 }
 
@@ -54,6 +55,7 @@ func standing(ctx context.Context, h *house) (status, error) {
 		if err != nil {
 			return s, fmt.Errorf("report of run %d: %w", run.ID, err)
 		}
+		report.Over = h.asConfigured(report.Over)
 		s.open = append(s.open, report)
 	}
 	recent, err := h.Store.Runs(ctx, persist.RunFilter{Limit: 30})
@@ -70,11 +72,14 @@ func standing(ctx context.Context, h *house) (status, error) {
 		return s, err
 	}
 	for _, c := range connections {
-		if c.Parked {
+		if c = h.asConfigured(c); c.Parked {
 			s.parked = append(s.parked, c)
 		}
 	}
 	if s.guards, err = h.Store.WithheldRemovals(ctx); err != nil {
+		return s, err
+	}
+	if s.closed, err = h.Store.ClosedGates(ctx, ""); err != nil {
 		return s, err
 	}
 	s.workers, err = h.Store.Workers(ctx)
@@ -93,14 +98,23 @@ func (s status) write(a *app, p paint) {
 		if !r.ParkedUntil.IsZero() {
 			a.say("%s", strings.Join(wrapped("    ", fmt.Sprintf("%s parked, the first until %s: %s", batchesParked(r.Batches.Parked), clock(r.ParkedUntil), r.ParkReason)), "\n"))
 		}
+		for _, g := range r.Gates {
+			if g.Stops() {
+				a.say("%s", strings.Join(wrapped("    ", closedText(g)), "\n"))
+			}
+		}
+		if r.LeftAlone > 0 {
+			a.say("%s", strings.Join(wrapped("    ", leftAlone(r)), "\n"))
+		}
 	}
+	writeClosed(a.out, p, s.closed)
 	a.say("\n%s", p.bold("Connections that are parked"))
 	if len(s.parked) == 0 {
 		a.say("  none")
 	}
 	for _, c := range s.parked {
 		a.say("  %s since %s (%s)", p.bad(printable(c.Name)), clock(c.ParkedAt), c.ParkedClass)
-		a.say("%s", strings.Join(wrapped("    ", c.ParkedReason+"; when that is mended: syncer check, then syncer connections open "+c.Name), "\n"))
+		a.say("%s", strings.Join(wrapped("    ", c.ParkedReason+"; "+toOpen(c)), "\n"))
 	}
 	if len(s.guards) > 0 {
 		a.say("\n%s", p.bold("Removals that are withheld"))
@@ -150,6 +164,7 @@ type statusJSON struct {
 	Open    []reportJSON     `json:"open_runs"`
 	Last    []runJSON        `json:"finished_last"`
 	Parked  []connectionJSON `json:"parked_connections"`
+	Closed  []gateJSON       `json:"pauses"`
 	Guards  []removalsJSON   `json:"withheld_removals"`
 	Workers []workerJSON     `json:"workers"`
 }
@@ -157,7 +172,7 @@ type statusJSON struct {
 func (s status) json() statusJSON {
 	j := statusJSON{
 		Open: []reportJSON{}, Last: []runJSON{}, Parked: []connectionJSON{}, Guards: []removalsJSON{},
-		Workers: []workerJSON{},
+		Workers: []workerJSON{}, Closed: toGatesJSON(s.closed),
 	}
 	for _, r := range s.open {
 		j.Open = append(j.Open, progressJSON(r))
@@ -175,6 +190,14 @@ func (s status) json() statusJSON {
 		j.Workers = append(j.Workers, workerJSON{w.Host, w.PID, w.Version, w.StartedAt, w.ExpiresAt, workerState(w), w.Batches})
 	}
 	return j
+}
+
+// toOpen says what opens a parked connection.
+func toOpen(c persist.Connection) string {
+	if c.ParkedFor != "" {
+		return "other credentials are used as soon as they are there; to try the same ones again: syncer connections open " + c.Name
+	}
+	return "when that is mended: syncer check, then syncer connections open " + c.Name
 }
 
 func batchesParked(n int) string {

@@ -135,7 +135,7 @@ func (h *house) connection(name string) (*jobs.Connection, error) {
 		return nil, err
 	}
 	return &jobs.Connection{
-		Name: name, Provider: set.Provider, Connector: client.Connector(), Zone: zone,
+		Name: name, Provider: set.Provider, Connector: client.Connector(), Credentials: client.Credentials, Zone: zone,
 		Concurrency: set.Concurrency, Keep: set.Answers.Keep.Std(), Accounts: set.Limits.Accounts,
 	}, nil
 }
@@ -175,12 +175,8 @@ func (h *house) clientOptions(name string) (fetch.Options, error) {
 		return fetch.Options{}, err
 	}
 	set := h.Config.Connections[name]
-	for _, key := range sortedKeys(set.Credentials) {
-		text, err := set.Credentials[key].Reveal(h.opt.Env)
-		if err != nil {
-			return fetch.Options{}, h.Config.Problemf("connections."+name+".credentials."+key, "%s", err)
-		}
-		conn.Credentials[key] = fetch.NewSecret(text)
+	if conn.Credentials, err = h.secrets(name); err != nil {
+		return fetch.Options{}, err
 	}
 	driver, err := provider.Open(conn)
 	if err != nil {
@@ -197,5 +193,48 @@ func (h *house) clientOptions(name string) (fetch.Options, error) {
 		MaxRecords: set.Limits.AnswerRecords, PassBytes: set.Limits.PassBytes.Bytes(),
 		PassTime: time.Duration(set.Limits.PassHours) * time.Hour, AllowPrivate: set.AllowPrivate,
 		Ledger: h.ledger(), Once: h.ledger(), Tokens: h.ledger(), Grants: h.Store, Log: h.opt.Log.With().Str("connection", name).Logger(),
+		Fingerprint: h.sealer.Fingerprint, Open: provider.Open,
+		Reread: func() (map[string]fetch.Secret, error) { return h.secrets(name) },
 	}, nil
+}
+
+// secrets reads the secrets of a configured connection, now.
+func (h *house) secrets(name string) (map[string]fetch.Secret, error) {
+	set := h.Config.Connections[name]
+	read := map[string]fetch.Secret{}
+	for _, key := range sortedKeys(set.Credentials) {
+		text, err := set.Credentials[key].Reveal(h.opt.Env)
+		if err != nil {
+			return nil, h.Config.Problemf("connections."+name+".credentials."+key, "%s", err)
+		}
+		read[key] = fetch.NewSecret(text)
+	}
+	return read, nil
+}
+
+// credentials is the fingerprint of a configured connection's credentials as they are now; empty: they can't be read.
+func (h *house) credentials(name string) string {
+	o, err := h.clientOptions(name)
+	if err != nil {
+		return ""
+	}
+	client, err := fetch.NewClient(o)
+	if err != nil {
+		return ""
+	}
+	defer client.CloseIdle()
+	return client.Credentials()
+}
+
+// asConfigured is a connection as it is for the credentials that are configured now. Where these can't be read, one whose
+// credentials were refused is shown as parked.
+func (h *house) asConfigured(c persist.Connection) persist.Connection {
+	if len(c.Refused) == 0 {
+		return c
+	}
+	credentials := h.credentials(c.Name)
+	if credentials == "" {
+		credentials = c.Refused[0].Credentials
+	}
+	return c.For(credentials)
 }

@@ -2,9 +2,8 @@ package cambio
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -228,25 +227,11 @@ func (p *problem) inGoodAnswer() finance.Class {
 	return finance.Rejected
 }
 
-var (
-	clockTime  = regexp.MustCompile(`\b(\d{1,4}):(\d{2}):(\d{2})\b`)
-	pauseWords = regexp.MustCompile(`(\d{1,6})\s*(minute|hour)?`)
-)
-
 // pause is how long the gateway wants to be left alone where it has no usable Retry-After, which the stack reads by
-// itself: the number in the message (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds.
+// itself: as its message says (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds.
 func (p *problem) pause(a *fetch.Answer) time.Duration {
 	if a.Announced().ByRetryAfter() {
 		return 0
 	}
-	number := func(s string) time.Duration { n, _ := strconv.Atoi(s); return time.Duration(n) }
-	if t := clockTime.FindStringSubmatch(p.message); t != nil {
-		return max(usualPause, number(t[1])*time.Hour+number(t[2])*time.Minute+number(t[3])*time.Second)
-	}
-	t := pauseWords.FindStringSubmatch(p.message)
-	if t == nil || number(t[1]) == 0 {
-		return usualPause
-	}
-	unit := map[string]time.Duration{"": time.Second, "minute": time.Minute, "hour": time.Hour}[t[2]]
-	return number(t[1]) * unit
+	return cmp.Or(a.PauseInWords(p.message), usualPause)
 }

@@ -115,10 +115,10 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 		return fetch.Driver{}, fmt.Errorf("connection %s: base_url is not a URL", c.Name)
 	}
 	d := fetch.Driver{
-		Base: base, Rate: perSecond,
+		Base: base, Rate: perSecond, Header: map[string]fetch.Secret{"Ocp-Apim-Subscription-Key": c.Credentials["subscription_key"]},
 		Classify: classifier{ownGrants: settings.Grant == byCode}.classify,
 		Connect: func(client *fetch.Client) fetch.Connector {
-			return &connector{client: client, name: c.Name, settings: settings, key: c.Credentials["subscription_key"], zone: swedishTime()}
+			return &connector{client: client, name: c.Name, settings: settings, zone: swedishTime()}
 		},
 	}
 	settings.authorize(&d, c)
@@ -179,7 +179,6 @@ type connector struct {
 	client   *fetch.Client
 	name     string // of the connection
 	settings Settings
-	key      fetch.Secret
 	zone     *time.Location
 }
 
@@ -189,7 +188,7 @@ func (*connector) PerAccount(finance.Dataset) bool { return false }
 // request is what all requests share.
 func (c *connector) request(scope finance.Scope, accept string) fetch.Request {
 	r := fetch.Request{
-		Header: http.Header{"Ocp-Apim-Subscription-Key": {c.key.Reveal()}, "Accept": {accept}},
+		Header: http.Header{"Accept": {accept}},
 		Scope:  scope, Purpose: finance.ForData,
 		Token: fetch.TokenKey{Scope: strings.Join(c.settings.scopes(), " ")},
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a pause in the middle loses nothing", h.paused)
 	t.Run("a token that ends in the middle is replaced", h.expired)
 	t.Run("a token that is refused again is given up", h.denied)
+	t.Run("a token that is refused twice to many callers", h.deniedMany)
 	t.Run("a broken record is refused alone", h.spoilt)
 	t.Run("a record that was broken once comes with the next pass", h.healed)
 	t.Run("a record that stays broken is left behind", h.leftBehind)
@@ -156,7 +158,10 @@ func (h Harness) kept(t *testing.T) {
 }
 
 func (h Harness) paused(t *testing.T) {
-	forms := []string{"", "imf", "rfc850", "asctime", "body"}
+	forms := []string{
+		"", "imf", "rfc850", "asctime", "fraction", "unix", "unix-ms", "iso", "units", "sentence",
+		"words", "reset", "reset-unix", "body",
+	}
 	if testing.Short() {
 		forms = forms[:1] // each takes a second
 	}
@@ -218,6 +223,50 @@ func (h Harness) denied(t *testing.T) {
 			t.Errorf("%d data calls with tokens that were refused, want one and its one repetition", n)
 		}
 	})
+}
+
+// deniedMany reads a stream many times at once, with few places on the wire, while the tokens die twice. Whoever waits for
+// a place must see that the token it holds was refused to somebody else: otherwise each spends its one refresh on old news,
+// and the second death fails them all.
+func (h Harness) deniedMany(t *testing.T) {
+	const callers, places = 24, 2
+	s := h.streams()[0]
+	b := h.crowd(t, places)
+	whole := tableOf(b.MustRead(t, s, "")...)
+	if b.calls(finance.ForToken, finance.OK) == 0 {
+		t.Log("this API takes no token")
+		return
+	}
+	// Each rule counts the calls that it lets pass, so the second death comes while the callers still wait.
+	defer h.Expire(3, 1)()
+	defer h.Expire(9, 1)()
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			pages, err := b.Read(t.Context(), s, "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if diff := gocmp.Diff(whole, tableOf(pages...)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	wg.Wait()
+	tokens, denied := b.calls(finance.ForToken, finance.OK), b.calls(finance.ForData, finance.TokenDenied)
+	if tokens != 3 || denied < 2 || denied > 2*places {
+		t.Errorf("%d tokens for one that died twice, and %d refused calls with %d at a time", tokens, denied, places)
+	}
+}
+
+// crowd is a client with few places on the wire.
+func (h *Harness) crowd(t *testing.T, places int) *Client {
+	t.Helper()
+	if h.Connection.Settings == nil {
+		h.Connection.Settings = h.Provider.Settings()
+	}
+	return Dial(t, h.Provider, h.Connection, func(o *fetch.Options) { o.Dial, o.MaxPages, o.Concurrency = h.Dial, mostPages, places })
 }
 
 func (h Harness) withdrawn(t *testing.T) {

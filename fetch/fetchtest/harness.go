@@ -21,8 +21,9 @@ type Harness struct {
 	Consent    finance.Consent  // of a subject that the server knows; not single-use
 	Streams    []fetch.Stream   // what is read; Run fills in consent and scope
 
-	// Pause answers one data call with 429 and a Retry-After of one second, after so many good ones; form is "" for
-	// seconds, or the form of the date: imf, rfc850 or asctime; "body" is a 200 whose body is an error that names the rate.
+	// Pause answers one data call with 429 and a pause of one second, after so many good ones. form is "" for a Retry-After
+	// in seconds, or another form of it, as sandbox.RetryAfter has them; "words" tells it in the body's message alone,
+	// "reset" and "reset-unix" in X-RateLimit-Reset; "body" is a 200 whose body is an error that names the rate.
 	Pause func(after int, form string) (undo func())
 	// Instead answers all data calls, after so many good ones, with a status and a body.
 	Instead func(after, status int, body string) (undo func())

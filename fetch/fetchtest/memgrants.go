@@ -5,23 +5,34 @@ import (
 	"sync"
 
 	"syncer/fetch"
+	"syncer/finance"
 )
 
 // Grants is a grant store in memory. It keeps the promises of fetch.GrantStore for the clients of one test.
 type Grants struct {
-	mu    sync.Mutex
-	kept  map[int64]fetch.Secret
-	saved int
+	mu      sync.Mutex
+	kept    map[int64]fetch.Secret
+	holders map[int64]string
+	saved   int
 }
 
 // NewGrants makes an empty Grants.
-func NewGrants() *Grants { return &Grants{kept: map[int64]fetch.Secret{}} }
+func NewGrants() *Grants { return &Grants{kept: map[int64]fetch.Secret{}, holders: map[int64]string{}} }
 
 // Give stores the refresh token that a consent was given with.
 func (g *Grants) Give(consent int64, refresh fetch.Secret) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.kept[consent] = refresh
+	delete(g.holders, consent)
+}
+
+// Refresh is the refresh token that is kept, whoever holds it.
+func (g *Grants) Refresh(consent int64) (fetch.Secret, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	refresh, ok := g.kept[consent]
+	return refresh, ok
 }
 
 // Saved is how often a refresh token was replaced.
@@ -31,12 +42,27 @@ func (g *Grants) Saved() int {
 	return g.saved
 }
 
-// LoadGrant gives the refresh token.
-func (g *Grants) LoadGrant(ctx context.Context, consent int64) (fetch.Secret, bool, error) {
+// HasGrant says whether there is a refresh token.
+func (g *Grants) HasGrant(ctx context.Context, consent int64) (bool, error) {
+	_, ok := g.Refresh(consent)
+	return ok, ctx.Err()
+}
+
+// LoadGrant gives the refresh token to its holder, who is the first that asks.
+func (g *Grants) LoadGrant(ctx context.Context, consent int64, holder string) (finance.KeptGrant, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	refresh, ok := g.kept[consent]
-	return refresh, ok, ctx.Err()
+	if !ok {
+		return finance.KeptGrant{}, ctx.Err()
+	}
+	if g.holders[consent] == "" {
+		g.holders[consent] = holder
+	}
+	if g.holders[consent] != holder {
+		return finance.KeptGrant{Other: true}, ctx.Err()
+	}
+	return finance.KeptGrant{Refresh: refresh}, ctx.Err()
 }
 
 // SaveGrant replaces the refresh token if it is still old.

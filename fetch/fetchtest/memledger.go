@@ -1,7 +1,9 @@
 package fetchtest
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,7 +16,7 @@ import (
 type Ledger struct {
 	mu      sync.Mutex
 	next    map[string]time.Time // the bucket's next free slot
-	until   map[string]time.Time // the bucket's gate
+	until   map[string]time.Time // the gates, of buckets and of those who wait alone
 	refused map[string]*refused
 	refuse  func(finance.Ask) (finance.Class, string)
 	asks    []finance.Ask
@@ -85,8 +87,8 @@ func (l *Ledger) Admit(ctx context.Context, ask finance.Ask) (finance.Admission,
 		}
 	}
 	now := time.Now()
-	if gate := l.until[ask.Bucket].Sub(now); gate > 0 {
-		return finance.Admission{Gate: gate, Reason: "paused"}, ctx.Err()
+	if closed := l.closed(ask, now); closed.Gate > 0 {
+		return closed, ctx.Err()
 	}
 	probe, wait := l.probes(ask, now)
 	if wait > 0 {
@@ -132,12 +134,36 @@ func (l *Ledger) Look(ctx context.Context, ask finance.Ask) (finance.Admission, 
 		}
 	}
 	now := time.Now()
-	if gate := l.until[ask.Bucket].Sub(now); gate > 0 {
-		return finance.Admission{Gate: gate}, ctx.Err()
+	if closed := l.closed(ask, now); closed.Gate > 0 {
+		return closed, ctx.Err()
 	}
 	ask.Probe = 0
 	_, wait := l.probes(ask, now)
 	return finance.Admission{Gate: wait, Awaits: wait > 0}, ctx.Err()
+}
+
+// closed is the gate of an ask that stays closed for longest.
+func (l *Ledger) closed(ask finance.Ask, now time.Time) finance.Admission {
+	a := finance.Admission{Gate: max(0, l.until[ask.Bucket].Sub(now))}
+	for _, key := range ask.Gates {
+		if d := l.until[key].Sub(now); d > a.Gate {
+			a.Gate, a.Closed = d, key
+		}
+	}
+	if a.Gate > 0 {
+		a.Reason = "paused"
+	}
+	return a
+}
+
+// Resume opens all gates, as an operator may: one call asks.
+func (l *Ledger) Resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for gate := range l.until {
+		l.refused[gate] = &refused{probing: true}
+	}
+	clear(l.until)
 }
 
 // Refund keeps the ask.
@@ -155,30 +181,31 @@ func (l *Ledger) Refunds() []finance.Ask {
 	return slices.Clone(l.refunds)
 }
 
-// Pause closes the bucket's gate, only ever for longer.
+// Pause closes a gate, only ever for longer.
 func (l *Ledger) Pause(ctx context.Context, p finance.Pause) (time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if t := now.Add(l.counted(p, now)); t.After(l.until[p.Bucket]) {
-		l.until[p.Bucket] = t
+	gate := cmp.Or(p.Alone, p.Bucket)
+	if t := now.Add(l.counted(p, gate, now)); t.After(l.until[gate]) {
+		l.until[gate] = t
 	}
 	l.pauses = append(l.pauses, p)
 	if !p.Call.ID.IsZero() {
 		l.calls = append(l.calls, p.Call)
 	}
-	return max(0, l.until[p.Bucket].Sub(now)), ctx.Err()
+	return max(0, l.until[gate].Sub(now)), ctx.Err()
 }
 
 // counted counts a refusal, and gives how long its pause is.
-func (l *Ledger) counted(p finance.Pause, now time.Time) time.Duration {
+func (l *Ledger) counted(p finance.Pause, gate string, now time.Time) time.Duration {
 	if p.Call.Class != finance.Throttled {
 		return p.For
 	}
-	r := l.refused[p.Bucket]
+	r := l.refused[gate]
 	if r == nil {
 		r = &refused{}
-		l.refused[p.Bucket] = r
+		l.refused[gate] = r
 	}
 	known := !now.Add(-p.Sent).After(r.at)
 	switch {
@@ -276,13 +303,21 @@ func (l *Ledger) SaveToken(ctx context.Context, key string, t finance.Token) err
 }
 
 // DropToken forgets the token if it is still that one.
-func (l *Ledger) DropToken(ctx context.Context, key, accessToken string) error {
+func (l *Ledger) DropToken(ctx context.Context, key, accessToken string) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.tokens[key].AccessToken == accessToken {
-		delete(l.tokens, key)
+	if l.tokens[key].AccessToken != accessToken {
+		return false, ctx.Err()
 	}
-	return ctx.Err()
+	delete(l.tokens, key)
+	return true, ctx.Err()
+}
+
+// TokenKeys are the keys of all tokens that are stored.
+func (l *Ledger) TokenKeys() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.tokens))
 }
 
 // UnlockToken gives the right to refresh back.

@@ -1,6 +1,7 @@
 package fetchtest
 
 import (
+	"fmt"
 	"net/url"
 	"testing"
 
@@ -79,8 +80,18 @@ func Browse(t testing.TB, link, redirect string) url.Values {
 
 // Throttle is how a simulator asks for a pause in a form of Harness.Pause.
 func Throttle(form string) sandbox.Action {
-	if form == "body" {
+	refusal := sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}
+	switch form {
+	case "body":
 		return sandbox.Action{Kind: sandbox.ErrorIn200}
+	case "words":
+		const words = "Rate limit is exceeded. Try again in 1 seconds."
+		refusal.RetryAfter = sandbox.RetryAfter{}
+		refusal.Body = fmt.Sprintf(`{"statusCode":429,"message":%q,"detail":%q}`, words, words)
+	case "reset":
+		refusal.RetryAfter = sandbox.RetryAfter{Seconds: 1, Header: "X-RateLimit-Reset"}
+	case "reset-unix":
+		refusal.RetryAfter = sandbox.RetryAfter{Seconds: 1, Form: "unix", Header: "X-RateLimit-Reset"}
 	}
-	return sandbox.Action{Kind: sandbox.AnswerStatus, Status: 429, RetryAfter: sandbox.RetryAfter{Seconds: 1, Form: form}}
+	return refusal
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"slices"
-	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -14,6 +13,11 @@ import (
 var classes = map[string]finance.Class{
 	"ok": finance.OK, "throttled": finance.Throttled, "transient": finance.Transient, "token": finance.TokenDenied,
 	"consent": finance.ConsentOver, "rejected": finance.Rejected, "withheld": finance.Withheld, "fatal": finance.Fatal,
+}
+
+// reaches are the words of pauses.
+var reaches = map[string]fetch.Reach{
+	"consent": fetch.ReachConsent, "account": fetch.ReachAccount, "connection": fetch.ReachAll, "": fetch.ReachAll,
 }
 
 // faults says what the answers of an API mean.
@@ -26,22 +30,19 @@ type faults struct {
 	shape   *shape
 	code    []int
 	message []int
-	wait    []int
+	wait    wait
 	trace   []int
 }
 
 func newFaults(d *Description, plans map[finance.Dataset]*plan) *faults {
 	f := &faults{of: &d.Errors, correlation: &d.Correlation, check: &d.Check, shape: newShape()}
 	f.code, f.message = f.shape.slots(d.Errors.Code), f.shape.slots(d.Errors.Message)
-	f.wait, f.trace = f.shape.slots(d.Errors.RetryAfter), f.shape.slots(d.Correlation.Body)
+	f.wait, f.trace = newWait(&d.Errors.RetryAfter, f.shape), f.shape.slots(d.Correlation.Body)
 	for _, p := range plans {
 		f.bare = f.bare || p.envelope.root.list > 0
 	}
 	return f
 }
-
-// longestPause bounds a pause told in a body; the gate would hold for ever on a number that is no pause.
-const longestPause = 24 * time.Hour
 
 func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	v := fetch.Verdict{Class: fetch.ByStatusOf(a, f.openings())}
@@ -86,6 +87,11 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	return v
 }
 
+// alone says that some rule pauses one consent or account alone.
+func (e *Errors) alone() bool {
+	return slices.ContainsFunc(e.Rules, func(r Rule) bool { return reaches[r.Pauses] != fetch.ReachAll })
+}
+
 // names says whether a rule names a status.
 func (f *faults) names(status int) bool {
 	return slices.ContainsFunc(f.of.Rules, func(r Rule) bool { return slices.Contains(r.Status, status) })
@@ -114,12 +120,7 @@ func (f *faults) openings() string {
 
 // judge finds the rule that fits. A code in a good answer that no rule knows is an error nevertheless.
 func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found values, good bool) {
-	if n, err := wholeOf(found.first(f.wait)); err == nil && n > 0 {
-		v.RetryAfter = longestPause
-		if n < int64(longestPause/time.Second) {
-			v.RetryAfter = time.Duration(n) * time.Second
-		}
-	}
+	v.RetryAfter = f.wait.in(a, found)
 	for i := range f.of.Rules {
 		rule := &f.of.Rules[i]
 		if !rule.fits(a.Status, code, good) {
@@ -131,6 +132,7 @@ func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found val
 				v.Status = finance.ConsentStatus(rule.Consent)
 			}
 		}
+		v.Pauses = reaches[rule.Pauses]
 		return
 	}
 	switch {

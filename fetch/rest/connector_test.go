@@ -210,7 +210,9 @@ func TestWhatErrorsMean(t *testing.T) {
 		{500, `{"code":"KEY"}`, fetch.Verdict{Class: finance.Fatal, Reason: "KEY"}},
 		{500, `{"error":{"wait":"5"}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 5 * time.Second}},
 		{500, `{"error":{"code":"BUSY","wait":5}}`, fetch.Verdict{Class: finance.Transient, Reason: "BUSY", RetryAfter: 5 * time.Second}},
-		{429, `{"error":{"wait":999999999999999999}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 24 * time.Hour}},
+		{429, `{"error":{"wait":172800}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 48 * time.Hour}},
+		{429, `{"error":{"wait":2.5}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 2500 * time.Millisecond}},
+		{429, `{"error":{"wait":"Please try again in 3600 seconds"}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: time.Hour}},
 		{429, `{"error":{"wait":-1}}`, fetch.Verdict{Class: finance.Throttled}},
 		{429, `slow down`, fetch.Verdict{Class: finance.Throttled}},
 		{404, ``, fetch.Verdict{Class: finance.Withheld}},
@@ -236,6 +238,66 @@ func TestWhatErrorsMean(t *testing.T) {
 	}
 	if got := f.classify(check, &fetch.Answer{Status: 403, Body: []byte(`{"code":"KEY"}`)}); got.Class == finance.OK {
 		t.Error("a wrong key passes the check")
+	}
+}
+
+// A pause may stand anywhere in a sentence of any language: the description says where.
+func TestAPauseInASentence(t *testing.T) {
+	const pattern = "errors: { message: detail, retry_after: { path: detail, pattern: 'om (\\d+) minuter', unit: minutes } }\n"
+	for _, c := range []struct {
+		description, body string
+		want              time.Duration
+	}{
+		{pattern, `{"detail":"Högst 4 anrop. Försök igen om 90 minuter."}`, 90 * time.Minute},
+		{pattern, `{"detail":"Försök igen senare."}`, 0},
+		{pattern, `{"detail":["om 90 minuter"]}`, 0},
+		{pattern, `{}`, 0},
+		{strings.Replace(pattern, ", unit: minutes", "", 1), `{"detail":"om 90 minuter"}`, 90 * time.Second},
+		{"errors: { retry_after: [detail, wait] }\n", `{"wait":"PT","detail":null}`, 0},
+		{"errors: { retry_after: [detail, wait] }\n", `{"wait":"0:01:30"}`, 90 * time.Second},
+		{"errors: { retry_after: { path: detail } }\n", `{"detail":"The limit is 4/day. Please try again in 3600 seconds"}`, time.Hour},
+	} {
+		d, err := Parse([]byte(c.description+minimal), "x.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := newFaults(d, nil).classify(nil, &fetch.Answer{Status: 429, Header: http.Header{}, Body: []byte(c.body)})
+		if got.RetryAfter != c.want {
+			t.Errorf("%s in %s: %s, want %s", c.description, c.body, got.RetryAfter, c.want)
+		}
+	}
+	reach := "errors: { code: code, rules: [{ code: MINE, class: throttled, pauses: consent }, { code: OURS, class: throttled, pauses: connection }," +
+		" { status: 503, class: transient, pauses: account }] }\n"
+	d, err := Parse([]byte(reach+minimal), "x.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]fetch.Reach{`{"code":"MINE"}`: fetch.ReachConsent, `{"code":"OURS"}`: fetch.ReachAll, `{}`: fetch.ReachAll} {
+		if got := newFaults(d, nil).classify(nil, &fetch.Answer{Status: 429, Header: http.Header{}, Body: []byte(body)}); got.Pauses != want || got.Class != finance.Throttled {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+	if got := newFaults(d, nil).classify(nil, &fetch.Answer{Status: 503, Header: http.Header{}}); got.Pauses != fetch.ReachAccount {
+		t.Errorf("503: %+v", got)
+	}
+	if !d.Errors.alone() || (&Errors{Rules: []Rule{{Class: "throttled", Pauses: "connection"}}}).alone() {
+		t.Error("a driver with such a rule must not close its gate before the body is read, and no other")
+	}
+	if _, err := Parse([]byte("errors: { rules: [{ status: 403, class: rejected, pauses: consent }] }\n"+minimal), "x.yaml"); err == nil || !strings.Contains(err.Error(), "this is for class throttled") {
+		t.Errorf("a pause of what is no throttle: %v", err)
+	}
+	for want, group := range map[string]string{
+		"this is no regular expression":    `{ path: detail, pattern: "(" }`,
+		"want one group":                   `{ path: detail, pattern: "(om) (\\d+)" }`,
+		"want one group in parentheses":    `{ path: detail, pattern: "om" }`,
+		"a number that a pattern finds":    `{ path: detail, unit: hours }`,
+		`"weeks" is not known`:             `{ path: detail, pattern: "(.)", unit: weeks }`,
+		"errors.retry_after.path: missing": `{ pattern: "(.)" }`,
+	} {
+		_, err := Parse([]byte("errors: { retry_after: "+group+" }\n"+minimal), "x.yaml")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", group, err, want)
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ func newDecoder(p *pass) *decoder {
 
 // read reads the answer into the page. What it says about the next page is in found.
 func (d *decoder) read(a *fetch.Answer) error {
-	if a.Status != http.StatusPartialContent || !d.p.inParts() {
+	if !a.IsPart() || !d.p.inParts() {
 		d.page.Lack(a.Unfinished())
 	}
 	if a.Status == http.StatusNoContent || a.Status >= http.StatusMultipleChoices || len(bytes.TrimSpace(a.Body)) == 0 {

@@ -87,6 +87,9 @@ func TestHowAColumnIsFilled(t *testing.T) {
 		{"an offset without a colon", "reported_at: { path: a, format: rfc3339 }", `"a":"2026-11-20T10:30:00.000+0000"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
 		{"an offset of hours", "reported_at: a", `"a":"2026-11-20T12:30:00+02"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
 		{"a blank for the T", "reported_at: a", `"a":"2026-11-20 12:30:00+0200"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"a pattern with an offset", "reported_at: { path: a, format: 'DD.MM.YYYY hh:mm:ss Z' }", `"a":"20.11.2026 12:30:00 +0200"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"a pattern with a colon in its offset", "reported_at: { path: a, format: 'YYYY/MM/DD hh:mmZ' }", `"a":"2026/11/20 12:30+02:00"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"a pattern with Z for an offset", "reported_at: { path: a, format: 'YYYY/MM/DD hh:mmZ' }", `"a":"2026/11/20 10:30Z"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
 		{"seconds with decimals", "reported_at: { path: a, format: unix }", `"a":1795170600.250`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(250 * time.Millisecond) })},
 		{"seconds with many decimals", "reported_at: { path: a, format: unix }", `"a":"1795170600.0000012345"`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(1234) })},
 		{"milliseconds with decimals", "reported_at: { path: a, format: unix_ms }", `"a":1795170600000.5`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(500 * time.Microsecond) })},
@@ -147,7 +150,7 @@ var unhashed = cmpopts.IgnoreFields(finance.Reject{}, "Body")
 
 func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
 	for _, c := range []struct{ fields, record, want string }{
-		{"balance: owed", `"id":"1","owed":"1,50"`, "balance (owed): not an exact amount of at most 19 digits"},
+		{"balance: owed", `"id":"1","owed":"1,50"`, "balance (owed): not an amount as JSON writes it, and there is a comma in it: describe it with decimal"},
 		{"balance: owed", `"id":"1","owed":"+-1"`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: owed", `"id":"1","owed":"+"`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: { path: owed, decimal: comma }", `"id":"1","owed":"575.40"`, "balance (owed): not an exact amount of at most 19 digits"},
@@ -155,6 +158,7 @@ func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
 		{"balance: { path: owed, decimal: comma }", `"id":"1","owed":"12,"`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: { path: owed, decimal: point }", `"id":"1","owed":"1,50"`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"reported_at: { path: at, format: unix }", `"id":"1","at":"1795170600.1x"`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: { path: at, format: 'YYYY/MM/DD hh:mmZ' }", `"id":"1","at":"2026/11/20 10:30"`, "reported_at (at): not an instant of the described format"},
 		{"reported_at: at", `"id":"1","at":"2026-11-20T10:30:00"`, "reported_at (at): not an instant of the described format"},
 		{"balance: owed", `"id":"1","owed":1e400`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: owed", `"id":"1","owed":{}`, "balance (owed): not an exact amount of at most 19 digits"},

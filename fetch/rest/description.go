@@ -79,12 +79,25 @@ type Errors struct {
 	Code Paths `yaml:"code"`
 	// Message is the path of the explanation, which is shown to people.
 	Message Paths `yaml:"message"`
-	// RetryAfter is the path of the seconds to wait, for an API that tells them in the body.
-	RetryAfter Paths `yaml:"retry_after"`
+	// RetryAfter is where the body tells how long to wait: a path, or a group with a pattern for a text in which the time
+	// stands somewhere.
+	RetryAfter Wait `yaml:"retry_after"`
 	// InSuccess says that an answer of 2xx is an error too if it has a code.
 	InSuccess bool `yaml:"in_success"`
 	// Rules say what statuses and codes mean. The first that fits counts.
 	Rules []Rule `yaml:"rules"`
+}
+
+// Wait is where an API tells in its body how long not to call: seconds, a Unix time, an instant, a span with its unit, or an
+// English sentence that holds one of them. A pattern is for sentences in other languages.
+type Wait struct {
+	// Path is where it stands.
+	Path Paths `yaml:"path" jsonschema:"required"`
+	// Pattern is a regular expression (RE2) with one group, which is the number: "om (\d+) minuter". Where it does not fit,
+	// nothing is told.
+	Pattern string `yaml:"pattern"`
+	// Unit is the number's, with a pattern. Default seconds.
+	Unit string `yaml:"unit" jsonschema:"enum=milliseconds,enum=seconds,enum=minutes,enum=hours,enum=days"`
 }
 
 // Rule says what an error means. It fits if the status is one of Status and the code one of Code, where these are given.
@@ -98,6 +111,9 @@ type Rule struct {
 	Class string `yaml:"class" jsonschema:"required,enum=ok,enum=throttled,enum=transient,enum=token,enum=consent,enum=rejected,enum=withheld,enum=fatal"`
 	// Consent is what the consent is now, with class consent. Default revoked.
 	Consent string `yaml:"consent" jsonschema:"enum=revoked,enum=expired,enum=consumed,enum=reauth_required"`
+	// Pauses says whom a pause of this error holds up, with class throttled or transient: all calls over the connection
+	// (connection, the default), those for this consent, or those for this account. The others go on.
+	Pauses string `yaml:"pauses" jsonschema:"enum=connection,enum=consent,enum=account"`
 }
 
 // Check is one harmless call.

@@ -44,7 +44,7 @@ type Field struct {
 	Decimal string `yaml:"decimal"`
 	// NegateWhen makes an amount negative. One that is negative already stays so.
 	NegateWhen *Flag `yaml:"negate_when"`
-	// Format is that of a day or an instant: rfc3339, unix, unix_ms, or a pattern of YYYY MM DD hh mm ss. Default: days
+	// Format is that of a day or an instant: rfc3339, unix, unix_ms, or a pattern of YYYY MM DD hh mm ss Z. Default: days
 	// begin with YYYY-MM-DD, instants are rfc3339.
 	Format string `yaml:"format"`
 	// Required says that a record without it can't be read.

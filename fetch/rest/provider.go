@@ -95,15 +95,19 @@ func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetc
 	if a.plans, err = compile(d, text); err != nil {
 		return fetch.Driver{}, err
 	}
+	secret := map[string]fetch.Secret{}
 	for name, h := range d.Headers {
-		a.headers.Set(name, h.Value)
 		if h.Credential != "" {
-			a.headers.Set(name, c.Credentials[h.Credential].Reveal())
+			secret[name] = c.Credentials[h.Credential]
+		} else {
+			a.headers.Set(name, h.Value)
 		}
 	}
 	a.faults = newFaults(d, a.plans)
 	driver := fetch.Driver{
 		Base: a.base, Rate: float64(d.Rate.PerSecond + d.Rate.PerMinute/60), Classify: a.faults.classify, Notes: a.notes(),
+		Alone:   d.Errors.alone(),
+		Header:  secret,
 		Connect: func(client *fetch.Client) fetch.Connector { return newConnector(client, a) },
 	}
 	if d.Token.Dialect == "none" {

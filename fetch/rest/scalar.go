@@ -23,6 +23,7 @@ var (
 	errNoFlag   = errors.New("neither yes nor no")
 	errNoMinor  = errors.New("not a whole number of minor units")
 	errNoAmount = errors.New("not an exact amount of at most 19 digits")
+	errComma    = errors.New("not an amount as JSON writes it, and there is a comma in it: describe it with decimal")
 )
 
 // textOf is a string without its quotes, or the digits of a number, or true or false; nothing for nothing.
@@ -55,6 +56,9 @@ func amountOf(raw string) (finance.Amount, error) {
 	s := fetch.Scan([]byte(raw))
 	a := s.Amount()
 	if s.End() != nil || !a.Valid {
+		if isText(raw) && strings.Contains(raw, ",") {
+			return finance.Amount{}, errComma
+		}
 		return finance.Amount{}, errNoAmount
 	}
 	return a, nil
@@ -128,9 +132,9 @@ func zoneOf(name string) (*time.Location, error) {
 
 // clock reads days and instants of one format.
 type clock struct {
-	format string // as in the description
-	layout string // of a pattern, as Go writes it
-	zone   *time.Location
+	format  string   // as in the description
+	layouts []string // of a pattern, as Go writes it: the first that fits counts
+	zone    *time.Location
 }
 
 // Formats that are words.
@@ -140,18 +144,39 @@ const (
 	unixMS  = "unix_ms"
 )
 
-// newClock checks a format. A pattern may hold the six tokens and what separates them.
+// newClock checks a format. A pattern may hold the six tokens, the offset and what separates them.
 func newClock(format string, zone *time.Location) (clock, error) {
 	c := clock{format: format, zone: zone}
 	if format == "" || slices.Contains([]string{rfc3339, unix, unixMS}, format) {
 		return c, nil
 	}
-	c.layout = strings.NewReplacer("YYYY", "2006", "MM", "01", "DD", "02", "hh", "15", "mm", "04", "ss", "05").Replace(format)
 	left := strings.NewReplacer("YYYY", "", "MM", "", "DD", "", "hh", "", "mm", "", "ss", "").Replace(format)
-	if strings.Trim(left, "-./: T") != "" || !strings.Contains(format, "YYYY") || !strings.Contains(format, "MM") || !strings.Contains(format, "DD") {
-		return c, errors.New("a format is rfc3339, unix, unix_ms, or a pattern with YYYY, MM, DD and, for instants, hh, mm, ss")
+	left = strings.Replace(left, "Z", "", 1)
+	hasDay := strings.Contains(format, "YYYY") && strings.Contains(format, "MM") && strings.Contains(format, "DD")
+	if strings.Trim(left, "-./: T") != "" || !hasDay {
+		return c, errors.New("a format is rfc3339, unix, unix_ms, or a pattern with YYYY, MM, DD and, for instants, hh, mm, ss " +
+			"and Z for an offset")
+	}
+	offsets := []string{"Z07:00", "Z0700", "Z07"}
+	if !strings.Contains(format, "Z") {
+		offsets = offsets[:1] // there is none to replace
+	}
+	for _, offset := range offsets {
+		tokens := strings.NewReplacer("YYYY", "2006", "MM", "01", "DD", "02", "hh", "15", "mm", "04", "ss", "05", "Z", offset)
+		c.layouts = append(c.layouts, tokens.Replace(format))
 	}
 	return c, nil
+}
+
+// byPattern reads an instant of a pattern, in the API's calendar where the text tells no offset.
+func (c clock) byPattern(text string) (at time.Time, err error) {
+	for _, layout := range c.layouts {
+		at, err = time.ParseInLocation(layout, text, c.zone)
+		if err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, errNoTime
 }
 
 // day reads a day. Without a format the first ten characters count, whatever time follows: a day is not an instant.
@@ -208,7 +233,7 @@ func (c clock) instant(raw string) (time.Time, error) {
 	case unix, unixMS:
 		at, err = sinceEpoch(text, c.format)
 	default:
-		at, err = time.ParseInLocation(c.layout, text, c.zone)
+		at, err = c.byPattern(text)
 	}
 	if err != nil || at.Year() < 1 || at.Year() > 9999 {
 		return time.Time{}, errNoTime

@@ -29,7 +29,8 @@ func Schema() ([]byte, error) {
 	lists := r.Reflect(List{})
 	lists.Version = ""
 	root.Definitions["List"] = lists
-	for name, also := range map[string]*jsonschema.Schema{"Header": text(), "List": text(), "Field": oneOrMore(text()), "ID": oneOrMore(text())} {
+	for name, also := range map[string]*jsonschema.Schema{"Header": text(), "List": text(),
+		"Wait": oneOrMore(text()), "Field": oneOrMore(text()), "ID": oneOrMore(text())} {
 		group := root.Definitions[name]
 		root.Definitions[name] = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{group, also}}
 	}

@@ -45,6 +45,9 @@ func (h *Header) Short() any { return &h.Value }
 func (l *List) Short() any { return &l.Path }
 
 // Short is the place of the path.
+func (w *Wait) Short() any { return &w.Path }
+
+// Short is the place of the path.
 func (f *Field) Short() any { return &f.Path }
 
 // Short is the place of the path.

@@ -27,6 +27,7 @@ func TestWhatAGoodStatusProves(t *testing.T) {
 		"201":                      {status: 201, answer: list, rows: 1, whole: true},
 		"203":                      {status: 203, answer: list, rows: 1, whole: true},
 		"203 with a rule":          {rules: "{ status: 203, class: transient }", status: 203, answer: list, class: finance.Transient},
+		"203 that is ok and empty": {rules: "{ status: 203, class: ok }", status: 203, answer: ` `, class: finance.Transient},
 		"202":                      {status: 202, answer: list, class: finance.Transient},
 		"202 with a rule":          {rules: "{ status: 202, class: transient }", status: 202, answer: `{"rows":[]}`, class: finance.Transient},
 		"202 that is withheld":     {rules: "{ status: 202, class: withheld }", status: 202, answer: `{"rows":[]}`, class: finance.Withheld},
@@ -43,6 +44,13 @@ func TestWhatAGoodStatusProves(t *testing.T) {
 		"a part that leads nowhere": {
 			rules: "{ status: 206, class: ok }", paging: "next_link: { path: next }", status: 206,
 			headers: http.Header{"Content-Range": {"0-0/7"}}, answer: `{"rows":[{"id":"1"}],"next":null}`, rows: 1, partial: "a part of one",
+		},
+		"200 by whose Content-Range there are more": {
+			status: 200, headers: http.Header{"Content-Range": {"rows 0-0/7"}}, answer: list, rows: 1, partial: "a part of one",
+		},
+		"the same of several pages": {
+			paging: "next_link: { path: next }", status: 200, headers: http.Header{"Content-Range": {"rows 0-0/7"}},
+			answer: `{"rows":[{"id":"1"}],"next":null}`, rows: 1, partial: "a part of one",
 		},
 		"204":                  {status: 204},
 		"204 that is withheld": {rules: "{ status: 204, class: withheld }", status: 204, class: finance.Withheld},
@@ -80,6 +88,58 @@ func TestWhatAGoodStatusProves(t *testing.T) {
 		fits := strings.Contains(got.Partial, c.partial) && (got.Partial == "") == (c.partial == "")
 		if got.Records.Len() != c.rows || (got.Whole != nil) != c.whole || !fits {
 			t.Errorf("%s: %d rows, whole %t, partial %q", name, got.Records.Len(), got.Whole != nil, got.Partial)
+		}
+	}
+}
+
+// A window whose answer was not whole is read again by the next pass, as one with any other lack is.
+func TestAWindowThatWasNotWholeIsReadAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		paging, rule string
+		status       int
+		again        bool
+	}{
+		"200":                       {"windows: { days: 30 }", "{ status: 202, class: ok }", 200, false},
+		"202 that is ok":            {"windows: { days: 30 }", "{ status: 202, class: ok }", 202, true},
+		"a part that leads nowhere": {"windows: { days: 30 }, next_link: { path: next }", "{ status: 206, class: ok }", 206, true},
+	} {
+		text := strings.Replace(datedDescription(c.paging, "id"), "errors: { code: code }", "errors: { rules: ["+c.rule+"] }", 1)
+		client := described(t, text, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("from") == today.AddDays(-59).String() {
+				w.WriteHeader(c.status)
+			}
+			_, _ = w.Write([]byte(`{"rows":[],"next":null}`))
+		}))
+		s := stream()
+		s.Dataset, s.Account, s.Since = finance.Transactions, "a", today.AddDays(-89)
+		pages, err := client.Read(t.Context(), s, "")
+		if err != nil || len(pages) != 3 {
+			t.Fatalf("%s: %d pages, %v", name, len(pages), err)
+		}
+		at := `"again":"` + today.AddDays(-59).String() + `"`
+		if next := pages[2].Next; strings.Contains(next, at) != c.again {
+			t.Errorf("%s: the next pass begins at %s", name, next)
+		}
+	}
+}
+
+// A status that a rule names together with a code is as good as before without that code.
+func TestARuleForAGoodStatusAndACode(t *testing.T) {
+	text := "errors: { code: code, retry_after: wait, in_success: true, rules: [{ status: 203, code: A, class: transient }] }\n"
+	d, err := Parse([]byte(text+minimal), "x.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFaults(d, nil)
+	for body, want := range map[string]fetch.Verdict{
+		`{"rows":[],"wait":30}`:            {Class: finance.OK},
+		`{"rows":[],"code":"A"}`:           {Class: finance.Transient, Reason: "A"},
+		`{"rows":[],"code":"B"}`:           {Class: finance.Rejected, Reason: "B"},
+		`{"rows":[],"code":"","wait":"x"}`: {Class: finance.OK},
+	} {
+		got := f.classify(nil, &fetch.Answer{Status: 203, Header: http.Header{}, Body: []byte(body)})
+		if got != want {
+			t.Errorf("%s: %+v, want %+v", body, got, want)
 		}
 	}
 }

@@ -141,11 +141,29 @@ func sendable(text string) bool {
 func (k checker) errors(e *Errors) {
 	k.paths("errors.code", e.Code)
 	k.paths("errors.message", e.Message)
-	k.paths("errors.retry_after", e.RetryAfter)
+	k.wait("errors.retry_after", &e.RetryAfter)
 	if e.InSuccess && len(e.Code) == 0 {
 		k.Fail("errors.in_success", "only a code can tell an error from an answer: give errors.code")
 	}
 	k.rules(e)
+}
+
+// wait checks where a pause stands. A pattern that could never give a number would let every pause pass unheard.
+func (k checker) wait(path string, w *Wait) {
+	k.paths(join(path, "path"), w.Path)
+	if w.Pattern == "" {
+		if w.Unit != "" {
+			k.Fail(join(path, "unit"), "this is for a number that a pattern finds: give pattern")
+		}
+		return
+	}
+	pattern, err := regexp.Compile(w.Pattern)
+	switch {
+	case err != nil:
+		k.Fail(join(path, "pattern"), "this is no regular expression: %s", err)
+	case pattern.NumSubexp() != 1:
+		k.Fail(join(path, "pattern"), "want one group in parentheses, around the number: write (?:...) for others")
+	}
 }
 
 func (k checker) status(path string, status int) {

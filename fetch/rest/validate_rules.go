@@ -26,6 +26,9 @@ func (k checker) rules(e *Errors) {
 		if rule.Consent != "" && rule.Class != "consent" {
 			k.Fail(join(path, "consent"), "this is for class consent")
 		}
+		if rule.Pauses != "" && rule.Class != "throttled" && rule.Class != "transient" {
+			k.Fail(join(path, "pauses"), "this is for class throttled, or transient where the answer names a time")
+		}
 		if by := rule.hiddenBy(e.Rules[:i]); by >= 0 {
 			k.Fail(path, "this rule never counts: all that it fits is met by errors.rules.%d, and the first that fits "+
 				"counts", by)

@@ -96,9 +96,13 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
-	h := http.Header{"X-Rate-Limit-Reset": {"2026-11-20T11:01:00.0000000Z"}, "Date": {"Fri, 20 Nov 2026 11:00:18 GMT"}}
-	if got := untilReset(h); got != 42*time.Second {
-		t.Errorf("the quota's own headers: %s", got)
+	date := time.Now().UTC().Truncate(time.Second)
+	quota := &fetch.Answer{Status: 429, Header: http.Header{
+		"Date":               {date.Format(http.TimeFormat)},
+		"X-Rate-Limit-Reset": {date.Add(42 * time.Second).Format("2006-01-02T15:04:05.0000000Z")},
+	}}
+	if got := classify(nil, quota); got.RetryAfter != 0 || quota.Announced().Pause != 42*time.Second {
+		t.Errorf("the quota's own headers: %+v, %s", got, quota.Announced().Pause)
 	}
 }
 

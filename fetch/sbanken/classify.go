@@ -2,6 +2,7 @@ package sbanken
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -24,8 +25,8 @@ func classify(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		v.Class = p.class()
 	}
 	v.Correlation, v.Reason = p.trace, p.words()
-	if a.Status == http.StatusTooManyRequests && !a.Announced().Asked {
-		v.RetryAfter = untilReset(a.Header)
+	if a.Status == http.StatusTooManyRequests && a.Announced().Pause == 0 {
+		v.RetryAfter = cmp.Or(a.PauseInWords(v.Reason), usualPause)
 	}
 	return v
 }
@@ -41,23 +42,8 @@ func mentionsError(body []byte) bool {
 	return bytes.Contains(body[:edge], flag) || bytes.Contains(body[len(body)-edge:], flag)
 }
 
-// untilReset is the pause that the quota's own headers tell, for a 429 without Retry-After; 20 seconds, as other
-// clients of the API wait, where they tell nothing.
-func untilReset(h http.Header) time.Duration {
-	const usual = 20 * time.Second
-	reset, err := time.Parse(time.RFC3339, h.Get("X-Rate-Limit-Reset"))
-	if err != nil {
-		return usual
-	}
-	now, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		now = time.Now()
-	}
-	if pause := reset.Sub(now); pause > 0 {
-		return pause
-	}
-	return usual
-}
+// usualPause is how long other clients of the API wait after a 429 whose headers tell nothing.
+const usualPause = 20 * time.Second
 
 // problem is an error in any of the API's forms: the envelope of generation 1, and RFC 7807 documents whose keys begin
 // with small or with capital letters.

@@ -3,10 +3,7 @@ package vipps
 import (
 	"cmp"
 	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
-	"time"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -28,25 +25,10 @@ func classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		v.Class = finance.Withheld // not ours, or no longer
 	case a.Status == http.StatusNotFound && !p.gateway && strings.HasSuffix(r.Template, datesSuffix):
 		v.Class = finance.OK // a date that is not closed yet, as far as we know; see pass.notYet
-	case a.Status == http.StatusTooManyRequests && !a.Announced().Asked:
-		v.RetryAfter = toldInWords(v.Reason)
+	case a.Status == http.StatusTooManyRequests && !a.Announced().ByRetryAfter():
+		v.RetryAfter = a.PauseInWords(v.Reason) // "Rate limit is exceeded. Try again in 7 seconds."
 	}
 	return v
-}
-
-var tryAgain = regexp.MustCompile(`(?i)try again in (\d{1,6}) seconds`)
-
-// toldInWords is the pause in the gateway's sentence, "Rate limit is exceeded. Try again in 7 seconds."
-func toldInWords(text string) time.Duration {
-	m := tryAgain.FindStringSubmatch(text)
-	if m == nil {
-		return 0
-	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
 }
 
 // problem is what is read of an error: a problem document (RFC 7807) with the provider's members, the Report API's

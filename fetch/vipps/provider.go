@@ -102,14 +102,18 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 	if err != nil {
 		return fetch.Driver{}, fmt.Errorf("connection %s: credentials: %w", c.Name, err)
 	}
-	key := c.Credentials["subscription_key"]
+	header := map[string]fetch.Secret{}
+	if settings.TokenFlow == standard {
+		header[subscriptionHeader] = c.Credentials["subscription_key"]
+	}
 	return fetch.Driver{
 		Base:     base,
+		Header:   header,
 		Rate:     perSecond,
 		Token:    func(fetch.TokenKey) (fetch.TokenRequest, error) { return token, nil },
 		Classify: classify,
 		Connect: func(client *fetch.Client) fetch.Connector {
-			return &connector{client: client, settings: *settings, key: key}
+			return &connector{client: client, settings: *settings}
 		},
 	}, nil
 }
@@ -196,7 +200,6 @@ const (
 type connector struct {
 	client   *fetch.Client
 	settings Settings
-	key      fetch.Secret // the subscription key of the standard flow
 	led      atomic.Int64 // when an answer last had a cursor that leads on, in nanoseconds
 }
 
@@ -238,7 +241,6 @@ func (c *connector) request(scope finance.Scope, purpose finance.Purpose) fetch.
 	if c.settings.TokenFlow != standard {
 		return r
 	}
-	r.Header.Set(subscriptionHeader, c.key.Reveal())
 	msn := c.settings.MerchantSerialNumber
 	if scope.Consent != nil {
 		if h, err := recipient(scope.Consent); err == nil && strings.HasPrefix(h, apiHandle) {

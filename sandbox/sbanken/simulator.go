@@ -193,7 +193,7 @@ func (s *Simulator) announce(h http.Header, d sandbox.Decision) {
 	}
 	h.Set("X-Rate-Limit-Limit", periodText(s.o.Quota.Period))
 	h.Set("X-Rate-Limit-Remaining", strconv.Itoa(d.Remaining))
-	h.Set("X-Rate-Limit-Reset", d.Reset.UTC().Format("2006-01-02T15:04:05.0000000Z"))
+	h.Set("X-Rate-Limit-Reset", s.o.Kit.Clock.Wall(d.Reset).UTC().Format("2006-01-02T15:04:05.0000000Z"))
 }
 
 func periodText(d time.Duration) string {
