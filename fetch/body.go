@@ -42,7 +42,7 @@ func balanced(text []byte) bool {
 // cutOff reads a text whose brackets don't add up: one may stand in a string, or the end is missing.
 func cutOff(text []byte) bool {
 	s := Scan(text)
-	s.skip(loose)
+	s.leap()
 	return s.err != nil && s.i >= len(s.text)
 }
 
@@ -88,7 +88,7 @@ func isWide(text []byte) bool {
 // isValue says whether a text is one JSON value.
 func isValue(text []byte) bool {
 	s := Scan(text)
-	s.skip(strict)
+	s.skip()
 	return s.End() == nil
 }
 

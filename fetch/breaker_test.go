@@ -19,9 +19,12 @@ func forConsent(id int64, path string) fetch.Request {
 	return r
 }
 
-// down is a provider that answers 500 where the path begins with "down".
+// down is a provider that answers 500 where the path begins with "down", and 202 where it begins with "later".
 func down() *provider {
 	return &provider{handler: func(_ int, w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "later") {
+			w.WriteHeader(202)
+		}
 		if strings.Contains(r.URL.Path, "down") {
 			w.WriteHeader(500)
 		}
@@ -54,6 +57,21 @@ func TestBreakerLetsManyConsentsFail(t *testing.T) {
 		wantClass(t, err, finance.Transient)
 		if len(l.Pauses()) != 1 {
 			t.Errorf("64 consents have failed in a row: %d pauses", len(l.Pauses()))
+		}
+	})
+}
+
+// A provider that answers that it is not ready yet, for however many, is not down.
+func TestBreakerStaysClosedForWhatIsNotReady(t *testing.T) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+		for range 2 {
+			for id := range int64(70) {
+				_, err := c.Do(t.Context(), forConsent(id+1, "later"))
+				wantClass(t, err, finance.Transient)
+			}
+		}
+		if n := len(l.Pauses()); n != 0 {
+			t.Errorf("%d pauses", n)
 		}
 	})
 }

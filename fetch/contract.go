@@ -165,12 +165,14 @@ type Stream struct {
 	Rows Rows
 }
 
-// Rows tells a pass what is stored of its stream. Both questions are asked seldom: a quiet night asks none.
+// Rows tells a pass what is stored of its stream. The questions are asked seldom: a quiet night asks none.
 type Rows interface {
 	// Stored says whether all of these records are stored as they are, so that they bring nothing new.
 	Stored(ctx context.Context, r *finance.Records) (bool, error)
 	// Others says whether records of the set are stored, and not removed, that are not among those with these ids.
 	Others(ctx context.Context, set finance.Extent, ids []string) (bool, error)
+	// Quarantined gives those of these records, by the hashes of their bytes, that an earlier run has put into quarantine.
+	Quarantined(ctx context.Context, bodies []finance.Hash) (map[finance.Hash]finance.Met, error)
 }
 
 // Page is what one answer of a stream holds.
@@ -194,8 +196,11 @@ type Page struct {
 	// Steered says that Walk has led the page elsewhere than its bytes do, because of what the pass had shown before. When the
 	// same bytes come again they may lead on.
 	Steered bool
+	// Afresh says of the last page of a pass that every such pass reads all there is; Walk sets it. See Step.Afresh.
+	Afresh bool
 	// Behind says of the last page of a pass that it was begun on an earlier day and has read up to that day only.
 	Behind    bool
+	vetted    int          // how many records it had when it was vetted, and one; 0: it was not. See Vet
 	Unchanged bool         // the bytes are those of the kept page: Records is empty, and nothing needs writing
 	Kept      finance.Kept // the kept page, when Unchanged
 }

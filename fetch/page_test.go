@@ -27,7 +27,9 @@ func TestAPageThatIsMostlyUnreadable(t *testing.T) {
 			pages, err := drain(t, client, fetch.Stream{}, "a", follow(false, func(*fetch.Answer) (fetch.Page, error) {
 				p := fetch.Page{Done: true, Seen: c.seen, Rejects: make([]finance.Reject, c.rejects)}
 				p.Rejects[0] = finance.Reject{Place: 3, Reason: "not a date"}
-				p.Records.Transactions = make([]finance.Transaction, c.kept)
+				for i := range c.kept {
+					p.Records.Transactions = append(p.Records.Transactions, finance.Transaction{ID: fmt.Sprint(i)})
+				}
 				return p, nil
 			}))
 			if c.fails != (fetch.ClassOf(err) == finance.Malformed) || c.fails != (len(pages) == 0) {

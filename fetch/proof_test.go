@@ -19,6 +19,7 @@ import (
 // leaf is a page of a list as the test's provider shows it.
 type leaf struct {
 	IDs     []string
+	Kind    string // of all of them
 	Next    string // empty: the end
 	Partial string
 	Moved   string
@@ -69,7 +70,7 @@ func (b *book) step(at fetch.At) (fetch.Step, error) {
 		}
 		page := fetch.Page{Next: l.Next, Done: l.Next == "", Partial: l.Partial, Moved: l.Moved, Outside: l.Outside, More: l.Next != ""}
 		for _, id := range l.IDs {
-			page.Records.Debts = append(page.Records.Debts, finance.Debt{ID: id})
+			page.Records.Debts = append(page.Records.Debts, finance.Debt{ID: id, Kind: l.Kind})
 		}
 		for range l.Broken {
 			page.Rejects = append(page.Rejects, finance.Reject{Reason: "broken"})
@@ -98,11 +99,13 @@ func TestWhatASetProves(t *testing.T) {
 		"empty":                      {map[string]leaf{"1": {}}, "", &finance.Whole{}},
 		"taken up in the middle":     {map[string]leaf{"2": {IDs: []string{"b"}, Next: "3"}, "3": {IDs: []string{"c"}}}, "2", nil},
 		"a record on two pages":      {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a", "b"}}}, "", nil},
-		"a record twice in one page": {map[string]leaf{"1": {IDs: []string{"a", "a"}, Next: "2"}, "2": {IDs: []string{"b"}}}, "", &finance.Whole{Earlier: []string{"a", "a"}, Paged: true}},
+		"a record twice in one page": {map[string]leaf{"1": {IDs: []string{"a", "a"}, Next: "2"}, "2": {IDs: []string{"b"}}}, "", &finance.Whole{Earlier: []string{"a"}, Paged: true}},
 		"a page that says it moved":  {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Moved: "three records, then four"}}, "", nil},
 		"a broken record":            {map[string]leaf{"1": {IDs: []string{"a"}, Broken: 1, Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
 		"a partial page":             {map[string]leaf{"1": {IDs: []string{"a"}, Partial: "one is late", Next: "2"}, "2": {IDs: []string{"b"}}}, "", nil},
 		"shown on one page of two":   {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}, Outside: true}}, "", &finance.Whole{Earlier: []string{"a"}}},
+		"the last page once more":    {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}}}, "", &finance.Whole{Earlier: []string{"a"}, Paged: true}},
+		"with another content":       {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Kind: "other"}}, "", nil},
 		"the last page again":        {map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"a"}, Next: "3"}}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,6 +213,10 @@ func (h has) Stored(_ context.Context, r *finance.Records) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+func (h has) Quarantined(context.Context, []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return nil, nil
 }
 
 func (h has) Others(context.Context, finance.Extent, []string) (bool, error) { return false, nil }

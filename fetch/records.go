@@ -15,7 +15,8 @@ func (c *Client) overfull(body []byte) string {
 		"ask for smaller pages, or raise it", c.opt.MaxRecords)
 }
 
-// deepest is how deeply arrays and objects are followed. What nests deeper is for the Scanner to refuse.
+// deepest is how deeply arrays and objects are followed. What nests deeper is no record that can be read, so its commas are
+// not counted.
 const deepest = 100 * maxDepth
 
 // longList says whether an array of a JSON text has more than most elements. It needs no memory to speak of. A text that is
@@ -26,13 +27,15 @@ func longList(text []byte, most int) bool {
 	}
 	const inObject = -1
 	commas := make([]int, 0, maxDepth) // of the open arrays
+	beyond := 0                        // containers that are open and nest deeper
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '"':
 			i = stringEnd(text, i+1)
 		case '[', '{':
 			if len(commas) == deepest {
-				return false
+				beyond++
+				continue
 			}
 			counted := 0
 			if text[i] == '{' {
@@ -40,12 +43,14 @@ func longList(text []byte, most int) bool {
 			}
 			commas = append(commas, counted)
 		case ']', '}':
-			if len(commas) > 0 {
+			if beyond > 0 {
+				beyond--
+			} else if len(commas) > 0 {
 				commas = commas[:len(commas)-1]
 			}
 		case ',':
 			top := len(commas) - 1
-			if top < 0 || commas[top] == inObject {
+			if beyond > 0 || top < 0 || commas[top] == inObject {
 				continue
 			}
 			commas[top]++

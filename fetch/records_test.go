@@ -21,6 +21,8 @@ func TestLongList(t *testing.T) {
 		`]],,,,`:                                    false,
 		`["cut off, and, on, and on`:                false,
 		strings.Repeat("[", 10_000) + `1,2,3,4,5,6`: false,
+		// a list behind a record that nests too deeply is a list all the same
+		`[` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + `,1,2,3]`: true,
 	} {
 		if got := longList([]byte(text), 3); got != want {
 			t.Errorf("%.40s: %v, want %v", text, got, want)

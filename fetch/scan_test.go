@@ -89,6 +89,10 @@ func TestABrokenRecordCostsOnlyItself(t *testing.T) {
 		"inexact amount": `{"n":"x","a":0.12345678901234567891}`,
 		"huge amount":    `{"n":"x","a":1e400}`,
 		"too deep":       `{"n":"x","other":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `}`,
+		"far too deep":   `{"n":"x","other":` + strings.Repeat(`[{"a":`, 100_000) + `0` + strings.Repeat("}]", 100_000) + `}`,
+		"a line feed":    "{\"n\":\"Gift for\nKari\"}",
+		"one in a key":   "{\"n\":\"x\",\"other\n\":1}",
+		"a raw NUL":      "{\"n\":\"a\x00\"}",
 		"no record":      `17`,
 		"long string":    `{"n":"` + strings.Repeat("x", maxString+1) + `"}`,
 		"connector's no": `{"n":"refuse"}`,
@@ -133,11 +137,11 @@ func record(s *Scanner) (name string, a finance.Amount) {
 
 func TestABrokenStructureFailsTheAnswer(t *testing.T) {
 	for _, in := range []string{
-		`[{"n":"a},{"n":"b"}]`,            // a quote is missing: where does the record end?
-		`[{"n":"a"} {"n":"b"}]`,           // a comma
-		`[{"n":"a","a":007`,               // cut
-		`[{"n":"a","x" 1},{"n":"b"}]`,     // a colon
-		"[{\"n\":\"a\n\"},{\"n\":\"b\"}]", // a raw line break
+		`[{"n":"a},{"n":"b"}]`,                  // a quote is missing: where does the record end?
+		`[{"n":"a"} {"n":"b"}]`,                 // a comma
+		`[{"n":"a","a":007`,                     // cut
+		`[{"n":"a","x" 1},{"n":"b"}]`,           // a colon
+		"[{\"n\":\"a,\n\"a\":1},{\"n\":\"b\"}]", // a quote is missing, and the string goes on in the next line
 	} {
 		s := Scan([]byte(in))
 		for a := s.Array(); a.Next(); {

@@ -1,6 +1,10 @@
 package fetch
 
-import "strings"
+import (
+	"strings"
+
+	"syncer/finance"
+)
 
 // Object iterates over the members of a JSON object. A member whose value is not read is checked and skipped.
 type Object struct {
@@ -13,6 +17,9 @@ type Object struct {
 	open  bool
 	begun bool
 }
+
+// sameKey is why an object with a member twice is refused.
+const sameKey = "the same key twice"
 
 // mark is a key that an open object has had: where it stands between its quotes. Without pointers in it, the list of
 // marks costs the garbage collector nothing.
@@ -78,7 +85,7 @@ func (o *Object) unique() bool {
 	} else {
 		for i := range mine {
 			if mine[i].hash == h && s.name(mine[i]) == o.key {
-				s.Fail("the same key twice")
+				s.Fail(sameKey)
 				return false
 			}
 		}
@@ -110,7 +117,8 @@ type Array struct {
 	s     *Scanner
 	depth int
 	seen  int
-	value int // where the current element begins
+	value int  // where the current element begins
+	twice bool // the current element has a member twice
 	place int32
 	open  bool
 }
@@ -127,6 +135,7 @@ func (a *Array) Next() bool {
 	}
 	a.place++
 	a.value = s.i
+	a.twice = false
 	return true
 }
 
@@ -142,12 +151,44 @@ func (a *Array) Broken() string {
 		return ""
 	}
 	err := s.err
+	a.twice = err.Reason == sameKey
 	s.err, s.i, s.depth, s.seen = nil, a.value, a.depth, s.seen[:a.seen]
-	s.skip(loose)
+	s.leap()
 	if s.err != nil || err.Offset > s.i {
 		s.err = err
 	}
 	return err.word()
+}
+
+// Reject is what becomes of the current element where it can't be kept, for the reason that Broken gave or one of the
+// connector's own. key is the provider's key of it, as far as that could be read and may be stored; empty: none.
+func (a *Array) Reject(why, key string) finance.Reject {
+	if a.twice { // it may be the key that stands there twice
+		key = ""
+	}
+	return Reject(a.place, why, key, a.Text())
+}
+
+// Text is the current element as it stood, once it was read or Broken has moved behind it.
+func (a *Array) Text() string {
+	s := a.s
+	if s.err == nil && s.i == a.value {
+		s.leap()
+	}
+	return s.text[a.value:s.i]
+}
+
+// Reject is a record that stands at a place of an answer as text, and can't be kept.
+func Reject(place int32, why, key, text string) finance.Reject {
+	return finance.Reject{Place: place, Reason: why, Key: readable(key), Body: hashOf(text)}
+}
+
+// readable is a record's key as quarantine keeps it; empty where nobody could be told by it.
+func readable(key string) string {
+	if faultOfKey(key) != "" {
+		return ""
+	}
+	return key
 }
 
 // word is the reason without the offset, which means nothing to who reads it beside a place.
@@ -161,7 +202,7 @@ func (e *ScanError) word() string {
 // settle moves behind the current value if nobody has read it.
 func (s *Scanner) settle(value, depth int) bool {
 	if s.err == nil && s.i == value {
-		s.skip(strict)
+		s.skip()
 	}
 	if s.err == nil && s.depth != depth {
 		s.syntax("the connector left a value half read")
@@ -169,62 +210,42 @@ func (s *Scanner) settle(value, depth int) bool {
 	return s.err == nil
 }
 
-// care is how closely skip looks.
-type care bool
-
-const (
-	strict care = true  // everything that reading the value would refuse is refused
-	loose  care = false // only the structure: strings end, brackets match, commas and colons are there
-)
-
-// depth is how deeply values may nest: a record that is nested too deeply must still be got past.
-func (c care) depth() int {
-	if c == strict {
-		return maxDepth
-	}
-	return 100 * maxDepth
-}
-
-// skip reads any value without giving it.
-func (s *Scanner) skip(how care) {
+// skip reads any value without giving it. Everything that reading it would refuse is refused.
+func (s *Scanner) skip() {
 	switch c := s.space(); {
 	case s.err != nil:
-	case (c == '{' || c == '[') && s.depth >= how.depth():
+	case (c == '{' || c == '[') && s.depth >= maxDepth:
 		s.Fail("nested too deeply")
 	case c == '{':
 		s.depth++
 		s.i++
-		s.skipMembers(how)
+		s.skipMembers()
 	case c == '[':
 		s.depth++
 		s.i++
 		for first := true; s.more(']', first); first = false {
-			s.skip(how)
+			s.skip()
 		}
-	case c == '"' && how == strict:
-		s.quoted()
 	case c == '"':
-		s.closing()
-	case how == loose:
-		s.scalar()
+		s.quoted()
 	default:
 		s.skipScalar(c)
 	}
 }
 
-func (s *Scanner) skipMembers(how care) {
+func (s *Scanner) skipMembers() {
 	for first := true; s.more('}', first); first = false {
 		if s.text[s.i] != '"' {
 			s.syntax("a key is missing")
 			return
 		}
-		s.skip(how)
+		s.quoted()
 		if s.space() != ':' {
 			s.syntax("a colon is missing")
 			return
 		}
 		s.i++
-		s.skip(how)
+		s.skip()
 	}
 }
 
@@ -237,6 +258,53 @@ func (s *Scanner) skipScalar(c byte) {
 	default:
 		s.number()
 	}
+}
+
+// leap moves over a value of which only the structure counts: strings end, brackets match, commas and colons are there. However
+// deeply it nests and whatever its strings hold, a record that can't be read must be got past, or it costs its neighbours.
+func (s *Scanner) leap() {
+	var open []byte // the brackets that will close the containers around the present place
+	for {
+		switch c := s.space(); c {
+		case '{', '[':
+			s.i++
+			s.depth++
+			closing := c + 2 // as ASCII has them
+			if s.more(closing, true) {
+				open = append(open, closing)
+				s.leapKey(closing)
+				continue
+			}
+		case '"':
+			s.closing()
+		default:
+			s.scalar()
+		}
+		for s.err == nil && len(open) > 0 && !s.more(open[len(open)-1], false) {
+			open = open[:len(open)-1]
+		}
+		if s.err != nil || len(open) == 0 {
+			return
+		}
+		s.leapKey(open[len(open)-1])
+	}
+}
+
+// leapKey moves to the value of a member, where the container is an object.
+func (s *Scanner) leapKey(closing byte) {
+	if closing != '}' || s.err != nil {
+		return
+	}
+	if s.text[s.i] != '"' {
+		s.syntax("a key is missing")
+		return
+	}
+	s.closing()
+	if s.space() != ':' {
+		s.syntax("a colon is missing")
+		return
+	}
+	s.i++
 }
 
 // scalar moves over a run of characters that could be meant as a number or a word.
@@ -254,19 +322,16 @@ func (s *Scanner) scalar() {
 	}
 }
 
-// closing moves behind a string without looking into it.
+// closing moves behind a string without looking into it. A raw line feed in it, as hand-made JSON has, is for the record to
+// answer for.
 func (s *Scanner) closing() {
 	for i := s.i + 1; i < len(s.text); i++ {
-		switch c := s.text[i]; {
-		case c == '"':
+		switch s.text[i] {
+		case '"':
 			s.i = i + 1
 			return
-		case c == '\\':
+		case '\\':
 			i++
-		case c < 0x20:
-			s.i = i
-			s.syntax("a control character in a string")
-			return
 		}
 	}
 	s.i = len(s.text)

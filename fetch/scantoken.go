@@ -51,7 +51,7 @@ func (s *Scanner) quoted() string {
 			i += 2
 		case c < 0x20:
 			s.i = i
-			s.syntax("a control character in a string")
+			s.Fail("a control character in a string")
 			return ""
 		default:
 			wide = true

@@ -17,7 +17,8 @@ type shown struct {
 	// keys are hashes of the keys of all records shown, and whether each is the provider's own. Two keys of one hash would
 	// at worst cost a set its proof, and a list of a million records must not cost a gigabyte.
 	keys   map[uint64]bool
-	last   []uint64 // those of the page before
+	last   []uint64        // those of the page before
+	before finance.Records // of the page before
 	bodies map[finance.Hash]struct{}
 	ids    []string // of the set's records, for finance.Whole
 
@@ -48,6 +49,7 @@ type news struct {
 	fresh    bool // a record that the list has not shown before, or no record at all
 	repeated bool // a key of the provider's own that stood on an earlier page of the list
 	same     bool // the records are those of the page before, all of them and no other
+	changed  bool // they are, by their keys, and some have another content
 }
 
 // compare says what a page brings. A record whose key was made here has another key wherever it stands, so pages of
@@ -85,7 +87,27 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 	if _, again := l.bodies[page.Answer.Hash]; again && made == count {
 		return news{same: true}
 	}
+	n.changed = n.same && !sameContent(&l.before, &page.Records)
 	return n
+}
+
+// sameContent says whether two pages of the same keys say the same of them.
+func sameContent(a, b *finance.Records) bool {
+	var h finance.Hasher
+	return alike(a.Accounts, b.Accounts, h.Account) && alike(a.Balances, b.Balances, h.Balance) &&
+		alike(a.Transactions, b.Transactions, h.Transaction) && alike(a.Debts, b.Debts, h.Debt)
+}
+
+func alike[T any](a, b []T, hash func(*T) finance.Hash) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if hash(&a[i]) != hash(&b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // has says whether all of these records have been shown.
@@ -106,6 +128,7 @@ func (l *shown) add(page *Page, st *Step) {
 		l.keys[key] = own
 		l.last = append(l.last, key)
 	})
+	l.before = page.Records
 	l.bodies[page.Answer.Hash] = struct{}{}
 	if st.Set == "" || page.Outside {
 		return
@@ -121,6 +144,11 @@ func (l *shown) add(page *Page, st *Step) {
 	}
 	for i := range page.Records.Debts {
 		l.ids = append(l.ids, page.Records.Debts[i].ID)
+	}
+	for i := range page.Rejects { // shown, though it could not be read
+		if key := page.Rejects[i].Key; key != "" {
+			l.ids = append(l.ids, key)
+		}
 	}
 }
 

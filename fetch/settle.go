@@ -103,6 +103,9 @@ func (a *attempt) note(got *reply, v *Verdict) {
 func (a *attempt) ending(c finance.Class) ending {
 	switch c {
 	case finance.Transient, finance.Unanswered:
+		if unfinished(a.call.Status) != "" { // the provider is there, and has answered: not yet, or not all
+			return endWell
+		}
 		if a.spent.failures > 0 {
 			return endRepeated
 		}

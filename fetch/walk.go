@@ -87,7 +87,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		return w.next(ctx)
 	}
 	w.pausedBefore(&st, answer)
-	page, err := w.read(&st, answer)
+	page, err := w.read(ctx, &st, answer)
 	if err == nil {
 		err = w.follow(&st, &page)
 	}
@@ -100,6 +100,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 	w.n++
 	w.silent = time.Now()
 	w.known = page.Unchanged
+	page.Afresh = page.Done && w.afresh
 	w.cost.bytes += int64(len(answer.Body))
 	w.cost.own += w.silent.Sub(begun) - answer.Call.Waited
 	w.at = At{Position: page.Next}
@@ -169,7 +170,7 @@ func (w *walk) noStep(err error) error {
 }
 
 // read makes a page of an answer, without decoding it where its bytes are known.
-func (w *walk) read(st *Step, answer *Answer) (Page, error) {
+func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error) {
 	version := st.Version
 	if st.Beside != nil {
 		version += " " + st.Beside(answer)
@@ -191,8 +192,14 @@ func (w *walk) read(st *Step, answer *Answer) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
+	if err := w.stream.Vet(ctx, &page); err != nil {
+		return Page{}, err
+	}
 	if why := page.misread(); why != "" {
 		return Page{}, errors.New(why)
+	}
+	if page.Hidden() {
+		page.Whole = nil
 	}
 	page.Answer, page.Key, page.Unchanged = answer, key, false
 	orDefault(&page.Partial, lack)
@@ -237,13 +244,13 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		page.Whole = nil
 		orDefault(&page.Partial, why)
 	}
-	if n.repeated && !n.same {
+	if n.repeated && (!n.same || n.changed) {
 		l.doubt("a record stood on two pages")
 	}
 	if page.Moved != "" {
 		l.doubt(page.Moved)
 	}
-	if len(page.Rejects) > 0 || page.Partial != "" {
+	if page.Hidden() || page.Partial != "" {
 		l.doubt("a page was not complete")
 	}
 	page.Whole = l.proof(st, page)

@@ -26,10 +26,20 @@ type Extent struct {
 	From, To Date   // the booking days of transactions, both included
 }
 
-// Reject is a record that could not be read.
+// Reject is a record that could not be read, or can't be stored.
 type Reject struct {
 	Place  int32  // its index in the answer
 	Reason string // one line; never the record itself
+	Key    string // the provider's key of it, within the stream's account; empty: it could not be read, or there is none
+	Body   Hash   // of its bytes, or of what was read of them; zero: not known
+	Known  bool   // an earlier run has quarantined it with the same bytes, so no position waits for it
+	// Accepted says that somebody has decided to do without it, so nothing is lacking for it.
+	Accepted bool
+}
+
+// Met is what is known of a record in quarantine that comes again.
+type Met struct {
+	Accepted bool // somebody has decided to do without it
 }
 
 // Facts are what a committed page said beside its records. They are kept with the hash of its bytes, so that the

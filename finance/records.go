@@ -1,6 +1,9 @@
 package finance
 
-import "time"
+import (
+	"time"
+	"unicode"
+)
 
 // Lineage is where in an answer a record stood. The call itself is the page's.
 type Lineage struct {
@@ -8,6 +11,23 @@ type Lineage struct {
 	// Made says that the record's key was made here and is not the provider's, so that meeting it twice in a pass says
 	// nothing of the provider's list. It is not stored.
 	Made bool
+	// Version orders the versions of a record that one answer shows, by what the provider tells: the highest is the newest. 0:
+	// nothing is told. It is not stored.
+	Version int64
+}
+
+// LongestKey is how many bytes a record's key may have. Postgres refuses index entries of more than 2,704 bytes, and an entry
+// may hold an account's key and a record's.
+const LongestKey = 1000
+
+// IsBlank says that a text shows nothing: white space, or characters that nobody sees. It is no id.
+func IsBlank(text string) bool {
+	for _, r := range text {
+		if unicode.IsGraphic(r) && !unicode.IsSpace(r) {
+			return false
+		}
+	}
+	return true
 }
 
 // Account is a bank account, a card account or a ledger.

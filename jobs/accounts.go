@@ -55,7 +55,7 @@ func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *t
 			return persist.Decision{}, err
 		}
 	}
-	return sum.decide(), nil
+	return w.decideBy(ctx, item, sum)
 }
 
 // chosen are the accounts that this run reads: all of them, unless the connection's limit says that there are tooMany.
@@ -201,7 +201,7 @@ func (w *batchWork) order(consent int64, accounts int) []int {
 func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account, name string, sum *tally) (
 	moment bool, err error) {
 	s := w.streamOf(item, account)
-	done, err := w.readByRoot(ctx, s)
+	done, err := w.readByRoot(ctx, s, sum)
 	if err != nil || done {
 		key := persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}
 		sum.brought = sum.brought || done && w.before.Brought[key]
@@ -312,7 +312,7 @@ func ofToken(failure *fetch.Error, t *turn, err error) (persist.Decision, error)
 
 // readByRoot says whether the run that is run again, or an earlier rerun of it, has read a stream to its end and lacks
 // nothing of it.
-func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream) (bool, error) {
+func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream, sum *tally) (bool, error) {
 	if w.batch.Kind != persist.Rerun {
 		return false, nil
 	}
@@ -320,6 +320,7 @@ func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream) (bool, err
 	if err != nil {
 		return false, err
 	}
+	sum.isolated = sum.isolated || at.Isolated
 	whole := at.Found && !at.MidPass && at.Lacks == ""
 	return whole && w.before.Runs[at.Run], nil
 }

@@ -45,6 +45,19 @@ func (w *batchWork) workItem(ctx context.Context, item *persist.Item, t *turn) (
 	}
 	sum.last = last
 	t.well = true
+	return w.decideBy(ctx, item, &sum)
+}
+
+// decideBy is the outcome of an item by what its streams have brought, and by what of them is in quarantine. That is asked only
+// where there is a sign of it.
+func (w *batchWork) decideBy(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
+	if sum.isolated || sum.quarantined > 0 {
+		open, err := w.Pages.OpenQuarantine(ctx, w.streamOf(item, ""), w.batch.Run)
+		if err != nil {
+			return persist.Decision{}, err
+		}
+		sum.open = open
+	}
 	return sum.decide(), nil
 }
 
@@ -68,6 +81,7 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 		return last, err
 	}
 	whole := cursor.Found && !cursor.MidPass && cursor.Run == w.batch.Run // an earlier claim of this batch has read it
+	sum.isolated = sum.isolated || cursor.Isolated
 	if cursor.Lacks != "" && (cursor.MidPass || whole) {
 		sum.lack("the pages behind lack: " + cursor.Lacks)
 	}
@@ -93,6 +107,7 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 	if line.Withheld() > 0 {
 		sum.lack(persist.RemovalsWithheld)
 	}
+	sum.addAside(s.Dataset == item.Dataset, line.Aside())
 	return last, err
 }
 
@@ -110,6 +125,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 			err = e
 		}
 	}()
+	isolated := from.Isolated
 	for page, err := range w.conn.Connector.Pages(ctx, s, from.Position) {
 		if err != nil {
 			return last, err
@@ -117,6 +133,9 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 		w.Step("s8.decoded")
 		write := w.pageWrite(s, page, !from.Found)
 		write.Since = firstDay(s, page, from)
+		write.Covers = covers(page, from)
+		isolated = isolated || len(page.Rejects) > 0
+		write.Isolated = isolated
 		write.Forget = known.forget(page)
 		if err := line.Hand(ctx, write); err != nil {
 			return last, err
@@ -126,14 +145,23 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 		switch {
 		case s.Dataset == item.Dataset:
 			sum.add(page)
-		case page.Partial != "" || len(page.Rejects) > 0:
-			sum.lack("the list of accounts is not complete")
+		case page.Partial != "" || missed(page) > 0:
+			sum.lack(listLacks)
 		}
 		if w.brokenOff() && !page.Done {
 			return last, errLeft
 		}
 	}
 	return last, nil
+}
+
+// covers says of the page that ends a pass whether the pass has read all there is of the stream, from its beginning.
+func covers(page fetch.Page, from persist.Standing) bool {
+	if !page.Done || from.MidPass {
+		return false
+	}
+	all := page.Whole != nil && page.Whole.Status == "" && page.Whole.Prefix == ""
+	return all || page.Afresh
 }
 
 // firstDay is the oldest day that a stream was asked for, with the page that ends its first pass; zero with all others.
@@ -156,7 +184,7 @@ func (w *batchWork) stream(item *persist.Item, s finance.Stream) fetch.Stream {
 		Scope: finance.Scope{Run: w.batch.Run, Batch: w.batch.ID, Fence: w.batch.Fence, Dataset: item.Dataset,
 			Consent: &item.Consent},
 		Since: since, Until: w.batch.WindowTo, Lookback: w.job.Lookback, Today: today,
-		Rows: storedRows{w.Pages, s},
+		Rows: storedRows{w.Pages, s, w.batch.Run},
 	}
 }
 

@@ -48,11 +48,17 @@ func (m *memory) forget(page fetch.Page) (keys []finance.PageKey) {
 type storedRows struct {
 	pages  *persist.Writer
 	stream finance.Stream
+	run    int64
 }
 
 // Stored implements fetch.Rows.
 func (r storedRows) Stored(ctx context.Context, records *finance.Records) (bool, error) {
 	return r.pages.Stored(ctx, r.stream, records)
+}
+
+// Quarantined implements fetch.Rows.
+func (r storedRows) Quarantined(ctx context.Context, bodies []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return r.pages.Quarantined(ctx, r.stream, r.run, bodies)
 }
 
 // Others implements fetch.Rows.

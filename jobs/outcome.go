@@ -44,6 +44,13 @@ func (w *batchWork) act(ctx context.Context, item *persist.Item, f *fetch.Error)
 		if f.Unasked {
 			return d, nil // it is parked already, and to park it again would undo an operator who has just opened it
 		}
+		if f.Class == finance.TokenDenied {
+			alone, err := w.Store.RefusedAlone(ctx, w.conn.Name, item.Consent.ID, tokenRefusedTo, tooManyWithin)
+			if alone || err != nil {
+				d.Class, d.Reason = finance.Rejected, "the token was refused again, so far for this consent alone: "+d.Reason
+				return d, err
+			}
+		}
 		return d, parkUnusable(ctx, w.Store, &w.log, w.conn.Name, f)
 	}
 	return d, nil // transient, rejected and malformed concern this item alone
@@ -193,6 +200,10 @@ const (
 	tooManyPercent = 2
 	tooManyWithin  = 10 * time.Minute
 )
+
+// tokenRefusedTo is how many other consents must have been refused with good tokens, one after the other, before the token
+// is to blame and not the consent: some providers answer 401 for a consent that is over.
+const tokenRefusedTo = 3
 
 // endConsent ends a consent that its provider refused, unless so many were refused at once that it can't be true:
 // then nothing is revoked, the connection is parked, and the item fails.

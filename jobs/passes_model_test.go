@@ -34,13 +34,7 @@ import (
 //
 // A pass that broke off proves nothing, so a third quiet night is needed behind one.
 func TestPassesAgainstAModel(t *testing.T) {
-	if seed := flag.Lookup("rapid.seed"); seed.Value.String() == "0" {
-		// The same trials every time, so that a fault is the change's; -rapid.seed and -rapid.checks try others. It is set
-		// before any other test runs beside this one.
-		if err := seed.Value.Set("20261129"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	sameTrials(t)
 	t.Parallel()
 	config := persisttest.New(t).Config()
 	// The nights pass by the clock of a bubble, in which rapid would think that its time is over.
@@ -72,6 +66,18 @@ func TestPassesAgainstAModel(t *testing.T) {
 			rt.Fatal(f.violation)
 		}
 	})
+}
+
+// sameTrials makes rapid try the same every time, so that a fault is the change's; -rapid.seed and -rapid.checks try others. It
+// is called before any other test runs beside this one.
+func sameTrials(t *testing.T) {
+	seed := flag.Lookup("rapid.seed")
+	if seed.Value.String() != "0" {
+		return
+	}
+	if err := seed.Value.Set("20261129"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // trial is a provider and what happens in some nights.

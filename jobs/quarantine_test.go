@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync/atomic"
 	"testing"
@@ -69,6 +70,54 @@ func TestARunThatGoesOnWithAPassKnowsWhatItLacks(t *testing.T) {
 	if rerun.Run.Verdict != persist.VerdictComplete || root.Run.Verdict != persist.VerdictComplete {
 		t.Errorf("the second rerun is %s, the first run %s", rerun.Run.Verdict, root.Run.Verdict)
 	}
+}
+
+// TestARecordThatStaysBrokenHoldsNothingBack: the second time it comes with the same bytes the position passes it. From then
+// on a night costs what it always did, quarantine has the record once, and the item is partial until it is resolved.
+func TestARecordThatStaysBrokenHoldsNothingBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 400})
+	l.importBank(1)
+	n := l.start(nodeOptions{})
+	l.run(n, money)
+	quiet := l.run(n, money)
+	var id string
+	l.must(l.db.Pool.QueryRow(t.Context(), `SELECT transaction_id FROM transactions
+		WHERE transaction_id NOT LIKE '%-%' ORDER BY booked_on LIMIT 1`).Scan(&id))
+	_, err := l.db.Pool.Exec(t.Context(), `TRUNCATE cursors, pages, transactions, transactions_history, answers`)
+	l.must(err)
+	member := fmt.Sprintf("%q:%q,", "transactionId", id)
+	clear := l.fault(sandbox.Rule{Provider: banksim.Name, Only: "api",
+		Action: sandbox.Action{Kind: sandbox.Replace, Old: member, New: member + "\"odd\":\"a\nb\","}})
+
+	callsOf := func(r persist.Report) int {
+		return l.number("SELECT count(*) FROM calls WHERE purpose = 'data' AND run_id = $1", r.Run.ID)
+	}
+	var calls []int
+	for night, want := range []string{"1 true", "2 false", "2 false"} {
+		r := l.run(n, money)
+		calls = append(calls, callsOf(r))
+		if r.Run.Verdict != persist.VerdictPartial || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.Malformed {
+			t.Fatalf("night %d is %s: %+v", night+1, r.Run.Verdict, r.NotComplete)
+		}
+		var got string
+		l.must(l.db.Pool.QueryRow(t.Context(), `SELECT string_agg(times || ' ' || held, ',') FROM quarantine
+			WHERE record_id = $1 AND resolved_at IS NULL`, id).Scan(&got))
+		if got != want {
+			t.Errorf("night %d: quarantine has %s, want %s", night+1, got, want)
+		}
+	}
+	if calls[1] <= callsOf(quiet) || calls[2] != callsOf(quiet) {
+		t.Errorf("the nights took %v calls, a quiet one takes %d", calls, callsOf(quiet))
+	}
+
+	list, err := l.store.Quarantine(t.Context(), persist.QuarantineFilter{})
+	l.must(err)
+	l.must(l.store.AcceptQuarantined(t.Context(), list[0].ID, "the bank will not mend it"))
+	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+		t.Errorf("after it was accepted: %s %+v", r.Run.Verdict, r.NotComplete)
+	}
+	clear()
 }
 
 // blind can't read any record, until it is mended.

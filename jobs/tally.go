@@ -15,7 +15,7 @@ import (
 type tally struct {
 	turn        *turn // of the item's consent
 	records     int
-	quarantined int
+	quarantined int // in this run
 	partial     string
 	// lacks is what pages lack that are not this item's own: an earlier run has read them, or they are of the list of
 	// accounts.
@@ -30,6 +30,8 @@ type tally struct {
 	unasked  int       // accounts whose turn did not come, because those before them were refused one after the other
 	unlisted *refusal  // why the list of accounts could not be read, where those known from before were read all the same
 	beyond   string    // how many accounts are more than one run reads; empty: none
+	isolated bool      // records of it were in quarantine when it was begun
+	open     int       // records of it in quarantine that are not resolved, of this run or of earlier ones
 	brought  bool      // an earlier attempt of the run has brought records of accounts that this one need not ask for
 }
 
@@ -71,9 +73,34 @@ func (t *tally) takes(s *fetch.Stream) {
 
 func (t *tally) add(page fetch.Page) {
 	t.records += page.Count()
-	t.quarantined += len(page.Rejects)
+	t.quarantined += missed(page)
 	if page.Partial != "" {
 		t.partial = page.Partial
+	}
+}
+
+// missed is how many records of a page could not be read, those left out that somebody has accepted.
+func missed(page fetch.Page) (n int) {
+	for i := range page.Rejects {
+		if !page.Rejects[i].Accepted {
+			n++
+		}
+	}
+	return n
+}
+
+// listLacks is what an item lacks whose list of accounts is not complete.
+const listLacks = "the list of accounts is not complete"
+
+// addAside adds records that Postgres refuses, of the item itself or of its list of accounts.
+func (t *tally) addAside(own bool, records int) {
+	switch {
+	case records == 0:
+	case own:
+		t.quarantined += records
+		t.records -= min(records, t.records)
+	default:
+		t.lack(listLacks)
 	}
 }
 
@@ -132,8 +159,8 @@ func (t *tally) missing() []string {
 	if t.partial != "" {
 		says = append(says, t.partial)
 	}
-	if t.quarantined > 0 {
-		says = append(says, fmt.Sprintf("%d records could not be read and are in quarantine", t.quarantined))
+	if t.open > 0 {
+		says = append(says, fmt.Sprintf("%d records could not be read and are in quarantine", t.open))
 	}
 	if t.lacks != "" {
 		says = append(says, t.lacks)
@@ -187,7 +214,7 @@ func (t *tally) worst(outcome finance.Outcome, says []string) persist.Decision {
 	if outcome == finance.Excused {
 		all = append(all, t.withheld...)
 	}
-	if t.quarantined > 0 {
+	if t.open > 0 {
 		all = append(all, refusal{class: finance.Malformed, call: t.last})
 	}
 	if len(all) == 0 {

@@ -79,6 +79,9 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.writeContent(ctx); err != nil {
 		return err
 	}
+	if a.group.trial {
+		return tx.Rollback(ctx)
+	}
 	a.step("s10.copied")
 	if err := a.rememberPages(ctx); err != nil {
 		return err
@@ -191,7 +194,13 @@ func (a *attempt) writeContent(ctx context.Context) error {
 	if err := a.copyAnswers(ctx); err != nil {
 		return err
 	}
-	return a.copyRejects(ctx)
+	if err := a.resolveRead(ctx); err != nil {
+		return err
+	}
+	if err := a.quarantineRejects(ctx); err != nil {
+		return err
+	}
+	return a.resolveGone(ctx)
 }
 
 func (a *attempt) writeRecords(ctx context.Context) error {
@@ -201,6 +210,7 @@ func (a *attempt) writeRecords(ctx context.Context) error {
 	}
 	for _, p := range a.live {
 		p.written, p.compared = p.planned, false
+		p.written.Aside = p.aside
 		if p.Unchanged {
 			p.written.Unchanged = p.Facts.Records
 		}
@@ -242,7 +252,10 @@ func (a *attempt) writeRound(ctx context.Context, pl *plan, round int) error {
 func (p *page) news() bool {
 	w := p.written
 	changed := w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0
-	unread := len(p.Rejects)+len(p.losers) > 0
+	unread := len(p.losers) > 0
+	for i := range p.Rejects {
+		unread = unread || !p.Rejects[i].Known
+	}
 	return changed || p.lacking() || unread || p.Partial != ""
 }
 

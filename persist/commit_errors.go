@@ -17,7 +17,7 @@ type failure int
 
 const (
 	other     failure = iota // nothing known helps: the caller hears of it
-	data                     // Postgres can't store what a page holds
+	data                     // Postgres can't store what a page holds, and never will
 	conflict                 // another transaction was in the way
 	waiting                  // a lock was not given up in time, or there is no room: the page is kept and tried again
 	duplicate                // a record thought to be new was there
@@ -44,10 +44,10 @@ func classify(err error) failure {
 	case "55P03":
 		return waiting
 	case "23505":
-		if recordTable(pg.TableName) {
+		if recordTable(pg.TableName) && pg.ConstraintName == pg.TableName+"_pkey" {
 			return duplicate
 		}
-		return data
+		return data // such as an index that an administrator has added
 	case "53300":
 		return lost
 	}
@@ -58,17 +58,43 @@ func classify(err error) failure {
 		return waiting
 	case strings.HasPrefix(pg.Code, "08"):
 		return lost
-	case strings.HasPrefix(pg.Code, "22"), strings.HasPrefix(pg.Code, "23"):
+	case lasting(pg.Code):
 		return data
 	}
 	return other
+}
+
+// lasting says whether Postgres will give the same error each time the same rows come: taken for passing trouble it would have
+// their calls made again, for ever.
+func lasting(code string) bool {
+	switch code[:2] {
+	case "21", "22", "23", "27", "44": // of the values: their form, their range, a constraint, a view's check
+		return true
+	case "54": // beyond a limit of Postgres itself, such as that of an index entry
+		return true
+	case "2F", "38", "39", "P0": // a trigger or a function refuses them
+		return true
+	case "42": // the role may not write them, or a column is not there
+		return true
+	}
+	return false
+}
+
+// ofRecords says whether a lasting error may be a record's, rather than that of all there are.
+func ofRecords(err error) bool {
+	var pg *pgconn.PgError
+	return !errors.As(err, &pg) || !strings.HasPrefix(pg.Code, "42")
 }
 
 // errInternal marks errors made by this package, which no new connection would help.
 var errInternal = errors.New("not a database error")
 
 // dataError says that Postgres, or the check before it, can't store what a page holds.
-type dataError struct{ err error }
+type dataError struct {
+	err    error
+	record any    // the record that is refused, as a pointer into the page's; nil: not known
+	why    string // of that record alone
+}
 
 func (e *dataError) Error() string { return e.err.Error() }
 func (e *dataError) Unwrap() error { return e.err }
@@ -113,7 +139,9 @@ func (e *pgFailure) Error() string {
 	if e.pg.ConstraintName != "" {
 		s += ", constraint " + e.pg.ConstraintName
 	}
-	if e.pg.Code[:2] != "22" { // the message of a data exception quotes the value
+	switch e.pg.Code[:2] {
+	case "22", "2F", "38", "39", "44", "P0": // the message may quote the value
+	default:
 		s += ": " + e.pg.Message
 	}
 	return s

@@ -1,7 +1,7 @@
 package persist
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +16,7 @@ type page struct {
 	result *Result
 	sealed []byte // the body as it is kept, once it was needed
 
+	aside    int              // records that were set aside, at the end of Rejects
 	losers   []finance.Reject // clashes, by the plan
 	planned  Written          // what the plan alone decided: repeats and clashes inside the group
 	written  Written          // of the attempt under way
@@ -27,6 +28,7 @@ type page struct {
 type group struct {
 	pages []*page
 	plan  *plan // of all pages; made anew when some of them turn out to be fenced
+	trial bool  // only to see whether Postgres takes the records: nothing is kept
 }
 
 func (g *group) fail(err error) {
@@ -66,11 +68,11 @@ func prepare(pages []PageWrite, results []Result) *group {
 // ready checks what would make the whole transaction fail.
 func (p *page) ready() error {
 	if !storable(p.Position) || !storable(p.Facts.Next) || !storable(p.Stream.Account) || !storable(p.Stream.Span) {
-		return &dataError{fmt.Errorf("the position or the stream's name is not valid UTF-8 without NUL")}
+		return &dataError{err: errors.New("the position or the stream's name is not valid UTF-8 without NUL")}
 	}
 	if p.Unchanged {
 		if p.Records.Len() > 0 {
-			return &dataError{fmt.Errorf("an unchanged page can't have records")}
+			return &dataError{err: errors.New("an unchanged page can't have records")}
 		}
 		return nil
 	}
@@ -78,27 +80,10 @@ func (p *page) ready() error {
 		switch p.Whole.Status {
 		case "", finance.Booked, finance.Pending:
 		default:
-			return &dataError{fmt.Errorf("a whole set of status %q is not known", p.Whole.Status)}
+			return &dataError{err: fmt.Errorf("a whole set of status %q is not known", p.Whole.Status)}
 		}
 	}
-	return p.checkKeys()
-}
-
-// checkKeys finds a key that Postgres would refuse. The other texts are checked when they are written, and that is
-// only when they are new.
-func (p *page) checkKeys() error {
-	r := &p.Records
-	return cmp.Or(checkKeys(&accountKind, r.Accounts), checkKeys(&balanceKind, r.Balances),
-		checkKeys(&transactionKind, r.Transactions), checkKeys(&debtKind, r.Debts))
-}
-
-func checkKeys[T any](k *kind[T], records []T) error {
-	for i := range records {
-		if a, b := k.id(&records[i]); !storable(a) || !storable(b) {
-			return &dataError{fmt.Errorf("the record at place %d has a key that is not valid UTF-8 without NUL",
-				k.place(&records[i]))}
-		}
-	}
+	p.setKeysAside()
 	return nil
 }
 
@@ -160,10 +145,10 @@ func planPages(pages []*page) *plan {
 	return pl
 }
 
-// rowKey is a record's key; b is empty where the key has one column beside the consent.
+// rowKey is a record's key.
 type rowKey struct {
 	consent int64
-	a, b    string
+	columns [3]string // see kind.key
 }
 
 // entry is one record to be written.
@@ -181,8 +166,7 @@ func entriesOf[T any](k *kind[T], p *page, records []T, h *finance.Hasher) []ent
 	es := make([]entry[T], len(records))
 	for i := range records {
 		rec := &records[i]
-		a, b := k.id(rec)
-		es[i] = entry[T]{rowKey{p.Stream.Consent, a, b}, k.hash(h, rec), p, rec}
+		es[i] = entry[T]{rowKey{p.Stream.Consent, k.id(rec)}, k.hash(h, rec), p, rec}
 	}
 	return es
 }
@@ -236,7 +220,7 @@ func (r *rows[T]) add(es []entry[T], round int) {
 		switch {
 		case ok && s.page == e.page && s.hash != e.hash && s.round == round:
 			e.page.planned.Clashes++
-			e.page.losers = append(e.page.losers, finance.Reject{Place: r.kind.place(list[s.index].rec),
+			e.page.losers = append(e.page.losers, finance.Reject{Place: r.kind.place(list[s.index].rec), Body: s.hash,
 				Reason: fmt.Sprintf("the record at place %d of the same answer has the same key in %s and other content: that one was kept",
 					r.kind.place(e.rec), r.kind.table)})
 			list[s.index] = e

@@ -67,6 +67,15 @@ func transactionsPage(s finance.Stream, position string, idText ...string) persi
 	return p
 }
 
+// refusedPage is a page that Postgres refuses, and no record of it is to blame.
+func refusedPage(t testing.TB, pool *pgxpool.Pool, s finance.Stream) persist.PageWrite {
+	t.Helper()
+	if _, err := pool.Exec(t.Context(), `ALTER TABLE cursors ADD CHECK (position <> 'refused')`); err != nil {
+		t.Fatal(err)
+	}
+	return transactionsPage(s, "refused", "a", "x")
+}
+
 func newWriter(pool *pgxpool.Pool) *persist.Writer {
 	return persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{})
 }

@@ -107,10 +107,20 @@ func (p *page) showsRecords() bool { return p.Records.Len() > 0 }
 
 // lacks says what of the page we don't have; empty if we have all.
 func (p *page) lacks() string {
-	if len(p.Rejects) > 0 {
+	if p.missed() > 0 {
 		return cmp.Or(clean(p.Partial), "records that could not be read")
 	}
 	return clean(p.Partial)
+}
+
+// missed is how many records of the page are in quarantine and accepted by nobody.
+func (p *page) missed() (n int) {
+	for i := range p.Rejects {
+		if !p.Rejects[i].Accepted {
+			n++
+		}
+	}
+	return n
 }
 
 func compareStreams(x, y finance.Stream) int {
@@ -185,23 +195,10 @@ func (a *attempt) copyAnswers(ctx context.Context) error {
 func (a *attempt) seal(p *page) (err error) {
 	if p.sealed == nil {
 		if p.sealed, err = a.archive.SealBody(p.Body, p.Call.ID); err != nil {
-			return &dataError{fmt.Errorf("seal the answer of call %s: %w", p.Call.ID, err)}
+			return &dataError{err: fmt.Errorf("seal the answer of call %s: %w", p.Call.ID, err)}
 		}
 	}
 	return nil
-}
-
-var rejectColumns = []string{"consent_id", "dataset", "account_id", "batch_id", "call_id", "place", "reason"}
-
-func (a *attempt) copyRejects(ctx context.Context) error {
-	var rows [][]any
-	for _, p := range a.live {
-		for _, r := range slices.Concat(p.Rejects, p.losers) {
-			rows = append(rows, []any{p.Stream.Consent, string(p.Stream.Dataset), p.Stream.Account,
-				orNil(p.Scope.Batch), [16]byte(p.Call.ID), r.Place, clean(r.Reason)})
-		}
-	}
-	return a.copyRows(ctx, "quarantine", rejectColumns, rows)
 }
 
 // rememberPages writes nothing for a page without news whose bytes are those remembered, and leaves the call of one
@@ -281,7 +278,7 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 		if last[pageName{p.Stream, p.Key}] != p {
 			continue
 		}
-		if !p.Remember || p.lacking() {
+		if !p.Remember || p.lacking() || p.aside > 0 {
 			forget.add(p)
 			continue
 		}
@@ -381,7 +378,7 @@ func (a *attempt) countItems(ctx context.Context) error {
 func (c *itemCounts) add(p *page) {
 	c.pages++
 	c.records += int32(p.records())
-	c.quarantined += int32(len(p.Rejects))
+	c.quarantined += int32(p.missed())
 	c.written.add(p.written)
 	said := []string{clean(p.Partial)}
 	if p.written.Withheld > 0 {

@@ -2,6 +2,8 @@ package persist_test
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -332,41 +334,110 @@ func TestCommitForgetsAPageThatIsNotRemembered(t *testing.T) {
 	}
 }
 
-func TestCommitNamesTheRecordThatCantBeStored(t *testing.T) {
+// A record that Postgres refuses, or would refuse, goes to quarantine. The page is stored without it, and so is what follows.
+func TestCommitSetsAsideTheRecordThatCantBeStored(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(*finance.Transaction){
-		"a NUL":             func(r *finance.Transaction) { r.Text = "nul\x00" },
-		"invalid UTF-8":     func(r *finance.Transaction) { r.CounterpartyName = "\xff" },
-		"NUL in the key":    func(r *finance.Transaction) { r.ID = "secret\x00" },
-		"not JSON":          func(r *finance.Transaction) { r.Extra = []byte(`{"secret`) },
-		"a NUL in JSON":     func(r *finance.Transaction) { r.Extra = []byte(`{"a":"secret\u0000"}`) },
-		"half a character":  func(r *finance.Transaction) { r.Extra = []byte(`{"a":"secret\ud800"}`) },
-		"an unknown status": func(r *finance.Transaction) { r.Status = "secret" },
+	for name, c := range map[string]struct {
+		spoil func(*finance.Transaction)
+		sql   string // of an administrator
+		key   string
+	}{
+		"a NUL":               {func(r *finance.Transaction) { r.Text = "secret\x00" }, "", "c"},
+		"invalid UTF-8":       {func(r *finance.Transaction) { r.CounterpartyName = "secret\xff" }, "", "c"},
+		"NUL in the key":      {func(r *finance.Transaction) { r.ID = "secret\x00" }, "", "<nil>"},
+		"a key that is long":  {func(r *finance.Transaction) { r.ID = random(3200) }, "", "<nil>"},
+		"not JSON":            {func(r *finance.Transaction) { r.Extra = []byte(`{"secret`) }, "", "c"},
+		"a NUL in JSON":       {func(r *finance.Transaction) { r.Extra = []byte(`{"a":"secret\u0000"}`) }, "", "c"},
+		"half a character":    {func(r *finance.Transaction) { r.Extra = []byte(`{"a":"secret\ud800"}`) }, "", "c"},
+		"a number too large":  {func(r *finance.Transaction) { r.Extra = []byte(`{"a":1e400000}`) }, "", "c"},
+		"no day":              {func(r *finance.Transaction) { r.BookedOn = 0 }, "", "c"},
+		"no amount":           {func(r *finance.Transaction) { r.Amount = finance.Amount{} }, "", "c"},
+		"an unknown status":   {func(r *finance.Transaction) { r.Status = "secret" }, "", "c"},
+		"a made key":          {func(r *finance.Transaction) { r.Status, r.Made = "secret", true }, "", "<nil>"},
+		"a check of our own":  {func(r *finance.Transaction) { r.Text = "secret" }, `ALTER TABLE transactions ADD CHECK (text <> 'secret')`, "c"},
+		"an index of our own": {func(r *finance.Transaction) { r.Text = random(3200) }, `CREATE INDEX ON transactions (text)`, "c"},
+		"a unique index":      {func(r *finance.Transaction) { r.Reference = "b" }, `CREATE UNIQUE INDEX ON transactions (reference)`, "c"},
+		"a trigger": {func(r *finance.Transaction) { r.Text = "secret" },
+			`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN IF NEW.text = 'secret' THEN RAISE 'not %', NEW.text; END IF; RETURN NEW; END $$;
+			CREATE TRIGGER no BEFORE INSERT ON transactions FOR EACH ROW EXECUTE FUNCTION no()`, "c"},
+		"a trigger at the end": {func(r *finance.Transaction) { r.Text = "secret" },
+			`CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN IF EXISTS (SELECT FROM transactions WHERE text = 'secret') THEN RAISE 'not this one'; END IF; RETURN NULL; END $$;
+			CREATE TRIGGER no AFTER INSERT ON transactions FOR EACH STATEMENT EXECUTE FUNCTION no()`, "c"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pool := persisttest.New(t)
+			if _, err := pool.Exec(t.Context(), c.sql); err != nil {
+				t.Fatal(err)
+			}
 			w := newWriter(pool)
 			s, other := transactionsStream(7, "acc"), transactionsStream(8, "acc")
-			bad := transactionsPage(s, "2", "b", "x", "c", "x")
-			spoil(&bad.Records.Transactions[1])
-			results := w.Commit(t.Context(), []persist.PageWrite{
-				transactionsPage(s, "1", "a", "x"), bad, transactionsPage(s, "3", "d", "x"), transactionsPage(other, "1", "a", "x"),
-			})
-			if results[0].Err != nil || results[3].Err != nil {
-				t.Errorf("good pages: %v, %v", results[0].Err, results[3].Err)
-			}
-			err := results[1].Err
-			if err == nil || !strings.Contains(err.Error(), "the record at place 1") || strings.Contains(err.Error(), "secret") {
-				t.Errorf("the bad page: %v", err)
-			}
-			if results[2].Err == nil || !strings.Contains(results[2].Err.Error(), "earlier page") {
-				t.Errorf("the page behind: %v", results[2].Err)
-			}
-			if diff := cmp.Diff([]string{"7 1", "8 1"}, queryAll(t, pool, "SELECT consent_id, position FROM cursors ORDER BY 1")); diff != "" {
+			bad := transactionsPage(s, "2", "b", "x", "c", "x", "e", "x")
+			bad.Records.Transactions[0].Reference = "b"
+			c.spoil(&bad.Records.Transactions[1])
+			got := commitAll(t, w, transactionsPage(s, "1", "a", "x"), bad, transactionsPage(s, "3", "d", "x"),
+				transactionsPage(other, "1", "a", "x"))
+			want := []persist.Written{{Inserted: 1}, {Inserted: 2, Aside: 1}, {Inserted: 1}, {Inserted: 1}}
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
-			if n := queryInt(t, pool, "SELECT count(*) FROM transactions"); n != 2 {
-				t.Errorf("%d rows, want 2", n)
+			rows := queryAll(t, pool, "SELECT consent_id, transaction_id FROM transactions ORDER BY 1, 2")
+			if diff := cmp.Diff([]string{"7 a", "7 b", "7 d", "7 e", "8 a"}, rows); diff != "" {
+				t.Error(diff)
+			}
+			aside := queryAll(t, pool, "SELECT place, record_id, held FROM quarantine")
+			if diff := cmp.Diff([]string{"1 " + c.key + " false"}, aside); diff != "" {
+				t.Error(diff)
+			}
+			if why := queryAll(t, pool, "SELECT reason FROM quarantine")[0]; !strings.HasPrefix(why, "can't be stored: ") ||
+				strings.Contains(why, "secret") {
+				t.Errorf("the reason is %q", why)
+			}
+			if diff := cmp.Diff([]string{"7 3", "8 1"}, queryAll(t, pool, "SELECT consent_id, position FROM cursors ORDER BY 1")); diff != "" {
+				t.Error(diff)
+			}
+			if kept, err := w.Kept(t.Context(), s); err != nil || len(kept) != 0 {
+				t.Errorf("the page is remembered: %v, %v", kept, err)
+			}
+		})
+	}
+}
+
+// random is a text that Postgres can't compress.
+func random(n int) string {
+	var b strings.Builder
+	for b.Len() < n {
+		fmt.Fprintf(&b, "%x", rand.Uint64())
+	}
+	return b.String()[:n]
+}
+
+// A page whose trouble is no record is not taken, and neither is one of which most records are refused.
+func TestCommitRefusesAPageThatNoRecordIsToBlameFor(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"nobody may write":       `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$; CREATE TRIGGER no BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION no()`,
+		"most are refused":       `ALTER TABLE transactions ADD CHECK (transaction_id < 'd')`,
+		"all are refused":        `ALTER TABLE transactions ADD CHECK (transaction_id < 'a')`,
+		"the table is not there": `ALTER TABLE transactions RENAME TO gone`,
+		"only all together":      `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (SELECT count(*) FROM transactions) > 7 THEN RAISE 'no'; END IF; RETURN NULL; END $$; CREATE TRIGGER no AFTER INSERT ON transactions FOR EACH STATEMENT EXECUTE FUNCTION no()`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := persisttest.New(t)
+			if _, err := pool.Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+			page := transactionsPage(transactionsStream(7, "acc"), "1",
+				"a", "x", "b", "x", "c", "x", "d", "x", "e", "x", "f", "x", "g", "x", "h", "x", "i", "x", "j", "x")
+			result := newWriter(pool).Commit(t.Context(), []persist.PageWrite{page})[0]
+			if _, ok := errors.AsType[*persist.UnstorableError](result.Err); !ok {
+				t.Errorf("the page: %v", result.Err)
+			}
+			if n := queryInt(t, pool, "SELECT (SELECT count(*) FROM cursors) + (SELECT count(*) FROM quarantine)"); n != 0 {
+				t.Errorf("%d rows of a page that was not taken", n)
 			}
 		})
 	}

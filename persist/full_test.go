@@ -44,7 +44,8 @@ func TestCommitTriesAgain(t *testing.T) {
 		{"disk full", "53100", 6, ""},
 		{"out of memory", "53200", 2, ""},
 		{"disk broken", "58030", 2, ""},
-		{"not to be mended", "42501", 1, "42501"},
+		{"refused once", "42501", 1, ""},
+		{"not to be mended", "42501", 100, "42501"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -64,9 +64,12 @@ func forgetAbsent[T any](ctx context.Context, a *attempt, p *page, k *kind[T], s
 
 // noted is a record's key as its note in absences has it.
 func (k *kind[T]) noted(rec *T) (account, record string) {
-	first, second := k.id(rec)
-	if len(k.key) == 1 {
-		return "", first
+	key := k.id(rec)
+	switch len(k.key) {
+	case 1:
+		return "", key[0]
+	case 2:
+		return key[0], key[1]
 	}
-	return first, second
+	return key[0], key[1] + " " + key[2]
 }

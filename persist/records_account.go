@@ -6,7 +6,7 @@ var accountKind = kind[finance.Account]{
 	table:   "accounts",
 	key:     []string{"account_id"},
 	content: []string{"number", "name", "kind", "currency", "extra"},
-	id:      func(a *finance.Account) (string, string) { return a.ID, "" },
+	id:      func(a *finance.Account) [3]string { return [3]string{a.ID} },
 	place:   func(a *finance.Account) int32 { return a.Place },
 	hash:    (*finance.Hasher).Account,
 	encode: func(e *encoder, a *finance.Account) {
@@ -21,15 +21,15 @@ var accountKind = kind[finance.Account]{
 
 var balanceKind = kind[finance.Balance]{
 	table:   "balances",
-	key:     []string{"account_id", "kind"},
-	content: []string{"amount", "currency"},
-	id:      func(b *finance.Balance) (string, string) { return b.AccountID, b.Kind },
+	key:     []string{"account_id", "kind", "currency"},
+	content: []string{"amount"},
+	id:      func(b *finance.Balance) [3]string { return [3]string{b.AccountID, b.Kind, b.Currency} },
 	place:   func(b *finance.Balance) int32 { return b.Place },
 	hash:    (*finance.Hasher).Balance,
 	encode: func(e *encoder, b *finance.Balance) {
 		e.text(b.AccountID)
 		e.text(b.Kind)
-		e.amount(b.Amount)
 		e.text(b.Currency)
+		e.amount(b.Amount)
 	},
 }

@@ -8,7 +8,7 @@ var debtKind = kind[finance.Debt]{
 	content: []string{"creditor", "kind", "currency", "balance", "original_balance", "credit_limit",
 		"interest_bearing", "non_interest_bearing", "nominal_rate", "installment_charges", "installment_period",
 		"terms_left", "co_borrower", "reported_at", "extra"},
-	id:    func(d *finance.Debt) (string, string) { return d.ID, "" },
+	id:    func(d *finance.Debt) [3]string { return [3]string{d.ID} },
 	place: func(d *finance.Debt) int32 { return d.Place },
 	hash:  (*finance.Hasher).Debt,
 	encode: func(e *encoder, d *finance.Debt) {

@@ -12,9 +12,9 @@ import (
 // kind is how one kind of record stands in its table. Every key begins with consent_id.
 type kind[T any] struct {
 	table   string
-	key     []string // the key's columns after consent_id: one or two
-	content []string // the columns an answer fills, in the order in which encode writes them
-	id      func(*T) (a, b string)
+	key     []string           // the key's columns after consent_id: one to three
+	content []string           // the columns an answer fills, in the order in which encode writes them
+	id      func(*T) [3]string // what stands in them
 	place   func(*T) int32
 	hash    func(*finance.Hasher, *T) finance.Hash
 	encode  func(*encoder, *T)
@@ -127,19 +127,34 @@ func (k *kind[T]) same(other string) string {
 
 // noteKey is a row's key as its note in absences has it: account_id and record_id.
 func (k *kind[T]) noteKey(table string) (account, record string) {
-	if len(k.key) == 1 {
+	switch len(k.key) {
+	case 1:
 		return "''", table + "." + k.key[0]
+	case 2:
+		return table + "." + k.key[0], table + "." + k.key[1]
 	}
-	return table + "." + k.key[0], table + "." + k.key[1]
+	return table + "." + k.key[0], table + "." + k.key[1] + " || ' ' || " + table + "." + k.key[2]
+}
+
+// fromNote are the key's columns as expressions over what a note in absences has. The second of three is a word without a
+// blank.
+func (k *kind[T]) fromNote(account, record string) []string {
+	switch len(k.key) {
+	case 1:
+		return []string{record}
+	case 2:
+		return []string{account, record}
+	}
+	return []string{account, "split_part(" + record + ", ' ', 1)", "split_part(" + record + ", ' ', 2)"}
 }
 
 // unnote selects keys of rows, and beside them note_a and note_b, from two arrays of what notes have.
 func (k *kind[T]) unnote(arrays string) string {
-	columns := "u.note_b AS " + k.key[0]
-	if len(k.key) == 2 {
-		columns = "u.note_a AS " + k.key[0] + ", u.note_b AS " + k.key[1]
+	var columns []string
+	for i, value := range k.fromNote("u.note_a", "u.note_b") {
+		columns = append(columns, value+" AS "+k.key[i])
 	}
-	return "SELECT " + columns + ", u.note_a, u.note_b FROM unnest(" + arrays + ") AS u(note_a, note_b)"
+	return "SELECT " + strings.Join(columns, ", ") + ", u.note_a, u.note_b FROM unnest(" + arrays + ") AS u(note_a, note_b)"
 }
 
 func qualify(table, columns string) string {
@@ -148,8 +163,9 @@ func qualify(table, columns string) string {
 
 // rowError is a data error with the place of the record in its answer.
 func (e *entry[T]) rowError(k *kind[T], err error) error {
-	return &dataError{fmt.Errorf("commit %s of %s: the record at place %d of call %s can't be stored: %w", k.table,
-		streamName(e.page.Stream), k.place(e.rec), e.page.Call.ID, err)}
+	told := fmt.Errorf("commit %s of %s: the record at place %d of call %s can't be stored: %w", k.table,
+		streamName(e.page.Stream), k.place(e.rec), e.page.Call.ID, err)
+	return &dataError{err: told, record: e.rec, why: err.Error()}
 }
 
 // copyLine is the number of the row at which a COPY into table failed, from the context that Postgres gives.

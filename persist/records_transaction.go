@@ -8,7 +8,7 @@ var transactionKind = kind[finance.Transaction]{
 	content: []string{"status", "booked_on", "value_on", "amount", "currency", "text", "kind", "code",
 		"counterparty_account", "counterparty_name", "reference", "merchant_name", "merchant_category",
 		"purchased_on", "original_amount", "original_currency", "exchange_rate", "extra"},
-	id:    func(t *finance.Transaction) (string, string) { return t.AccountID, t.ID },
+	id:    func(t *finance.Transaction) [3]string { return [3]string{t.AccountID, t.ID} },
 	place: func(t *finance.Transaction) int32 { return t.Place },
 	hash:  (*finance.Hasher).Transaction,
 	encode: func(e *encoder, t *finance.Transaction) {

@@ -27,19 +27,23 @@ func (a *attempt) removeAccounts(ctx context.Context, p *page) error {
 	for i := range p.Records.Accounts {
 		ids = append(ids, p.Records.Accounts[i].ID)
 	}
+	ids = append(ids, p.unread()...)
 	sql := accountKind.findGoneSQL("starts_with(account_id, $3)", "SELECT unnest($4::text[])")
 	if err := removeRows(ctx, a, p, &accountKind, sql, p.Whole.Prefix, ids); err != nil {
 		return err
 	}
-	var accounts, kinds []string
+	var accounts, kinds, currencies []string
 	for i := range p.Records.Balances {
-		accounts = append(accounts, p.Records.Balances[i].AccountID)
-		kinds = append(kinds, p.Records.Balances[i].Kind)
+		b := &p.Records.Balances[i]
+		accounts = append(accounts, b.AccountID)
+		kinds = append(kinds, b.Kind)
+		currencies = append(currencies, b.Currency)
 	}
-	earlier := append([]string{}, p.Whole.Earlier...)
-	sql = balanceKind.findGoneSQL("starts_with(account_id, $3) AND account_id NOT IN (SELECT unnest($6::text[]))",
-		"SELECT * FROM unnest($4::text[], $5::text[])")
-	return removeRows(ctx, a, p, &balanceKind, sql, p.Whole.Prefix, accounts, kinds, earlier)
+	elsewhere := append([]string{}, p.Whole.Earlier...)
+	elsewhere = append(elsewhere, p.unread()...)
+	sql = balanceKind.findGoneSQL("starts_with(account_id, $3) AND account_id NOT IN (SELECT unnest($7::text[]))",
+		"SELECT * FROM unnest($4::text[], $5::text[], $6::text[])")
+	return removeRows(ctx, a, p, &balanceKind, sql, p.Whole.Prefix, accounts, kinds, currencies, elsewhere)
 }
 
 func (a *attempt) removeTransactions(ctx context.Context, p *page) error {
@@ -47,6 +51,7 @@ func (a *attempt) removeTransactions(ctx context.Context, p *page) error {
 	for i := range p.Records.Transactions {
 		ids = append(ids, p.Records.Transactions[i].ID)
 	}
+	ids = append(ids, p.unread()...)
 	// The range is what the key's index can find, where starts_with reads every row of the account: texts of keys compare
 	// bytewise, and no character stands behind U+10FFFF.
 	scope := `account_id = $3 AND starts_with(transaction_id, $4) AND transaction_id >= $4
@@ -66,8 +71,19 @@ func (a *attempt) removeDebts(ctx context.Context, p *page) error {
 	for i := range p.Records.Debts {
 		ids = append(ids, p.Records.Debts[i].ID)
 	}
+	ids = append(ids, p.unread()...)
 	sql := debtKind.findGoneSQL("starts_with(debt_id, $3)", "SELECT unnest($4::text[])")
 	return removeRows(ctx, a, p, &debtKind, sql, p.Whole.Prefix, ids)
+}
+
+// unread are the keys of records that the page shows, though they could not be read or stored.
+func (p *page) unread() (keys []string) {
+	for i := range p.Rejects {
+		if p.Rejects[i].Key != "" {
+			keys = append(keys, p.Rejects[i].Key)
+		}
+	}
+	return keys
 }
 
 // missingRow is a row that is alive in the tables and that a whole set lacks.

@@ -117,11 +117,19 @@ func (k *kind[T]) retire(ctx context.Context, a *attempt, known []*entry[T]) (ol
 
 // keyArrays are the keys of es, a parameter for each column.
 func (k *kind[T]) keyArrays(es []*entry[T]) []any {
-	consents, as, bs := make([]int64, len(es)), make([]string, len(es)), make([]string, len(es))
+	consents := make([]int64, len(es))
 	for i, e := range es {
-		consents[i], as[i], bs[i] = e.key.consent, e.key.a, e.key.b
+		consents[i] = e.key.consent
 	}
-	return []any{consents, as, bs}[:1+len(k.key)]
+	arrays := []any{consents}
+	for n := range k.key {
+		column := make([]string, len(es))
+		for i, e := range es {
+			column[i] = e.key.columns[n]
+		}
+		arrays = append(arrays, column)
+	}
+	return arrays
 }
 
 func (k *kind[T]) failed(what string, err error) error {

@@ -292,10 +292,9 @@ func (k *kind[T]) undoSQL() string {
 
 // sameAsNote is the condition that a row has the key that a note in absences has.
 func (k *kind[T]) sameAsNote(row, note string) string {
-	s := row + ".consent_id = " + note + ".consent_id AND "
-	if len(k.key) == 1 {
-		return s + row + "." + k.key[0] + " = " + note + ".record_id"
+	s := row + ".consent_id = " + note + ".consent_id"
+	for i, value := range k.fromNote(note+".account_id", note+".record_id") {
+		s += " AND " + row + "." + k.key[i] + " = " + value
 	}
-	return s + row + "." + k.key[0] + " = " + note + ".account_id AND " +
-		row + "." + k.key[1] + " = " + note + ".record_id"
+	return s
 }

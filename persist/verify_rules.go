@@ -79,7 +79,7 @@ func absencesHaveRows() rule {
 	notes := ""
 	for _, k := range []struct{ table, key string }{
 		{accountKind.table, "t.account_id = n.record_id AND n.account_id = ''"},
-		{balanceKind.table, "t.account_id = n.account_id AND t.kind = n.record_id"},
+		{balanceKind.table, "t.account_id = n.account_id AND t.kind || ' ' || t.currency = n.record_id"},
 		{transactionKind.table, "t.account_id = n.account_id AND t.transaction_id = n.record_id"},
 		{debtKind.table, "t.debt_id = n.record_id AND n.account_id = ''"},
 	} {

@@ -61,7 +61,7 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 			UPDATE runs SET verdict = 'complete', settled_at = now()`,
 		"guards-add-up": `INSERT INTO removal_guards (run_id, dataset, consents) SELECT id, 'debt', 1 FROM runs`,
 
-		"quarantine-have-calls": "INSERT INTO quarantine (consent_id, dataset, call_id, place, reason) SELECT 2, 'debt', id, 0, 'r' FROM calls WHERE consent_id = 1 LIMIT 1",
+		"quarantine-have-calls": "INSERT INTO quarantine (consent_id, dataset, call_id, place, reason, body_hash) SELECT 2, 'debt', id, 0, 'r', 'x' FROM calls WHERE consent_id = 1 LIMIT 1",
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()

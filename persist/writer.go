@@ -29,7 +29,13 @@ type PageWrite struct {
 	MidPass   bool   // the pass goes on from Position
 	// Since is the oldest day that the pass, now at its end, was to read. Of several passes the first one's is kept. Zero:
 	// the stream is not asked for by days, or its day is known.
-	Since    finance.Date
+	Since finance.Date
+	// Covers says of the page that ends a pass that it has read all there is, from the beginning and in one go: what is in
+	// quarantine and was not met has gone.
+	Covers bool
+	// Isolated says that records of the stream are in quarantine, or were put there by the pass: what the page resolves of them
+	// is looked at.
+	Isolated bool
 	Facts    finance.Facts
 	Remember bool // keep Hash and Facts, so that the same bytes may be skipped next time
 	// Forget are pages of the stream that must not be skipped any more: a pass that has ended has not asked for them.
@@ -50,6 +56,7 @@ type Written struct {
 	Withheld  int // rows that are known to be gone, and stay because too many others have gone in the same run
 	Unchanged int
 	Clashes   int // records that a later one of the same page, with the same key and other content, has replaced
+	Aside     int // records that Postgres refuses, and that are in quarantine instead
 }
 
 func (w *Written) add(o Written) {
@@ -60,6 +67,7 @@ func (w *Written) add(o Written) {
 	w.Withheld += o.Withheld
 	w.Unchanged += o.Unchanged
 	w.Clashes += o.Clashes
+	w.Aside += o.Aside
 }
 
 // Result is how one page ended. With Err nothing of the page was written, unless Err is an ErrUncertain.
@@ -112,14 +120,15 @@ func NewWriter(pool *pgxpool.Pool, archive Archive, o WriterOptions) *Writer {
 }
 
 // Commit writes the pages, in their order, in one transaction. Each page has its own result: a page whose batch has
-// been taken over gets ErrFenced, one that Postgres can't store an *UnstorableError that names the record's place. Such pages
+// been taken over gets ErrFenced, one that Postgres can't store an *UnstorableError. Such pages
 // do not hold the others up, but the pages behind a failed one of the same stream fail with it, because the cursor
-// must not pass what is missing.
+// must not pass what is missing. A record that Postgres refuses is set aside, into quarantine, and costs its page nothing
+// else: see commitAlone.
 func (w *Writer) Commit(ctx context.Context, pages []PageWrite) []Result {
 	results := make([]Result, len(pages))
 	g := prepare(pages, results)
 	err := w.commitGroup(ctx, g)
-	if err != nil && classify(err) == data && len(g.pages) > 1 {
+	if err != nil && classify(err) == data {
 		w.commitSingly(ctx, g)
 		return results
 	}
@@ -129,7 +138,7 @@ func (w *Writer) Commit(ctx context.Context, pages []PageWrite) []Result {
 	return results
 }
 
-// commitSingly finds the page that Postgres refuses by giving each a transaction of its own.
+// commitSingly finds the page with what Postgres refuses by giving each a transaction of its own.
 func (w *Writer) commitSingly(ctx context.Context, g *group) {
 	broken := map[finance.Stream]bool{}
 	for _, p := range g.pages {
@@ -137,9 +146,8 @@ func (w *Writer) commitSingly(ctx context.Context, g *group) {
 			p.result.Err = errBehind(p.Stream)
 			continue
 		}
-		one := &group{pages: []*page{p}}
-		if err := w.commitGroup(ctx, one); err != nil {
-			one.fail(err)
+		if err := w.commitAlone(ctx, p); err != nil {
+			p.refuse(err)
 		}
 		broken[p.Stream] = p.result.Err != nil
 	}
@@ -173,10 +181,13 @@ func (w *Writer) commitGroup(ctx context.Context, g *group) error {
 	done := false
 	defer func() { keep.end(w, done) }()
 	for try := 0; ; try++ {
-		a := &attempt{Writer: w, group: g, probe: probe}
+		a := &attempt{Writer: w, group: g, probe: probe || g.trial}
 		err := a.run(ctx)
 		if err == nil {
 			done = true
+			if g.trial {
+				return nil
+			}
 			return a.report(ctx)
 		}
 		switch kind := classify(err); {
@@ -193,7 +204,10 @@ func (w *Writer) commitGroup(ctx context.Context, g *group) error {
 			probe = true
 			continue
 		case kind == conflict || kind == duplicate:
-			if conflicts++; conflicts >= conflictTries {
+			if conflicts++; conflicts >= conflictTries && kind == duplicate {
+				return &dataError{err: err} // no other writer, but something about the rows themselves
+			}
+			if conflicts >= conflictTries {
 				return fmt.Errorf("commit %d pages: gave up after %d attempts that lost against other transactions: %w",
 					len(g.pages), conflicts, err)
 			}

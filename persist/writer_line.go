@@ -19,6 +19,7 @@ type Line struct {
 	last      *submitted
 	failed    error // of the first page that failed
 	withheld  int   // rows that a guard of removals keeps
+	aside     int   // records that Postgres refuses
 }
 
 // Line makes a line whose pages are waited for when those that are not committed have more than ahead bytes in all.
@@ -58,9 +59,13 @@ func (l *Line) Drain(ctx context.Context) error {
 // RemovalsWithheld.
 func (l *Line) Withheld() int { return l.withheld }
 
+// Aside is how many records of the pages that have come home are in quarantine because Postgres refuses them.
+func (l *Line) Aside() int { return l.aside }
+
 func (l *Line) oldest(ctx context.Context) error {
 	written, err := l.committer.settled(ctx, l.waiting...)
 	l.withheld += written.Withheld
+	l.aside += written.Aside
 	l.failed = cmp.Or(l.failed, err)
 	l.bytes -= len(l.waiting[0].page.Body)
 	l.waiting[0] = nil

@@ -85,8 +85,7 @@ func TestLineEndsAtAFailedPage(t *testing.T) {
 	pool := persisttest.New(t)
 	c, holding, release := heldCommitter(t, pool)
 	s, line := transactionsStream(1, "acc"), c.Line(1<<20)
-	bad := transactionsPage(s, "1", "a", "x")
-	bad.Records.Transactions[0].Text = "\xff"
+	bad := refusedPage(t, pool, s)
 	if err := line.Hand(t.Context(), bad); err != nil {
 		t.Fatal(err)
 	}
@@ -95,13 +94,13 @@ func TestLineEndsAtAFailedPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(release)
-	if err := line.Drain(t.Context()); err == nil || !strings.Contains(err.Error(), "place 0") {
+	if err := line.Drain(t.Context()); err == nil || !strings.Contains(err.Error(), "table cursors") {
 		t.Errorf("the first failure is to be told, got %v", err)
 	}
 	if err := line.Hand(t.Context(), transactionsPage(s, "3", "c", "x")); err == nil {
 		t.Error("a page behind a failed one was taken")
 	}
-	if err := line.Drain(t.Context()); err == nil || !strings.Contains(err.Error(), "place 0") {
+	if err := line.Drain(t.Context()); err == nil || !strings.Contains(err.Error(), "table cursors") {
 		t.Errorf("the first failure is to be told again, got %v", err)
 	}
 	if diff := cmp.Diff([]string{"0"}, queryAll(t, pool, "SELECT count(*) FROM cursors")); diff != "" {
@@ -115,8 +114,7 @@ func TestLineTellsTheFirstFailure(t *testing.T) {
 	pool := persisttest.New(t)
 	c, holding, release := heldCommitter(t, pool)
 	s, line := transactionsStream(1, "acc"), c.Line(1<<20)
-	bad := transactionsPage(s, "1", "a", "x")
-	bad.Records.Transactions[0].Text = "\xff"
+	bad := refusedPage(t, pool, s)
 	must(t, line.Hand(t.Context(), bad))
 	<-holding
 	must(t, line.Hand(t.Context(), transactionsPage(s, "2", "b", "x")))

@@ -43,6 +43,9 @@ const (
 	// Replace changes the first Old in the true body to New: drifted schemas,
 	// double keys, NUL, numbers like 1e400.
 	Replace Kind = "replace"
+	// Double shows a record of the list Old twice in the true body, the first one with Body in it, the second time
+	// with the member New changed: one id, two contents. Without New it is the very same record twice.
+	Double Kind = "double"
 	// WrongSubject makes the simulator answer with somebody else's data.
 	WrongSubject Kind = "wrong-subject"
 	// ErrorIn200 answers 200 with Body, by default {"error":"rate_limit_exceeded"}.
@@ -58,7 +61,7 @@ const (
 )
 
 var kinds = []Kind{AnswerStatus, SlowHeader, Drip, Truncate, Cut, Reset, Redirect, Bomb, Giant, InvalidUTF8,
-	Replace, WrongSubject, ErrorIn200, ExpireTokens, ExpiresIn, Hang}
+	Replace, Double, WrongSubject, ErrorIn200, ExpireTokens, ExpiresIn, Hang}
 
 // Action says what to do with a call that a rule picked.
 type Action struct {

@@ -122,6 +122,8 @@ func (in injection) spoil(w *statusWriter, r *http.Request) {
 		answer.send(w, spoilText(body))
 	case Replace:
 		answer.send(w, bytes.Replace(body, []byte(f.Old), []byte(f.New), 1))
+	case Double:
+		answer.send(w, doubled(body, f.Old, f.New, f.Body))
 	case Drip:
 		in.drip(w, r, answer)
 	case Truncate:

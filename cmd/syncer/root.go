@@ -102,7 +102,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("work", a.runCommand(), a.workCommand(), a.serveCommand(), a.rerunCommand(), a.backfillCommand(),
-		a.removalsCommand(), a.streamsCommand())
+		a.removalsCommand(), a.streamsCommand(), a.quarantineCommand())
 	add("look", a.statusCommand(), a.runsCommand(), a.callCommand(), a.verifyCommand(), a.healthCommand())
 	add("set", a.initCommand(), a.checkCommand(), a.configCommand(), a.consentsCommand(), a.connectionsCommand(), a.keysCommand(), a.dbCommand())
 	root.AddCommand(a.demoCommand(), a.versionCommand())

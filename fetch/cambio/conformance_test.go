@@ -106,6 +106,18 @@ func harness(t *testing.T, w *world, i int) fetchtest.Harness {
 		return w.Rule(t, sandbox.Rule{PathPrefix: "/fhir/Invoice", Times: 1, Action: sandbox.Action{
 			Kind: sandbox.Replace, Old: `"status":"issued"`, New: `"status":"issued","status":"issued"`}})
 	}
+	h.Insert = func(_ fetch.Stream, members string) func() {
+		const anchor = `"status":"issued"`
+		return w.Rule(t, sandbox.Rule{PathPrefix: "/fhir/Invoice", Times: 1, Action: sandbox.Action{
+			Kind: sandbox.Replace, Old: anchor, New: members + anchor}})
+	}
+	h.Double = func(_ fetch.Stream, changed bool) func() {
+		action := sandbox.Action{Kind: sandbox.Double, Old: "entry", Body: `"status":"issued"`}
+		if changed {
+			action.New = "resource.odd"
+		}
+		return w.Rule(t, sandbox.Rule{PathPrefix: "/fhir/Invoice", Times: 1, Action: action})
+	}
 	h.Secrets = func() []string {
 		return []string{gateway.DefaultClient().Secret, gateway.DefaultSubscription().Key, number, number[2:], number[:8] + "-" + number[8:]}
 	}

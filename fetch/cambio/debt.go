@@ -182,6 +182,7 @@ func (p *pass) decode(a *fetch.Answer, at cursor, asked *fetch.Request) (fetch.P
 	page := fetch.Page{
 		Records: finance.Records{Debts: b.debts}, Rejects: b.rejects, Partial: strings.Join(b.notes, "; "), Seen: int(b.entries),
 	}
+	page.Vet()
 	fresh := p.search.add(b)
 	next := at
 	next.Seen += b.entries

@@ -136,7 +136,7 @@ func TestEntriesBesideInvoices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(b.debts) != 1 || b.debts[0].ID != "invoice-z" || b.debts[0].Currency != "EUR" || b.debts[0].Place != 3 || b.next != "n" || b.counted {
+	if len(b.debts) != 2 || b.debts[0].ID != "invoice-z" || b.debts[0].Currency != "EUR" || b.debts[0].Place != 3 || b.next != "n" || b.counted {
 		t.Errorf("%+v", b)
 	}
 	if diff := cmp.Diff([]string{"incomplete: not all of [number]"}, b.notes); diff != "" {

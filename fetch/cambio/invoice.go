@@ -17,7 +17,7 @@ const (
 // decodeInvoices reads a page of invoices. Issued ones are debts: a paid one is balanced (FHIR R4, Invoice.status). A
 // page that shows another patient's invoice is refused as a whole.
 func decodeInvoices(body []byte, patient, number string) (*bundle, error) {
-	d := invoiceReader{s: fetch.Scan(body), patient: patient, number: number, seen: map[string]bool{}}
+	d := invoiceReader{s: fetch.Scan(body), patient: patient, number: number}
 	if err := readBundle(d.s, &d.b, d.entries); err != nil {
 		return nil, err
 	}
@@ -33,7 +33,6 @@ type invoiceReader struct {
 	patient string
 	number  string
 	foreign bool
-	seen    map[string]bool
 	b       bundle
 }
 
@@ -53,19 +52,26 @@ func (d *invoiceReader) entries() {
 		extra := d.extra.JSON()
 		if why := a.Broken(); why != "" {
 			d.b.entries++
-			d.b.rejects = append(d.b.rejects, finance.Reject{Place: a.Place(), Reason: why})
+			d.b.rejects = append(d.b.rejects, a.Reject(why, d.ownKey(&e)))
 			continue
 		}
 		if sort != aside {
 			d.b.entries++
 			d.b.ids = append(d.b.ids, e.id)
 		}
-		if sort == owed && !d.seen[debt.ID] {
+		if sort == owed {
 			debt.Place, debt.Extra = a.Place(), discreet(extra, d.number)
-			d.seen[debt.ID] = true
 			d.b.debts = append(d.b.debts, debt)
 		}
 	}
+}
+
+// ownKey is the key that an invoice which can't be kept has, if it is one that may be stored.
+func (d *invoiceReader) ownKey(e *entry) string {
+	if !resourceID.MatchString(e.id) || holdsNumber(e.id, d.number) {
+		return ""
+	}
+	return invoicePrefix + e.id
 }
 
 // entry makes a debt of an entry, if it is one.

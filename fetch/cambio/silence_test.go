@@ -21,6 +21,10 @@ type known struct {
 
 func (k known) Stored(context.Context, *finance.Records) (bool, error) { return true, nil }
 
+func (k known) Quarantined(context.Context, []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return nil, nil
+}
+
 func (k known) Others(_ context.Context, set finance.Extent, _ []string) (bool, error) {
 	return k.others && set.Prefix == invoicePrefix, k.err
 }

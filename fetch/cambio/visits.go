@@ -14,20 +14,17 @@ import (
 // The answer is an array whose elements wrap arrays of one record. Its keys are compared without regard to case,
 // because the services differ in it, one from the other and within one answer.
 func decodeVisits(body []byte, number string, zone *time.Location) (fetch.Page, error) {
-	d := visitReader{s: fetch.Scan(body), number: number, zone: zone, seen: map[string]bool{}}
+	d := visitReader{s: fetch.Scan(body), number: number, zone: zone}
 	page := fetch.Page{Done: true}
 	for a := d.s.Array(); a.Next(); {
 		d.element()
 		if why := a.Broken(); why != "" {
-			page.Rejects = append(page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+			page.Rejects = append(page.Rejects, a.Reject(why, ""))
 			continue
 		}
 		for _, debt := range d.got {
 			debt.Place = a.Place()
-			if !d.seen[debt.ID] {
-				d.seen[debt.ID] = true
-				page.Records.Debts = append(page.Records.Debts, debt)
-			}
+			page.Records.Debts = append(page.Records.Debts, debt)
 		}
 	}
 	switch {
@@ -36,7 +33,8 @@ func decodeVisits(body []byte, number string, zone *time.Location) (fetch.Page, 
 	case d.foreign:
 		return fetch.Page{}, fetch.WrongSubject("the answer shows a contact of another patient")
 	}
-	if len(page.Rejects) == 0 {
+	page.Vet()
+	if !page.Hidden() {
 		page.Whole = &finance.Whole{Prefix: visitPrefix}
 	}
 	return page, nil
@@ -47,7 +45,6 @@ type visitReader struct {
 	number  string
 	zone    *time.Location
 	foreign bool
-	seen    map[string]bool
 	got     []finance.Debt // of the current element
 }
 
@@ -128,11 +125,14 @@ func (d *visitReader) contact(v *visit) {
 // keep makes a debt of a visit with a fee. The answer does not tell whether it was paid at the desk or is on an invoice,
 // so the fee is what was owed at first, and what is owed now stays open.
 func (d *visitReader) keep(v *visit) {
-	id := orElse(v.id, v.record)
+	id := v.id
+	if finance.IsBlank(id) {
+		id = v.record
+	}
 	switch {
 	case d.s.Err() != nil || v.inactive || !v.fee.Valid || v.fee.Decimal.Sign() <= 0:
 		return
-	case id == "" || holdsNumber(id, d.number):
+	case finance.IsBlank(id) || holdsNumber(id, d.number):
 		d.s.Fail("a contact with a fee and without an id that can be kept")
 		return
 	}

@@ -205,7 +205,8 @@ func TestWhatIsWhole(t *testing.T) {
 		"one page":             {[]string{bundleOf(bill())}, true, ""},
 		"nothing":              {[]string{`{"resourceType":"Bundle","total":0}`}, true, ""},
 		"two pages":            {[]string{withNext("BASE/fhir?p=2", bill()), bundleOf(bill("id", `"b"`))}, true, ""},
-		"a broken record":      {[]string{withNext("BASE/fhir?p=2", bill("totalGross", "")), bundleOf(bill("id", `"b"`))}, false, ""},
+		"a record of that key": {[]string{withNext("BASE/fhir?p=2", bill("totalGross", "")), bundleOf(bill("id", `"b"`))}, true, ""},
+		"a record of no key":   {[]string{withNext("BASE/fhir?p=2", bill("id", "")), bundleOf(bill("id", `"b"`))}, false, ""},
 		"a warning":            {[]string{withNext("BASE/fhir?p=2", bill(), warning), bundleOf(bill("id", `"b"`))}, false, "incomplete: one source is down"},
 		"fewer than announced": {[]string{strings.Replace(bundleOf(bill()), `"total":1`, `"total":9`, 1)}, false, "the search has 9 invoices and shows 1"},
 	} {

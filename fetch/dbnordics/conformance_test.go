@@ -110,6 +110,9 @@ func (w *world) harness(t *testing.T, c vendor.CompanyInfo) fetchtest.Harness {
 	h.Spoil = func(fetch.Stream) func() {
 		return fetchtest.Replaced(t, w.Host, `"creditor":`, `"creditor":00,"drifted":`)
 	}
+	h.Insert = func(_ fetch.Stream, members string) func() {
+		return fetchtest.Inserted(t, w.Host, `"creditor":`, members)
+	}
 	h.Secrets = func() []string {
 		secrets := []string{vendor.DefaultClient().Secret}
 		if c.SoleTrader {

@@ -157,7 +157,8 @@ func decodeDebt(body []byte, about company, incomplete bool) (page fetch.Page, s
 		Records: finance.Records{Debts: identify(d.debts)}, Rejects: d.rejects, Done: true,
 		Partial: strings.Join(d.missing, "; "),
 	}
-	if p.Partial == "" && len(p.Rejects) == 0 {
+	p.Vet()
+	if p.Partial == "" && !p.Hidden() {
 		p.Whole = &finance.Whole{}
 	}
 	return p, d.silent, nil
@@ -234,7 +235,7 @@ func (d *decoder) section(s *fetch.Scanner, name string) bool {
 // apart reads the next value by itself, so that a record that is broken does not cost its neighbours. read leaves nothing
 // in d.extra, broken or not.
 func (d *decoder) apart(s *fetch.Scanner, what string, read func(*fetch.Scanner)) {
-	raw := s.Raw()
+	raw := s.Part()
 	if s.Err() != nil {
 		return
 	}
@@ -243,13 +244,13 @@ func (d *decoder) apart(s *fetch.Scanner, what string, read func(*fetch.Scanner)
 	read(in)
 	if err := in.End(); err != nil {
 		d.debts = d.debts[:before]
-		d.reject(what + ": " + reasonOf(err))
+		d.reject(what+": "+reasonOf(err), raw)
 	}
 	d.place++
 }
 
-func (d *decoder) reject(reason string) {
-	d.rejects = append(d.rejects, finance.Reject{Place: d.place, Reason: reason})
+func (d *decoder) reject(reason, text string) {
+	d.rejects = append(d.rejects, fetch.Reject(d.place, reason, "", text))
 }
 
 // reasonOf is why a value could not be read, without the offset, which counts from the value's own beginning.

@@ -165,7 +165,7 @@ func (d *decoder) each(s *fetch.Scanner, words string, read func(*fetch.Scanner)
 		if why := a.Broken(); why != "" {
 			d.extra.Reset()
 			d.debts = d.debts[:before]
-			d.reject("one of the " + words + ": " + why)
+			d.reject("one of the "+words+": "+why, a.Text())
 		}
 		d.place++
 	}

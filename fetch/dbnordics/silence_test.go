@@ -14,6 +14,10 @@ type known string
 
 func (known) Stored(context.Context, *finance.Records) (bool, error) { return true, nil }
 
+func (k known) Quarantined(context.Context, []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return nil, nil
+}
+
 func (k known) Others(_ context.Context, set finance.Extent, _ []string) (bool, error) {
 	return k != "" && strings.HasPrefix(string(k), set.Prefix), nil
 }

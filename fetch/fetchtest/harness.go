@@ -35,6 +35,11 @@ type Harness struct {
 	Withdraw func() finance.Class
 	// Spoil makes exactly one record of the first answer of the stream unreadable, and nothing else of it.
 	Spoil func(fetch.Stream) (undo func())
+	// Insert puts further members, with a comma behind each, into exactly one record of the first answer of the stream.
+	Insert func(s fetch.Stream, members string) (undo func())
+	// Double shows the first record of the stream's first answer twice, the second time with another content if changed. It
+	// gives nil for a stream whose records have no ids of the provider's own. Nil: no stream's have.
+	Double func(s fetch.Stream, changed bool) (undo func())
 	// Impostor makes the server answer with another person's data. Nil: answers name no subject.
 	Impostor func() (undo func())
 	// Impersonal says that a stream's answers name no subject, so that an impostor can't be told there.
@@ -102,6 +107,11 @@ func (tb table) apply(p *fetch.Page) {
 		now["account "+id] = true
 		now["debt "+id] = true
 	}
+	for _, r := range p.Rejects {
+		now["transaction "+r.Key] = true
+		now["account "+r.Key] = true
+		now["debt "+r.Key] = true
+	}
 	for key, line := range tb {
 		_, id, _ := strings.Cut(key, " ")
 		if now[key] || !strings.HasPrefix(id, p.Whole.Prefix) || p.Whole.Status != "" && !strings.HasPrefix(line, p.Whole.Status+" ") {
@@ -128,7 +138,7 @@ func lines(r *finance.Records) map[string]string {
 	}
 	for i := range r.Balances {
 		b := &r.Balances[i]
-		out["balance "+b.AccountID+"/"+b.Kind] = fmt.Sprintf("%x %s", h.Balance(b), b.Amount)
+		out["balance "+b.AccountID+"/"+b.Kind+"/"+b.Currency] = fmt.Sprintf("%x %s", h.Balance(b), b.Amount)
 	}
 	for i := range r.Transactions {
 		x := &r.Transactions[i]

@@ -43,6 +43,20 @@ func Replaced(t *testing.T, host *sandboxtest.Host, old, spoilt string) (undo fu
 	return host.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: old, New: spoilt}})
 }
 
+// Inserted is an Insert for a simulator: it puts the members before the first of that name.
+func Inserted(t *testing.T, host *sandboxtest.Host, name, members string) (undo func()) {
+	return Replaced(t, host, name, members+name)
+}
+
+// Doubled is a Double for a simulator: it shows the first record of a list twice, the second time with a member changed.
+func Doubled(t *testing.T, host *sandboxtest.Host, list, member string, changed bool) (undo func()) {
+	if !changed {
+		member = ""
+	}
+	return host.Rule(t, sandbox.Rule{Times: 1, Only: "api",
+		Action: sandbox.Action{Kind: sandbox.Double, Old: list, New: member}})
+}
+
 // RefusedPath is a Refuse for a simulator: it answers whatever is asked for below a path with a status.
 func RefusedPath(t *testing.T, host *sandboxtest.Host, path string, status int) (undo func()) {
 	return host.Rule(t, sandbox.Rule{PathPrefix: path, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: status}})

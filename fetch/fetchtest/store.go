@@ -2,6 +2,7 @@ package fetchtest
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"syncer/fetch"
@@ -10,7 +11,11 @@ import (
 
 // store is what a store would hold of one stream after the pages it was given. Unlike a table it takes a set of several
 // answers for what it is: a record that the set lacks is removed when a second pass lacks it too. It implements fetch.Rows.
-type store struct{ rows map[string]row }
+type store struct {
+	rows   map[string]row
+	pass   int                  // the one that is going on
+	broken map[finance.Hash]int // records in quarantine, and the pass that met each first
+}
 
 // row is one stored record, or a figure of an account.
 type row struct {
@@ -20,12 +25,22 @@ type row struct {
 	lacked bool // a set of several answers did not have it
 }
 
-func newStore() *store { return &store{map[string]row{}} }
+func newStore() *store {
+	return &store{rows: map[string]row{}, broken: map[finance.Hash]int{}}
+}
 
 // take stores a page and gives the keys of what is removed by it.
 func (st *store) take(p *fetch.Page) (removed []string) {
 	for key, r := range rowsOf(&p.Records) {
 		st.rows[key] = r
+	}
+	for _, r := range p.Rejects {
+		if _, met := st.broken[r.Body]; !met {
+			st.broken[r.Body] = st.pass
+		}
+	}
+	if p.Done {
+		st.pass++
 	}
 	if p.Whole == nil {
 		return nil
@@ -82,6 +97,17 @@ func (st *store) Others(_ context.Context, set finance.Extent, ids []string) (bo
 	return false, nil
 }
 
+// Quarantined says which of these records an earlier pass has met.
+func (st *store) Quarantined(_ context.Context, bodies []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	known := map[finance.Hash]finance.Met{}
+	for _, body := range bodies {
+		if pass, met := st.broken[body]; met && pass < st.pass {
+			known[body] = finance.Met{}
+		}
+	}
+	return known, nil
+}
+
 func rowsOf(r *finance.Records) map[string]row {
 	out := map[string]row{}
 	for key, line := range lines(r) {
@@ -101,7 +127,11 @@ func shownBy(p *fetch.Page) map[string]bool {
 	for key := range lines(&p.Records) {
 		shown[key] = true
 	}
-	for _, id := range p.Whole.Earlier {
+	ids := slices.Clone(p.Whole.Earlier)
+	for _, r := range p.Rejects {
+		ids = append(ids, r.Key)
+	}
+	for _, id := range ids {
 		for _, kind := range []string{"transaction ", "account ", "debt "} {
 			shown[kind+id] = true
 		}

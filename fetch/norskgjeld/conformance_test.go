@@ -51,6 +51,9 @@ func TestConformance(t *testing.T) {
 		return finance.ConsentOver
 	}
 	h.Spoil = func(fetch.Stream) func() { return fetchtest.Replaced(t, w.Host, `"coBorrower":`, `"coBorrower":00`) }
+	h.Insert = func(_ fetch.Stream, members string) func() {
+		return fetchtest.Inserted(t, w.Host, `"coBorrower":`, members)
+	}
 	h.Secrets = func() []string {
 		number := w.sim.Consent(3).NationalID
 		return []string{registry.DefaultClient().Secret, number, number[:6] + " " + number[6:]}

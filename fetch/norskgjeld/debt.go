@@ -73,7 +73,8 @@ func decodeDebt(body []byte, consent *finance.Consent) (fetch.Page, error) {
 	}
 	identify(d.debts)
 	p := fetch.Page{Records: finance.Records{Debts: d.debts}, Rejects: d.rejects, Done: true, Partial: e.partial()}
-	if p.Partial == "" && len(p.Rejects) == 0 {
+	p.Vet()
+	if p.Partial == "" && !p.Hidden() {
 		p.Whole = &finance.Whole{}
 	}
 	return p, nil
@@ -127,7 +128,7 @@ func (d *decoder) loans() (silent int) {
 		}
 		if why := a.Broken(); why != "" {
 			d.extra.Reset()
-			d.rejects = append(d.rejects, finance.Reject{Place: a.Place(), Reason: why})
+			d.rejects = append(d.rejects, a.Reject(why, ""))
 			continue
 		}
 		debt.Extra = d.extra.JSON()

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"syncer/fetch"
@@ -19,6 +20,7 @@ type balanceTable struct {
 	kind   *source
 	amount *source
 	money  *source // the currency; nil: that of the account
+	dated  *source // when the figure was; nil: that is not described
 
 	figures []figure // where there is no list
 }
@@ -50,6 +52,9 @@ func newBalanceTable(b *Balances, p *plan) (*balanceTable, error) {
 	if t.money, err = fill("currency", b.Currency, asText); err != nil {
 		return nil, err
 	}
+	if t.dated, err = fill("reference_date", b.ReferenceDate, asOrder); err != nil {
+		return nil, err
+	}
 	for i, f := range []*Field{b.Booked, b.Available, b.CreditLimit} {
 		s, err := fill(balanceKinds[i], f, asAmount)
 		if err != nil {
@@ -62,82 +67,122 @@ func newBalanceTable(b *Balances, p *plan) (*balanceTable, error) {
 	return t, nil
 }
 
-// of gives the figures of an account. Those of a kind that is not stored go to keep, as the provider wrote them.
+// figureRead is a figure as it stands in an answer.
+type figureRead struct {
+	finance.Balance
+	order int64  // by its reference date; zero: it has none
+	raw   string // where it stands in a list
+}
+
+// of gives the figures of an account, one of each kind and currency. The others go to keep, as the provider wrote them.
 func (t *balanceTable) of(a *finance.Account, v values, keep func(path, raw string)) (out []finance.Balance, err error) {
+	var figures []figureRead
 	for _, f := range t.figures {
-		if out, err = t.add(out, a, f.kind, f.source, v); err != nil {
-			return nil, err
-		}
-	}
-	raw := v.first(t.list)
-	if raw == "" {
-		return out, nil
-	}
-	var others []string
-	s := fetch.Scan([]byte(raw))
-	for e := s.Array(); e.Next(); {
-		one := s.Raw()
-		if s.Err() != nil {
-			break
-		}
-		inner := taking{s: fetch.Scan([]byte(one)), into: t.one.values()}
-		inner.value(t.one.root, "")
-		kind, _, err := t.kind.read(inner.into)
+		one, there, err := t.read(a, f.kind, f.source, v)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.kind.label, err)
-		}
-		before := len(out)
-		if out, err = t.add(out, a, kind.text, t.amount, inner.into); err != nil {
 			return nil, err
 		}
-		if len(out) == before {
-			others = append(others, one)
+		if there {
+			figures = append(figures, one)
 		}
 	}
-	if s.End() != nil {
-		return nil, fmt.Errorf("balances (%s): not a list", t.path)
+	listed, others, err := t.listed(a, v.first(t.list))
+	if err != nil {
+		return nil, err
 	}
+	figures = append(figures, listed...)
 	if len(others) > 0 {
 		keep(t.path, "["+strings.Join(others, ",")+"]")
+	}
+	for _, f := range figures {
+		out = append(out, f.Balance)
 	}
 	return out, nil
 }
 
-// add appends a figure, unless it is absent, of a kind that is not stored, or the second of its kind.
-func (t *balanceTable) add(out []finance.Balance, a *finance.Account, kind string, amount *source, v values) ([]finance.Balance, error) {
-	if !known(kind, out) {
-		return out, nil
+// listed reads the figures of a list. others are the elements that are not stored: of a kind that has no place, without an
+// amount, or older than another of their kind and currency.
+func (t *balanceTable) listed(a *finance.Account, raw string) (figures []figureRead, others []string, err error) {
+	if raw == "" {
+		return nil, nil, nil
 	}
-	b := finance.Balance{Lineage: a.Lineage, AccountID: a.ID, Kind: kind, Currency: a.Currency}
+	s := fetch.Scan([]byte(raw))
+	for e := s.Array(); e.Next(); {
+		element := s.Raw()
+		if s.Err() != nil {
+			break
+		}
+		one, there, err := t.element(a, element)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !there {
+			others = append(others, element)
+			continue
+		}
+		same := func(f figureRead) bool { return f.Kind == one.Kind && f.Currency == one.Currency }
+		at := slices.IndexFunc(figures, same)
+		switch {
+		case at < 0:
+			figures = append(figures, one)
+		case one.order > figures[at].order:
+			others = append(others, figures[at].raw)
+			figures[at] = one
+		default: // older, or nothing tells which is the newer
+			others = append(others, element)
+		}
+	}
+	if s.End() != nil {
+		return nil, nil, fmt.Errorf("balances (%s): not a list", t.path)
+	}
+	return figures, others, nil
+}
+
+// element reads one element of the list.
+func (t *balanceTable) element(a *finance.Account, raw string) (one figureRead, there bool, err error) {
+	inner := taking{s: fetch.Scan([]byte(raw)), into: t.one.values()}
+	inner.value(t.one.root, "")
+	kind, _, err := t.kind.read(inner.into)
+	if err != nil {
+		return one, false, fmt.Errorf("%s: %w", t.kind.label, err)
+	}
+	if !slices.Contains(balanceKinds, kind.text) {
+		return one, false, nil
+	}
+	one, there, err = t.read(a, kind.text, t.amount, inner.into)
+	one.raw = raw
+	return one, there, err
+}
+
+// read reads a figure of a kind that is stored. One without an amount is not there.
+func (t *balanceTable) read(a *finance.Account, kind string, amount *source, v values) (one figureRead, there bool, err error) {
+	one.Balance = finance.Balance{Lineage: a.Lineage, AccountID: a.ID, Kind: kind, Currency: a.Currency}
 	figure, there, err := amount.read(v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", amount.label, err)
+		return one, false, fmt.Errorf("%s: %w", amount.label, err)
 	}
 	if !there {
-		return out, nil
+		return one, false, nil
 	}
-	b.Amount = figure.amount
+	one.Amount = figure.amount
 	if t.money != nil {
 		money, there, err := t.money.read(v)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.money.label, err)
+			return one, false, fmt.Errorf("%s: %w", t.money.label, err)
 		}
 		if there {
-			b.Currency = money.text
+			one.Currency = money.text
 		}
 	}
-	if b.Currency == "" {
-		return nil, fmt.Errorf("balances.currency: %w", errMissing)
+	if one.Currency == "" {
+		return one, false, fmt.Errorf("balances.currency: %w", errMissing)
 	}
-	return append(out, b), nil
-}
-
-// known says that a kind is stored, and that there is no figure of it yet.
-func known(kind string, already []finance.Balance) bool {
-	for i := range already {
-		if already[i].Kind == kind {
-			return false
+	if t.dated != nil {
+		dated, _, err := t.dated.read(v)
+		if err != nil {
+			return one, false, fmt.Errorf("%s: %w", t.dated.label, err)
 		}
+		one.order = dated.order
 	}
-	return kind == balanceKinds[0] || kind == balanceKinds[1] || kind == balanceKinds[2]
+	return one, true, nil
 }

@@ -16,6 +16,7 @@ const (
 	asDay
 	asInstant
 	asCount
+	asOrder
 )
 
 // use is a column as a description fills it. Field is nil for one that it doesn't fill.
@@ -40,6 +41,7 @@ type value struct {
 	day    finance.Date
 	at     time.Time
 	count  int32
+	order  int64 // zero: nothing is told
 }
 
 func texts[T any](name string, f *Field, at func(*T) *string) column[T] {
@@ -62,6 +64,10 @@ func counts[T any](name string, f *Field, at func(*T) *int32) column[T] {
 	return column[T]{use{name, f, asCount}, nil, func(t *T, v value) { *at(t) = v.count }, func(t *T) string { return itoa(int(*at(t))) }}
 }
 
+func orders[T any](f *Field, at func(*T) *finance.Lineage) column[T] {
+	return column[T]{use{"version", f, asOrder}, nil, func(t *T, v value) { at(t).Version = v.order }, func(t *T) string { return "" }}
+}
+
 func (f *AccountFields) columns() []column[finance.Account] {
 	type a = finance.Account
 	return []column[a]{
@@ -69,6 +75,7 @@ func (f *AccountFields) columns() []column[finance.Account] {
 		texts("name", f.Name, func(x *a) *string { return &x.Name }),
 		texts("kind", f.Kind, func(x *a) *string { return &x.Kind }),
 		texts("currency", f.Currency, func(x *a) *string { return &x.Currency }),
+		orders(f.Version, func(x *a) *finance.Lineage { return &x.Lineage }),
 	}
 }
 
@@ -93,6 +100,7 @@ func (f *TransactionFields) columns() []column[finance.Transaction] {
 		amounts("original_amount", f.OriginalAmount, func(x *t) *finance.Amount { return &x.OriginalAmount }),
 		texts("original_currency", f.OriginalCurrency, func(x *t) *string { return &x.OriginalCurrency }),
 		amounts("exchange_rate", f.ExchangeRate, func(x *t) *finance.Amount { return &x.ExchangeRate }),
+		orders(f.Version, func(x *t) *finance.Lineage { return &x.Lineage }),
 	}
 }
 
@@ -113,6 +121,7 @@ func (f *DebtFields) columns() []column[finance.Debt] {
 		counts("terms_left", f.TermsLeft, func(x *d) *int32 { return &x.TermsLeft }),
 		counts("co_borrower", f.CoBorrower, func(x *d) *int32 { return &x.CoBorrower }),
 		instants("reported_at", f.ReportedAt, func(x *d) *time.Time { return &x.ReportedAt }),
+		orders(f.Version, func(x *d) *finance.Lineage { return &x.Lineage }),
 	}
 }
 
@@ -191,6 +200,9 @@ func (s *source) read(v values) (out value, there bool, err error) {
 	case asInstant:
 		out.at, err = s.clock.instant(raw)
 		return out, !out.at.IsZero(), err
+	case asOrder:
+		out.order = s.clock.order(raw)
+		return out, out.order != 0, nil
 	case asCount:
 		var n int64
 		if n, err = wholeOf(raw); err == nil && (n < 0 || n > 1<<20) {

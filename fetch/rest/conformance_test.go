@@ -39,6 +39,20 @@ func (w *world) harness(t *testing.T, id int64, person sim.ConsentInfo, old, spo
 	consent.ID, consent.Connection = id, w.conn.Name
 	h := fetchtest.Simulated(t, w.Host, Provider(), w.conn, consent)
 	h.Spoil = func(fetch.Stream) func() { return fetchtest.Replaced(t, w.Host, old, spoilt) }
+	h.Insert = func(s fetch.Stream, members string) func() {
+		anchor := map[finance.Dataset]string{finance.Accounts: `"resourceId":`, finance.Transactions: `"bookingDate":`,
+			finance.Debts: `"principal_ore":`}[s.Dataset]
+		return fetchtest.Inserted(t, w.Host, anchor, members)
+	}
+	h.Double = func(s fetch.Stream, changed bool) func() {
+		switch s.Dataset {
+		case finance.Accounts:
+			return fetchtest.Doubled(t, w.Host, "accounts", "name", changed)
+		case finance.Transactions:
+			return fetchtest.Doubled(t, w.Host, "booked", "remittanceInformationUnstructured", changed)
+		}
+		return fetchtest.Doubled(t, w.Host, "claims", "case_handler", changed)
+	}
 	return h
 }
 

@@ -68,6 +68,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 		}
 		list.asked++
 		walk.list, walk.others = list, others
+		walk.ctx = ctx
 		return c.step(walk, cur, at.Position)
 	})
 }

@@ -45,6 +45,7 @@ func (b *Balances) uses() []use {
 		{"kind", b.Kind, asText},
 		{"amount", b.Amount, asAmount},
 		{"currency", b.Currency, asText},
+		{"reference_date", b.ReferenceDate, asOrder},
 		{"booked", b.Booked, asAmount},
 		{"available", b.Available, asAmount},
 		{"credit_limit", b.CreditLimit, asAmount},

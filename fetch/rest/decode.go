@@ -21,18 +21,17 @@ type decoder struct {
 	s       *fetch.Scanner
 	subject finance.Subject
 	page    fetch.Page
-	found   values             // of the envelope
-	nulls   []bool             // which of these are there, and null
-	lists   []bool             // which lists were there
-	count   int                // elements of all lists
-	first   string             // the mark of the first record, where the page before may be compared
-	last    string             // that of the last one
-	shown   string             // what the last one shows
-	made    []string           // ids made on this page, which later pages must know
-	seen    map[string]bool    // those of earlier pages
-	here    map[[2]string]bool // the provider's own ids of this page: no store takes two rows of one key at once
-	known   bool               // the present record stood on the page before, and was stored
-	again   int                // how many of the page's records are such, where they are no sign that the list has moved
+	found   values          // of the envelope
+	nulls   []bool          // which of these are there, and null
+	lists   []bool          // which lists were there
+	count   int             // elements of all lists
+	first   string          // the mark of the first record, where the page before may be compared
+	last    string          // that of the last one
+	shown   string          // what the last one shows
+	made    []string        // ids made on this page, which later pages must know
+	seen    map[string]bool // those of earlier pages
+	known   bool            // the present record stood on the page before, and was stored
+	again   map[string]bool // the ids of such, where they are no sign that the list has moved
 	alike   map[string]uint64
 	extra   fetch.Extra
 	left    []string // members of the current record that no path leads to
@@ -42,7 +41,7 @@ type decoder struct {
 func newDecoder(p *pass) *decoder {
 	d := &decoder{
 		p: p, found: p.envelope.values(), nulls: make([]bool, p.envelope.size+1), lists: make([]bool, len(p.Records)),
-		seen: map[string]bool{}, here: map[[2]string]bool{}, alike: map[string]uint64{},
+		seen: map[string]bool{}, alike: map[string]uint64{},
 	}
 	if consent := p.stream.Scope.Consent; consent != nil {
 		d.subject = consent.Subject
@@ -134,7 +133,9 @@ func (d *decoder) ids() (ids []string) {
 }
 
 // news are the keys of those records that were not asked for once more.
-func (d *decoder) news() []string { return d.ids()[d.again:] }
+func (d *decoder) news() []string {
+	return slices.DeleteFunc(d.ids(), func(id string) bool { return d.again[id] })
+}
 
 // lastOfBefore is the mark of the record that was the last of the page before, where that is shown once more.
 func (d *decoder) lastOfBefore() string {
@@ -196,13 +197,30 @@ func (d *decoder) list(number int) {
 			}
 		}
 		if again {
-			d.again = len(d.ids())
+			d.again = map[string]bool{}
+			for _, id := range d.ids() {
+				d.again[id] = true
+			}
 		}
 		if why != "" {
 			d.extra.Reset()
-			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: place, Reason: why})
+			if d.p.elsewhere(l.Status) {
+				continue // it is looked at in the window that it belongs to
+			}
+			reject := a.Reject(why, d.ownKey(v))
+			reject.Place = place
+			d.page.Rejects = append(d.page.Rejects, reject)
 		}
 	}
+}
+
+// ownKey is the API's own key of a record that can't be kept; empty where it can't be told, or is the person's number.
+func (d *decoder) ownKey(v values) string {
+	id := d.p.into.own(v)
+	if d.isSubject(id) {
+		return ""
+	}
+	return id
 }
 
 func (d *decoder) take(l *List, v values, place int32) error {

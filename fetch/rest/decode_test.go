@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -144,6 +145,9 @@ func TestOneDecimalForAllAmounts(t *testing.T) {
 	}
 }
 
+// unhashed compares rejects without the hashes of their bytes.
+var unhashed = cmpopts.IgnoreFields(finance.Reject{}, "Body")
+
 func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
 	for _, c := range []struct{ fields, record, want string }{
 		{"balance: owed", `"id":"1","owed":"1,50"`, "balance (owed): not an amount as JSON writes it, and there is a comma in it: describe it with decimal"},
@@ -159,7 +163,7 @@ func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
 		{"balance: owed", `"id":"1","owed":1e400`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: owed", `"id":"1","owed":{}`, "balance (owed): not an exact amount of at most 19 digits"},
 		{"balance: { path: owed, minor_units: 2 }", `"id":"1","owed":1.5`, "balance (owed): not a whole number of minor units"},
-		{"balance: { path: owed, required: true }", `"id":"1"`, "balance (owed): missing"},
+		{"balance: { path: owed, required: true }", `"id":"1","x":1`, "balance (owed): missing"},
 		{"reported_at: at", `"id":"1","at":"yesterday"`, "reported_at (at): not an instant of the described format"},
 		{"reported_at: { path: at, format: unix }", `"id":"1","at":1e9`, "reported_at (at): not an instant of the described format"},
 		{"reported_at: { path: at, format: unix }", `"id":"1","at":9007199254740992`, "reported_at (at): not an instant of the described format"},
@@ -168,19 +172,27 @@ func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
 		{"creditor: a", `"a":"x"`, "id: missing"},
 		{"creditor: a", `"id":"14842249091"`, "id: it is the person's national identity number, which must not be a key"},
 		{"creditor: a", `"id":"1","id":"2"`, "id: the same key twice"},
-		{"creditor: a", `"id":"0"`, "id: the same as that of an earlier record of the answer"},
+		{"creditor: a", `"id":"\u200b \u00a0"`, "id: missing"},
+		{"creditor: a", `"id":"` + strings.Repeat("x", 1001) + `"`, "id: longer than 1000 bytes"},
+		{"creditor: a", `"id":"1","x":1e1001`, "a number that is too large or too small to be stored"},
+		{"creditor: a", "\"id\":\"1\",\"a\":\"b\nc\"", "a: a control character in a string"},
 	} {
+		key := ""
+		if strings.HasPrefix(c.record, `"id":"1",`) && !strings.Contains(c.want, "twice") {
+			key = "1"
+		}
+
 		description := changed(t, "      creditor: name\n      balance: owed\n", "      "+c.fields+"\n")
 		good := `{"id":"0","owed":1}`
 		if strings.Contains(c.fields, "required") || strings.Contains(c.fields, "minor") {
 			good = `{"id":"0","owed":100}`
 		}
 		page, err := decoded(t, strings.Replace(description, "records: rows", "records: rows\n    whole: true", 1), `{"rows":[`+good+`,{`+c.record+`}]}`)
-		if err != nil || len(page.Records.Debts) != 1 || len(page.Rejects) != 1 || page.Whole != nil {
+		if err != nil || len(page.Records.Debts) != 1 || len(page.Rejects) != 1 || (page.Whole != nil) != (key != "") {
 			t.Errorf("%s: %v, rejects %v, whole %v", c.record, err, page.Rejects, page.Whole)
 			continue
 		}
-		if diff := cmp.Diff(finance.Reject{Place: 1, Reason: c.want}, page.Rejects[0]); diff != "" {
+		if diff := cmp.Diff(finance.Reject{Place: 1, Reason: c.want, Key: key}, page.Rejects[0], unhashed); diff != "" {
 			t.Errorf("%s: %s", c.record, diff)
 		}
 	}
@@ -286,6 +298,76 @@ datasets:
       booked_on: { path: d, format: YYYYMMDD }
 `
 
+// One id with two contents in one answer: nothing is stored of it unless something orders the two.
+func TestOneIDTwice(t *testing.T) {
+	const description = `
+title: Twice
+base_url: https://api.example/v1
+token: { dialect: none }
+check: { path: ping }
+datasets:
+  transactions:
+    request: { path: "{consent}/tx" }
+    records: [{ path: b, status: booked }, { path: p, status: pending }]
+    fields: { id: id, account: acc, amount: a, currency: { const: NOK }, booked_on: d, version: v }
+`
+	row := func(members string) string { return `{"id":"1","acc":"A","d":"2026-11-05",` + members + `}` }
+	for name, c := range map[string]struct {
+		booked, pending string
+		kept            string
+		rejects         int
+	}{
+		"the very same":               {row(`"a":1`) + "," + row(`"a":1.00`), "", "1", 0},
+		"two contents":                {row(`"a":1`) + "," + row(`"a":2`), "", "", 2},
+		"three contents":              {row(`"a":1`) + "," + row(`"a":2`) + "," + row(`"a":3`), "", "", 3},
+		"the second is the newer":     {row(`"a":1,"v":1`) + "," + row(`"a":2,"v":2`), "", "2", 0},
+		"the first is the newer":      {row(`"a":1,"v":"2026-11-06"`) + "," + row(`"a":2,"v":"2026-11-05"`), "", "1", 0},
+		"by an instant":               {row(`"a":1,"v":"2026-11-06T10:00:00Z"`) + "," + row(`"a":2,"v":"2026-11-06T11:00:00+02:00"`), "", "1", 0},
+		"versions that are equal":     {row(`"a":1,"v":2`) + "," + row(`"a":2,"v":2`), "", "", 2},
+		"only one has a version":      {row(`"a":1,"v":2`) + "," + row(`"a":2`), "", "", 2},
+		"booked and pending":          {row(`"a":1`), row(`"a":1`), "1", 0},
+		"booked with another amount":  {row(`"a":2`), row(`"a":1`), "2", 0},
+		"pending twice":               {"", row(`"a":1`) + "," + row(`"a":2`), "", 2},
+		"one id of two accounts":      {row(`"a":1`) + "," + strings.Replace(row(`"a":2`), `"A"`, `"B"`, 1), "", "1 2", 0},
+		"blank ids are no ids at all": {strings.Replace(row(`"a":1`), `"1"`, `" "`, 1) + "," + strings.Replace(row(`"a":2`), `"1"`, `""`, 1), "", "", 2},
+	} {
+		page, err := decodedAs(t, finance.Transactions, description, `{"b":[`+c.booked+`],"p":[`+c.pending+`]}`)
+		var kept []string
+		for _, x := range page.Records.Transactions {
+			kept = append(kept, x.Amount.String())
+		}
+		if got := strings.Join(kept, " "); err != nil || got != c.kept || len(page.Rejects) != c.rejects {
+			t.Errorf("%s: kept %q, %d refused, error %v; want %q, %d", name, got, len(page.Rejects), err, c.kept, c.rejects)
+		}
+	}
+}
+
+// Of several figures of one kind the newest counts, and each currency has its own.
+func TestTheNewestFigureCounts(t *testing.T) {
+	dated := strings.Replace(bankish, "currency: c }", "currency: c, reference_date: r }", 1)
+	for name, c := range map[string]struct{ description, figures, want string }{
+		"the newest is the last":  {dated, `{"t":"B","v":100,"r":"2026-11-01"},{"t":"B","v":200,"r":"2026-11-02"}`, "booked 2 NOK"},
+		"the newest is the first": {dated, `{"t":"B","v":200,"r":"2026-11-02"},{"t":"B","v":100,"r":"2026-11-01"}`, "booked 2 NOK"},
+		"by an instant":           {dated, `{"t":"B","v":100,"r":"2026-11-02T08:00:00Z"},{"t":"B","v":200,"r":"2026-11-02T09:00:00Z"}`, "booked 2 NOK"},
+		"one has no date":         {dated, `{"t":"B","v":100},{"t":"B","v":200,"r":"2026-11-02"}`, "booked 2 NOK"},
+		"none has":                {dated, `{"t":"B","v":100},{"t":"B","v":200}`, "booked 1 NOK"},
+		"no date is described":    {bankish, `{"t":"B","v":100,"r":"2026-11-01"},{"t":"B","v":200,"r":"2026-11-02"}`, "booked 1 NOK"},
+		"one of each currency": {dated, `{"t":"B","v":100,"r":"2026-11-02"},{"t":"B","v":300,"c":"EUR","r":"2026-11-01"},
+			{"t":"B","v":400,"c":"EUR","r":"2026-11-03"}`, "booked 1 NOK, booked 4 EUR"},
+		"and of each kind": {dated, `{"t":"B","v":100,"r":"2026-11-02"},{"t":"A","v":300,"r":"2026-11-01"}`,
+			"booked 1 NOK, available 3 NOK"},
+	} {
+		page, err := decodedAs(t, finance.Accounts, c.description, `[{"id":"1","cur":"NOK","figures":[`+c.figures+`]}]`)
+		var got []string
+		for _, b := range page.Records.Balances {
+			got = append(got, b.Kind+" "+b.Amount.String()+" "+b.Currency)
+		}
+		if err != nil || strings.Join(got, ", ") != c.want {
+			t.Errorf("%s: %v, error %v; want %s", name, got, err, c.want)
+		}
+	}
+}
+
 func TestBalances(t *testing.T) {
 	page, err := decodedAs(t, finance.Accounts, bankish, `[
 		{"id":"1","cur":"NOK","figures":[{"t":"A","v":150},{"t":"B","v":"200","c":"EUR"},{"t":"Z","v":1},{"t":"A","v":9}]},
@@ -304,28 +386,34 @@ func TestBalances(t *testing.T) {
 	if diff := cmp.Diff(want, page.Records, exactly); diff != "" {
 		t.Error(diff)
 	}
-	rejects := []finance.Reject{{Place: 2, Reason: "balances.currency: missing"}, {Place: 3, Reason: "balances (figures): not a list"}}
-	if diff := cmp.Diff(rejects, page.Rejects); diff != "" {
+	rejects := []finance.Reject{
+		{Place: 2, Reason: "balances.currency: missing", Key: "3"}, {Place: 3, Reason: "balances (figures): not a list", Key: "4"},
+	}
+	if diff := cmp.Diff(rejects, page.Rejects, unhashed); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestSeveralLists(t *testing.T) {
 	page, err := decodedAs(t, finance.Transactions, bankish, `{"p":[{"id":"2","a":"-1","d":null}],"b":[{"id":"1","a":1,"d":"20261105"}],
-		"x":[{"id":"3","a":2,"s":"DONE"},{"id":"4","a":2,"s":"MAYBE"},{"id":"5","s":"DONE"}]}`)
+		"x":[{"id":"3","a":2,"s":"DONE","d":"20261106"},{"id":"6","a":2,"s":"DONE"},{"id":"4","a":2,"s":"MAYBE"},{"id":"5","s":"DONE"}]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []finance.Transaction{
 		{AccountID: "acc-1", ID: "2", Status: "pending", Amount: amount(t, "-1"), Currency: "NOK"},
 		{Lineage: finance.Lineage{Place: 1}, AccountID: "acc-1", ID: "1", Status: "booked", Amount: amount(t, "1"), Currency: "NOK", BookedOn: finance.NewDate(2026, 11, 5)},
-		{Lineage: finance.Lineage{Place: 2}, AccountID: "acc-1", ID: "3", Status: "booked", Amount: amount(t, "2"), Currency: "NOK"},
+		{Lineage: finance.Lineage{Place: 2}, AccountID: "acc-1", ID: "3", Status: "booked", Amount: amount(t, "2"), Currency: "NOK", BookedOn: finance.NewDate(2026, 11, 6)},
 	}
 	if diff := cmp.Diff(want, page.Records.Transactions, exactly); diff != "" {
 		t.Error(diff)
 	}
-	rejects := []finance.Reject{{Place: 3, Reason: "status: neither booked nor pending: add it to the map"}, {Place: 4, Reason: "amount (a): missing"}}
-	if diff := cmp.Diff(rejects, page.Rejects); diff != "" || page.Whole != nil {
+	rejects := []finance.Reject{
+		{Place: 3, Reason: "booked_on (d): missing", Key: "6"},
+		{Place: 4, Reason: "status: neither booked nor pending: add it to the map", Key: "4"},
+		{Place: 5, Reason: "amount (a): missing", Key: "5"},
+	}
+	if diff := cmp.Diff(rejects, page.Rejects, unhashed); diff != "" || page.Whole == nil {
 		t.Error(diff, page.Whole)
 	}
 	for body, want := range map[string]*finance.Whole{

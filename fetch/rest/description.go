@@ -82,7 +82,7 @@ type Errors struct {
 	// RetryAfter is where the body tells how long to wait: a path, or a group with a pattern for a text in which the time
 	// stands somewhere.
 	RetryAfter Wait `yaml:"retry_after"`
-	// InSuccess says that an answer of 2xx is an error too if it has a code.
+	// InSuccess says that a good answer is an error too if it has a code.
 	InSuccess bool `yaml:"in_success"`
 	// Rules say what statuses and codes mean. The first that fits counts.
 	Rules []Rule `yaml:"rules"`
@@ -102,7 +102,7 @@ type Wait struct {
 
 // Rule says what an error means. It fits if the status is one of Status and the code one of Code, where these are given.
 type Rule struct {
-	// Status are HTTP statuses.
+	// Status are HTTP statuses, those of 2xx too, such as 202.
 	Status Statuses `yaml:"status"`
 	// Code are codes, as the API writes them.
 	Code Words `yaml:"code"`

@@ -170,6 +170,10 @@ func (k stored) Stored(_ context.Context, r *finance.Records) (bool, error) {
 	return true, nil
 }
 
+func (k stored) Quarantined(context.Context, []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return nil, nil
+}
+
 func (k stored) Others(_ context.Context, _ finance.Extent, ids []string) (bool, error) {
 	for _, id := range k {
 		if !strings.Contains(strings.Join(ids, " ")+" ", id+" ") {

@@ -79,6 +79,9 @@ type Balances struct {
 	Amount *Field `yaml:"amount"`
 	// Currency is its currency; without it that of the account.
 	Currency *Field `yaml:"currency"`
+	// ReferenceDate is the day or the instant of the figure. Of several of one kind and currency the newest counts; without
+	// it the first.
+	ReferenceDate *Field `yaml:"reference_date"`
 	// Booked is the figure of this kind, where there is no list.
 	Booked *Field `yaml:"booked"`
 	// Available is the figure of this kind, where there is no list.
@@ -99,6 +102,8 @@ type AccountFields struct {
 	Kind *Field `yaml:"kind"`
 	// Currency is the account's currency.
 	Currency *Field `yaml:"currency"`
+	// Version orders the versions of a record that one answer shows: a whole number, a day or an instant.
+	Version *Field `yaml:"version"`
 }
 
 // TransactionFields are the columns of a transaction.
@@ -141,6 +146,8 @@ type TransactionFields struct {
 	OriginalCurrency *Field `yaml:"original_currency"`
 	// ExchangeRate is the rate between the two.
 	ExchangeRate *Field `yaml:"exchange_rate"`
+	// Version orders the versions of a record that one answer shows: a whole number, a day or an instant.
+	Version *Field `yaml:"version"`
 }
 
 // DebtFields are the columns of a debt.
@@ -175,4 +182,7 @@ type DebtFields struct {
 	CoBorrower *Field `yaml:"co_borrower"`
 	// ReportedAt is when the creditor said so.
 	ReportedAt *Field `yaml:"reported_at"`
+	// Version orders the versions of a record that one answer shows: a whole number, a day or an instant. Without it
+	// reported_at does.
+	Version *Field `yaml:"version"`
 }

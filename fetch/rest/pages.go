@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -14,6 +15,7 @@ const mostTries = 3
 // pass reads a stream: window by window, oldest first, and page by page within each.
 type pass struct {
 	*plan
+	ctx     context.Context // of the reading, for what is asked of the store
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
 	again   finance.Date // see cursor.Again
@@ -99,6 +101,9 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	if err := d.read(a); err != nil {
 		return fetch.Page{}, err
 	}
+	if err := p.stream.Vet(p.ctx, &d.page); err != nil {
+		return fetch.Page{}, err
+	}
 	d.page.Seen = d.count
 	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
 	if name, status := p.set(); name != "" && good {
@@ -145,7 +150,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 
 // comeBack lets the next pass begin with the present window, if the page lacks anything.
 func (p *pass) comeBack(page *fetch.Page) {
-	lacking := page.Partial != "" || len(page.Rejects) > 0
+	lacking := page.Partial != "" || page.Holds()
 	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
 		p.again = p.at.From
 	}
@@ -267,7 +272,7 @@ func (p *pass) declare(page *fetch.Page) error {
 	}
 	hidden := p.hidden(status)
 	if hidden == "" {
-		if len(page.Rejects) == 0 && page.Partial == "" {
+		if !page.Hidden() && page.Partial == "" {
 			page.Whole = &finance.Whole{Status: status}
 		}
 		return nil

@@ -202,6 +202,22 @@ func (c clock) day(raw string) (finance.Date, error) {
 	return finance.DateOf(at.In(c.zone)), nil
 }
 
+// order reads what orders versions: a whole number, a day or an instant. Zero: nothing is told, or nothing that can be read.
+func (c clock) order(raw string) int64 {
+	if c.format == "" {
+		if n, err := wholeOf(raw); err == nil {
+			return n
+		}
+	}
+	if at, err := c.instant(raw); err == nil && !at.IsZero() {
+		return at.UnixNano()
+	}
+	if day, err := c.day(raw); err == nil && !day.IsZero() {
+		return day.Time().UnixNano()
+	}
+	return 0
+}
+
 func (c clock) instant(raw string) (time.Time, error) {
 	text, err := textOf(raw)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 var (
 	errMissing  = errors.New("missing")
 	errStatus   = errors.New("neither booked nor pending: add it to the map")
-	errTwice    = errors.New("the same as that of an earlier record of the answer")
 	errPersonal = errors.New("it is the person's national identity number, which must not be a key")
 )
 
@@ -65,19 +64,32 @@ func (c *columns[T]) read(v values) (T, error) {
 	return record, nil
 }
 
-// own is the API's own key; empty where it is missing or no text.
+// label is a column's name with its path, for people.
+func (c *columns[T]) label(name string) string {
+	for i := range c.filled {
+		if c.filled[i].name == name {
+			return c.filled[i].source.label
+		}
+	}
+	return name
+}
+
+// own is the API's own key; empty where it is missing, blank or no text.
 func (c *columns[T]) own(v values) string {
 	id, err := textOf(v.first(c.id))
-	if err != nil {
+	if err != nil || finance.IsBlank(id) {
 		return ""
 	}
 	return id
 }
 
-// key gives the API's own key of a record; empty: one is to be made. Keys are compared within an account, where records
-// name one.
-func (c *columns[T]) key(account string, v values, d *decoder) (id string, err error) {
+// key gives the API's own key of a record; empty: one is to be made. A blank is no key: some APIs write one for all records
+// that have none yet.
+func (c *columns[T]) key(v values, d *decoder) (id string, err error) {
 	id, err = textOf(v.first(c.id))
+	if finance.IsBlank(id) {
+		id = ""
+	}
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("id: %w", err)
@@ -85,11 +97,6 @@ func (c *columns[T]) key(account string, v values, d *decoder) (id string, err e
 		return "", fmt.Errorf("id: %w", errMissing)
 	case id != "" && d.isSubject(id):
 		return "", fmt.Errorf("id: %w", errPersonal)
-	case id != "" && d.here[[2]string{account, id}]:
-		return "", fmt.Errorf("id: %w", errTwice)
-	}
-	if id != "" {
-		d.here[[2]string{account, id}] = true
 	}
 	return id, nil
 }
@@ -138,7 +145,7 @@ func (t *accountTable) take(d *decoder, _ *List, v values, place int32) error {
 	if err != nil {
 		return err
 	}
-	a.ID, err = t.key("", v, d)
+	a.ID, err = t.key(v, d)
 	if err != nil {
 		return err
 	}
@@ -186,12 +193,15 @@ func (t *transactionTable) take(d *decoder, list *List, v values, place int32) e
 	if x.Status != finance.Booked && x.Status != finance.Pending {
 		return fmt.Errorf("status: %w", errStatus)
 	}
-	x.ID, err = t.key(x.AccountID, v, d)
+	if x.Status == finance.Booked && x.BookedOn.IsZero() {
+		return fmt.Errorf("%s: %w", t.label("booked_on"), errMissing)
+	}
+	x.ID, err = t.key(v, d)
 	if err != nil {
 		return err
 	}
 	stored := d.known && x.ID == ""
-	if stored || d.p.elsewhere(&x) {
+	if stored || d.p.elsewhere(x.Status) {
 		d.extra.Reset()
 		return nil
 	}
@@ -218,7 +228,7 @@ func (t *debtTable) take(d *decoder, _ *List, v values, place int32) error {
 	if err != nil {
 		return err
 	}
-	x.ID, err = t.key("", v, d)
+	x.ID, err = t.key(v, d)
 	if err != nil {
 		return err
 	}

@@ -282,7 +282,9 @@ func (k checker) uses(path string, uses []use, id *ID, zone *time.Location) {
 	filled := map[string]bool{}
 	var all []string
 	for _, u := range uses {
-		all = append(all, u.name)
+		if u.kind != asOrder { // that is not one to make a key of
+			all = append(all, u.name)
+		}
 		if u.field != nil {
 			filled[u.name] = true
 			k.use(join(path, u.name), u, zone)
@@ -329,7 +331,7 @@ func (k checker) use(path string, u use, zone *time.Location) {
 	if len(f.Map) > 0 && u.kind != asText && u.kind != asCount {
 		k.Fail(path+".map", "a map is for texts and counts")
 	}
-	if f.Format != "" && u.kind != asDay && u.kind != asInstant {
+	if f.Format != "" && u.kind != asDay && u.kind != asInstant && u.kind != asOrder {
 		k.Fail(path+".format", "a format is for days and instants")
 		return
 	}
@@ -379,8 +381,8 @@ func (k checker) balances(path string, t *Balances, zone *time.Location) {
 		k.Fail(path, "balances stand in a list or one by one: give list, or booked, available and credit_limit")
 	case len(t.List) > 0 && (t.Kind == nil || t.Amount == nil):
 		k.Fail(path, "a list of balances needs kind and amount")
-	case len(t.List) == 0 && (t.Kind != nil || t.Amount != nil):
-		k.Fail(path, "kind and amount are those of a list: give list")
+	case len(t.List) == 0 && (t.Kind != nil || t.Amount != nil || t.ReferenceDate != nil):
+		k.Fail(path, "kind, amount and reference_date are those of a list: give list")
 	case len(t.List) == 0 && !single:
 		k.Fail(path, "give list, or booked, available or credit_limit")
 	}

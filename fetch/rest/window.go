@@ -68,10 +68,11 @@ func (p *pass) last() bool { return !p.dated || p.at.To == p.at.End }
 // current says that the pass reaches today, so that what is pending is shown: one that was begun yesterday ends there.
 func (p *pass) current() bool { return !p.dated || p.at.End >= p.stream.Today }
 
-// elsewhere says that a record does not belong to the present window: what is pending belongs to the last one, whatever its
-// day. A booked record is taken wherever it is shown, be it outside of the window: its key is the same in each.
-func (p *pass) elsewhere(t *finance.Transaction) bool {
-	return t.Status == finance.Pending && !p.last()
+// elsewhere says that records of a status do not belong to the present window: what is pending belongs to the one that ends
+// today, whatever its day, since an API shows it in every window. A booked record is taken wherever it is shown, be it
+// outside of the window: its key is the same in each.
+func (p *pass) elsewhere(status string) bool {
+	return status == finance.Pending && !(p.last() && p.current())
 }
 
 // narrow leads from a refused day to a later one. ok is false where the days are not the matter: the newest window is refused

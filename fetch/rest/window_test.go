@@ -263,3 +263,51 @@ func TestARefusalInTheMiddleIsNotAboutTheDays(t *testing.T) {
 		t.Error(err, diff)
 	}
 }
+
+// What is pending is taken from the window that ends today, whatever windows show it, and nothing of it is held against the
+// others.
+func TestPendingIsTakenFromTodaysWindowOnly(t *testing.T) {
+	description := strings.Replace(datedDescription("windows: { days: 30 }", "{ hash: [booked_on, amount, text] }"),
+		"    records: rows\n", "    records: [{ path: rows, status: booked }, { path: held, status: pending }]\n    whole_pending: true\n", 1)
+	for name, description := range map[string]string{
+		"a list of its own": description,
+		"a status of each record": strings.NewReplacer(
+			"{ path: held, status: pending }", "held", "booked_on: day", "booked_on: day, status: { path: state, default: booked }",
+		).Replace(description),
+	} {
+		api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			held := []map[string]any{row(nil, today), row(nil, today), row(nil, today)}
+			for _, h := range held {
+				h["day"], h["state"] = nil, "pending"
+			}
+			held[2]["amount"] = "much"
+			_ = json.NewEncoder(w).Encode(map[string]any{"rows": []map[string]any{row("b", today.AddDays(-200))}, "held": held})
+		})
+		got, err := described(t, description, api).Read(t.Context(), daysStream(265), "")
+		if err != nil || len(got) != 9 {
+			t.Fatalf("%s: %d pages, %v", name, len(got), err)
+		}
+		pending := 0
+		for i := range got {
+			for _, x := range got[i].Records.Transactions {
+				if x.Status == finance.Pending {
+					pending++
+				}
+			}
+			last := i == len(got)-1
+			if refused := len(got[i].Rejects) > 0; refused && !last && name == "a list of its own" || last && !refused {
+				t.Errorf("%s: %d records of page %d are refused", name, len(got[i].Rejects), i+1)
+			}
+		}
+		if pending != 2 {
+			t.Errorf("%s: %d copies of two that are pending", name, pending)
+		}
+
+		yesterday := daysStream(265)
+		yesterday.Until = today.AddDays(-1)
+		got, err = described(t, description, api).Read(t.Context(), yesterday, "")
+		if err != nil || len(transactionIDs(got)) != 1 {
+			t.Errorf("%s: a backfill up to yesterday has %d records, %v", name, len(transactionIDs(got)), err)
+		}
+	}
+}

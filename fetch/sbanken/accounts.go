@@ -91,11 +91,12 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 	if d.others > 0 && d.own == 0 {
 		return fetch.Page{}, fetch.WrongSubject("none of the accounts belongs to the customer of the consent")
 	}
+	d.page.Vet()
 	d.page.Done, d.page.Seen = true, l.items
 	if l.available > int64(l.items) {
 		d.page.Partial = fmt.Sprintf("%d of %d accounts are missing from the answer", l.available-int64(l.items), l.available)
 	}
-	if d.page.Partial == "" && len(d.page.Rejects) == 0 && !l.null {
+	if d.page.Partial == "" && !d.page.Hidden() && !l.null {
 		d.page.Whole = &finance.Whole{}
 	}
 	return d.page, nil
@@ -104,12 +105,12 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 func (d *accountDecoder) list() (items int) {
 	for a := d.s.Array(); a.Next(); items++ {
 		account, figures, owner := d.account()
-		if d.s.Err() == nil && account.ID == "" {
+		if d.s.Err() == nil && finance.IsBlank(account.ID) {
 			d.s.Fail("an account without an id")
 		}
 		if why := a.Broken(); why != "" {
 			d.extra.Reset()
-			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+			d.page.Rejects = append(d.page.Rejects, a.Reject(why, account.ID))
 			continue
 		}
 		account.Extra = d.extra.JSON()

@@ -78,6 +78,16 @@ func harness(t *testing.T, w *world) fetchtest.Harness {
 		field := map[finance.Dataset]string{finance.Accounts: `"accountType":`, finance.Transactions: `"accountingDate":`}[s.Dataset]
 		return fetchtest.Replaced(t, w.Host, field, field+`17,"drifted":`)
 	}
+	h.Insert = func(s fetch.Stream, members string) func() {
+		anchor := map[finance.Dataset]string{finance.Accounts: `"accountType":`, finance.Transactions: `"accountingDate":`}[s.Dataset]
+		return fetchtest.Inserted(t, w.Host, anchor, members)
+	}
+	h.Double = func(s fetch.Stream, changed bool) func() {
+		if s.Dataset == finance.Transactions { // a list that counts one row more than it has is another list
+			return nil
+		}
+		return fetchtest.Doubled(t, w.Host, "items", "name", changed)
+	}
 	h.Impersonal = func(s fetch.Stream) bool { return s.Dataset == finance.Transactions }
 	h.Secrets = func() []string { return []string{bank.DefaultClient().Secret, w.sim.Customer(1).CustomerID} }
 	return h

@@ -32,7 +32,7 @@ func (d *reader) items() (n int) {
 			d.rows.extra.Reset()
 			d.got.last = ""
 			if !d.repeated(n, "") {
-				d.got.page.Rejects = append(d.got.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+				d.got.page.Rejects = append(d.got.page.Rejects, a.Reject(why, d.ownKey(&t)))
 			}
 			continue
 		}
@@ -46,6 +46,14 @@ func (d *reader) items() (n int) {
 // repeated says whether the row is the one that the page before ended with.
 func (d *reader) repeated(n int, mark string) bool {
 	return n == 0 && d.at.Index > 0 && (mark == "" || d.at.Last == "" || mark == d.at.Last)
+}
+
+// ownKey is the bank's own key of a row that can't be kept. The recent list's are of no use: see recent.
+func (d *reader) ownKey(t *row) string {
+	if d.at.List == recent {
+		return ""
+	}
+	return t.ID
 }
 
 func (d *reader) place(t *row, n int) {

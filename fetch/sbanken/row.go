@@ -30,7 +30,9 @@ func (r *rowReader) row(t *row) {
 	for o := s.Object(); o.Next(); {
 		switch o.Key() {
 		case "transactionId":
-			t.ID = s.Word()
+			if t.ID = s.Word(); finance.IsBlank(t.ID) {
+				t.ID = ""
+			}
 		case "accountingDate":
 			t.BookedOn = s.Date()
 		case "interestDate":

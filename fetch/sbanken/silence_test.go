@@ -13,6 +13,10 @@ type known bool
 
 func (known) Stored(context.Context, *finance.Records) (bool, error) { return true, nil }
 
+func (k known) Quarantined(context.Context, []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return nil, nil
+}
+
 func (k known) Others(context.Context, finance.Extent, []string) (bool, error) { return bool(k), nil }
 
 // A null in the place of a list proves nothing, though it counts none: what is known stays, and the item says so.

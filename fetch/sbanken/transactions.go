@@ -168,6 +168,9 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	if d.got.list, err = readList(d.rows.s, d.items); err != nil {
 		return fetch.Page{}, err
 	}
+	if err := p.stream.Vet(p.ctx, &d.got.page); err != nil {
+		return fetch.Page{}, err
+	}
 	d.got.page.Seen = d.got.items
 	if p.at.List == archive {
 		return p.afterArchive(&d.got)
@@ -223,7 +226,7 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 	rows, is := p.behind(got)
 	at := p.at
 	at.Tail += got.archived
-	if len(got.page.Rejects) > 0 {
+	if got.page.Holds() {
 		p.lacking()
 	}
 	last := int64(rows) >= got.available
@@ -336,7 +339,7 @@ func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
 		return fetch.Page{}, err
 	}
 	page := p.done(got)
-	if len(page.Rejects) == 0 && !got.null {
+	if !page.Hidden() && !got.null {
 		page.Whole = &finance.Whole{Prefix: p.wholePrefix(got)}
 	}
 	return page, nil

@@ -111,6 +111,16 @@ func harness(t *testing.T, w *world, merchant int) fetchtest.Harness {
 		field := map[finance.Dataset]string{finance.Accounts: `"ledgerId":`, finance.Transactions: `"amount":`}[s.Dataset]
 		return fetchtest.Replaced(t, w.Host, field, field+`true,"drifted":`)
 	}
+	h.Insert = func(s fetch.Stream, members string) func() {
+		anchor := map[finance.Dataset]string{finance.Accounts: `"ledgerId":`, finance.Transactions: `"amount":`}[s.Dataset]
+		return fetchtest.Inserted(t, w.Host, anchor, members)
+	}
+	h.Double = func(s fetch.Stream, changed bool) func() {
+		if s.Dataset == finance.Transactions { // keys are made of what a row says
+			return nil
+		}
+		return fetchtest.Doubled(t, w.Host, "items", "currency", changed)
+	}
 	h.Impersonal = func(s fetch.Stream) bool { return s.Dataset == finance.Transactions }
 	h.Secrets = func() []string {
 		return []string{vendor.DefaultPartner().Secret, vendor.DefaultMerchant().Secret, vendor.DefaultMerchant().SubscriptionKey, "eyJ0eXAi"}

@@ -5,7 +5,8 @@ import "syncer/finance"
 // doubt is where a topic stood before its balances first broke in a pass, or before the first row that could not be read.
 // The next pass reads from there once more: an answer may have lost a row that the provider still has, and a rerun that
 // looked only at what came later would call the hole closed. Balances that break again in that second reading are
-// reported again, and then left as the provider has them. A row that can't be read is never left behind: we don't have it.
+// reported again, and then left as the provider has them. So is a row that can't be read and comes again with the same bytes: it
+// stays in quarantine, and the item partial.
 type doubt struct {
 	Feed    string       `json:"feed,omitempty"`
 	Through finance.Date `json:"through,omitzero"`
@@ -18,7 +19,7 @@ func (p *place) doubts(got *report, at doubt) {
 	if got.broken() {
 		got.page.Lack(p.suspect(at))
 	}
-	if len(got.page.Rejects) > 0 && (p.Doubt == nil || p.Doubt.Again) {
+	if got.page.Holds() && (p.Doubt == nil || p.Doubt.Again) {
 		p.Doubt = &at
 	}
 }

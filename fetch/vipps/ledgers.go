@@ -185,6 +185,7 @@ func decodeLedgers(body []byte, handle string, at listing) (page fetch.Page, tol
 	case next == "" && d.items == 0 && !null && !at.Some && len(at.Earlier) == 0 && !at.Broken:
 		return page, told, errNoLedger
 	}
+	d.page.Vet()
 	d.page.Seen = d.items
 	stays := next != "" && next == at.At
 	if stays && d.items > 0 {
@@ -192,7 +193,7 @@ func decodeLedgers(body []byte, handle string, at listing) (page fetch.Page, tol
 	}
 	if next == "" || stays {
 		d.page.Done = true
-		if !null && len(d.page.Rejects) == 0 && d.page.Partial == "" {
+		if !null && !d.page.Hidden() && d.page.Partial == "" {
 			d.page.Whole = &finance.Whole{}
 		}
 		return d.page, told, nil
@@ -208,12 +209,12 @@ func decodeLedgers(body []byte, handle string, at listing) (page fetch.Page, tol
 func (d *ledgerDecoder) list() {
 	for a := d.s.Array(); a.Next(); d.items++ {
 		account, handles := d.ledger()
-		if d.s.Err() == nil && account.ID == "" {
+		if d.s.Err() == nil && finance.IsBlank(account.ID) {
 			d.s.Fail("a ledger without an id")
 		}
 		if why := a.Broken(); why != "" {
 			d.extra.Reset()
-			d.page.Rejects = append(d.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+			d.page.Rejects = append(d.page.Rejects, a.Reject(why, account.ID))
 			continue
 		}
 		account.Extra, account.Place = d.extra.JSON(), a.Place()

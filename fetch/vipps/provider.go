@@ -222,7 +222,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.ledgers(ctx, s, at.Position, l) })
 	case finance.Transactions:
 		m := &memory{}
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(s, at, m) })
+		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(ctx, s, at, m) })
 	}
 	return func(yield func(fetch.Page, error) bool) {
 		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "vipps has no such dataset"})

@@ -29,7 +29,10 @@ func (p *pass) read(a *fetch.Answer, behind chain, on finance.Date) (*report, er
 	got, err := readReport(&rowReader{
 		s: fetch.Scan(a.Body), ledger: p.stream.Account, topic: p.cursor.Topic, gdpr: p.settings.IncludeGDPR, on: on,
 	}, behind, p.cursor.Since)
-	return got, err
+	if err != nil {
+		return nil, err
+	}
+	return got, p.stream.Vet(p.ctx, &got.page)
 }
 
 // readReport reads the envelope and the rows in it. An answer without items is no report but something that happens
@@ -77,7 +80,7 @@ func (got *report) rows(r *rowReader, k *checker, since finance.Date) {
 		if why := a.Broken(); why != "" {
 			r.extra.Reset()
 			k.unreadable()
-			got.page.Rejects = append(got.page.Rejects, finance.Reject{Place: a.Place(), Reason: why})
+			got.page.Rejects = append(got.page.Rejects, a.Reject(why, ""))
 			continue
 		}
 		if len(got.likes) == 0 {

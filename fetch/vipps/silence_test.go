@@ -16,6 +16,10 @@ type known bool
 
 func (known) Stored(context.Context, *finance.Records) (bool, error) { return true, nil }
 
+func (k known) Quarantined(context.Context, []finance.Hash) (map[finance.Hash]finance.Met, error) {
+	return nil, nil
+}
+
 func (k known) Others(context.Context, finance.Extent, []string) (bool, error) { return bool(k), nil }
 
 // A list of ledgers whose items are null, or which ends without the cursor that the vendor always writes, proves nothing.

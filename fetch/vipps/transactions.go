@@ -1,6 +1,7 @@
 package vipps
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,6 +22,7 @@ const (
 // pass reads a ledger: its funds, then its fees, each until there is nothing more to be had today. That a topic has
 // more tomorrow is no failure, however long it lasts.
 type pass struct {
+	ctx      context.Context // of the reading, for what is asked of the store
 	settings Settings
 	stream   fetch.Stream
 	by       string
@@ -61,11 +63,11 @@ func (m *memory) repeats(got *report) bool {
 	return repeats
 }
 
-func (c *connector) transactions(s fetch.Stream, place fetch.At, m *memory) (fetch.Step, error) {
+func (c *connector) transactions(ctx context.Context, s fetch.Stream, place fetch.At, m *memory) (fetch.Step, error) {
 	if s.Account == "" || s.Today.IsZero() {
 		return fetch.Step{}, errors.New("transactions are read for a ledger on a day, and the stream names none")
 	}
-	p := &pass{settings: c.settings, stream: s, by: c.settings.ReadBy, memory: m}
+	p := &pass{ctx: ctx, settings: c.settings, stream: s, by: c.settings.ReadBy, memory: m}
 	if !s.Until.IsZero() {
 		p.by = byDates // a feed knows no bounds
 	}

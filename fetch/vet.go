@@ -1,0 +1,321 @@
+package fetch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"syncer/finance"
+)
+
+// Vet is Page.Vet, and marks the rejects that an earlier run has quarantined with the same bytes. It is for
+// connectors whose position waits for a record that could not be read: see Page.Holds.
+func (s *Stream) Vet(ctx context.Context, page *Page) error {
+	page.Vet()
+	return s.recall(ctx, page)
+}
+
+func (s *Stream) recall(ctx context.Context, page *Page) error {
+	var ask []finance.Hash
+	for i := range page.Rejects {
+		if !page.Rejects[i].Known {
+			ask = append(ask, page.Rejects[i].Body)
+		}
+	}
+	if s.Rows == nil || len(ask) == 0 {
+		return nil
+	}
+	known, err := s.Rows.Quarantined(ctx, ask)
+	if err != nil {
+		return s.unasked(err)
+	}
+	for i := range page.Rejects {
+		r := &page.Rejects[i]
+		if met, ok := known[r.Body]; ok {
+			r.Known, r.Accepted = true, met.Accepted
+		}
+	}
+	return nil
+}
+
+// Hidden says that the page holds a record of which not even the key could be read. Nobody can tell which
+// one it is, so a set with it is not known whole. One whose key was read counts as seen.
+func (p *Page) Hidden() bool {
+	for i := range p.Rejects {
+		if p.Rejects[i].Key == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Holds says that the page holds a record which could not be read, and which no earlier run has met with the
+// same bytes. The stream's position must not pass it, because nothing else leads back to it. What comes a
+// second time as it was will not fit the third time either.
+func (p *Page) Holds() bool {
+	for i := range p.Rejects {
+		if !p.Rejects[i].Known {
+			return true
+		}
+	}
+	return false
+}
+
+// Vet takes from a page what can't be stored and what contradicts itself, and notes it among the rejects. So
+// a record costs only itself: the good ones beside it are stored, and Postgres is not shown what it would
+// refuse.
+//
+// A connector calls it as soon as the page holds its records, before it decides what the page proves: see
+// Page.Hidden. Walk calls it once more, so that nothing slips by.
+func (p *Page) Vet() {
+	r := &p.Records
+	if p.vetted == r.Len()+1 {
+		return
+	}
+	var gone []int32
+	r.Accounts, gone = sift(p, p.accountRule(), r.Accounts)
+	r.Balances = without(r.Balances, gone)
+	r.Transactions, _ = sift(p, transactionRule(), r.Transactions)
+	r.Debts, _ = sift(p, debtRule(), r.Debts)
+	p.vetted = r.Len() + 1
+}
+
+// without leaves out the figures of accounts that stood at these places.
+func without(figures []finance.Balance, gone []int32) []finance.Balance {
+	if len(gone) == 0 {
+		return figures
+	}
+	kept := figures[:0]
+	for _, f := range figures {
+		if !slices.Contains(gone, f.Place) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// rule is how records of one kind are vetted.
+type rule[T any] struct {
+	key     func(*T) (account, id string)
+	lineage func(*T) *finance.Lineage
+	hash    func(*finance.Hasher, *T) finance.Hash
+	fault   func(*T) string               // why it can't be stored, its key left aside; empty: it can
+	order   func(before, behind *T) order // of two with one key and other content
+}
+
+// order is what the provider tells of two versions of a record in one answer.
+type order int
+
+const (
+	untold  order = iota
+	falling       // the first one is the newer
+	rising        // the second one is
+)
+
+func byVersion(before, behind int64) order {
+	switch {
+	case before == 0 || behind == 0 || before == behind:
+		return untold
+	case before < behind:
+		return rising
+	}
+	return falling
+}
+
+// accountRule takes an account's figures, which stand at its place, for parts of it.
+func (p *Page) accountRule() *rule[finance.Account] {
+	return &rule[finance.Account]{
+		key:     func(a *finance.Account) (string, string) { return "", a.ID },
+		lineage: func(a *finance.Account) *finance.Lineage { return &a.Lineage },
+		hash: func(h *finance.Hasher, a *finance.Account) finance.Hash {
+			hash := h.Account(a)
+			text := hash[:]
+			for i := range p.Records.Balances {
+				b := &p.Records.Balances[i]
+				if b.AccountID != a.ID || b.Place != a.Place {
+					continue
+				}
+				hash := h.Balance(b)
+				text = append(append(text, b.Kind...), hash[:]...)
+			}
+			return hashOf(string(text))
+		},
+		fault: func(a *finance.Account) string { return faultOfExtra(a.Extra) },
+		order: func(a, b *finance.Account) order { return byVersion(a.Version, b.Version) },
+	}
+}
+
+func transactionRule() *rule[finance.Transaction] {
+	return &rule[finance.Transaction]{
+		key:     func(t *finance.Transaction) (string, string) { return t.AccountID, t.ID },
+		lineage: func(t *finance.Transaction) *finance.Lineage { return &t.Lineage },
+		hash:    (*finance.Hasher).Transaction,
+		fault: func(t *finance.Transaction) string {
+			switch {
+			case finance.IsBlank(t.AccountID): // such as in a list of all accounts
+				return ""
+			case faultOfKey(t.AccountID) != "":
+				return "account: " + faultOfKey(t.AccountID)
+			case t.Status == finance.Booked && t.BookedOn.IsZero():
+				return "booked_on: missing"
+			}
+			return faultOfExtra(t.Extra)
+		},
+		// A reservation that is booked may show in both lists. What is booked is the later state.
+		order: func(a, b *finance.Transaction) order {
+			switch {
+			case a.Status == finance.Pending && b.Status == finance.Booked:
+				return rising
+			case a.Status == finance.Booked && b.Status == finance.Pending:
+				return falling
+			}
+			return byVersion(a.Version, b.Version)
+		},
+	}
+}
+
+func debtRule() *rule[finance.Debt] {
+	return &rule[finance.Debt]{
+		key:     func(d *finance.Debt) (string, string) { return "", d.ID },
+		lineage: func(d *finance.Debt) *finance.Lineage { return &d.Lineage },
+		hash:    (*finance.Hasher).Debt,
+		fault:   func(d *finance.Debt) string { return faultOfExtra(d.Extra) },
+		order: func(a, b *finance.Debt) order {
+			if told := byVersion(a.Version, b.Version); told != untold {
+				return told
+			}
+			if a.ReportedAt.IsZero() || b.ReportedAt.IsZero() {
+				return untold
+			}
+			return byVersion(a.ReportedAt.UnixNano(), b.ReportedAt.UnixNano())
+		},
+	}
+}
+
+// sift keeps the records of one kind that can be stored and are not contradicted, each key once. It also
+// gives the places of the others.
+func sift[T any](p *Page, of *rule[T], records []T) (kept []T, gone []int32) {
+	if len(records) == 0 {
+		return records, nil
+	}
+	var h finance.Hasher
+	drop := map[int]bool{}
+	counts := make(map[[2]string]int, len(records)) // which record of a key counts so far
+	disputed := map[[2]string]bool{}
+	refuse := func(i int, why string) {
+		drop[i] = true
+		p.Rejects = append(p.Rejects, of.reject(&h, &records[i], why))
+	}
+	for i := range records {
+		account, id := of.key(&records[i])
+		if why := of.faultOf(&records[i], id); why != "" {
+			refuse(i, why)
+			continue
+		}
+		key := [2]string{account, id}
+		before, met := counts[key]
+		if !met {
+			counts[key] = i
+			continue
+		}
+		if disputed[key] {
+			refuse(i, contradiction)
+			continue
+		}
+		if of.hash(&h, &records[before]) == of.hash(&h, &records[i]) {
+			drop[i] = true // the very same record, shown twice
+			continue
+		}
+		switch of.order(&records[before], &records[i]) {
+		case falling:
+			drop[i] = true
+		case rising:
+			drop[before] = true
+			counts[key] = i
+		default:
+			disputed[key] = true
+			refuse(before, contradiction)
+			refuse(i, contradiction)
+		}
+	}
+	if len(drop) == 0 {
+		return records, nil
+	}
+	kept = records[:0]
+	for i := range records {
+		if drop[i] {
+			gone = append(gone, of.lineage(&records[i]).Place)
+			continue
+		}
+		kept = append(kept, records[i])
+	}
+	return kept, gone
+}
+
+const contradiction = "the answer has this key twice, with other content, and nothing tells which is the newer"
+
+func (of *rule[T]) faultOf(rec *T, id string) string {
+	if why := faultOfKey(id); why != "" {
+		return "id: " + why
+	}
+	return of.fault(rec)
+}
+
+// reject is a record that was read and can't be kept. Its bytes are not at hand, so it is known by its
+// content.
+func (of *rule[T]) reject(h *finance.Hasher, rec *T, why string) finance.Reject {
+	account, id := of.key(rec)
+	content := of.hash(h, rec)
+	body := hashOf(account + "\x00" + id + "\x00" + string(content[:]))
+	r := finance.Reject{Place: of.lineage(rec).Place, Reason: why, Body: body}
+	if !of.lineage(rec).Made {
+		r.Key = readable(id)
+	}
+	return r
+}
+
+// faultOfKey says why a text can't be a record's key; empty: it can.
+func faultOfKey(key string) string {
+	switch {
+	case finance.IsBlank(key):
+		return "missing"
+	case len(key) > finance.LongestKey:
+		return fmt.Sprintf("longer than %d bytes", finance.LongestKey)
+	case !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0:
+		return "not valid UTF-8 without NUL"
+	}
+	return ""
+}
+
+// largestExponent bounds the numbers that have no column. Postgres takes larger ones, but not all that JSON
+// can write, and of 1e100000 it keeps a hundred thousand digits.
+const largestExponent = 1000
+
+// faultOfExtra says why what has no column can't be stored; empty: it can. It is JSON that the Scanner has
+// checked.
+func faultOfExtra(extra []byte) string {
+	for i := 0; i < len(extra); i++ {
+		switch c := extra[i]; {
+		case c == '"':
+			i = stringEnd(extra, i+1)
+		case c == 'e' || c == 'E':
+			if i > 0 && isDigit(extra[i-1]) && tooLarge(extra[i+1:]) {
+				return "a number that is too large or too small to be stored"
+			}
+		}
+	}
+	return ""
+}
+
+// tooLarge says whether the exponent that a text begins with is beyond largestExponent.
+func tooLarge(text []byte) bool {
+	end := 0
+	for end < len(text) && (isDigit(text[end]) || end == 0 && (text[end] == '-' || text[end] == '+')) {
+		end++
+	}
+	n, err := strconv.Atoi(string(text[:end]))
+	return err != nil || n > largestExponent || n < -largestExponent
+}
