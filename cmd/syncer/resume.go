@@ -61,7 +61,8 @@ func (a *app) resumeConnection(ctx context.Context, h *house, name, reason strin
 	}
 	switch {
 	case len(ended) > 0:
-		a.say("Parked batches go on within %s. One call asks; what the provider answers decides.", wokenWithin)
+		a.say("Parked batches go on within %s. One call asks; what the provider answers decides.",
+			took(h.Config.Worker.Sweep.Std()))
 	case len(closed) == 0:
 		a.say("Nothing of connection %s is closed.", name)
 	default:
@@ -70,9 +71,6 @@ func (a *app) resumeConnection(ctx context.Context, h *house, name, reason strin
 	}
 	return nil
 }
-
-// wokenWithin is how long a worker may take to see that a batch is due.
-const wokenWithin = 30 * time.Second
 
 // gateJSON is a gate that is closed.
 type gateJSON struct {
