@@ -228,3 +228,40 @@ func TestOneAloneWithoutATime(t *testing.T) {
 		}
 	})
 }
+
+// The same of a pause that the token endpoint has told, which is remembered with the failure to get a token.
+func TestAPauseOfDaysOfTheTokenEndpointCanBeEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{}, fetchtest.NewLedger()
+		asked := 0
+		p.handler = func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/token" {
+				return
+			}
+			if asked++; asked == 1 {
+				w.Header().Set("Retry-After", "315360000")
+				w.WriteHeader(429)
+				return
+			}
+			_, _ = w.Write([]byte(`{"access_token":"t","expires_in":3600}`))
+		}
+		o, stop := piped(t, p, l)
+		defer stop()
+		withToken(&o)
+		c := client(t, o)
+		for range 3 {
+			_, err := c.Do(t.Context(), get("x"))
+			if e := wantClass(t, err, finance.Throttled); e.Wait < 9*365*24*time.Hour {
+				t.Errorf("to be parked for %s", e.Wait)
+			}
+			time.Sleep(time.Minute)
+		}
+		if asked != 1 {
+			t.Errorf("the token endpoint was called %d times, inside its pause", asked)
+		}
+		l.Resume()
+		if _, err := c.Do(t.Context(), get("x")); err != nil {
+			t.Error(err)
+		}
+	})
+}

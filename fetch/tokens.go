@@ -49,7 +49,8 @@ type keptToken struct {
 	token    finance.Token
 	refused  string // the last access token that the provider refused: the store may still give it for a moment
 	failed   *Error // why the last refresh failed; nil after a success
-	until    time.Time
+	until    time.Time // the failure is remembered
+	opens    time.Time // the gate that the refresh has met; not before until
 	failures int
 }
 
@@ -199,7 +200,7 @@ func (s *tokens) look(name string, now time.Time) (finance.Token, *Error) {
 		token = finance.Token{}
 	}
 	if k.failed != nil && now.Before(k.until) {
-		return token, k.failed.waiting(k.until.Sub(now))
+		return token, k.failed.waiting(k.opens.Sub(now))
 	}
 	return token, nil
 }
@@ -241,7 +242,10 @@ func (s *tokens) refresh(ctx context.Context, w wantedToken, scope finance.Scope
 		return keptToken{failed: failed}
 	}
 	k.failed = failed
-	k.until = time.Now().Add(max(failed.Wait, min(failedFor<<min(k.failures, 10), failedMost)))
+	// A closed gate is asked about again before it opens: an operator may end a pause of days.
+	remembered := max(failed.Wait, failedFor<<min(k.failures, 10))
+	k.until = time.Now().Add(min(remembered, failedMost))
+	k.opens = time.Now().Add(max(failed.Wait, min(remembered, failedMost)))
 	k.failures++
 	return keptToken{failed: failed}
 }

@@ -11,8 +11,8 @@ import (
 	"syncer/finance"
 )
 
-// Vet is Page.Vet, and marks the rejects that an earlier run has quarantined with the same bytes. It is for connectors whose
-// position waits for a record that could not be read: see Page.Holds.
+// Vet is Page.Vet, and marks the rejects that an earlier run has quarantined with the same bytes. It is for
+// connectors whose position waits for a record that could not be read: see Page.Holds.
 func (s *Stream) Vet(ctx context.Context, page *Page) error {
 	page.Vet()
 	return s.recall(ctx, page)
@@ -41,8 +41,8 @@ func (s *Stream) recall(ctx context.Context, page *Page) error {
 	return nil
 }
 
-// Hidden says that the page holds a record of which not even the key could be read. Nobody can tell which one it is, so a
-// set with it is not known whole. One whose key was read counts as seen.
+// Hidden says that the page holds a record of which not even the key could be read. Nobody can tell which
+// one it is, so a set with it is not known whole. One whose key was read counts as seen.
 func (p *Page) Hidden() bool {
 	for i := range p.Rejects {
 		if p.Rejects[i].Key == "" {
@@ -52,9 +52,9 @@ func (p *Page) Hidden() bool {
 	return false
 }
 
-// Holds says that the page holds a record which could not be read, and which no earlier run has met with the same bytes. The
-// stream's position must not pass it, because nothing else leads back to it. What comes a second time as it was will not
-// fit the third time either.
+// Holds says that the page holds a record which could not be read, and which no earlier run has met with the
+// same bytes. The stream's position must not pass it, because nothing else leads back to it. What comes a
+// second time as it was will not fit the third time either.
 func (p *Page) Holds() bool {
 	for i := range p.Rejects {
 		if !p.Rejects[i].Known {
@@ -64,11 +64,12 @@ func (p *Page) Holds() bool {
 	return false
 }
 
-// Vet takes from a page what can't be stored and what contradicts itself, and notes it among the rejects. So a record costs
-// only itself: the good ones beside it are stored, and Postgres is not shown what it would refuse.
+// Vet takes from a page what can't be stored and what contradicts itself, and notes it among the rejects. So
+// a record costs only itself: the good ones beside it are stored, and Postgres is not shown what it would
+// refuse.
 //
-// A connector calls it as soon as the page holds its records, before it decides what the page proves: see Page.Hidden. Walk
-// calls it once more, so that nothing slips by.
+// A connector calls it as soon as the page holds its records, before it decides what the page proves: see
+// Page.Hidden. Walk calls it once more, so that nothing slips by.
 func (p *Page) Vet() {
 	r := &p.Records
 	if p.vetted == r.Len()+1 {
@@ -194,8 +195,8 @@ func debtRule() *rule[finance.Debt] {
 	}
 }
 
-// sift keeps the records of one kind that can be stored and are not contradicted, each key once. It also gives the places
-// of the others.
+// sift keeps the records of one kind that can be stored and are not contradicted, each key once. It also
+// gives the places of the others.
 func sift[T any](p *Page, of *rule[T], records []T) (kept []T, gone []int32) {
 	if len(records) == 0 {
 		return records, nil
@@ -254,7 +255,7 @@ func sift[T any](p *Page, of *rule[T], records []T) (kept []T, gone []int32) {
 	return kept, gone
 }
 
-const contradiction = "the answer has this key twice, with other content, and nothing tells which of them is the newer"
+const contradiction = "the answer has this key twice, with other content, and nothing tells which is the newer"
 
 func (of *rule[T]) faultOf(rec *T, id string) string {
 	if why := faultOfKey(id); why != "" {
@@ -263,11 +264,13 @@ func (of *rule[T]) faultOf(rec *T, id string) string {
 	return of.fault(rec)
 }
 
-// reject is a record that was read and can't be kept. Its bytes are not at hand, so it is known by its content.
+// reject is a record that was read and can't be kept. Its bytes are not at hand, so it is known by its
+// content.
 func (of *rule[T]) reject(h *finance.Hasher, rec *T, why string) finance.Reject {
 	account, id := of.key(rec)
 	content := of.hash(h, rec)
-	r := finance.Reject{Place: of.lineage(rec).Place, Reason: why, Body: hashOf(account + "\x00" + id + "\x00" + string(content[:]))}
+	body := hashOf(account + "\x00" + id + "\x00" + string(content[:]))
+	r := finance.Reject{Place: of.lineage(rec).Place, Reason: why, Body: body}
 	if !of.lineage(rec).Made {
 		r.Key = readable(id)
 	}
@@ -287,11 +290,12 @@ func faultOfKey(key string) string {
 	return ""
 }
 
-// largestExponent bounds the numbers that have no column. Postgres takes larger ones, but not all that JSON can write, and of
-// 1e100000 it keeps a hundred thousand digits.
+// largestExponent bounds the numbers that have no column. Postgres takes larger ones, but not all that JSON
+// can write, and of 1e100000 it keeps a hundred thousand digits.
 const largestExponent = 1000
 
-// faultOfExtra says why what has no column can't be stored; empty: it can. It is JSON that the Scanner has checked.
+// faultOfExtra says why what has no column can't be stored; empty: it can. It is JSON that the Scanner has
+// checked.
 func faultOfExtra(extra []byte) string {
 	for i := 0; i < len(extra); i++ {
 		switch c := extra[i]; {

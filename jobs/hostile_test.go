@@ -24,8 +24,9 @@ import (
 	"syncer/persist/persisttest"
 )
 
-// Whatever records stand on a page: the good ones are stored, the others are in quarantine, each once, and the run has its
-// verdict after at most three calls. A record that stays as it is stays in quarantine, and what is accepted is not missed.
+// Whatever records stand on a page: the good ones are stored, the others are in quarantine, each once, and
+// the run has its verdict after at most three calls. A record that stays as it is stays in quarantine, and
+// what is accepted is not missed.
 func TestHostileRecords(t *testing.T) {
 	sameTrials(t)
 	t.Parallel()
@@ -42,7 +43,7 @@ func TestHostileRecords(t *testing.T) {
 		v.move()
 		for night := 1; night <= 3; night++ {
 			got := v.night(body)
-			want := hostileNight{verdict: persist.VerdictComplete, rows: page.good(), quarantined: page.bad(), calls: got.calls}
+			want := hostileNight{persist.VerdictComplete, page.good(), page.bad(), got.calls}
 			if want.quarantined > 0 {
 				want.verdict = persist.VerdictPartial
 			}
@@ -85,7 +86,8 @@ func drawHostile(t *rapid.T) (page hostilePage) {
 
 func member(id string, change ...string) string {
 	members := map[string]string{
-		"id": `"` + id + `"`, "day": `"2026-11-10"`, "amount": `"-10.00"`, "name": `"purchase ` + id + `"`, "account": `"acc"`,
+		"id": `"` + id + `"`, "day": `"2026-11-10"`, "amount": `"-10.00"`,
+		"name": `"purchase ` + id + `"`, "account": `"acc"`,
 	}
 	for i := 0; i < len(change); i += 2 {
 		members[change[i]] = change[i+1]
@@ -110,6 +112,9 @@ func hostileKinds() map[string]func(id string) []hostileRecord {
 			return []hostileRecord{{id: id, text: member(id, change...), bad: true}}
 		}
 	}
+	good := func(change ...string) func(string) []hostileRecord {
+		return func(id string) []hostileRecord { return []hostileRecord{goodRecord(id, change...)} }
+	}
 	deep := strings.Repeat(`[{"a":`, 50_000) + "1" + strings.Repeat("}]", 50_000)
 	return map[string]func(string) []hostileRecord{
 		"no day":                bad("day", ""),
@@ -133,8 +138,8 @@ func hostileKinds() map[string]func(id string) []hostileRecord {
 		"what Postgres refuses": bad("name", `"forbidden"`),
 		"no id":                 bad("id", ""),
 		"a blank id":            bad("id", "\" \u00a0\u200b\""),
-		"an id of 3,200":        func(id string) []hostileRecord { return bad("id", `"`+strings.Repeat(id, 1600)+`"`)(id) },
-		"an id of 1,001":        func(id string) []hostileRecord { return bad("id", `"`+(id + strings.Repeat("x", 1001))[:1001]+`"`)(id) },
+		"an id of 3,200":        longID(3200, true),
+		"an id of 1,001":        longID(1001, true),
 		"no record": func(id string) []hostileRecord {
 			return []hostileRecord{{id: id, text: `"` + id + `"`, bad: true}}
 		},
@@ -143,17 +148,23 @@ func hostileKinds() map[string]func(id string) []hostileRecord {
 			one.bad, other.bad = true, true
 			return []hostileRecord{one, other}
 		},
-		"the same twice": func(id string) []hostileRecord { return []hostileRecord{goodRecord(id), goodRecord(id)} },
-		"a long id": func(id string) []hostileRecord {
-			long := (id + strings.Repeat("x", 1000))[:1000]
-			return []hostileRecord{goodRecord(long)}
+		"the same twice": func(id string) []hostileRecord {
+			return []hostileRecord{goodRecord(id), goodRecord(id)}
 		},
-		"a large number": func(id string) []hostileRecord { return []hostileRecord{goodRecord(id, "more", "1e308")} },
-		"64 levels": func(id string) []hostileRecord {
-			return []hostileRecord{goodRecord(id, "more", strings.Repeat("[", 50)+strings.Repeat("]", 50))}
-		},
-		"a line feed":       func(id string) []hostileRecord { return []hostileRecord{goodRecord(id, "name", `"a\nb"`)} },
+		"a long id":         longID(1000, false),
+		"a large number":    good("more", "1e308"),
+		"50 levels":         good("more", strings.Repeat("[", 50)+strings.Repeat("]", 50)),
+		"a line feed":       good("name", `"a\nb"`),
 		"an id with spaces": func(id string) []hostileRecord { return []hostileRecord{goodRecord(" " + id + " ")} },
+	}
+}
+
+// longID makes a record whose id has so many bytes.
+func longID(n int, bad bool) func(string) []hostileRecord {
+	return func(id string) []hostileRecord {
+		r := goodRecord((id + strings.Repeat("x", n))[:n])
+		r.bad = bad
+		return []hostileRecord{r}
 	}
 }
 
@@ -219,14 +230,16 @@ func (h *house) hostile() *victim {
 		_ = server.Serve(pipe)
 	}()
 	dir := h.TempDir()
-	h.must(os.WriteFile(filepath.Join(dir, "hostile.yaml"), []byte(way{kind: noPaging, dated: true}.description()), 0o600))
+	description := way{kind: noPaging, dated: true}.description()
+	h.must(os.WriteFile(filepath.Join(dir, "hostile.yaml"), []byte(description), 0o600))
 	provider := rest.Provider()
 	c := fetch.Connection{Name: v.name, Provider: provider.Name, BaseURL: "http://api.example/v1", Dir: dir,
 		Settings: &rest.Settings{Description: "hostile.yaml"}}
 	driver, err := provider.Open(c)
 	h.must(err)
 	client, err := fetch.NewClient(fetch.Options{
-		Connection: c, Driver: driver, Concurrency: 1, AllowPrivate: true, Timeout: 10 * time.Second, MaxWait: time.Second,
+		Connection: c, Driver: driver, Concurrency: 1, AllowPrivate: true,
+		Timeout: 10 * time.Second, MaxWait: time.Second,
 		Retry:  fetch.Retry{Attempts: 2, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: time.Minute},
 		Ledger: h.store, Once: h.store, Tokens: h.store, Log: zerolog.Nop(), Dial: pipe.Dial,
 	})
@@ -237,13 +250,14 @@ func (h *house) hostile() *victim {
 		<-served
 	}
 	v.engine, err = jobs.New(jobs.Options{
-		Store: h.store, Pages: h.writer, Committer: h.committer, Pool: h.pool, Log: zerolog.Nop(), Step: func(string) {},
+		Store: h.store, Pages: h.writer, Committer: h.committer, Pool: h.pool, Log: zerolog.Nop(),
+		Step: func(string) {},
 		Connections: []*jobs.Connection{{
 			Name: v.name, Provider: provider.Name, Connector: client.Connector(), Concurrency: 1, Keep: time.Hour,
 		}},
 		Jobs: []jobs.Job{{
-			Name: v.name, Connection: v.name, Datasets: []finance.Dataset{finance.Transactions}, Zone: time.UTC, BatchSize: 1,
-			History: historyDays, Lookback: lookbackDays,
+			Name: v.name, Connection: v.name, Datasets: []finance.Dataset{finance.Transactions}, Zone: time.UTC,
+			BatchSize: 1, History: historyDays, Lookback: lookbackDays,
 		}},
 	})
 	h.must(err)
@@ -254,7 +268,8 @@ func (h *house) hostile() *victim {
 func (v *victim) move() {
 	ctx := v.Context()
 	if v.consent != 0 {
-		_, err := v.store.EndConsent(ctx, v.consent, finance.ConsentRevoked, "its trial is over", persist.FromOperator, finance.CallID{})
+		_, err := v.store.EndConsent(ctx, v.consent, finance.ConsentRevoked, "its trial is over",
+			persist.FromOperator, finance.CallID{})
 		v.must(err)
 	}
 	v.providers++

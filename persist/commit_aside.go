@@ -10,11 +10,12 @@ import (
 	"syncer/finance"
 )
 
-// A record that Postgres refuses is set aside: it goes to quarantine, and the page is written without it. Connectors take away
-// what they know can't be stored, so this is for what nobody foresaw, such as a constraint of an administrator's own.
+// A record that Postgres refuses is set aside: it goes to quarantine, and the page is written without it.
+// Connectors take away what they know can't be stored, so this is for what nobody foresaw, such as a
+// constraint of an administrator's own.
 
-// asideAtMost bounds how many records of a page are set aside one by one, since each costs attempts. A page of which more are
-// refused, or most, is not taken: that is no bad record.
+// asideAtMost bounds how many records of a page are set aside one by one, since each costs attempts. A page
+// of which more are refused, or most, is not taken: that is no bad record.
 const (
 	asideAtMost = 32
 	asideFew    = 5
@@ -54,9 +55,9 @@ func whyRefused(err error) string {
 	return "can't be stored: " + describe(err).Error()
 }
 
-// culprit finds the record that an attempt failed for: the one that the error names, or else by halves, with attempts that
-// are rolled back. It must be refused once more, all alone, unless the page has failed for it again. None is found where the
-// page fails without any record, or where only several together fail.
+// culprit finds the record that an attempt failed for: the one that the error names, or else by halves, with
+// attempts that are rolled back. It must be refused once more, all alone, unless the page has failed for it
+// again. None is found where the page fails without any record, or where only several together fail.
 func (w *Writer) culprit(ctx context.Context, p *page, err error, again bool) (bad part, found bool, _ error) {
 	if !ofRecords(err) {
 		return part{}, false, nil
@@ -183,12 +184,13 @@ func joined(parts []part) (all finance.Records) {
 func (p *page) setAside(bad part, why string) {
 	kept := slices.DeleteFunc(partsOf(&p.Records), func(one part) bool { return one.stands[0] == bad.stands[0] })
 	p.Records = joined(kept)
-	p.Rejects = append(slices.Clip(p.Rejects), finance.Reject{Place: bad.place, Reason: why, Key: bad.key, Body: bad.hash})
+	reject := finance.Reject{Place: bad.place, Reason: why, Key: bad.key, Body: bad.hash}
+	p.Rejects = append(slices.Clip(p.Rejects), reject)
 	p.aside++
 }
 
-// setKeysAside sets those records aside whose keys Postgres would refuse wherever they are asked for. The other texts are
-// checked when they are written, and that is only when they are new.
+// setKeysAside sets those records aside whose keys Postgres would refuse wherever they are asked for. The
+// other texts are checked when they are written, and that is only when they are new.
 func (p *page) setKeysAside() {
 	if p.faultOfKeys() == "" {
 		return

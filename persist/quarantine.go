@@ -13,17 +13,17 @@ import (
 	"syncer/finance"
 )
 
-// A record in quarantine is one row, however often it comes, and is open until it is resolved. An item with an open one is
-// partial, whether or not a position still waits for the record.
+// A record in quarantine is one row, however often it comes, and is open until it is resolved. An item with
+// an open one is partial, whether or not a position still waits for the record.
 
-// quarantineRecords notes what could not be read or stored. What has come before, with the same bytes, is counted; what had been
-// resolved and comes again is open again, unless somebody has accepted it.
+// quarantineRecords notes what could not be read or stored. What has come before, with the same bytes, is
+// counted; what had been resolved and comes again is open again, unless somebody has accepted it.
 const quarantineRecords = `INSERT INTO quarantine AS q
 	(consent_id, dataset, account_id, batch_id, call_id, place, reason, body_hash, record_id, held, last_run)
 SELECT u.consent_id, u.dataset, u.account_id, u.batch_id, u.call_id, u.place, u.reason, u.body_hash,
 	nullif(u.record_id, ''), u.held, u.run_id
-FROM unnest($1::int8[], $2::text[], $3::text[], $4::int8[], $5::uuid[], $6::int4[], $7::text[], $8::bytea[], $9::text[],
-	$10::bool[], $11::int8[])
+FROM unnest($1::int8[], $2::text[], $3::text[], $4::int8[], $5::uuid[], $6::int4[], $7::text[], $8::bytea[],
+	$9::text[], $10::bool[], $11::int8[])
 AS u(consent_id, dataset, account_id, batch_id, call_id, place, reason, body_hash, record_id, held, run_id)
 ON CONFLICT (consent_id, dataset, account_id, body_hash) DO UPDATE SET
 	times = CASE
@@ -54,7 +54,8 @@ func (a *attempt) quarantineRejects(ctx context.Context) error {
 	last := map[quarantined]reject{}
 	for _, p := range a.live {
 		for i, r := range slices.Concat(p.Rejects, p.losers) {
-			// What was set aside came to light behind the connector, so its position has passed it. A backfill has another.
+			// What was set aside came to light behind the connector, so its position has passed it. A
+			// backfill has another.
 			waits := !r.Known && i < len(p.Rejects)-p.aside && p.Stream.Span == ""
 			if r.Body == (finance.Hash{}) {
 				r.Body = placeHash(p.Call.ID, r.Place)
@@ -119,7 +120,9 @@ func (c *rejectColumns) add(key quarantined, r reject) {
 }
 
 func (c *rejectColumns) args() []any {
-	return []any{c.consent, c.dataset, c.account, c.batch, c.call, c.place, c.reason, c.body, c.record, c.held, c.run}
+	return []any{
+		c.consent, c.dataset, c.account, c.batch, c.call, c.place, c.reason, c.body, c.record, c.held, c.run,
+	}
 }
 
 // resolveAs resolves open rows of the stream $1, $2, $3 that match; $4 is the word for it.
@@ -134,7 +137,8 @@ AND q.record_id = ANY ($5)
 AND q.body_hash <> ALL ($6)
 AND q.last_run IS DISTINCT FROM $7`
 
-// replaceQuarantined resolves records whose key has come with other bytes, which are in quarantine in their place.
+// replaceQuarantined resolves records whose key has come with other bytes, which are in quarantine in their
+// place.
 func (a *attempt) replaceQuarantined(ctx context.Context, last map[quarantined]reject) error {
 	for _, p := range a.live {
 		if !p.Isolated || len(p.unread()) == 0 {
@@ -146,7 +150,8 @@ func (a *attempt) replaceQuarantined(ctx context.Context, last map[quarantined]r
 				bodies = append(bodies, key.body[:])
 			}
 		}
-		if err := a.resolve(ctx, p, replaceQuarantined, "replaced", p.unread(), bodies, orNil(p.Scope.Run)); err != nil {
+		err := a.resolve(ctx, p, replaceQuarantined, "replaced", p.unread(), bodies, orNil(p.Scope.Run))
+		if err != nil {
 			return err
 		}
 	}
@@ -155,7 +160,8 @@ func (a *attempt) replaceQuarantined(ctx context.Context, last map[quarantined]r
 
 func (a *attempt) resolve(ctx context.Context, p *page, sql, as string, args ...any) error {
 	s := &p.Stream
-	if _, err := a.tx.Exec(ctx, sql, append([]any{s.Consent, string(s.Dataset), s.Account, as}, args...)...); err != nil {
+	_, err := a.tx.Exec(ctx, sql, append([]any{s.Consent, string(s.Dataset), s.Account, as}, args...)...)
+	if err != nil {
 		return fmt.Errorf("resolve what is in quarantine of %s: %w", streamName(p.Stream), describe(err))
 	}
 	return nil
@@ -163,8 +169,8 @@ func (a *attempt) resolve(ctx context.Context, p *page, sql, as string, args ...
 
 const resolveRead = resolveAs + ` AND q.record_id = ANY ($5)`
 
-// resolveRead resolves what the pages bring in good form. It comes before quarantineRejects: a key may stand on one page well,
-// and on the next one broken.
+// resolveRead resolves what the pages bring in good form. It comes before quarantineRejects: a key may stand
+// on one page well, and on the next one broken.
 func (a *attempt) resolveRead(ctx context.Context) error {
 	for _, p := range a.live {
 		if !p.Isolated || p.Records.Len() == 0 {
@@ -192,8 +198,9 @@ AND q.resolved_at IS NULL
 AND (q.held OR $5)
 AND coalesce(q.last_run, 0) < coalesce(c.pass_run, 0)`
 
-// resolveGone is for the pages that end a pass. The next pass begins where the first record stood that the position waits for,
-// so it reads the places of all of those; one that reads all there is reads the others too.
+// resolveGone is for the pages that end a pass. The next pass begins where the first record stood that the
+// position waits for, so it reads the places of all of those; one that reads all there is reads the others
+// too.
 func (a *attempt) resolveGone(ctx context.Context) error {
 	for _, p := range a.live {
 		if p.MidPass || p.Stream.Span != "" || !p.Isolated {
@@ -206,8 +213,8 @@ func (a *attempt) resolveGone(ctx context.Context) error {
 	return nil
 }
 
-// Quarantined says which records of the stream, by their bodies, a run before this one has put into quarantine, and whether
-// somebody has accepted them.
+// Quarantined says which records of the stream, by their bodies, a run before this one has put into
+// quarantine, and whether somebody has accepted them.
 func (w *Writer) Quarantined(ctx context.Context, s finance.Stream, run int64, bodies []finance.Hash) (
 	map[finance.Hash]finance.Met, error) {
 	asked := make([][]byte, len(bodies))
@@ -237,8 +244,8 @@ func (w *Writer) Quarantined(ctx context.Context, s finance.Stream, run int64, b
 	return known, nil
 }
 
-// OpenQuarantine is how many records of an item's streams are in quarantine and not resolved. Of a backfill only those count
-// that its own run has met.
+// OpenQuarantine is how many records of an item's streams are in quarantine and not resolved. Of a backfill
+// only those count that its own run has met.
 func (w *Writer) OpenQuarantine(ctx context.Context, s finance.Stream, run int64) (n int, err error) {
 	err = w.pool.QueryRow(ctx, `SELECT count(*) FROM quarantine
 		WHERE consent_id = $1
@@ -283,9 +290,9 @@ type QuarantinedRecord struct {
 
 // Quarantine lists records in quarantine by their ids.
 func (s *Store) Quarantine(ctx context.Context, f QuarantineFilter) ([]QuarantinedRecord, error) {
-	rows, err := s.pool.Query(ctx, `SELECT q.id, n.connection, q.consent_id, q.dataset, q.account_id, coalesce(q.record_id, ''),
-			q.call_id, q.place, q.reason, q.times, q.held, q.at, q.last_at, q.resolved_at, coalesce(q.resolved_as, ''),
-			coalesce(q.note, '')
+	rows, err := s.pool.Query(ctx, `SELECT q.id, n.connection, q.consent_id, q.dataset, q.account_id,
+			coalesce(q.record_id, ''), q.call_id, q.place, q.reason, q.times, q.held, q.at, q.last_at, q.resolved_at,
+			coalesce(q.resolved_as, ''), coalesce(q.note, '')
 		FROM quarantine q JOIN consents n ON n.id = q.consent_id
 		WHERE ($1 = '' OR n.connection = $1)
 		AND ($2 = 0 OR q.consent_id = $2)
@@ -296,8 +303,8 @@ func (s *Store) Quarantine(ctx context.Context, f QuarantineFilter) ([]Quarantin
 		LIMIT $6`, f.Connection, f.Consent, string(f.Dataset), f.Resolved, f.After, cmp.Or(max(f.Limit, 0), 100))
 	return allRows(rows, err, func(row pgx.CollectableRow) (r QuarantinedRecord, err error) {
 		var resolved *time.Time
-		err = row.Scan(&r.ID, &r.Connection, &r.Consent, &r.Dataset, &r.Account, &r.Key, &r.Call, &r.Place, &r.Reason,
-			&r.Times, &r.Held, &r.FirstAt, &r.LastAt, &resolved, &r.ResolvedAs, &r.Note)
+		err = row.Scan(&r.ID, &r.Connection, &r.Consent, &r.Dataset, &r.Account,
+			&r.Key, &r.Call, &r.Place, &r.Reason, &r.Times, &r.Held, &r.FirstAt, &r.LastAt, &resolved, &r.ResolvedAs, &r.Note)
 		r.ResolvedAt = orZero(resolved)
 		return r, err
 	}, "list the quarantine")
@@ -306,8 +313,8 @@ func (s *Store) Quarantine(ctx context.Context, f QuarantineFilter) ([]Quarantin
 // ErrResolved says that a record in quarantine is resolved already.
 var ErrResolved = errors.New("it is resolved already")
 
-// AcceptQuarantined resolves a record in quarantine because somebody has decided to do without it: while it comes with the
-// same bytes no item is partial for it any more. A record with other bytes is another one.
+// AcceptQuarantined resolves a record in quarantine because somebody has decided to do without it: while it
+// comes with the same bytes no item is partial for it any more. A record with other bytes is another one.
 func (s *Store) AcceptQuarantined(ctx context.Context, id int64, note string) error {
 	tag, err := s.pool.Exec(ctx, `UPDATE quarantine
 		SET resolved_at = now(), resolved_as = 'accepted', held = false, note = $2
@@ -319,7 +326,8 @@ func (s *Store) AcceptQuarantined(ctx context.Context, id int64, note string) er
 		return nil
 	}
 	var there bool
-	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM quarantine WHERE id = $1)`, id).Scan(&there); err != nil {
+	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM quarantine WHERE id = $1)`, id).Scan(&there)
+	if err != nil {
 		return fmt.Errorf("accept record %d in quarantine: %w", id, describe(err))
 	}
 	if !there {

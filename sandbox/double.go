@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// doubled shows a record of a list twice, the second time with one member changed; without a member it is the very same record
-// twice. It is the first one that holds a text. The list is the first array under that name in the depths of objects. A body
-// without it stays as it is.
+// doubled shows a record of a list twice, the second time with one member changed; without a member it is
+// the very same record twice. It is the first one that holds a text. The list is the first array under that
+// name in the depths of objects. A body without it stays as it is.
 func doubled(body []byte, list, member, holding string) []byte {
 	if out, ok := doubleIn(body, list, member, holding); ok {
 		return out

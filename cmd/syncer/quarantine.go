@@ -24,9 +24,9 @@ func (a *app) quarantineListCommand() *cobra.Command {
 	var dataset string
 	c := &cobra.Command{
 		Use: "list", Short: "List records in quarantine, the oldest first", Args: usageArgs(cobra.NoArgs),
-		Long: "Lists the records that could not be read or stored, each once, with the reason and the number of runs that\n" +
-			"have met it. While one is open the item it belongs to is partial. It is resolved when it is read well, when\n" +
-			"it has gone, when its key comes with other bytes, or when it is accepted.",
+		Long: "Lists the records that could not be read or stored, each once, with the reason and the number of\n" +
+			"runs that have met it. While one is open the item it belongs to is partial. It is resolved when it is\n" +
+			"read well, when it has gone, when its key comes with other bytes, or when it is accepted.",
 		Example: "  syncer quarantine list --connection bank\n  syncer quarantine list --all --after 400 --json",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if f.Limit < 1 {
@@ -56,9 +56,9 @@ func (a *app) quarantineAcceptCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "accept ID --reason TEXT", Short: "Do without a record: no item is partial for it any more",
 		Args: usageArgs(cobra.ExactArgs(1)),
-		Long: "Resolves the record with that id, which `syncer quarantine list` shows. As long as it comes with the same\n" +
-			"bytes nothing is said of it any more; with other bytes it is another record. The items of runs that are over\n" +
-			"stay partial until a rerun.",
+		Long: "Resolves the record with that id, which `syncer quarantine list` shows. As long as it comes with the\n" +
+			"same bytes nothing is said of it any more; with other bytes it is another record. The items of runs\n" +
+			"that are over stay partial until a rerun.",
 		Example: "  syncer quarantine accept 17 --reason 'the bank will not mend it: case 4711'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
@@ -68,7 +68,9 @@ func (a *app) quarantineAcceptCommand() *cobra.Command {
 			if strings.TrimSpace(reason) == "" {
 				return usagef("--reason is missing: whoever misses the record must know why")
 			}
-			return a.look(cmd.Context(), func(h *house) error { return a.acceptQuarantined(cmd.Context(), h, id, reason) })
+			return a.look(cmd.Context(), func(h *house) error {
+				return a.acceptQuarantined(cmd.Context(), h, id, reason)
+			})
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for whoever misses the record")
@@ -100,10 +102,11 @@ func toQuarantineJSON(r persist.QuarantinedRecord) quarantineJSON {
 		key = "(hidden: it looks like a person's number)"
 	}
 	return quarantineJSON{
-		ID: r.ID, Connection: r.Connection, Consent: r.Consent, Dataset: string(r.Dataset), Account: shownAccount(r.Account),
+		ID: r.ID, Connection: r.Connection, Consent: r.Consent,
+		Dataset: string(r.Dataset), Account: shownAccount(r.Account),
 		Key: key, Call: r.Call.String(), Place: r.Place, Reason: r.Reason, Times: r.Times, Waits: r.Held,
-		FirstAt: instant(r.FirstAt), LastAt: instant(r.LastAt), ResolvedAt: instant(r.ResolvedAt), ResolvedAs: r.ResolvedAs,
-		Note: r.Note,
+		FirstAt: instant(r.FirstAt), LastAt: instant(r.LastAt),
+		ResolvedAt: instant(r.ResolvedAt), ResolvedAs: r.ResolvedAs, Note: r.Note,
 	}
 }
 
@@ -143,7 +146,7 @@ func (a *app) acceptQuarantined(ctx context.Context, h *house, id int64, reason 
 	case errors.Is(err, persist.ErrNotFound):
 		return fmt.Errorf("there is no record %d in quarantine: `syncer quarantine list` shows their ids", id)
 	case errors.Is(err, persist.ErrResolved):
-		return fmt.Errorf("record %d in quarantine is resolved already: `syncer quarantine list --all` says how", id)
+		return fmt.Errorf("record %d is resolved already: `syncer quarantine list --all` says how", id)
 	case err != nil:
 		return err
 	}

@@ -228,10 +228,14 @@ func (p *problem) inGoodAnswer() finance.Class {
 }
 
 // pause is how long the gateway wants to be left alone where it has no usable Retry-After, which the stack reads by
-// itself: as its message says (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds.
+// itself: as its message says (Try again in 5 seconds; replenished in 01:30:00), or 5 seconds if no header tells anything.
 func (p *problem) pause(a *fetch.Answer) time.Duration {
-	if a.Announced().ByRetryAfter() {
+	said := a.Announced()
+	switch {
+	case said.ByRetryAfter():
 		return 0
+	case said.Pause > 0:
+		return a.PauseInWords(p.message)
 	}
 	return cmp.Or(a.PauseInWords(p.message), usualPause)
 }

@@ -23,7 +23,7 @@ type Harness struct {
 
 	// Pause answers one data call with 429 and a pause of one second, after so many good ones. form is "" for a Retry-After
 	// in seconds, or another form of it, as sandbox.RetryAfter has them; "words" tells it in the body's message alone,
-	// "reset" and "reset-unix" in X-RateLimit-Reset; "body" is a 200 whose body is an error that names the rate.
+	// "reset" in X-RateLimit-Reset; "body" is a 200 whose body is an error that names the rate.
 	Pause func(after int, form string) (undo func())
 	// Instead answers all data calls, after so many good ones, with a status and a body.
 	Instead func(after, status int, body string) (undo func())

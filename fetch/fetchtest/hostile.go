@@ -10,8 +10,8 @@ import (
 	"syncer/fetch"
 )
 
-// unstorable proves that a record which can't be stored costs itself alone: it is refused, or kept without what can't be
-// stored, and all others are there.
+// unstorable proves that a record which can't be stored costs itself alone: it is refused, or kept without
+// what can't be stored, and all others are there.
 func (h Harness) unstorable(t *testing.T) {
 	for name, value := range map[string]string{
 		"a raw line feed":                "\"a\nb\"",
@@ -104,8 +104,8 @@ func (h Harness) doubled(t *testing.T) {
 	}
 }
 
-// leftBehind proves that a record which comes a second time as it was holds no position back: the pass behind reads no more
-// than it would without it.
+// leftBehind proves that a record which comes a second time as it was holds no position back: the pass
+// behind reads no more than it would without it.
 func (h Harness) leftBehind(t *testing.T) {
 	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
 		first := b.MustRead(t, s, "")

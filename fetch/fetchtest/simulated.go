@@ -90,8 +90,7 @@ func Throttle(form string) sandbox.Action {
 		refusal.Body = fmt.Sprintf(`{"statusCode":429,"message":%q,"detail":%q}`, words, words)
 	case "reset":
 		refusal.RetryAfter = sandbox.RetryAfter{Seconds: 1, Header: "X-RateLimit-Reset"}
-	case "reset-unix":
-		refusal.RetryAfter = sandbox.RetryAfter{Seconds: 1, Form: "unix", Header: "X-RateLimit-Reset"}
+		refusal.Body = `{"statusCode":429,"message":"Too many requests."}` // some simulators would tell a time there
 	}
 	return refusal
 }
