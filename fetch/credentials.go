@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// opened is a connection as it was opened with its secrets: what the driver made of them, and what they are known by. It
-// never changes; secrets that have been rotated make another one, see Client.reread.
+// opened is a connection as it was opened with its secrets: what the driver made of them, and what they are
+// known by. It never changes; secrets that have been rotated make another one, see Client.reread.
 type opened struct {
 	credentials map[string]Secret
 	token       func(TokenKey) (TokenRequest, error) // nil: the API takes no token
 	authorize   *Authorization
 	header      map[string]Secret
-	// print is what these credentials are known by, together with what is configured of the connection: a park for
-	// refused credentials holds for them alone.
+	// print is what these credentials are known by, together with what is configured of the connection: a
+	// park for refused credentials holds for them alone.
 	print string
 
 	grantPrint string // what access tokens by a consent's grant are known by; empty: there are none
@@ -44,8 +44,8 @@ func (c *Client) open(credentials map[string]Secret, d *Driver) *opened {
 // now is the connection with the newest secrets that were read.
 func (c *Client) now() *opened { return c.opened.Load() }
 
-// Credentials is what the connection's credentials are known by: a keyed fingerprint of them and of what is configured of
-// the connection. Secrets that have changed give another one.
+// Credentials is what the connection's credentials are known by: a keyed fingerprint of them and of what is
+// configured of the connection. Secrets that have changed give another one.
 func (c *Client) Credentials() string {
 	c.rereadIfDue()
 	return c.now().print
@@ -66,8 +66,8 @@ func (c *Client) hide(credentials map[string]Secret) {
 	c.secrets.Store(&all)
 }
 
-// fingerprint names what is secret, or belongs to a secret, by a hash that nobody can guess it from. kind keeps hashes of
-// different things apart.
+// fingerprint names what is secret, or belongs to a secret, by a hash that nobody can guess it from. kind
+// keeps hashes of different things apart.
 func (c *Client) fingerprint(kind string, of any) string {
 	text, err := json.Marshal(of)
 	if err != nil { // settings of a kind that JSON does not know: they are left out, and everything else counts
@@ -104,8 +104,8 @@ func revealed(secrets map[string]Secret) map[string]string {
 	return plain
 }
 
-// credentialsPrint covers whatever may make the same secret good or bad: where it goes, in which way, and what for. That
-// a setting which has nothing to do with it makes another print costs one more refused call.
+// credentialsPrint covers whatever may make the same secret good or bad: where it goes, in which way, and
+// what for. That a setting which has nothing to do with it makes another print costs one more refused call.
 func (c *Client) credentialsPrint(credentials map[string]Secret, d *Driver) string {
 	var own, browser clientIdentity
 	if d.Token != nil {
@@ -130,16 +130,16 @@ func (c *Client) tokenPrint(ask *TokenRequest) string {
 	return c.fingerprint("token", []any{originOf(c.opt.Driver.Base), ask.identity()})
 }
 
-// grantPrint is for an access token that came by a consent's grant. The secret is left out: another one makes no access
-// token of a person's a worse one.
+// grantPrint is for an access token that came by a consent's grant. The secret is left out: another one makes
+// no access token of a person's a worse one.
 func (c *Client) grantPrint(a *Authorization) string {
 	ask := a.Token.identity()
 	ask.Secret, ask.Header = "", nil
 	return c.fingerprint("token of a grant", []any{originOf(c.opt.Driver.Base), a.Issuer, ask})
 }
 
-// holderPrint is whose a person's refresh token is: of this client, at this authorization server. Another secret, scope
-// or address of the API leaves it what it was.
+// holderPrint is whose a person's refresh token is: of this client, at this authorization server. Another
+// secret, scope or address of the API leaves it what it was.
 func (c *Client) holderPrint(ask *TokenRequest) string {
 	u, err := url.Parse(ask.URL)
 	if err != nil {
@@ -153,7 +153,8 @@ func originOf(u *url.URL) string {
 	return u.Scheme + "://" + u.Hostname() + ":" + port(u)
 }
 
-// rereadEvery is how often the secrets are read again while calls are made. A refused one is read again at once.
+// rereadEvery is how often the secrets are read again while calls are made. A refused one is read again at
+// once.
 const rereadEvery = 10 * time.Second
 
 // rereading is the state of reading the connection's secrets again.
@@ -183,8 +184,8 @@ func (c *Client) changed(of *opened) bool {
 	return c.now() != of
 }
 
-// reread reads the connection's secrets again. What can't be read, or is of no use, changes nothing: a file may be met
-// while it is being written.
+// reread reads the connection's secrets again. What can't be read, or is of no use, changes nothing: a file
+// may be met while it is being written.
 func (c *Client) reread() {
 	c.rereading.mu.Lock()
 	defer c.rereading.mu.Unlock()

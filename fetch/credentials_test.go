@@ -64,8 +64,8 @@ func (p proof) options(o fetch.Options) fetch.Options {
 	return o
 }
 
-// Whatever changes of what a token belongs to, the old token is not sent; and two configurations side by side, as in a rolling
-// deploy, keep a token each.
+// Whatever changes of what a token belongs to, the old token is not sent; and two configurations side by
+// side, as in a rolling deploy, keep a token each.
 func TestATokenIsSentOnlyWithWhatItBelongsTo(t *testing.T) {
 	old := proof{id: "me", secret: "old-secret", scope: "read", tokenHost: "auth.example", base: "api.example"}
 	for name, change := range map[string]func(*proof){
@@ -230,8 +230,8 @@ func TestARotatedSecretIsReadAgainWhenItIsRefused(t *testing.T) {
 	})
 }
 
-// A file that changes is read within ten seconds although nothing was refused. One that is met while it is being written
-// changes nothing.
+// A file that changes is read within ten seconds although nothing was refused. One that is met while it is
+// being written changes nothing.
 func TestARotatedSecretIsReadAgainAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, file := &lender{}, &rotating{secret: "one"}
@@ -273,7 +273,8 @@ func TestARotatedSecretIsReadAgainAfterAWhile(t *testing.T) {
 	})
 }
 
-// What is refused and stays refused is told once, with the credentials that it was refused to: the park is for them alone.
+// What is refused and stays refused is told once, with the credentials that it was refused to: the park is
+// for them alone.
 func TestTheErrorNamesTheRefusedCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, tt := range map[string]struct {
@@ -316,7 +317,8 @@ func TestTheErrorNamesTheRefusedCredentials(t *testing.T) {
 	})
 }
 
-// A ledger that refuses the old credentials lets the new ones through: the file is read before anybody is refused.
+// A ledger that refuses the old credentials lets the new ones through: the file is read before anybody is
+// refused.
 func TestParkedCredentialsAreReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l, file := &lender{}, fetchtest.NewLedger(), &rotating{secret: "one"}
@@ -342,8 +344,8 @@ func TestParkedCredentialsAreReadAgain(t *testing.T) {
 	})
 }
 
-// A token that dies twice while many callers wait for their turn: nobody who waits sends what was refused to another, so
-// nobody's refresh is spent on old news, and none of them fails.
+// A token that dies twice while many callers wait for their turn: nobody who waits sends what was refused to
+// another, so nobody's refresh is spent on old news, and none of them fails.
 func TestARefusedTokenWithManyCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, l := newIssuer(time.Hour), fetchtest.NewLedger()

@@ -10,8 +10,9 @@ import (
 	"syncer/persist"
 )
 
-// parkUnusable stops every further call over a connection that a call has shown to be unusable, and says so once. Where its
-// credentials were refused, only calls with these are stopped: a process that has others goes on.
+// parkUnusable stops every further call over a connection that a call has shown to be unusable, and says so
+// once. Where its credentials were refused, only calls with these are stopped: a process that has others goes
+// on.
 func parkUnusable(ctx context.Context, store *persist.Store, log *zerolog.Logger, connection string, f *fetch.Error) error {
 	reason := f.Error()
 	if f.Credentials == "" {
@@ -28,7 +29,8 @@ func parkUnusable(ctx context.Context, store *persist.Store, log *zerolog.Logger
 	return err
 }
 
-// parkConnection stops every further call over the connection until an operator opens it again, and says so once.
+// parkConnection stops every further call over the connection until an operator opens it again, and says so
+// once.
 func (w *batchWork) parkConnection(ctx context.Context, class finance.Class, reason string) error {
 	first, err := w.Store.ParkConnection(ctx, w.conn.Name, class, reason)
 	if first {

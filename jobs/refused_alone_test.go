@@ -11,8 +11,8 @@ import (
 	banksim "syncer/sandbox/sbanken"
 )
 
-// What one consent is answered parks the connection for nobody: some providers answer 401 for a consent that is over. It does
-// not matter whether that consent is the first that is asked for.
+// What one consent is answered parks the connection for nobody: some providers answer 401 for a consent that
+// is over. It does not matter whether that consent is the first that is asked for.
 func TestATokenThatIsRefusedForOneConsentParksNothing(t *testing.T) {
 	t.Parallel()
 	for _, stubborn := range []int{0, 3} {

@@ -18,8 +18,8 @@ import (
 	"syncer/persist/persisttest"
 )
 
-// mint is a provider at two addresses, each with an API and a token endpoint of its own. Its tokens tell what they were asked
-// for with and where, and its journal keeps what arrived.
+// mint is a provider at two addresses, each with an API and a token endpoint of its own. Its tokens tell what
+// they were asked for with and where, and its journal keeps what arrived.
 type mint struct {
 	t    *testing.T
 	db   persisttest.Database
@@ -229,8 +229,8 @@ func (m *mint) changes() []struct {
 	}
 }
 
-// Between two nights one thing after the other changes, and the token of the night before is still good. It is not sent: not to
-// another server, and not to the same one either.
+// Between two nights one thing after the other changes, and the token of the night before is still good. It
+// is not sent: not to another server, and not to the same one either.
 func TestNoTokenOutlivesWhatItBelongsTo(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
@@ -291,8 +291,8 @@ func (m *mint) night(dir string) string {
 	}
 }
 
-// A configuration that changes under a running `serve`, as in a rolling deploy: both work on side by side, each with what is its
-// own, and neither throws the other's token out.
+// A configuration that changes under a running `serve`, as in a rolling deploy: both work on side by side,
+// each with what is its own, and neither throws the other's token out.
 func TestTwoConfigurationsSideBySide(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
@@ -338,7 +338,8 @@ func (m *mint) number(sql string) (n int) {
 	return n
 }
 
-// The secret is rotated in its file while `serve` runs: nothing is parked, nothing is lost, nobody has to do anything.
+// The secret is rotated in its file while `serve` runs: nothing is parked, nothing is lost, nobody has to do
+// anything.
 func TestASecretIsRotatedUnderARunningServe(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
@@ -369,8 +370,8 @@ func TestASecretIsRotatedUnderARunningServe(t *testing.T) {
 	}
 }
 
-// The provider takes the secret away before anybody puts the new one into the file. That parks the old one alone; the new one is
-// used as soon as it is there, and the operator is told so.
+// The provider takes the secret away before anybody puts the new one into the file. That parks the old one
+// alone; the new one is used as soon as it is there, and the operator is told so.
 func TestARefusedSecretIsParkedAlone(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
@@ -435,7 +436,8 @@ func TestARefusedSecretIsParkedAlone(t *testing.T) {
 	m.syncer(0, "run", "night")
 }
 
-// What the version before has kept under the connection's name alone is sent to nobody: it may belong to anybody.
+// What the version before has kept under the connection's name alone is sent to nobody: it may belong to
+// anybody.
 func TestATokenOfTheVersionBeforeIsNotSent(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
