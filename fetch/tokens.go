@@ -47,8 +47,8 @@ type tokens struct {
 
 type keptToken struct {
 	token    finance.Token
-	refused  string // the last access token that the provider refused: the store may still give it for a moment
-	failed   *Error // why the last refresh failed; nil after a success
+	refused  string    // the last access token that the provider refused: the store may still give it for a moment
+	failed   *Error    // why the last refresh failed; nil after a success
 	until    time.Time // the failure is remembered
 	opens    time.Time // the gate that the refresh has met; not before until
 	failures int
