@@ -62,12 +62,13 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- admit_calls is as in 00007. It refuses a call that is asked for with credentials that are parked, and holds one whose
--- consent or account is to wait alone: in_gates has the keys of its lone gates, one a line, and closed is the one that is
--- closed; empty: the bucket's own. Nothing is reserved for either. Further it lets one call through where a bucket was refused: see gates.probing. A call that may
--- not probe, because it only looks or is asked for a single-use consent, waits; the latter no longer than a minute, since
--- there may be nobody else. awaits says that the gate is closed for what another call hears, for a second at most: then
--- the caller asks again.
+-- admit_calls is as in 00007, and further:
+-- It refuses a call that is asked for with credentials that are parked.
+-- It holds one whose consent or account is to wait alone: in_gates has the keys of its lone gates, one a line, and closed
+-- is the one that is closed; empty: the bucket's own. Nothing is reserved for it.
+-- It lets one call through where a bucket was refused: see gates.probing. A call that may not probe, because it only looks
+-- or is asked for a single-use consent, waits; the latter no longer than a minute, since there may be nobody else. awaits
+-- says that the gate is closed for what another call hears, for a second at most: then the caller asks again.
 DROP FUNCTION admit_calls(text[], text[], bigint[], boolean[], bigint[], bigint[], bigint[], uuid[], text[]);
 
 -- +goose StatementBegin
