@@ -51,7 +51,8 @@ func allStored[T any](ctx context.Context, w *Writer, k *kind[T], es []entry[T])
 	return !differ, nil
 }
 
-// Others says whether records of the stream are stored, and not removed, that are not among those with these ids.
+// Others says whether records of the stream are stored, and not removed, that are not among those with these ids. A
+// reservation without a day belongs to every stretch of days.
 func (w *Writer) Others(ctx context.Context, s finance.Stream, of finance.Extent, ids []string) (bool, error) {
 	var sql string
 	args := []any{s.Consent, ids, of.Prefix}
@@ -70,8 +71,8 @@ func (w *Writer) Others(ctx context.Context, s finance.Stream, of finance.Extent
 			AND starts_with(transaction_id, $3)
 			AND ($4 = '' OR account_id = $4)
 			AND ($5 = '' OR status = $5)
-			AND ($6::date IS NULL OR booked_on >= $6)
-			AND ($7::date IS NULL OR booked_on <= $7)`
+			AND ($6::date IS NULL OR booked_on IS NULL OR booked_on >= $6)
+			AND ($7::date IS NULL OR booked_on IS NULL OR booked_on <= $7)`
 		args = append(args, s.Account, of.Status, dayOrNil(of.From), dayOrNil(of.To))
 	}
 	if ids == nil {

@@ -2,6 +2,7 @@ package persist_test
 
 import (
 	"testing"
+	"time"
 
 	"syncer/finance"
 	"syncer/persist/persisttest"
@@ -20,6 +21,13 @@ func TestOthersOfASet(t *testing.T) {
 	held.Records.Accounts = []finance.Account{{ID: "a"}, {ID: "b"}}
 	rows := transactionsStream(1, "acc")
 	commitAll(t, w, owed, held, transactionsPage(rows, "1", "recent-1", "coffee", "17", "rent"))
+	reserved := transactionsStream(2, "acc")
+	hold := transactionsPage(reserved, "1", "held", "petrol")
+	hold.Records.Transactions[0].Status = finance.Pending
+	var none finance.Date
+	hold.Records.Transactions[0].BookedOn = none
+	commitAll(t, w, hold)
+	day := finance.DateOf(time.Now())
 	for _, c := range []struct {
 		stream finance.Stream
 		set    finance.Extent
@@ -38,6 +46,8 @@ func TestOthersOfASet(t *testing.T) {
 		{rows, finance.Extent{Prefix: "recent-"}, nil, true},
 		{rows, finance.Extent{Status: finance.Pending}, nil, false},
 		{transactionsStream(1, "other"), finance.Extent{}, nil, false},
+		{reserved, finance.Extent{Status: finance.Pending, From: day, To: day}, nil, true},
+		{reserved, finance.Extent{Status: finance.Pending, From: day, To: day}, []string{"held"}, false},
 	} {
 		got, err := w.Others(t.Context(), c.stream, c.set, c.ids)
 		if err != nil || got != c.want {
