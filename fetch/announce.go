@@ -32,20 +32,31 @@ func (a Announcement) ByRetryAfter() bool { return a.told == toldByHeader }
 // announced reads the headers of an answer that arrived at the given moment, whatever its status: a pause can only slow
 // us down.
 func announced(status int, h http.Header, arrived time.Time) *Announcement {
-	clock := clockOf(h, arrived)
-	told, ok, invalid := retryAfter(h, clock.at)
 	a := &Announcement{
 		Asked: h.Get("Retry-After") != "",
-		bad:   invalid,
-		clock: clock,
+		clock: clockOf(h, arrived),
 	}
+	a.read(status, h)
+	inAnotherZone := a.clock.off != 0 && a.clock.off.Abs() <= 24*time.Hour
+	if a.Pause == 0 && inAnotherZone {
+		// By our clock the moment has passed. A server that writes its local time writes it everywhere, and then its Date
+		// says what it means.
+		a.clock.at = a.clock.at.Add(a.clock.off)
+		a.read(status, h)
+	}
+	return a
+}
+
+// read reads the pause, with moments measured by the clock.
+func (a *Announcement) read(status int, h http.Header) {
+	told, ok, invalid := retryAfter(h, a.clock.at)
+	a.bad = invalid
 	if ok && told.Pause > 0 {
 		a.Pause, a.told = told.Pause, toldByHeader
-	} else if told = spentFor(status, h, clock.at); told.Pause > 0 {
+	} else if told = spentFor(status, h, a.clock.at); told.Pause > 0 {
 		a.Pause, a.told = told.Pause, toldByRateLimit
 	}
-	a.moved = told.Moment && clock.off != 0
-	return a
+	a.moved = told.Moment && a.clock.off != 0
 }
 
 // Announced is what the answer's headers say of the calls to come. Of an answer that did not arrive over the wire they
@@ -104,8 +115,8 @@ func (r *request) logUnreadable(h http.Header) {
 func (r *request) logClock(said *Announcement) {
 	r.c.opt.Log.Warn().Str("bucket", r.bucket.name).Str("path", r.path).
 		Dur("date_is_off_by", said.clock.off).Dur("pause", said.Pause).
-		Msg("the provider tells a moment beside a Date that can't be right: the pause is measured by our own clock; " +
-			"if that is the wrong one, correct it")
+		Msg("the provider tells a moment beside a Date that can't be right: the pause is measured by our own clock, or by " +
+			"that Date where the moment has passed by ours; if our clock is the wrong one, correct it")
 }
 
 // logAdvice tells of a Retry-After beside a good status.

@@ -121,6 +121,12 @@ func TestAPauseInWords(t *testing.T) {
 		"your quota resets at 1795264200":                                        30 * time.Minute,
 		"wait 1,5 hours":                                                         90 * time.Minute,
 		"Please wait 2 days before the next call":                                48 * time.Hour,
+		"Too many requests, retry after Sat, 21 Nov 2026 12:00:30 GMT":           30 * time.Second,
+		"It resets at 1795264200. Please slow down.":                             30 * time.Minute,
+		"Try again in 1,500 seconds":                                             25 * time.Minute,
+		"Limit reached. Resets at 17:13:10 UTC":                                  0,
+		"Try again after 17:13:10 GMT":                                           0,
+		"blocked until 17:13:10":                                                 0,
 		"API calls quota exceeded! maximum admitted 30 per 1m.":                  0,
 		"Too many requests, try again later":                                     0,
 		"try again later. Error 429":                                             0,
@@ -154,6 +160,8 @@ func TestRateLimitHeadersOnlySlow(t *testing.T) {
 	}{
 		{"old draft", []string{"RateLimit", "limit=10, remaining=0, reset=5"}, 5 * time.Second},
 		{"new draft", []string{"RateLimit", `"default";r=0;t=7`}, 7 * time.Second},
+		{"two policies, the first of them spent", []string{"RateLimit", `"burst";r=0;t=6, "daily";r=900;t=40000`}, 6 * time.Second},
+		{"two policies, the second spent", []string{"RateLimit", `"daily";r=900;t=40000, "burst";r=0;t=6`}, 6 * time.Second},
 		{"separate", []string{"RateLimit-Remaining", "0", "RateLimit-Reset", "3"}, 3 * time.Second},
 		{"x", []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "4"}, 4 * time.Second},
 		{"x with a Unix time", []string{"X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1893456009", "Date", "Tue, 01 Jan 2030 00:00:00 GMT"}, 9 * time.Second},
@@ -348,6 +356,24 @@ func TestADateThatCantBeRightIsLogged(t *testing.T) {
 		}
 		if n := strings.Count(log.String(), "measured by our own clock"); n != 1 {
 			t.Errorf("%d warnings, want one, for the pause that a moment told: %s", n, &log)
+		}
+	})
+}
+
+// A server that writes its local time as if it were GMT writes it in both headers.
+func TestADateOfAnotherZoneMeasuresItsOwnMoments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		date := func(at time.Time) string { return at.UTC().Format(http.TimeFormat) }
+		server := time.Now().Add(-time.Hour)
+		p := &provider{handler: answers(
+			answer(429, "", "Date", date(server), "Retry-After", date(server.Add(20*time.Second))), answer(200, ""))}
+		o, stop := piped(t, p, fetchtest.NewLedger())
+		defer stop()
+		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
+			t.Fatal(err)
+		}
+		if d := p.journal()[1].at.Sub(p.journal()[0].at); d != 20*time.Second {
+			t.Errorf("called again after %s", d)
 		}
 	})
 }

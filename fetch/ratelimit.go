@@ -52,6 +52,9 @@ func combined(v string) (remaining, reset string) {
 	for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
 		switch key, value, _ := strings.Cut(part, "="); key {
 		case "remaining", "r":
+			if remaining == "0" {
+				return remaining, reset // the policy that is spent counts, not the next one
+			}
 			remaining = value
 		case "reset", "t":
 			reset = value

@@ -185,8 +185,14 @@ func span(text string) (d time.Duration, rest string, ok bool) {
 	}
 }
 
+// thousands is how English writes a number of four to six digits. As a decimal it would be a shorter pause.
+var thousands = regexp.MustCompile(`^[1-9][0-9]{0,2},[0-9]{3}$`)
+
 // amount is a number with a point or a comma, of a unit.
 func amount(text string, unit time.Duration) time.Duration {
+	if thousands.MatchString(text) {
+		text = strings.Replace(text, ",", "", 1)
+	}
 	n, ok := new(big.Rat).SetString(strings.Replace(text, ",", ".", 1))
 	if !ok {
 		return 0
@@ -199,6 +205,10 @@ func amount(text string, unit time.Duration) time.Duration {
 var (
 	waitWords = regexp.MustCompile(`(?i)\b(?:again|retry|retried|retrying|wait|replenished|available|resets?|renewed|back|until)\b`)
 	isoIn     = regexp.MustCompile(`^\D{0,40}?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z| UTC|[+-][0-9]{2}:?[0-9]{2})?)`)
+	dateIn    = regexp.MustCompile(`^\D{0,40}?((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC|[+-][0-9]{4}))`)
+	unixIn    = regexp.MustCompile(`^[0-9]{10,19}\b`)
+	timeOfDay = regexp.MustCompile(`(?i)^[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\s*(?:UTC|GMT|Z\b|[ap]\.?m\b)`)
+	atMoment  = regexp.MustCompile(`(?i)\b(?:at|until)\s*$`)
 	spanIn    = regexp.MustCompile(`^[^0-9.!?]{0,40}?([0-9])`)
 )
 
@@ -207,7 +217,11 @@ var (
 func PauseInWords(text string, now time.Time) (told Told, ok bool) {
 	for _, word := range waitWords.FindAllStringIndex(text, -1) {
 		behind := text[word[1]:]
-		if t := isoIn.FindStringSubmatch(behind); t != nil {
+		for _, written := range []*regexp.Regexp{isoIn, dateIn} {
+			t := written.FindStringSubmatch(behind)
+			if t == nil {
+				continue
+			}
 			if at, ok := momentOf(t[1]); ok {
 				return Told{clamp(at, now), true}, true
 			}
@@ -219,6 +233,13 @@ func PauseInWords(text string, now time.Time) (told Told, ok bool) {
 		said := behind[t[2]:]
 		if told, ok := number(strings.TrimRight(said, " .!)"), now); ok {
 			return told, true
+		}
+		if told, ok := number(unixIn.FindString(said), now); ok {
+			return told, true
+		}
+		onADay := timeOfDay.MatchString(said) || onClock.MatchString(said) && atMoment.MatchString(text[:word[1]+t[2]])
+		if onADay {
+			continue // of which day, and in which zone, is not told
 		}
 		if d, _, ok := span(said); ok {
 			return Told{Pause: d}, true

@@ -43,11 +43,24 @@ func (s *Store) Pause(ctx context.Context, p finance.Pause) (time.Duration, erro
 	return fromMicros(closed), nil
 }
 
-// Probed ends the probe of a bucket. A call that was answered ends the refusals too, also one that was sent before them.
+// Probed ends the probe of a bucket. A call that was answered ends the refusals too, also one that was sent before them,
+// and wakes the batches that are parked for them: each refusal had them sleep longer.
 func (s *Store) Probed(ctx context.Context, bucket string, call finance.CallID, answered bool) error {
-	const forget = `UPDATE gates
-		SET refusals = 0, probing = false, probe = NULL, probe_until = '-infinity'
-		WHERE bucket = $1 AND refusals > 0`
+	const forget = `WITH opened AS (
+			UPDATE gates
+			SET refusals = 0, probing = false, probe = NULL, probe_until = '-infinity'
+			WHERE bucket = $1 AND refusals > 0
+			RETURNING connection, not_before
+		)
+		UPDATE batches b
+		SET wake_at = clock_timestamp()
+		FROM runs r, opened o
+		WHERE r.id = b.run_id
+		AND r.connection = o.connection
+		AND o.not_before <= clock_timestamp()
+		AND b.state = 'parked'
+		AND b.wake_at > clock_timestamp()
+		AND strpos(b.park_reason, 'bucket ' || $1 || ' is closed') > 0`
 	const giveBack = `UPDATE gates
 		SET probe = NULL, probe_until = '-infinity'
 		WHERE bucket = $1 AND probe = $2`

@@ -69,7 +69,7 @@ const endPauses = `
 	WITH told AS MATERIALIZED (
 		SELECT bucket, max(not_before) AS not_before FROM pauses
 		WHERE not_before > clock_timestamp()
-		AND not_before > announced_at + $2 * interval '1 microsecond'
+		AND not_before >= announced_at + $2 * interval '1 microsecond'
 		AND ended_at IS NULL
 		GROUP BY bucket
 	), buckets AS MATERIALIZED (
