@@ -3,6 +3,7 @@ package persist
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -133,7 +134,7 @@ func partsOf(r *finance.Records) []part {
 	for i := range r.Accounts {
 		a := &r.Accounts[i]
 		owner[a.ID] = len(parts)
-		one := newPart(a, &a.Lineage, a.ID, h.Account(a))
+		one := newPart(a, &a.Lineage, a.ID, a.ID, h.Account(a))
 		one.Accounts = r.Accounts[i : i+1]
 		parts = append(parts, one)
 	}
@@ -142,28 +143,32 @@ func partsOf(r *finance.Records) []part {
 		at, owned := owner[b.AccountID]
 		if !owned {
 			at = len(parts)
-			parts = append(parts, newPart(b, &b.Lineage, "", h.Balance(b)))
+			name := b.AccountID + "\x00" + b.Kind + "\x00" + b.Currency
+			parts = append(parts, newPart(b, &b.Lineage, "", name, h.Balance(b)))
 		}
 		parts[at].Balances = append(parts[at].Balances, *b)
 		parts[at].stands = append(parts[at].stands, b)
 	}
 	for i := range r.Transactions {
 		t := &r.Transactions[i]
-		one := newPart(t, &t.Lineage, t.ID, h.Transaction(t))
+		one := newPart(t, &t.Lineage, t.ID, t.ID, h.Transaction(t))
 		one.Transactions = r.Transactions[i : i+1]
 		parts = append(parts, one)
 	}
 	for i := range r.Debts {
 		d := &r.Debts[i]
-		one := newPart(d, &d.Lineage, d.ID, h.Debt(d))
+		one := newPart(d, &d.Lineage, d.ID, d.ID, h.Debt(d))
 		one.Debts = r.Debts[i : i+1]
 		parts = append(parts, one)
 	}
 	return parts
 }
 
-func newPart(stands any, l *finance.Lineage, key string, hash finance.Hash) part {
-	p := part{stands: []any{stands}, place: l.Place, hash: hash}
+// newPart makes the part of one record. Its name goes into its hash: two records with the same content are two records, and
+// quarantine holds each once.
+func newPart(stands any, l *finance.Lineage, key, name string, content finance.Hash) part {
+	sum := sha256.Sum256(append([]byte(name+"\x00"), content[:]...))
+	p := part{stands: []any{stands}, place: l.Place, hash: finance.Hash(sum[:16])}
 	if !l.Made && faultOfKey(key) == "" {
 		p.key = key
 	}

@@ -405,6 +405,24 @@ func TestCommitSetsAsideTheRecordThatCantBeStored(t *testing.T) {
 	}
 }
 
+// Two records that Postgres refuses are two, whatever else than their keys is the same.
+func TestRefusedRecordsOfOneContentAreTwo(t *testing.T) {
+	t.Parallel()
+	pool := persisttest.New(t)
+	if _, err := pool.Exec(t.Context(), `ALTER TABLE transactions ADD CHECK (text <> 'secret')`); err != nil {
+		t.Fatal(err)
+	}
+	s := transactionsStream(7, "acc")
+	got := commitAll(t, newWriter(pool), transactionsPage(s, "1", "a", "x", "b", "secret", "c", "x", "d", "secret", "e", "x"))
+	if diff := cmp.Diff([]persist.Written{{Inserted: 3, Aside: 2}}, got); diff != "" {
+		t.Error(diff)
+	}
+	aside := queryAll(t, pool, "SELECT record_id FROM quarantine ORDER BY 1")
+	if diff := cmp.Diff([]string{"b", "d"}, aside); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // random is a text that Postgres can't compress.
 func random(n int) string {
 	var b strings.Builder
