@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"syncer/finance"
 )
 
@@ -143,5 +145,37 @@ func TestAProbeThatNeverEndsIsReplaced(t *testing.T) {
 	must(t, err)
 	if a := admit(t, h.Store, probing(0)); !a.Probe {
 		t.Errorf("%+v", a)
+	}
+}
+
+// Batches that sleep for the refusals of a bucket are woken when it answers again: each refusal had them sleep longer.
+// Those that sleep for something else are not.
+func TestAnAnswerWakesWhoSleptForRefusals(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.consents(t, 2)
+	_, batches := h.plan(t, 1)
+	for i, reason := range []string{"bucket bank is closed: throttled without a Retry-After", "bucket bank/token is closed"} {
+		c := claim(t, h.Store, batches[i])
+		must(t, h.Park(t.Context(), batches[i], c.Fence, time.Hour, reason))
+	}
+	pause(t, h, untimed(0))
+	openGate(t, h)
+	must(t, h.Probed(t.Context(), "bank", finance.CallID{}, true))
+	woken := queryAll(t, h.pool, "SELECT wake_at <= clock_timestamp() FROM batches ORDER BY id")
+	if diff := cmp.Diff([]string{"true", "false"}, woken); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A pause of exactly a day is one of days: the log says that it can be ended, and so it can.
+func TestAPauseOfADayCanBeEnded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	pause(t, h, pauseOf(24*time.Hour, "retry-after"))
+	ended, err := h.EndPauses(t.Context(), "bank", "a mistake")
+	must(t, err)
+	if len(ended) != 1 || gate(t, h) > time.Second {
+		t.Errorf("%d pauses are ended, and the gate is closed for %s", len(ended), gate(t, h))
 	}
 }
