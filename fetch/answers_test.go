@@ -82,6 +82,9 @@ func TestWhatIsNoWholeAnswer(t *testing.T) {
 		{206, `{"rows":[]}`, []string{"Content-Range", "items 0-24/100"}, false, finance.Transient, "the answer is a part of one (status 206)"},
 		{206, `{"rows":[]}`, []string{"Content-Range", "bytes 5-10/11"}, false, finance.Transient, "the answer is a part of one (status 206)"},
 		{207, `{"rows":[]}`, nil, false, finance.Transient, "an answer of parts with a status each (status 207)"},
+		{208, `{"rows":[]}`, nil, false, finance.Transient, "it is not known what it shows (status 208)"},
+		{214, `{"rows":[]}`, nil, false, finance.Transient, "it is not known what it shows (status 214)"},
+		{299, `{"rows":[]}`, nil, false, finance.Transient, "it is not known what it shows (status 299)"},
 		{304, ``, nil, false, finance.Transient, "an answer without content, for a condition that nobody has named (status 304)"},
 		{304, ``, []string{"Content-Encoding", "gzip"}, false, finance.Transient, "status 304"},
 		// The answer of a single use is stored, and would be read in the same way again.
@@ -133,6 +136,8 @@ func TestANotModifiedSpendsNoConsent(t *testing.T) {
 // Whatever a connector says of such an answer, Walk takes no set of it for whole.
 func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 	const byRange = "the answer is a part of one (by its Content-Range)"
+	const notAll = "the parts that were read are not the whole list (by their Content-Range)"
+	const tooFew = "the answer holds fewer records than its Content-Range tells"
 	for _, c := range []struct {
 		name    string
 		status  int
@@ -151,18 +156,24 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 		{name: "202 of a set", status: 202, set: "all", partial: "the answer is not ready yet (status 202)"},
 		{name: "202 of a list in parts", status: 202, set: "all", parts: true, partial: "the answer is not ready yet (status 202)"},
 		{name: "206", status: 206, partial: "the answer is a part of one (status 206)"},
-		{name: "206 that is all", status: 206, headers: []string{"Content-Range", "items 0-9/10"}, whole: true},
+		{name: "206 that is all", status: 206, headers: []string{"Content-Range", "items 0-0/1"}, whole: true},
 		{name: "206 of a list in parts", status: 206, set: "all", parts: true, partial: "the answer is a part of one (status 206)"},
-		{name: "the last of a list in parts", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "5-9/10"}, whole: true},
-		{name: "not the last", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "items 0-4/10"}, partial: "the answer is a part of one (status 206)"},
-		{name: "a Content-Range of all", status: 200, headers: []string{"Content-Range", "items 0-9/10"}, whole: true},
-		{name: "all, counted from 1", status: 200, headers: []string{"Content-Range", "items 1-10/10"}, whole: true},
-		{name: "a Content-Range without a total", status: 200, headers: []string{"Content-Range", "items 0-9/*"}, whole: true},
+		{name: "the end of a list in parts", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "9-9/10"}, partial: notAll},
+		{name: "all of a list in parts", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "0-0/1"}, whole: true},
+		{name: "not the last", status: 206, set: "all", parts: true, headers: []string{"Content-Range", "items 0-0/10"}, partial: "the answer is a part of one (status 206)"},
+		{name: "a Content-Range of all", status: 200, headers: []string{"Content-Range", "items 0-0/1"}, whole: true},
+		{name: "all, counted from 1", status: 200, headers: []string{"Content-Range", "items 1-1/1"}, whole: true},
+		{name: "a Content-Range without a total", status: 200, headers: []string{"Content-Range", "items 0-0/*"}, whole: true},
 		{name: "a Content-Range of nothing", status: 200, headers: []string{"Content-Range", "items */0"}, whole: true},
-		{name: "a Content-Range of a part", status: 200, headers: []string{"Content-Range", "items 0-9/25"}, partial: byRange},
-		{name: "of the end", status: 200, headers: []string{"Content-Range", "items 10-24/25"}, partial: byRange},
-		{name: "of a part of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 0-9/25"}, partial: byRange},
-		{name: "of the end of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 10-24/25"}, whole: true},
+		{name: "a Content-Range of a part", status: 200, headers: []string{"Content-Range", "items 0-0/25"}, partial: byRange},
+		{name: "of the end", status: 200, headers: []string{"Content-Range", "items 24-24/25"}, partial: byRange},
+		{name: "of a part of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 0-0/25"}, partial: byRange},
+		{name: "of the end of a set in parts", status: 200, set: "all", parts: true, headers: []string{"Content-Range", "items 24-24/25"}, partial: notAll},
+		{name: "208", status: 208, partial: "a success of which it is not known what it shows (status 208)"},
+		{name: "208 of a list in parts", status: 208, set: "all", parts: true, partial: "a success of which it is not known what it shows (status 208)"},
+		{name: "fewer than it tells", status: 200, headers: []string{"Content-Range", "items 0-7/8"}, partial: tooFew},
+		{name: "the range that was asked for", status: 200, headers: []string{"Content-Range", "items 0-24/1"}, whole: true},
+		{name: "bytes are no records", status: 200, headers: []string{"Content-Range", "bytes 0-10/11"}, whole: true},
 		{name: "204", status: 204, fails: finance.Transient},
 	} {
 		p := &provider{handler: answers(answer(c.status, `{"rows":[]}`, c.headers...))}

@@ -46,9 +46,11 @@ func ofStatus(status int, asked bool) finance.Class {
 func isSuccess(status int) bool { return status >= 200 && status < 300 }
 
 // unfinished is why an answer with the status is not the whole of what was asked for; empty: the status
-// does not say so.
+// does not say so. What a 2xx means that is not named here is not known, so it is not believed.
 func unfinished(status int) string {
 	switch status {
+	case http.StatusOK, http.StatusCreated, http.StatusNonAuthoritativeInfo, http.StatusNoContent:
+		return ""
 	case http.StatusAccepted:
 		return "the answer is not ready yet (status 202)"
 	case http.StatusResetContent:
@@ -59,6 +61,9 @@ func unfinished(status int) string {
 		return "an answer of parts with a status each (status 207)"
 	case http.StatusIMUsed:
 		return "the answer is a difference to another one (status 226)"
+	}
+	if isSuccess(status) {
+		return fmt.Sprintf("a success of which it is not known what it shows (status %d)", status)
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -10,22 +11,29 @@ import (
 // Content-Range; empty: it does not. Rows may be stored from such an answer where it is taken for one, but it never proves
 // that there are no others.
 func (a *Answer) Unfinished() string {
-	s, told := partOf(a.Header.Get("Content-Range"))
+	ranges := rangesOf(a.Header)
+	byStatus := unfinished(a.Status)
 	switch {
-	case a.Status == http.StatusPartialContent && told && s.first == 0 && s.isLast():
+	case a.Status == http.StatusPartialContent && ranges.told() && ranges.whole():
 		return ""
-	case unfinished(a.Status) != "":
-		return unfinished(a.Status)
-	case isSuccess(a.Status) && told && (s.first > 1 || !s.isLast()): // some count from 1
+	case byStatus != "":
+		return byStatus
+	case isSuccess(a.Status) && !ranges.whole():
 		return "the answer is a part of one (by its Content-Range)"
 	}
 	return ""
 }
 
-// LastPart says that by its Content-Range an answer has the last of what there is: bytes 50-99/100.
+// LastPart says that by its Content-Range an answer has the last of what there is: bytes 50-99/100. It says
+// nothing of what stands before: see cover.
 func (a *Answer) LastPart() bool {
-	s, told := partOf(a.Header.Get("Content-Range"))
-	return told && s.isLast()
+	ranges := rangesOf(a.Header)
+	for _, p := range ranges {
+		if !p.read || !p.shows || p.counted && p.last+1 < p.total {
+			return false
+		}
+	}
+	return ranges.told() || len(ranges) > 0 && a.Status != http.StatusPartialContent
 }
 
 // IsPart says that an answer is one of several by its own word, rather than not ready or the like.
@@ -33,29 +41,155 @@ func (a *Answer) IsPart() bool {
 	return a.Status == http.StatusPartialContent || unfinished(a.Status) == "" && a.Unfinished() != ""
 }
 
-// part is what of a whole an answer shows.
-type part struct{ first, last, total uint64 }
+// part is what of a whole an answer shows, by one value of its Content-Range.
+type part struct {
+	unit               string // in lower case; empty: none is named
+	first, last, total uint64
+	read               bool // false: the value can't be read, so it may tell of anything
+	shows              bool // first and last are told: */8 tells of 8 and shows none
+	counted            bool // the total is told
+}
 
-func (s part) isLast() bool { return s.last+1 >= s.total }
+// begins says that nothing stands before the part. Records may be counted from 1, bytes never are.
+func (p part) begins() bool { return p.first == 0 || p.first == 1 && p.unit != "bytes" }
 
-// partOf reads a Content-Range (RFC 9110 section 14.4): bytes 0-99/100, with a unit or without, as many APIs write it for
-// records too. It is not told where the total is not.
-func partOf(contentRange string) (s part, told bool) {
-	_, numbers, found := strings.Cut(contentRange, " ")
-	if !found {
-		numbers = contentRange
+// reaches says that nothing stands behind the record, or byte, last, if the first of all has the number base.
+func (p part) reaches(base, last uint64) bool { return !p.counted || last+1 >= base+p.total }
+
+// whole says that nothing is told of but what the answer shows.
+func (p part) whole() bool {
+	switch {
+	case !p.read:
+		return false
+	case !p.shows:
+		return p.total == 0
 	}
-	shown, total, _ := strings.Cut(numbers, "/")
-	first, last, _ := strings.Cut(shown, "-")
-	for _, number := range []struct {
-		text string
-		into *uint64
-	}{{first, &s.first}, {last, &s.last}, {total, &s.total}} {
-		n, err := strconv.ParseUint(number.text, 10, 62)
-		if err != nil {
-			return part{}, false
+	return p.begins() && p.reaches(p.first, p.last)
+}
+
+// parts are the values of an answer's Content-Range.
+type parts []part
+
+// told says that one of them tells both what is shown and how much there is.
+func (ps parts) told() bool {
+	for _, p := range ps {
+		if p.read && p.shows && p.counted {
+			return true
 		}
-		*number.into = n
 	}
-	return s, s.first <= s.last
+	return false
+}
+
+// whole says that none of them tells of more than the answer shows, and that no two contradict one another.
+func (ps parts) whole() bool {
+	for i, p := range ps {
+		if !p.whole() {
+			return false
+		}
+		for _, before := range ps[:i] {
+			if before.unit == p.unit && before != p {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// records is how many records the parts tell that the answer holds. Bytes are no records.
+func (ps parts) records() (most uint64) {
+	for _, p := range ps {
+		if p.unit == "bytes" || !p.read || !p.shows {
+			continue
+		}
+		shown := p.last + 1 - p.first
+		if p.counted {
+			shown = min(shown, p.total) // some repeat the range that was asked for
+		}
+		most = max(most, shown)
+	}
+	return most
+}
+
+// contentRange is the form of a Content-Range (RFC 9110 section 14.4): bytes 0-99/100, with a unit or without,
+// as many APIs write it for records too. Blanks may stand anywhere, and = for the one behind the unit.
+var contentRange = regexp.MustCompile(`^(?:([^\s=:,/*]+)[\s=:]+)?(?:(\d+)\s*-\s*(\d+)|\*)\s*/\s*(?:(\d+)|\*)$`)
+
+// rangesOf reads all values of Content-Range.
+func rangesOf(h http.Header) (all parts) {
+	for _, line := range h.Values("Content-Range") {
+		for value := range strings.SplitSeq(line, ",") {
+			if value = strings.TrimSpace(value); value != "" {
+				all = append(all, partOf(value))
+			}
+		}
+	}
+	return all
+}
+
+func partOf(value string) part {
+	m := contentRange.FindStringSubmatch(value)
+	if m == nil {
+		return part{}
+	}
+	p := part{unit: strings.ToLower(m[1]), read: true, shows: m[2] != "", counted: m[4] != ""}
+	for i, into := range []*uint64{&p.first, &p.last, &p.total} {
+		text := m[i+2]
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(text, 10, 62)
+		if err != nil {
+			return part{}
+		}
+		*into = n
+	}
+	if p.first > p.last {
+		return part{}
+	}
+	return p
+}
+
+// cover is what the pages of a list show of it together, by their Content-Range.
+type cover struct {
+	plain bool   // a page told nothing of a place in the list
+	begun bool   // a page told of one
+	base  uint64 // the number of the list's first record
+	next  uint64 // behind the last one shown
+	total part   // the part that told how many there are
+	gap   bool   // something was left out, or could not be understood
+}
+
+// add takes note of a page's answer.
+func (c *cover) add(a *Answer) {
+	ranges := rangesOf(a.Header)
+	if len(ranges) == 0 || ranges.whole() && (ranges.told() || !ranges[0].shows) {
+		c.plain = true // it speaks of itself alone
+		return
+	}
+	p := ranges[0]
+	if len(ranges) > 1 || !p.read || !p.shows {
+		c.begun, c.gap = true, true
+		return
+	}
+	if !c.begun {
+		c.begun, c.base, c.next = true, p.first, p.first
+		c.gap = c.gap || !p.begins()
+	}
+	otherTotal := c.total.counted && p.counted && c.total.total != p.total
+	c.gap = c.gap || otherTotal || p.first > c.next
+	c.next = max(c.next, p.last+1)
+	if p.counted {
+		c.total = p
+	}
+}
+
+// lack is why the pages do not show that they are all; empty: nothing speaks against it.
+func (c *cover) lack() string {
+	switch {
+	case !c.begun:
+		return ""
+	case c.plain || c.gap || !c.total.reaches(c.base, c.next-1):
+		return "the parts that were read are not the whole list (by their Content-Range)"
+	}
+	return ""
 }

@@ -21,6 +21,7 @@ type shown struct {
 	before finance.Records // of the page before
 	bodies map[finance.Hash]struct{}
 	ids    []string // of the set's records, for finance.Whole
+	cover  cover    // what its pages show of it by their Content-Range
 
 	against string // why the set is not proven; empty: nothing speaks against it
 }

@@ -239,8 +239,7 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		}
 		page.Steered = true
 	}
-	lastPart := st.Parts && page.Answer.LastPart()
-	if why := page.Answer.Unfinished(); why != "" && page.Whole != nil && !lastPart {
+	if why := w.unproven(st, page); why != "" {
 		page.Whole = nil
 		orDefault(&page.Partial, why)
 	}
@@ -264,6 +263,28 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		return fmt.Errorf("%d pages in a row without a record: the next pass goes on behind them", l.empty)
 	}
 	return nil
+}
+
+// unproven is why a page proves nothing, by what its answer and those before say of themselves; empty: nothing speaks
+// against it.
+func (w *walk) unproven(st *Step, page *Page) string {
+	a := page.Answer
+	w.list.cover.add(a)
+	seen := max(page.Seen, page.Records.Len()+len(page.Rejects))
+	if rangesOf(a.Header).records() > uint64(seen) {
+		return "the answer holds fewer records than its Content-Range tells"
+	}
+	if page.Whole == nil {
+		return ""
+	}
+	ofSeveral := st.Parts && st.Set != ""
+	if why := a.Unfinished(); why != "" && !(ofSeveral && a.LastPart()) {
+		return why
+	}
+	if ofSeveral {
+		return w.list.cover.lack()
+	}
+	return ""
 }
 
 // kept is the page as it was last committed, if its facts lead somewhere.
