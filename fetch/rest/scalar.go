@@ -285,8 +285,12 @@ func (c clock) written(raw string) (time.Time, error) {
 	return at, nil
 }
 
-// sinceEpoch reads seconds or milliseconds since 1970, with decimals or without.
+// sinceEpoch reads seconds or milliseconds since 1970, with decimals and an exponent or without.
 func sinceEpoch(text, format string) (time.Time, error) {
+	text, ok := withoutExponent(text)
+	if !ok {
+		return time.Time{}, errNoTime
+	}
 	whole, fraction, broken := strings.Cut(text, ".")
 	n, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil || n > 1<<53 || n < -1<<53 || broken && !onlyDigits(fraction) {
@@ -308,4 +312,25 @@ func sinceEpoch(text, format string) (time.Time, error) {
 		return time.UnixMilli(n).Add(part).UTC(), nil
 	}
 	return time.Unix(n, 0).Add(part).UTC(), nil
+}
+
+// withoutExponent writes a number such as 1.7645472E9, as Java prints a double, with its point moved.
+func withoutExponent(text string) (string, bool) {
+	at := strings.IndexAny(text, "eE")
+	if at < 0 {
+		return text, true
+	}
+	const largest = 20 // no epoch has more digits before its point, nor zeros behind it
+	move, err := strconv.Atoi(text[at+1:])
+	sign, number := "", text[:at]
+	if after, found := strings.CutPrefix(number, "-"); found {
+		sign, number = "-", after
+	}
+	whole, fraction, broken := strings.Cut(number, ".")
+	if err != nil || move > largest || move < -largest || !onlyDigits(whole) || broken && !onlyDigits(fraction) {
+		return "", false
+	}
+	zeros := strings.Repeat("0", largest)
+	digits, point := zeros+whole+fraction+zeros, largest+len(whole)+move
+	return sign + "0" + strings.TrimLeft(digits[:point], "0") + "." + digits[point:], true
 }
