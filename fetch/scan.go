@@ -261,7 +261,7 @@ func (s *Scanner) Date() finance.Date {
 	return d
 }
 
-// Time reads an instant as ParseInstant does.
+// Time reads an instant as ParseInstant and InUTC do.
 func (s *Scanner) Time() time.Time {
 	text := s.Text()
 	if text == "" {
@@ -272,7 +272,7 @@ func (s *Scanner) Time() time.Time {
 		s.Fail(err.Error())
 		return time.Time{}
 	}
-	return t.UTC()
+	return InUTC(t)
 }
 
 // Part gives the text of the next value, of which only the structure is looked at: what else is wrong with it is told to

@@ -115,14 +115,17 @@ const (
 	rising        // the second one is
 )
 
-func byVersion(before, behind int64) order {
-	switch {
-	case before == 0 || behind == 0 || before == behind:
+func byVersion(before, behind finance.Version) order {
+	if !before.Told || !behind.Told {
 		return untold
-	case before < behind:
-		return rising
 	}
-	return falling
+	switch further := behind.Compare(before); {
+	case further > 0:
+		return rising
+	case further < 0:
+		return falling
+	}
+	return untold
 }
 
 // accountRule takes an account's figures, which stand at its place, for parts of it.
@@ -187,10 +190,7 @@ func debtRule() *rule[finance.Debt] {
 			if told := byVersion(a.Version, b.Version); told != untold {
 				return told
 			}
-			if a.ReportedAt.IsZero() || b.ReportedAt.IsZero() {
-				return untold
-			}
-			return byVersion(a.ReportedAt.UnixNano(), b.ReportedAt.UnixNano())
+			return byVersion(finance.VersionAt(a.ReportedAt), finance.VersionAt(b.ReportedAt))
 		},
 	}
 }

@@ -79,11 +79,27 @@ func TestInstantsAsPeopleWriteThem(t *testing.T) {
 		"20.11.2026 10:30":              {},
 		"2026-11-20T10:30:00+0200 CEST": {},
 		"2026-13-20T10:30:00Z":          {},
+		"0000-06-01T10:30:00Z":          {},
 		"":                              {},
 	} {
 		got, err := ParseInstant(text)
 		if (err == nil) == want.IsZero() || !got.Equal(want) {
 			t.Errorf("%q: %s, %v; want %s", text, got, err, want)
+		}
+	}
+}
+
+func TestInstantsAtTheEndsOfTheCalendar(t *testing.T) {
+	for text, want := range map[string]time.Time{
+		"0001-01-01T00:00:00Z":      {},
+		"0001-01-01T00:00:00+0100":  {},
+		"0001-01-01T00:00:00-01:00": time.Date(1, time.January, 1, 1, 0, 0, 0, time.UTC),
+		"9999-12-31T23:59:59-01:00": {},
+		"9999-12-31T23:59:59Z":      time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC),
+	} {
+		s := Scan([]byte(`"` + text + `"`))
+		if got := s.Time(); s.End() != nil || !got.Equal(want) {
+			t.Errorf("%s: %s, %v; want %s", text, got, s.End(), want)
 		}
 	}
 }

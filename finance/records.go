@@ -11,9 +11,9 @@ type Lineage struct {
 	// Made says that the record's key was made here and is not the provider's, so that meeting it twice in a pass says
 	// nothing of the provider's list. It is not stored.
 	Made bool
-	// Version orders the versions of a record that one answer shows, by what the provider tells: the highest is the newest. 0:
-	// nothing is told. It is not stored.
-	Version int64
+	// Version orders the versions of a record that one answer shows, by what the provider tells.
+	// It is not stored.
+	Version Version
 }
 
 // LongestKey is how many bytes a record's key may have. Postgres refuses index entries of more than 2,704 bytes, and an entry

@@ -308,6 +308,14 @@ func TestVisits(t *testing.T) {
 	}
 }
 
+// Midnight of the first day of year 1 lies in the year before in UTC.
+func TestAMomentThatIsNone(t *testing.T) {
+	page, err := decodeVisits([]byte("["+seen(`"200"`, "20261103091500", "00010101000000")+"]"), person, swedishTime())
+	if err != nil || len(page.Records.Debts) != 1 || !page.Records.Debts[0].ReportedAt.IsZero() {
+		t.Errorf("%+v, %v", page, err)
+	}
+}
+
 // One visit is one debt, however often it is listed.
 func TestVisitsAreListedOnce(t *testing.T) {
 	page, err := decodeVisits([]byte("["+seen(`"200"`)+","+seen(`"100"`, "7001", "7002")+","+seen(`"200"`)+"]"), person, time.UTC)

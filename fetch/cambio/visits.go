@@ -207,7 +207,7 @@ func (d *visitReader) moment(text string) time.Time {
 	if err != nil {
 		d.s.Fail("not a moment as yyyyMMddHHmmss")
 	}
-	return t.UTC()
+	return fetch.InUTC(t)
 }
 
 // fee reads contactPatientFee, a text such as 200, 200.00 or, as Swedes write, 200,00 and 1 200,00.

@@ -70,8 +70,8 @@ func newBalanceTable(b *Balances, p *plan) (*balanceTable, error) {
 // figureRead is a figure as it stands in an answer.
 type figureRead struct {
 	finance.Balance
-	order int64  // by its reference date; zero: it has none
-	raw   string // where it stands in a list
+	order finance.Version // by its reference date
+	raw   string          // where it stands in a list
 }
 
 // of gives the figures of an account, one of each kind and currency. The others go to keep, as the provider wrote them.
@@ -125,7 +125,7 @@ func (t *balanceTable) listed(a *finance.Account, raw string) (figures []figureR
 		switch {
 		case at < 0:
 			figures = append(figures, one)
-		case one.order > figures[at].order:
+		case one.order.Compare(figures[at].order) > 0:
 			others = append(others, figures[at].raw)
 			figures[at] = one
 		default: // older, or nothing tells which is the newer

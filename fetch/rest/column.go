@@ -41,7 +41,7 @@ type value struct {
 	day    finance.Date
 	at     time.Time
 	count  int32
-	order  int64 // zero: nothing is told
+	order  finance.Version
 }
 
 func texts[T any](name string, f *Field, at func(*T) *string) column[T] {
@@ -202,7 +202,7 @@ func (s *source) read(v values) (out value, there bool, err error) {
 		return out, !out.at.IsZero(), err
 	case asOrder:
 		out.order = s.clock.order(raw)
-		return out, out.order != 0, nil
+		return out, out.order.Told, nil
 	case asCount:
 		var n int64
 		if n, err = wholeOf(raw); err == nil && (n < 0 || n > 1<<20) {

@@ -98,6 +98,14 @@ func TestHowAColumnIsFilled(t *testing.T) {
 		{"seconds", "reported_at: { path: a, format: unix }", `"a":1795170600`, with(func(d *finance.Debt) { d.ReportedAt = at })},
 		{"milliseconds in quotes", "reported_at: { path: a, format: unix_ms }", `"a":"1795170600000"`, with(func(d *finance.Debt) { d.ReportedAt = at })},
 		{"a pattern", "reported_at: { path: a, format: 'DD.MM.YYYY hh:mm' }", `"a":"20.11.2026 11:30"`, with(func(d *finance.Debt) { d.ReportedAt = at })}, // in Oslo
+		{"seconds of a double", "reported_at: { path: a, format: unix }", `"a":1.7951706E9`, with(func(d *finance.Debt) { d.ReportedAt = at })},
+		{"seconds of a large double", "reported_at: { path: a, format: unix }", `"a":"179517060025e-2"`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(250 * time.Millisecond) })},
+		{"milliseconds of a double", "reported_at: { path: a, format: unix_ms }", `"a":1.795170600123E12`, with(func(d *finance.Debt) { d.ReportedAt = at.Add(123 * time.Millisecond) })},
+		{"a double before 1970", "reported_at: { path: a, format: unix }", `"a":-5E-1`, with(func(d *finance.Debt) { d.ReportedAt = time.Unix(0, -5e8).UTC() })},
+		{"no time at all", "reported_at: a", `"a":"0001-01-01T00:00:00Z"`, none},
+		{"no time at all, east of Greenwich", "reported_at: a", `"a":"0001-01-01T00:00:00+0100"`, none},
+		{"the end of time, west of Greenwich", "reported_at: a", `"a":"9999-12-31T23:59:59-01:00"`, none},
+		{"no time at all in a pattern", "reported_at: { path: a, format: 'YYYY-MM-DD hh:mm' }", `"a":"0001-01-01 00:00"`, none},
 		{"a count", "terms_left: a", `"a":0`, with(func(d *finance.Debt) { d.TermsLeft = 0 })},
 		{"a count from a map", "co_borrower: { path: a, map: { SOLE: '0', JOINT: '2' } }", `"a":"JOINT"`, with(func(d *finance.Debt) { d.CoBorrower = 2 })},
 		{"null", "terms_left: a", `"a":null`, none},
@@ -165,7 +173,10 @@ func TestARecordThatCannotBeReadIsRefusedAlone(t *testing.T) {
 		{"balance: { path: owed, minor_units: 2 }", `"id":"1","owed":1.5`, "balance (owed): not a whole number of minor units"},
 		{"balance: { path: owed, required: true }", `"id":"1","x":1`, "balance (owed): missing"},
 		{"reported_at: at", `"id":"1","at":"yesterday"`, "reported_at (at): not an instant of the described format"},
-		{"reported_at: { path: at, format: unix }", `"id":"1","at":1e9`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: at", `"id":"1","at":"0000-06-01T00:00:00Z"`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: { path: at, format: unix }", `"id":"1","at":1e99999999`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: { path: at, format: unix }", `"id":"1","at":"1.E9"`, "reported_at (at): not an instant of the described format"},
+		{"reported_at: { path: at, format: unix }", `"id":"1","at":1e20`, "reported_at (at): not an instant of the described format"},
 		{"reported_at: { path: at, format: unix }", `"id":"1","at":9007199254740992`, "reported_at (at): not an instant of the described format"},
 		{"terms_left: n", `"id":"1","n":-1`, "terms_left (n): not a count"},
 		{"creditor: a", `"id":"1","a":["x"]`, "creditor (a): not a text"},
@@ -324,6 +335,14 @@ datasets:
 		"the first is the newer":      {row(`"a":1,"v":"2026-11-06"`) + "," + row(`"a":2,"v":"2026-11-05"`), "", "1", 0},
 		"by an instant":               {row(`"a":1,"v":"2026-11-06T10:00:00Z"`) + "," + row(`"a":2,"v":"2026-11-06T11:00:00+02:00"`), "", "1", 0},
 		"versions that are equal":     {row(`"a":1,"v":2`) + "," + row(`"a":2,"v":2`), "", "", 2},
+		"versions that begin with 0":  {row(`"a":1,"v":0`) + "," + row(`"a":2,"v":1`), "", "2", 0},
+		"back to version 0":           {row(`"a":1,"v":1`) + "," + row(`"a":2,"v":0`), "", "1", 0},
+		"version 0 twice":             {row(`"a":1,"v":0`) + "," + row(`"a":2,"v":0`), "", "", 2},
+		"version 0 and none":          {row(`"a":1,"v":0`) + "," + row(`"a":2`), "", "", 2},
+		"valid for ever":              {row(`"a":1,"v":"9999-12-31"`) + "," + row(`"a":2,"v":"2026-11-05"`), "", "1", 0},
+		"valid for ever, an instant":  {row(`"a":1,"v":"2026-11-05T00:00:00Z"`) + "," + row(`"a":2,"v":"9999-12-31T23:59:59-01:00"`), "", "2", 0},
+		"the first day of year 1":     {row(`"a":1,"v":"0001-01-01T00:00:00+01:00"`) + "," + row(`"a":2,"v":"2026-11-05"`), "", "", 2},
+		"numbers with parts":          {row(`"a":1,"v":"1.9"`) + "," + row(`"a":2,"v":"1.10"`), "", "", 2},
 		"only one has a version":      {row(`"a":1,"v":2`) + "," + row(`"a":2`), "", "", 2},
 		"booked and pending":          {row(`"a":1`), row(`"a":1`), "1", 0},
 		"booked with another amount":  {row(`"a":2`), row(`"a":1`), "2", 0},
@@ -342,13 +361,80 @@ datasets:
 	}
 }
 
+// A debt without a version is ordered by when it was reported.
+func TestTheDebtReportedLastCounts(t *testing.T) {
+	for name, c := range map[string]struct{ first, second, want string }{
+		"the second":          {`"2026-11-05T10:00:00Z"`, `"2026-11-05T10:00:00.5Z"`, "2"},
+		"after the year 2262": {`"9999-12-31T23:59:59Z"`, `"2026-11-05T10:00:00Z"`, "1"},
+		"in 1970":             {`"1970-01-01T00:00:00Z"`, `"2026-11-05T10:00:00Z"`, "2"},
+		"none is told":        {`null`, `"0001-01-01T00:00:00+01:00"`, ""},
+	} {
+		page, err := decoded(t, changed(t, "creditor: name", "reported_at: at"),
+			`{"rows":[{"id":"1","owed":1,"at":`+c.first+`},{"id":"1","owed":2,"at":`+c.second+`}]}`)
+		got := errText(err)
+		for _, d := range page.Records.Debts {
+			got += d.Balance.String()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q; want %q", name, got, c.want)
+		}
+	}
+}
+
+// What is written in year 1 or 9999 can lie in another year in UTC, or in the API's calendar.
+func TestDaysAtTheEndsOfTheCalendar(t *testing.T) {
+	for _, c := range []struct{ zone, format, day, want string }{
+		{"UTC", "rfc3339", "0001-01-01T00:00:00Z", "booked_on (d): missing"},
+		{"UTC", "rfc3339", "0001-01-01T00:00:00+01:00", "booked_on (d): missing"},
+		{"America/New_York", "rfc3339", "0001-01-01T00:00:00Z", "booked_on (d): missing"},
+		{"America/New_York", "unix", "-62135596800", "booked_on (d): missing"},
+		{"Europe/Oslo", "rfc3339", "9999-12-31T23:59:59Z", "booked_on (d): not a day of the described format"},
+		{"Europe/Oslo", "unix", "253402300799", "booked_on (d): not a day of the described format"},
+		{"UTC", "rfc3339", "9999-12-31T23:59:59-01:00", "booked_on (d): not a day of the described format"},
+		{"America/New_York", "rfc3339", "9999-12-31T23:59:59Z", "9999-12-31"},
+		{"UTC", "rfc3339", "0001-01-02T00:00:00Z", "0001-01-02"},
+	} {
+		description := "time_zone: " + c.zone + `
+title: Ends
+base_url: https://api.example/v1
+token: { dialect: none }
+check: { path: ping }
+datasets:
+  transactions:
+    request: { path: "{consent}/tx" }
+    records: { path: b, status: booked }
+    fields: { id: id, account: acc, amount: a, currency: { const: NOK }, booked_on: { path: d, format: ` + c.format + ` } }
+`
+		page, err := decodedAs(t, finance.Transactions, description, `{"b":[{"id":"1","acc":"A","a":1,"d":"`+c.day+`"}]}`)
+		got := errText(err)
+		for _, x := range page.Records.Transactions {
+			got += x.BookedOn.String()
+		}
+		for _, r := range page.Rejects {
+			got += r.Reason
+		}
+		if got != c.want {
+			t.Errorf("%s in %s: %s; want %s", c.day, c.zone, got, c.want)
+		}
+	}
+}
+
 // Of several figures of one kind the newest counts, and each currency has its own.
 func TestTheNewestFigureCounts(t *testing.T) {
 	dated := strings.Replace(bankish, "currency: c }", "currency: c, reference_date: r }", 1)
+	inOslo := "time_zone: Europe/Oslo\n" + dated
 	for name, c := range map[string]struct{ description, figures, want string }{
 		"the newest is the last":  {dated, `{"t":"B","v":100,"r":"2026-11-01"},{"t":"B","v":200,"r":"2026-11-02"}`, "booked 2 NOK"},
 		"the newest is the first": {dated, `{"t":"B","v":200,"r":"2026-11-02"},{"t":"B","v":100,"r":"2026-11-01"}`, "booked 2 NOK"},
 		"by an instant":           {dated, `{"t":"B","v":100,"r":"2026-11-02T08:00:00Z"},{"t":"B","v":200,"r":"2026-11-02T09:00:00Z"}`, "booked 2 NOK"},
+		"by a local time":         {dated, `{"t":"B","v":100,"r":"2026-11-29T08:00:00"},{"t":"B","v":200,"r":"2026-11-29T09:00:00"}`, "booked 2 NOK"},
+		"with a blank for the T":  {dated, `{"t":"B","v":100,"r":"2026-11-29 08:00:00"},{"t":"B","v":200,"r":"2026-11-29 08:00:00.5"}`, "booked 2 NOK"},
+		"without seconds":         {dated, `{"t":"B","v":100,"r":"2026-11-29T08:00"},{"t":"B","v":200,"r":"2026-11-29 08:01"}`, "booked 2 NOK"},
+		"in the API's time zone":  {inOslo, `{"t":"B","v":100,"r":"2026-11-29T08:30:00Z"},{"t":"B","v":200,"r":"2026-11-29T09:00:00"}`, "booked 1 NOK"},
+		"a day begins there":      {inOslo, `{"t":"B","v":100,"r":"2026-11-29"},{"t":"B","v":200,"r":"2026-11-29T00:30"}`, "booked 2 NOK"},
+		"seconds with decimals":   {dated, `{"t":"B","v":100,"r":1764000000.25},{"t":"B","v":200,"r":1764000000.75}`, "booked 2 NOK"},
+		"seconds, once a double":  {dated, `{"t":"B","v":100,"r":1764000000},{"t":"B","v":200,"r":1.76400000025E9}`, "booked 2 NOK"},
+		"after the year 2262":     {dated, `{"t":"B","v":100,"r":"2026-11-29"},{"t":"B","v":200,"r":"9999-12-31"}`, "booked 2 NOK"},
 		"one has no date":         {dated, `{"t":"B","v":100},{"t":"B","v":200,"r":"2026-11-02"}`, "booked 2 NOK"},
 		"none has":                {dated, `{"t":"B","v":100},{"t":"B","v":200}`, "booked 1 NOK"},
 		"no date is described":    {bankish, `{"t":"B","v":100,"r":"2026-11-01"},{"t":"B","v":200,"r":"2026-11-02"}`, "booked 1 NOK"},

@@ -195,30 +195,74 @@ func (c clock) day(raw string) (finance.Date, error) {
 	if text == "" {
 		return 0, nil
 	}
-	at, err := c.instant(raw)
-	if err != nil {
+	at, err := c.written(raw)
+	at = at.In(c.zone)
+	if err != nil || at.Year() > 9999 {
 		return 0, errNoDay
 	}
-	return finance.DateOf(at.In(c.zone)), nil
+	if at.Year() < 1 {
+		return 0, nil // nothing is told, as by 0001-01-01 itself
+	}
+	return finance.DateOf(at), nil
 }
 
-// order reads what orders versions: a whole number, a day or an instant. Zero: nothing is told, or nothing that can be read.
-func (c clock) order(raw string) int64 {
+// order reads what orders versions: a whole number, an instant or a day. What can't be read tells nothing.
+func (c clock) order(raw string) finance.Version {
 	if c.format == "" {
-		if n, err := wholeOf(raw); err == nil {
-			return n
-		}
+		return c.anyOrder(raw)
 	}
-	if at, err := c.instant(raw); err == nil && !at.IsZero() {
-		return at.UnixNano()
+	at, err := c.written(raw)
+	if err != nil {
+		return finance.Version{}
+	}
+	return versionAt(at)
+}
+
+// anyOrder reads what orders versions where no format is described.
+func (c clock) anyOrder(raw string) finance.Version {
+	if n, err := wholeOf(raw); err == nil {
+		return finance.VersionNumber(n)
+	}
+	text, err := textOf(raw)
+	if err != nil {
+		return finance.Version{}
+	}
+	if at, err := sinceEpoch(text, unix); err == nil && at.Unix() >= earliestEpoch {
+		return finance.VersionAt(at)
+	}
+	if at, err := fetch.ParseInstantIn(text, c.zone); err == nil {
+		return versionAt(at)
 	}
 	if day, err := c.day(raw); err == nil && !day.IsZero() {
-		return day.Time().UnixNano()
+		return finance.VersionAt(day.StartIn(c.zone))
 	}
-	return 0
+	return finance.Version{}
 }
 
+// earliestEpoch parts seconds with decimals from numbers such as 1.10, of which nobody can tell whether 1.9
+// is the older.
+const earliestEpoch = 1_000_000_000
+
+// versionAt is a version told by an instant. The first day of year 1, as it is written, tells nothing.
+func versionAt(at time.Time) finance.Version {
+	if finance.DateOf(at).IsZero() {
+		return finance.Version{}
+	}
+	return finance.VersionAt(at)
+}
+
+// instant reads an instant in UTC. The zero time: nothing is told.
 func (c clock) instant(raw string) (time.Time, error) {
+	at, err := c.written(raw)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return fetch.InUTC(at), nil
+}
+
+// written reads an instant in the zone that it is told in, where its year is one of 1 to 9999. In another
+// zone it may not be.
+func (c clock) written(raw string) (time.Time, error) {
 	text, err := textOf(raw)
 	if err != nil {
 		return time.Time{}, errNoTime
@@ -235,14 +279,18 @@ func (c clock) instant(raw string) (time.Time, error) {
 	default:
 		at, err = c.byPattern(text)
 	}
-	if err != nil || at.Year() < 1 || at.Year() > 9999 {
+	if err != nil || !fetch.Speakable(at) {
 		return time.Time{}, errNoTime
 	}
-	return at.UTC(), nil
+	return at, nil
 }
 
-// sinceEpoch reads seconds or milliseconds since 1970, with decimals or without.
+// sinceEpoch reads seconds or milliseconds since 1970, with decimals and an exponent or without.
 func sinceEpoch(text, format string) (time.Time, error) {
+	text, ok := withoutExponent(text)
+	if !ok {
+		return time.Time{}, errNoTime
+	}
 	whole, fraction, broken := strings.Cut(text, ".")
 	n, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil || n > 1<<53 || n < -1<<53 || broken && !onlyDigits(fraction) {
@@ -261,7 +309,28 @@ func sinceEpoch(text, format string) (time.Time, error) {
 		part = -part
 	}
 	if format == unixMS {
-		return time.UnixMilli(n).Add(part), nil
+		return time.UnixMilli(n).Add(part).UTC(), nil
 	}
-	return time.Unix(n, 0).Add(part), nil
+	return time.Unix(n, 0).Add(part).UTC(), nil
+}
+
+// withoutExponent writes a number such as 1.7645472E9, as Java prints a double, with its point moved.
+func withoutExponent(text string) (string, bool) {
+	at := strings.IndexAny(text, "eE")
+	if at < 0 {
+		return text, true
+	}
+	const largest = 20 // no epoch has more digits before its point, nor zeros behind it
+	move, err := strconv.Atoi(text[at+1:])
+	sign, number := "", text[:at]
+	if after, found := strings.CutPrefix(number, "-"); found {
+		sign, number = "-", after
+	}
+	whole, fraction, broken := strings.Cut(number, ".")
+	if err != nil || move > largest || move < -largest || !onlyDigits(whole) || broken && !onlyDigits(fraction) {
+		return "", false
+	}
+	zeros := strings.Repeat("0", largest)
+	digits, point := zeros+whole+fraction+zeros, largest+len(whole)+move
+	return sign + "0" + strings.TrimLeft(digits[:point], "0") + "." + digits[point:], true
 }

@@ -80,7 +80,11 @@ func (r *rowReader) instant() time.Time {
 		r.s.Fail("not an instant")
 		return time.Time{}
 	}
-	r.extra.Add("time", t.UTC().Format(time.RFC3339Nano))
+	utc := fetch.InUTC(t)
+	if utc.IsZero() {
+		return utc
+	}
+	r.extra.Add("time", utc.Format(time.RFC3339Nano))
 	return t
 }
 

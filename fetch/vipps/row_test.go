@@ -94,6 +94,9 @@ func TestRow(t *testing.T) {
 			x.BookedOn = sixth
 			x.Extra = []byte(strings.Replace(captureExtra, "2026-01-05T08:10:11.12Z", "2026-01-05T22:30:00Z", 1))
 		}},
+		"a time that is none": {changed(capture, "time", `"0001-01-01T00:00:00+0100"`), rowReader{}, func(x *finance.Transaction) {
+			x.Extra = []byte(strings.Replace(captureExtra, `,"time":"2026-01-05T08:10:11.12Z"`, "", 1))
+		}},
 		"a field of tomorrow": {changed(capture, "zone", `{"a":[1,  2]}`), rowReader{}, func(x *finance.Transaction) {
 			x.Extra = []byte(captureExtra[:len(captureExtra)-1] + `,"zone":{"a":[1,2]}}`)
 		}},
