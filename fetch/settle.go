@@ -33,6 +33,7 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 	if v.Class == finance.TokenDenied && a.key != nil { // before the next caller has this one's place on the wire
 		first = a.c.tokens.refuse(a.named, a.token.AccessToken)
 	}
+	probed := a.probe
 	opened := a.leave(a.ending(v.Class))
 	defer a.log()
 	if e := a.tell(tell, got, v, opened); e != nil {
@@ -58,7 +59,9 @@ func (a *attempt) settle(ctx context.Context, got reply) decision {
 			return decision{move: retry, err: a.verdictError(a.call, v)}
 		}
 	case finance.Throttled:
-		a.read.paid = a.read.opening // a refused call has read nothing: the read that it was admitted with is still ours
+		// Whoever asks for all the others repeats that within its own read: a refusal has read nothing, and a quota that is
+		// used up would otherwise cost this consent its day.
+		a.read.paid = probed && a.read.opening
 	case finance.Transient:
 		a.spent.failures++
 	}
