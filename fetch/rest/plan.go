@@ -56,7 +56,7 @@ func compile(d *Description, text []byte) (map[finance.Dataset]*plan, error) {
 		return nil, fmt.Errorf("time_zone: %w", err)
 	}
 	sum := sha256.Sum256(text)
-	version := fmt.Sprintf("rest-1 %x", sum[:8])
+	version := fmt.Sprintf("rest-2 %x", sum[:8])
 	plans := map[finance.Dataset]*plan{}
 	add := func(dataset finance.Dataset, r *Reading) *plan {
 		p := &plan{Reading: r, dataset: dataset, version: version, zone: zone, envelope: newShape(), record: newShape()}
