@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
@@ -203,8 +204,71 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 			continue
 		}
 		got := pages[0]
-		if diff := cmp.Diff([]any{c.whole, c.partial, 1}, []any{got.Whole != nil, got.Partial, got.Records.Len()}); diff != "" {
+		if diff := gocmp.Diff([]any{c.whole, c.partial, 1}, []any{got.Whole != nil, got.Partial, got.Records.Len()}); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
+		}
+	}
+}
+
+// An error beside an empty list shows nothing, but for the members that some APIs always send.
+func TestAnErrorBesideNoRecords(t *testing.T) {
+	const why = "an error beside no records in an answer with status 200"
+	for _, c := range []struct {
+		body   string
+		status int
+		rows   int
+		judged bool // by the connector
+		whole  bool
+	}{
+		{body: `{"rows":[]}`, whole: true},
+		{body: `{"error":"overloaded","rows":[]}`},
+		{body: `{"rows":[],"error":{"code":"x","message":"overloaded"}}`},
+		{body: `{"error":true,"rows":[]}`},
+		{body: `{"error":17,"rows":[]}`},
+		{body: `{"error":["overloaded"],"rows":[]}`},
+		{body: `{"error":{"code":0,"message":"overloaded"},"rows":[]}`},
+		{body: `{"error":{"success":false},"rows":[]}`},
+		{body: `{"error":"overloaded","rows":[]}`, judged: true, whole: true},
+		{body: `{"error":"overloaded","rows":[1]}`, rows: 1, whole: true},
+		{body: `{"error":"not_found"}`, status: 404, whole: true},
+		{body: `{"error":null,"rows":[]}`, whole: true},
+		{body: `{"error":"","rows":[]}`, whole: true},
+		{body: `{"error":" ","rows":[]}`, whole: true},
+		{body: `{"error":"OK","rows":[]}`, whole: true},
+		{body: `{"error":"No error.","rows":[]}`, whole: true},
+		{body: `{"error":"000","rows":[]}`, whole: true},
+		{body: `{"error":false,"rows":[]}`, whole: true},
+		{body: `{"error":0,"rows":[]}`, whole: true},
+		{body: `{"error":{},"rows":[]}`, whole: true},
+		{body: `{"error":[],"rows":[]}`, whole: true},
+		{body: `{"error":{"code":"0","message":"","details":[]},"rows":[]}`, whole: true},
+		{body: `{"error":{"success":true,"code":200,"message":"Success"},"rows":[]}`, whole: true},
+		{body: `{"rows":[],"of":{"error":"overloaded"}}`, whole: true},
+	} {
+		p := &provider{handler: answers(answer(cmp.Or(c.status, 200), c.body))}
+		o := options(t, served(t, p), fetchtest.NewLedger())
+		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: finance.OK} }
+		step := func(fetch.At) (fetch.Step, error) {
+			judged := func(*fetch.Answer) bool { return c.judged }
+			return fetch.Step{Request: get("list"), Judged: judged, Decode: func(*fetch.Answer) (fetch.Page, error) {
+				page := fetch.Page{Done: true, Whole: &finance.Whole{}}
+				if c.rows > 0 {
+					page.Records.Debts = []finance.Debt{{ID: "1"}}
+				}
+				return page, nil
+			}}, nil
+		}
+		pages, err := drain(t, client(t, o), fetch.Stream{}, "", step)
+		if err != nil {
+			t.Errorf("%s: %v", c.body, err)
+			continue
+		}
+		want := why
+		if c.whole {
+			want = ""
+		}
+		if got := pages[0]; (got.Whole != nil) != c.whole || got.Partial != want {
+			t.Errorf("%s: whole %t, partial %q", c.body, got.Whole != nil, got.Partial)
 		}
 	}
 }

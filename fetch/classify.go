@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"slices"
 
 	"syncer/finance"
 )
@@ -215,6 +216,47 @@ func errorAlone(body []byte) (alone, limited bool) {
 	}
 	return true, limitWords.Match(body)
 }
+
+// ErrorBeside is why a 2xx without a record does not show that there are none: it has an error beside its empty lists.
+// Empty: it has not.
+func (a *Answer) ErrorBeside() string {
+	var members map[string]any
+	if !isSuccess(a.Status) || !bytes.Contains(a.Body, []byte(`"error"`)) || json.Unmarshal(a.Body, &members) != nil {
+		return ""
+	}
+	if saysFine(members["error"]) {
+		return ""
+	}
+	return fmt.Sprintf("an error beside no records in an answer with status %d", a.Status)
+}
+
+// saysFine says that what stands under error tells of none. Some APIs always send the member: empty, or with a code and a
+// message that nothing is wrong.
+func saysFine(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case float64:
+		return v == 0 || v == http.StatusOK
+	case string:
+		return fineWords.MatchString(v)
+	case []any:
+		return !slices.ContainsFunc(v, func(of any) bool { return !saysFine(of) })
+	case map[string]any:
+		for name, of := range v {
+			if name != "success" && !saysFine(of) { // "success": true
+				return false
+			}
+		}
+		return v["success"] != false
+	}
+	return false
+}
+
+// fineWords are texts that tell of no error.
+var fineWords = regexp.MustCompile(`(?i)^\s*(0*|200|ok|success|none|null|nil|false|no|no[ _-]?errors?)\s*\.?$`)
 
 // noAnswer is the verdict on a send without a complete answer.
 func (r *request) noAnswer(ctx context.Context, got reply) Verdict {

@@ -55,6 +55,9 @@ type Step struct {
 	// Parts says that an answer may call itself a part (by a 206 or its Content-Range), since it is the pages of the list together
 	// that are read.
 	Parts bool
+	// Judged says that the connector's Classify knew what stands in a good answer under error, and let it pass. Nil: it
+	// never does. An answer with another error and without a record shows nothing.
+	Judged func(*Answer) bool
 	// Anew gives where the list begins. A link or a cursor of the provider's that was stored and is refused as one that
 	// does not exist leads there, once. Nil: the step sends nothing that a provider could forget.
 	Anew func() string

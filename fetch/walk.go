@@ -274,6 +274,9 @@ func (w *walk) unproven(st *Step, page *Page) string {
 	if rangesOf(a.Header).records() > uint64(seen) {
 		return "the answer holds fewer records than its Content-Range tells"
 	}
+	if why := a.ErrorBeside(); why != "" && seen == 0 && !(st.Judged != nil && st.Judged(a)) {
+		return why
+	}
 	if page.Whole == nil {
 		return ""
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"slices"
+	"strings"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -95,6 +96,12 @@ func (e *Errors) alone() bool {
 // names says whether a rule names a status.
 func (f *faults) names(status int) bool {
 	return slices.ContainsFunc(f.of.Rules, func(r Rule) bool { return slices.Contains(r.Status, status) })
+}
+
+// judged says that what a good answer has under error is a code that the rules were asked about.
+func (f *faults) judged(a *fetch.Answer) bool {
+	within := func(path string) bool { return path == "error" || strings.HasPrefix(path, "error.") }
+	return f.of.InSuccess && slices.ContainsFunc(f.of.Code, within) && f.text(f.shape.look(a.Body), f.code) != ""
 }
 
 // spoilt says whether an answer of 2xx has a body that can't be read. One that says that it is not the

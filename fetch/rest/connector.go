@@ -132,10 +132,11 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 		return fetch.Step{}, err
 	}
 	p.request = r
+	p.judged = c.about.faults.judged
 	st := fetch.Step{
 		Request: r, Version: p.pageVersion(cur, position), Beside: p.beside(), First: p.at.opens(), Afresh: !p.dated,
 		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, NoContent: true, Parts: p.inParts(),
-		Decode: p.decode,
+		Judged: p.judged, Decode: p.decode,
 	}
 	st.Shifts = p.Pagination.Page != nil || p.Pagination.Offset != nil
 	st.Set, st.Status = p.set()

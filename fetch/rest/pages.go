@@ -28,8 +28,9 @@ type pass struct {
 	// mayBeTooOld says that a refusal of the present day may mean that it lies too long ago.
 	mayBeTooOld bool
 
-	asked   map[string]string // what the placeholders stand for
-	request fetch.Request     // of the present page
+	asked   map[string]string        // what the placeholders stand for
+	request fetch.Request            // of the present page
+	judged  func(*fetch.Answer) bool // see fetch.Step.Judged
 	resolve func(link string, f fetch.Follow) (fetch.Link, error)
 	others  func(set finance.Extent, ids []string) (bool, error)
 }
@@ -105,6 +106,9 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		return fetch.Page{}, err
 	}
 	d.page.Seen = d.count
+	if why := a.ErrorBeside(); why != "" && d.count == 0 && !p.judged(a) {
+		d.page.Lack(why) // said here too, so that a window is read again
+	}
 	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
 	if name, status := p.set(); name != "" && good {
 		d.page.Outside = apart(p.Records, status) && !shows(p.Records, d.lists, status)

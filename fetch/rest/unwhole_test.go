@@ -52,6 +52,18 @@ func TestWhatAGoodStatusProves(t *testing.T) {
 			paging: "next_link: { path: next }", status: 200, headers: http.Header{"Content-Range": {"rows 0-0/7"}},
 			answer: `{"rows":[{"id":"1"}],"next":null}`, rows: 1, partial: "a part of one",
 		},
+		"an error beside no rows":      {status: 200, answer: `{"error":"overloaded","rows":[]}`, partial: "an error beside no records"},
+		"an error of none beside them": {status: 200, answer: `{"error":{"code":0,"message":""},"rows":[]}`, whole: true},
+		"a code that is ok beside no rows": {
+			rules: "{ code: NONE, class: ok }], in_success: true, code: [error.code", status: 200,
+			answer: `{"error":{"code":"NONE"},"rows":[]}`, whole: true,
+		},
+		"an error without a code beside no rows": {
+			rules: "{ code: NONE, class: ok }], in_success: true, code: [error.code", status: 200,
+			answer: `{"error":"overloaded","rows":[]}`, partial: "an error beside no records",
+		},
+		"208":                  {status: 208, answer: `{"rows":[]}`, class: finance.Transient},
+		"208 that is ok":       {rules: "{ status: 208, class: ok }", status: 208, answer: list, rows: 1, partial: "status 208"},
 		"204":                  {status: 204},
 		"204 that is withheld": {rules: "{ status: 204, class: withheld }", status: 204, class: finance.Withheld},
 	} {
@@ -94,6 +106,7 @@ func TestWhatAGoodStatusProves(t *testing.T) {
 
 // A window whose answer was not whole is read again by the next pass, as one with any other lack is.
 func TestAWindowThatWasNotWholeIsReadAgain(t *testing.T) {
+	const overloaded = 0 // a 200 with an error
 	for name, c := range map[string]struct {
 		paging, rule string
 		status       int
@@ -101,11 +114,16 @@ func TestAWindowThatWasNotWholeIsReadAgain(t *testing.T) {
 	}{
 		"200":                       {"windows: { days: 30 }", "{ status: 202, class: ok }", 200, false},
 		"202 that is ok":            {"windows: { days: 30 }", "{ status: 202, class: ok }", 202, true},
+		"an error beside no rows":   {"windows: { days: 30 }", "{ status: 202, class: ok }", overloaded, true},
 		"a part that leads nowhere": {"windows: { days: 30 }, next_link: { path: next }", "{ status: 206, class: ok }", 206, true},
 	} {
 		text := strings.Replace(datedDescription(c.paging, "id"), "errors: { code: code }", "errors: { rules: ["+c.rule+"] }", 1)
 		client := described(t, text, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Get("from") == today.AddDays(-59).String() {
+				if c.status == overloaded {
+					_, _ = w.Write([]byte(`{"error":"overloaded","rows":[],"next":null}`))
+					return
+				}
 				w.WriteHeader(c.status)
 			}
 			_, _ = w.Write([]byte(`{"rows":[],"next":null}`))
