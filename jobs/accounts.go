@@ -320,7 +320,7 @@ func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream, sum *tally
 	if err != nil {
 		return false, err
 	}
-	sum.isolated = sum.isolated || at.Isolated
+	sum.isolated = sum.isolated || w.isolated[s.Consent]
 	whole := at.Found && !at.MidPass && at.Lacks == ""
 	return whole && w.before.Runs[at.Run], nil
 }

@@ -81,7 +81,7 @@ func (w *batchWork) readStream(ctx context.Context, item *persist.Item, s financ
 		return last, err
 	}
 	whole := cursor.Found && !cursor.MidPass && cursor.Run == w.batch.Run // an earlier claim of this batch has read it
-	sum.isolated = sum.isolated || cursor.Isolated
+	sum.isolated = sum.isolated || w.isolated[s.Consent]
 	if cursor.Lacks != "" && (cursor.MidPass || whole) {
 		sum.lack("the pages behind lack: " + cursor.Lacks)
 	}
@@ -125,7 +125,7 @@ func (w *batchWork) readPages(ctx context.Context, item *persist.Item, s fetch.S
 			err = e
 		}
 	}()
-	isolated := from.Isolated
+	isolated := w.isolated[s.Scope.Consent.ID]
 	for page, err := range w.conn.Connector.Pages(ctx, s, from.Position) {
 		if err != nil {
 			return last, err

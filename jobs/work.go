@@ -25,7 +25,8 @@ type batchWork struct {
 	park   *parked // why no further item is begun; nil: go on
 	broken bool    // an item met an error of our own, so none is begun either
 
-	before persist.Attempts // of a rerun: what the run and its reruns have done so far
+	before   persist.Attempts // of a rerun: what the run and its reruns have done so far
+	isolated map[int64]bool   // the consents of which records were in quarantine when the batch was claimed
 }
 
 // parked says that a batch can't go on before a time.
@@ -92,6 +93,9 @@ func (w *batchWork) workItems(ctx context.Context) error {
 	}
 	items, err := w.Store.Items(ctx, w.batch.ID)
 	if err != nil {
+		return err
+	}
+	if w.isolated, err = w.Store.Isolated(ctx, w.batch.ID); err != nil {
 		return err
 	}
 	if w.batch.Kind == persist.Rerun {

@@ -335,3 +335,22 @@ func (s *Store) AcceptQuarantined(ctx context.Context, id int64, note string) er
 	}
 	return ErrResolved
 }
+
+// Isolated are those consents of a batch of which records are in quarantine and not resolved. It is asked once a batch:
+// asked for each stream it would cost as much as where the stream stands.
+func (s *Store) Isolated(ctx context.Context, batch int64) (map[int64]bool, error) {
+	rows, err := s.pool.Query(ctx, `SELECT DISTINCT i.consent_id
+		FROM items i
+		JOIN quarantine q ON q.consent_id = i.consent_id
+		WHERE i.batch_id = $1
+		AND q.resolved_at IS NULL`, batch)
+	consents, err := allRows(rows, err, pgx.RowTo[int64], fmt.Sprintf("look into the quarantine of batch %d", batch))
+	if err != nil {
+		return nil, err
+	}
+	isolated := map[int64]bool{}
+	for _, consent := range consents {
+		isolated[consent] = true
+	}
+	return isolated, nil
+}

@@ -20,9 +20,7 @@ type Standing struct {
 	// Lacks is what the pass that is going on, or the last one, has not got: records that could not be read, or what the
 	// provider left out. Empty: nothing.
 	Lacks string
-	// Isolated says that records of the stream are in quarantine and not resolved.
-	Isolated bool
-	Since    finance.Date // the oldest day that was asked for; zero: not known, or the stream is not asked for by days
+	Since finance.Date // the oldest day that was asked for; zero: not known, or the stream is not asked for by days
 }
 
 // Standing loads where a stream stands. Callers that ask at the same time share a round trip.
@@ -35,9 +33,7 @@ func (w *Writer) Standing(ctx context.Context, s finance.Stream) (Standing, erro
 }
 
 // loadStandings looks each stream up by its key: see probeSQL for the LATERAL with its LIMIT.
-const loadStandings = `SELECT u.place, c.position, c.mid_pass, coalesce(c.run_id, 0), coalesce(c.pass_run, 0), coalesce(c.lacks, ''), c.since,
-	EXISTS (SELECT FROM quarantine q WHERE q.consent_id = c.consent_id AND q.dataset = c.dataset
-		AND q.account_id = c.account_id AND q.resolved_at IS NULL)
+const loadStandings = `SELECT u.place, c.position, c.mid_pass, coalesce(c.run_id, 0), coalesce(c.pass_run, 0), coalesce(c.lacks, ''), c.since
 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(consent_id, dataset, account_id, span, place)
 JOIN LATERAL (SELECT * FROM cursors c WHERE c.consent_id = u.consent_id AND c.dataset = u.dataset
 	AND c.account_id = u.account_id AND c.span = u.span LIMIT 1) c ON true`
@@ -58,7 +54,7 @@ func (w *Writer) loadStandings(ctx context.Context, streams []finance.Stream) ([
 	var place int
 	at := Standing{Found: true}
 	var since *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&place, &at.Position, &at.MidPass, &at.Run, &at.PassRun, &at.Lacks, &since, &at.Isolated}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&place, &at.Position, &at.MidPass, &at.Run, &at.PassRun, &at.Lacks, &since}, func() error {
 		at.Since = toDate(since)
 		found[place-1] = at
 		return nil
