@@ -2,8 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 	"time"
 )
@@ -26,16 +24,16 @@ type keys struct {
 	account string // empty: it is for no account
 }
 
-// keysOf names the gates of a request. An account's id may be a person's number, so only its digest is shown.
-func keysOf(b *bucket, consent int64, account string) keys {
+// keysOf names the gates of a request. An account's id may be a person's number, and there are so few of those that a
+// plain hash of one is the number itself: its fingerprint is shown.
+func (c *Client) keysOf(b *bucket, consent int64, account string) keys {
 	k := keys{plain: b.plain}
 	if consent == 0 {
 		return k
 	}
 	k.consent = b.name + "#consent " + strconv.FormatInt(consent, 10)
 	if account != "" {
-		sum := sha256.Sum256([]byte(account))
-		k.account = k.consent + " account " + hex.EncodeToString(sum[:8])
+		k.account = k.consent + " account " + c.fingerprint("account", account)
 	}
 	return k
 }

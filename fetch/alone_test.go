@@ -83,7 +83,7 @@ func TestAPauseOfOneAlone(t *testing.T) {
 					})
 				}
 				call(one, who{1, "a"}, 10*time.Minute, 11*time.Minute) // is told
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				for _, c := range []*fetch.Client{one, other} {
 					for _, w := range tt.waits {
 						call(c, w, 10*time.Minute, 11*time.Minute)
@@ -254,7 +254,7 @@ func TestAPauseOfDaysOfTheTokenEndpointCanBeEnded(t *testing.T) {
 			if e := wantClass(t, err, finance.Throttled); e.Wait < 9*365*24*time.Hour {
 				t.Errorf("to be parked for %s", e.Wait)
 			}
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 		if asked != 1 {
 			t.Errorf("the token endpoint was called %d times, inside its pause", asked)
@@ -262,6 +262,29 @@ func TestAPauseOfDaysOfTheTokenEndpointCanBeEnded(t *testing.T) {
 		l.Resume()
 		if _, err := c.Do(t.Context(), get("x")); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// The name of an account's gate is stored and shown, and a person's number may be an account's id.
+func TestAnAccountsGateIsNamedByAKeyedFingerprint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{}, fetchtest.NewLedger()
+		o, stop := piped(t, p, l)
+		defer stop()
+		reaching(&o, fetch.ReachAccount)
+		o.MaxWait = time.Second
+		o.Fingerprint = func(text string) string {
+			if strings.Contains(text, "15088512909") {
+				return "keyed"
+			}
+			return "another"
+		}
+		turnsAway(p, 429, "600", "1", "15088512909")
+		_, err := client(t, o).Do(t.Context(), ofAccountOf(1, "15088512909"))
+		wantClass(t, err, finance.Throttled)
+		if got := l.Pauses()[0].Alone; !strings.HasSuffix(got, "#consent 1 account keyed") {
+			t.Errorf("the gate is named %q", got)
 		}
 	})
 }

@@ -202,7 +202,7 @@ func TestRateLimitHeadersOnlySlow(t *testing.T) {
 }
 
 // in2030 lets a bubble's clock, which begins in 2000, come to a time whose Unix time has ten digits.
-func in2030() { time.Sleep(time.Until(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))) }
+func in2030() { <-time.After(time.Until(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))) }
 
 // A 429 without Retry-After says by its rate-limit headers when there is something left again.
 func TestA429IsReadByItsReset(t *testing.T) {
@@ -291,7 +291,7 @@ func TestARetryAfterBesideDataSlows(t *testing.T) {
 		if len(l.Pauses()) > 0 || strings.Count(log.String(), "one at a time") != 1 {
 			t.Errorf("pauses %v, log %s", l.Pauses(), &log)
 		}
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		for range 5 {
 			wg.Go(func() {
 				if _, err := c.Do(t.Context(), get("x")); err != nil {

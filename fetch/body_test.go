@@ -52,7 +52,7 @@ func FuzzWhole(f *testing.F) {
 		s := Scan([]byte(text))
 		s.skip()
 		if s.End() != nil || text[0] != '{' {
-			t.Skip("no object")
+			return
 		}
 		if got := Misshapen([]byte(text), "{"); got != "" {
 			t.Errorf("%q: %s", text, got)

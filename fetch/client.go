@@ -108,7 +108,7 @@ func (c *Client) request(r Request) *request {
 		classify: func(a *Answer) Verdict { return c.opt.Driver.Classify(&r, a) },
 		read:     read{opening: r.Opening, paid: r.Continues},
 	}
-	t.keys = keysOf(t.bucket, t.onBehalf(), r.Account)
+	t.keys = c.keysOf(t.bucket, t.onBehalf(), r.Account)
 	if r.Once {
 		t.client = c.single
 	}

@@ -172,7 +172,7 @@ func (c *Client) authRequest(of *opened, scope finance.Scope, method string, at 
 	again.Budget = min(again.Budget, tokenRetries)
 	bucket := c.bucket(c.opt.Connection.Name+"/token", at)
 	return &request{
-		c: c, bucket: bucket, keys: keysOf(bucket, 0, ""), purpose: finance.ForToken, scope: scope,
+		c: c, bucket: bucket, keys: c.keysOf(bucket, 0, ""), purpose: finance.ForToken, scope: scope,
 		method: method, path: at.Path, client: c.data, of: of, pinned: true,
 		limits: limits{timeout: c.authTimeout(), maxWait: min(c.opt.MaxWait, tokenWaits), retry: again},
 	}
