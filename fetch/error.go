@@ -19,6 +19,7 @@ type Error struct {
 	Correlation string                // the provider's id of the call
 	Call        finance.CallID        // the deciding attempt; zero: nothing was sent
 	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it
+	Bucket      string                // Throttled: the bucket that is closed
 	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", ToldByBreaker ...
 	Alone       bool                  // Throttled: the consent or the account is to wait, and nobody else
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now

@@ -184,6 +184,7 @@ func (r *request) closed(s shut) *Error {
 	if s.reason != "" {
 		e.Reason += ": " + s.reason
 	}
+	e.Bucket = r.bucket.name
 	e.Wait = s.left
 	e.Told = toldOf(s.reason)
 	return e

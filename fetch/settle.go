@@ -227,6 +227,7 @@ func (r *request) verdictError(call *finance.Call, v Verdict) *Error {
 	}
 	if v.Class == finance.Throttled {
 		shut := r.gates()
+		e.Bucket = r.bucket.name
 		e.Wait, e.Told = shut.left, toldOf(shut.reason)
 		if e.Alone = r.only(shut); e.Alone {
 			e.Reason += "; " + notBefore(shut.left)

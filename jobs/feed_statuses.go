@@ -85,7 +85,7 @@ func (w *batchWork) makeUpFirst(ctx context.Context) error {
 	case f.Class == finance.Interrupted:
 		return err
 	}
-	w.parkFor(max(f.Wait, retryFeed), err.Error())
+	w.parkFor(max(f.Wait, retryFeed), err.Error(), f.Bucket)
 	return nil
 }
 

@@ -115,7 +115,7 @@ func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error
 			return d, nil
 		}
 		wait := min(time.Minute<<min(item.Attempts, 10), longestUntoldPark)
-		w.parkFor(max(f.Wait, wait), d.Reason)
+		w.parkFor(max(f.Wait, wait), d.Reason, f.Bucket)
 		return d, errParked
 	case fetch.ToldByBreaker:
 		dead, err := w.Store.SilentFor(ctx, w.conn.Name, w.batch.Run, deadAfter)
@@ -129,7 +129,7 @@ func (w *batchWork) hold(ctx context.Context, item *persist.Item, f *fetch.Error
 			return tried, err
 		}
 	}
-	w.parkFor(f.Wait, d.Reason)
+	w.parkFor(f.Wait, d.Reason, f.Bucket)
 	return d, errParked
 }
 

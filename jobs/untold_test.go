@@ -69,6 +69,9 @@ func TestAProviderThatRefusesEverybodyIsNotWaitedForWithoutEnd(t *testing.T) {
 		exec(wake)
 	}
 	parked(6)
+	if n := l.number("SELECT count(*) FROM batches b JOIN gates g ON g.bucket = b.park_bucket"); n != 1 {
+		t.Error("nobody knows which bucket the batch waits for")
+	}
 	exec("UPDATE runs SET created_at = created_at - interval '2 hours 1 minute'")
 	exec(wake)
 	r := l.settled(n, run)

@@ -33,6 +33,7 @@ type batchWork struct {
 type parked struct {
 	wait   time.Duration
 	reason string
+	bucket string // that is closed; empty: none
 }
 
 // errLeft ends an item whose worker has been asked to leave; the item stays undecided.
@@ -223,11 +224,11 @@ func (w *batchWork) breakOff() {
 }
 
 // parkFor notes that a gate stays closed. The batch wakes when the first of its closed buckets opens.
-func (w *batchWork) parkFor(wait time.Duration, reason string) {
+func (w *batchWork) parkFor(wait time.Duration, reason, bucket string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.park == nil || wait < w.park.wait {
-		w.park = &parked{wait, reason}
+		w.park = &parked{wait, reason, bucket}
 	}
 }
 
@@ -265,13 +266,13 @@ func lastStatement(ctx context.Context, f func(context.Context) error) error {
 // wayBack is how the batch is given back after its work ended with err. It is chosen once: that giving back fails, as it
 // does while the database is away, is no further interruption.
 func (w *batchWork) wayBack(err error) func(context.Context) error {
-	park := func(d time.Duration, reason string) func(context.Context) error {
-		return func(ctx context.Context) error { return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, d, reason) }
+	park := func(p persist.Parking) func(context.Context) error {
+		return func(ctx context.Context) error { return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, p) }
 	}
 	switch {
 	case err == nil && w.park != nil:
 		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")
-		return park(w.park.wait, w.park.reason)
+		return park(persist.Parking{For: w.park.wait, Reason: w.park.reason, Bucket: w.park.bucket})
 	case err == nil && !w.leaving():
 		w.Step("s14.finish")
 		w.rested(false)
@@ -281,7 +282,7 @@ func (w *batchWork) wayBack(err error) func(context.Context) error {
 	}
 	rest := w.rested(true)
 	w.log.Error().Err(err).Dur("wait", rest).Msg("batch interrupted; it is tried again in a while")
-	return park(rest, "interrupted: "+err.Error())
+	return park(persist.Parking{For: rest, Reason: "interrupted: " + err.Error()})
 }
 
 // A batch rests after an error of our own, such as an unreachable database: the longer, the more often in a row.

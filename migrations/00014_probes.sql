@@ -9,6 +9,10 @@ ALTER TABLE gates ADD COLUMN probing boolean NOT NULL DEFAULT false;
 ALTER TABLE gates ADD COLUMN probe uuid;
 ALTER TABLE gates ADD COLUMN probe_until timestamptz NOT NULL DEFAULT '-infinity';
 
+-- park_bucket: the bucket whose closed gate a parked batch waits for; empty: it waits for something else. An answer that
+-- ends the refusals of the bucket wakes the batch.
+ALTER TABLE batches ADD COLUMN park_bucket text NOT NULL DEFAULT '';
+
 -- close_gate closes a gate and writes the pause down, both with one end, and says for how long the gate is closed then:
 -- closing may wait for those who are being admitted, and an end that was reckoned anew after that would lie behind the
 -- gate's.

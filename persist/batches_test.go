@@ -64,7 +64,7 @@ func TestSleeperIsFencedOff(t *testing.T) {
 	for name, try := range map[string]func() error{
 		"start":   func() error { return sleeper.StartItem(ctx, b, old.Fence, id, finance.Debts) },
 		"decide":  func() error { return sleeper.DecideItem(ctx, b, old.Fence, id, finance.Debts, decision(finance.Rows)) },
-		"park":    func() error { return sleeper.Park(ctx, b, old.Fence, time.Hour, "x") },
+		"park":    func() error { return sleeper.Park(ctx, b, old.Fence, persist.Parking{For: time.Hour, Reason: "x"}) },
 		"release": func() error { return sleeper.Release(ctx, b, old.Fence) },
 		"finish":  func() error { return sleeper.Finish(ctx, b, old.Fence) },
 	} {
@@ -89,8 +89,8 @@ func TestDueAreFreeBatches(t *testing.T) {
 	parked := claim(t, h.Store, batches[2]) // parked for an hour
 	woken := claim(t, h.Store, batches[3])  // parked until now: due
 	h.work(t, batches[4], finance.Rows)     // done
-	must(t, h.Park(ctx, batches[2], parked.Fence, time.Hour, "retry-after"))
-	must(t, h.Park(ctx, batches[3], woken.Fence, 0, "retry-after"))
+	must(t, h.Park(ctx, batches[2], parked.Fence, persist.Parking{For: time.Hour, Reason: "retry-after"}))
+	must(t, h.Park(ctx, batches[3], woken.Fence, persist.Parking{For: 0, Reason: "retry-after"}))
 	due, err := h.Due(ctx, []string{"nightly"}, 10)
 	must(t, err)
 	got := map[int64]bool{}

@@ -60,7 +60,7 @@ const progress = `(EXISTS (SELECT FROM items i WHERE i.batch_id = b.id AND i.fin
 		AND c.run_id = b.run_id AND c.moved_at >= b.claimed_at WHERE i.batch_id = b.id))`
 
 const claimBatch = `UPDATE batches b SET fence = b.fence + 1, state = 'working', holder = $2, claims = b.claims + 1,
-	claimed_at = clock_timestamp(), park_reason = '',
+	claimed_at = clock_timestamp(), park_reason = '', park_bucket = '',
 	lost = CASE WHEN b.holder IS NULL OR ` + progress + ` THEN 0 ELSE b.lost + 1 END
 FROM runs r WHERE b.id = $1 AND r.id = b.run_id AND ` + free + `
 RETURNING b.run_id, b.seq, r.job, r.connection, r.kind, r.scheduled_for, coalesce(r.of_run, 0), b.fence, r.datasets,
@@ -182,10 +182,22 @@ func (s *Store) Release(ctx context.Context, batch, fence int64) error {
 		wake_at = clock_timestamp() WHERE `+mine)
 }
 
-// Park gives a batch back to be taken again after d. It fails with ErrFenced when it is another's.
-func (s *Store) Park(ctx context.Context, batch, fence int64, d time.Duration, reason string) error {
-	return s.giveBack(ctx, "park", batch, fence, `UPDATE batches SET state = 'parked', holder = NULL,
-		wake_at = clock_timestamp() + $3 * interval '1 microsecond', park_reason = $4 WHERE `+mine, micros(d), clean(reason))
+// Parking is how a batch is parked.
+type Parking struct {
+	For    time.Duration
+	Reason string
+	Bucket string // whose closed gate it waits for, so that it wakes when the bucket answers again; empty: nobody's
+}
+
+// Park gives a batch back to be taken again later. It fails with ErrFenced when it is another's.
+func (s *Store) Park(ctx context.Context, batch, fence int64, p Parking) error {
+	return s.giveBack(ctx, "park", batch, fence, `UPDATE batches
+		SET state = 'parked',
+			holder = NULL,
+			wake_at = clock_timestamp() + $3 * interval '1 microsecond',
+			park_reason = $4,
+			park_bucket = $5
+		WHERE `+mine, micros(p.For), clean(p.Reason), p.Bucket)
 }
 
 // ErrUndecided says that a batch can't be done yet, because an item of it is not decided.

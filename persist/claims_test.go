@@ -44,7 +44,7 @@ func TestOneRunAtAStream(t *testing.T) {
 	}
 	refused(third[0], false)
 	refused(second[0], true)
-	must(t, h.Park(t.Context(), c.ID, c.Fence, time.Hour, "a gate"))
+	must(t, h.Park(t.Context(), c.ID, c.Fence, persist.Parking{For: time.Hour, Reason: "a gate"}))
 	refused(second[0], false)
 }
 

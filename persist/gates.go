@@ -50,17 +50,15 @@ func (s *Store) Probed(ctx context.Context, bucket string, call finance.CallID, 
 			UPDATE gates
 			SET refusals = 0, probing = false, probe = NULL, probe_until = '-infinity'
 			WHERE bucket = $1 AND refusals > 0
-			RETURNING connection, not_before
+			RETURNING not_before
 		)
 		UPDATE batches b
 		SET wake_at = clock_timestamp()
-		FROM runs r, opened o
-		WHERE r.id = b.run_id
-		AND r.connection = o.connection
-		AND o.not_before <= clock_timestamp()
-		AND b.state = 'parked'
+		FROM opened o
+		WHERE b.state = 'parked'
+		AND b.park_bucket = $1
 		AND b.wake_at > clock_timestamp()
-		AND strpos(b.park_reason, 'bucket ' || $1 || ' is closed') > 0`
+		AND o.not_before <= clock_timestamp()`
 	const giveBack = `UPDATE gates
 		SET probe = NULL, probe_until = '-infinity'
 		WHERE bucket = $1 AND probe = $2`

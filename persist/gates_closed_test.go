@@ -138,7 +138,7 @@ func TestEndPauses(t *testing.T) {
 	pause(t, h, alone(loneOne, 48*time.Hour))
 	pause(t, h, alone(loneTwo, time.Hour))
 	c := claim(t, h.Store, batches[0])
-	must(t, h.Park(ctx, batches[0], c.Fence, 10*365*24*time.Hour, "bank is closed"))
+	must(t, h.Park(ctx, batches[0], c.Fence, persist.Parking{For: 10 * 365 * 24 * time.Hour, Reason: "bank is closed"}))
 	ended, err := h.EndPauses(ctx, "bank", "by an operator: \x00it was a mistake")
 	must(t, err)
 	if len(ended) != 2 || ended[0].Name != "bank" || ended[0].Left < 9*365*24*time.Hour || ended[1].Name != loneOne {
@@ -208,9 +208,9 @@ func TestABreakersWaitsAreNoPauses(t *testing.T) {
 	told(30*time.Second, "breaker: GET /v1/b: status 502")
 	told(time.Minute, "retry-after")
 	c := claim(t, h.Store, batches[0])
-	must(t, h.Park(t.Context(), batches[0], c.Fence, time.Hour, "later"))
+	must(t, h.Park(t.Context(), batches[0], c.Fence, persist.Parking{For: time.Hour, Reason: "later"}))
 	c = claim(t, h.Store, batches[1])
-	must(t, h.Park(t.Context(), batches[1], c.Fence, 0, "by now"))
+	must(t, h.Park(t.Context(), batches[1], c.Fence, persist.Parking{For: 0, Reason: "by now"}))
 	r, err := h.RunReport(t.Context(), run.ID)
 	must(t, err)
 	if r.Pauses != 1 || r.Paused < 59*time.Second || r.Paused > 61*time.Second || r.LeftAlone != 2 || r.FailedWith != "GET /v1/b: status 502" {

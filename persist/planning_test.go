@@ -62,7 +62,7 @@ func TestATickLeavesToAnOpenRunWhatItIsStillAt(t *testing.T) {
 	items, err := h.Items(t.Context(), c.ID)
 	must(t, err)
 	must(t, h.DecideItem(t.Context(), c.ID, c.Fence, items[0].Consent.ID, items[0].Dataset, decision(finance.Empty)))
-	must(t, h.Park(t.Context(), c.ID, c.Fence, time.Hour, "a gate"))
+	must(t, h.Park(t.Context(), c.ID, c.Fence, persist.Parking{For: time.Hour, Reason: "a gate"}))
 
 	second, more := h.tick(t, at.Add(time.Hour), 5, 5)
 	if n := queryInt(t, h.pool, `SELECT count(*) FROM batches b JOIN items i ON i.batch_id = b.id JOIN batches o ON o.run_id = $2

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
+	"syncer/persist"
 )
 
 // untimed is a 429 without a time, to a call that was sent so long ago.
@@ -155,9 +156,9 @@ func TestAnAnswerWakesWhoSleptForRefusals(t *testing.T) {
 	h := newHouse(t)
 	h.consents(t, 2)
 	_, batches := h.plan(t, 1)
-	for i, reason := range []string{"bucket bank is closed: throttled without a Retry-After", "bucket bank/token is closed"} {
+	for i, bucket := range []string{"bank", "bank/token"} {
 		c := claim(t, h.Store, batches[i])
-		must(t, h.Park(t.Context(), batches[i], c.Fence, time.Hour, reason))
+		must(t, h.Park(t.Context(), batches[i], c.Fence, persist.Parking{For: time.Hour, Reason: "status 429", Bucket: bucket}))
 	}
 	pause(t, h, untimed(0))
 	openGate(t, h)

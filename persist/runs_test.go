@@ -386,7 +386,7 @@ func TestReportOfARunningRun(t *testing.T) {
 	ok := newCall(debtStream(ids[0]))
 	ok.Scope.Run = run.ID
 	must(t, h.Record(ctx, ok))
-	must(t, h.Park(ctx, batches[1], parked.Fence, time.Hour, "retry-after"))
+	must(t, h.Park(ctx, batches[1], parked.Fence, persist.Parking{For: time.Hour, Reason: "retry-after"}))
 	r, err := h.RunReport(ctx, run.ID)
 	must(t, err)
 	if !r.Running || r.Run.ID != run.ID || r.Wall <= 0 || r.ParkedUntil.Before(time.Now().Add(59*time.Minute)) || r.ParkReason != "retry-after" {
