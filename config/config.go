@@ -34,7 +34,7 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// How a process claims and works batches.
 	Worker Worker `yaml:"worker"`
-	// The operators' web page, health and metrics.
+	// Where probes ask whether this process is alive and ready.
 	Server Server `yaml:"server"`
 	// The accounts at providers, by a name of your choice.
 	Connections map[string]Connection `yaml:"connections"`
@@ -104,7 +104,8 @@ type Connection struct {
 	AuthURL string `yaml:"auth_url"`
 	// What the provider knows this account by. Each value is env:NAME or file:PATH, never the secret itself.
 	Credentials map[string]Secret `yaml:"credentials"`
-	// How fast calls may be sent, all processes together. Left out, the provider's own limit.
+	// How fast calls may be sent, and how many in a day, all processes together.
+	// Left out, the provider's own limit.
 	Rate Rate `yaml:"rate"`
 	// Calls in flight at once, per process.
 	Concurrency int `yaml:"concurrency"`
@@ -140,7 +141,8 @@ type Limits struct {
 	PassBytes Size `yaml:"pass_bytes"`
 }
 
-// Rate is how fast calls may be sent. Its zero value means the provider's default.
+// Rate is how fast calls may be sent, and how many in a day. Its zero value means the provider's default and no
+// quota.
 type Rate struct {
 	// Calls a second.
 	PerSecond float64 `yaml:"per_second"`
@@ -148,6 +150,10 @@ type Rate struct {
 	PerMinute float64 `yaml:"per_minute"`
 	// No limit of our own. The provider's Retry-After is still obeyed.
 	Unlimited bool `yaml:"unlimited"`
+	// Calls a day, all processes together. When they are used up, batches are parked until the day ends.
+	PerDay int `yaml:"per_day"`
+	// When the day of per_day begins, in the connection's time zone: HH:MM, 00:00 if left out.
+	Resets WallTime `yaml:"resets"`
 }
 
 // Limit returns the calls allowed a second. ok is false when the config says nothing and the

@@ -72,7 +72,8 @@ func ParseDuration(text string) (time.Duration, error) {
 		if err != nil || part > math.MaxInt64-total {
 			return 0, fmt.Errorf("%q is not a duration: write 30s, 5m, 2h, 10d or 1w", text)
 		}
-		total, rest = total+part, after
+		total = total + part
+		rest = after
 	}
 	return total, nil
 }

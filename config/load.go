@@ -32,13 +32,25 @@ func Load(path string, env Env) (*Config, error) {
 func LoadUnresolved(path string, env Env) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("config file %s does not exist; make one with `syncer init`, or name yours with --config or %s: %w", path, EnvPath, fs.ErrNotExist)
+		return nil, noFileError(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	return Parse(data, path, env)
 }
+
+// noFileError says that there is no file at a path. It is fs.ErrNotExist, whose own words would say it twice.
+type noFileError string
+
+// Error names both ways out.
+func (path noFileError) Error() string {
+	return fmt.Sprintf("config file %s does not exist; make one with `syncer init`, or name yours with --config or %s",
+		string(path), EnvPath)
+}
+
+// Is implements errors.Is.
+func (noFileError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Parse is LoadUnresolved for data that was read already; filename is used in messages, and relative paths
 // inside the file are taken to be relative to its directory. Empty data gives the defaults.
@@ -120,6 +132,19 @@ func (c *Config) overrideField(v reflect.Value, path string, env Env) {
 		}
 		return
 	}
+}
+
+// overridable are the paths of all values that a variable of the environment may set.
+func overridable() []string {
+	var paths []string
+	root := reflect.TypeFor[Config]()
+	sections := strictyaml.Fields(root)
+	for _, section := range overridden {
+		for key := range strictyaml.Fields(root.FieldByIndex(sections[section].Index).Type) {
+			paths = append(paths, strictyaml.Join(section, key))
+		}
+	}
+	return paths
 }
 
 // envNames returns the variables that set the value at path, the strongest first.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	_ "embed"
 	"errors"
 	"io/fs"
 	"os"
@@ -19,41 +20,8 @@ func noEnv(string) (string, bool) { return "", false }
 // plainly compares configs without their positions.
 var plainly = cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Config{}, Settings{}), cmp.AllowUnexported(Secret{}, DatabaseURL{})}
 
-const whole = `
-database: {url: env:DB, state_dir: state}
-keys: {file: /etc/keys}
-log: {level: debug}
-worker: {id: 007, lease: 1m, heartbeat: 20s, sweep: 1s, max_wait: 2m, batches: 4, drain: 5s}
-server: {listen: ":80"}
-connections:
-  ng:
-    provider: norskgjeld
-    environment: preprod
-    base_url: http://127.0.0.1:9000/ng
-    auth_url: https://auth.example.com
-    credentials: {client_id: env:ID, client_secret: file:s}
-    rate: {per_minute: 30}
-    concurrency: 2
-    timeout: 10s
-    retry: {attempts: 3, base: 100ms, cap: 2s, budget: 1m}
-    max_body: 1MiB
-    limits: { accounts: 300, answer_records: 5000, pass_hours: 2, pass_bytes: 1GiB }
-    answers: {keep: 0}
-    allow_private: true
-  bare: {provider: sbanken}
-jobs:
-  nightly:
-    connection: ng
-    datasets: [debt, accounts]
-    schedule: "30 2 * * *"
-    time_zone: Europe/Oslo
-    catch_up: all
-    batch_size: 50
-    purposes: [credit assessment]
-    lookback: 1d
-    history: 2w
-  by-hand: {connection: bare, datasets: [transactions]}
-`
+//go:embed testdata/whole.yaml
+var whole string
 
 func TestParse(t *testing.T) {
 	got, err := Parse([]byte(whole), "/etc/syncer/syncer.yaml", noEnv)
@@ -236,7 +204,7 @@ environment SYNCER_WORKER_LEASE: worker.lease: "soon" is not a duration: write 3
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "syncer.yaml")
-	if _, err := Load(path, noEnv); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "syncer init") || !strings.Contains(err.Error(), path) {
+	if _, err := Load(path, noEnv); !errors.Is(err, fs.ErrNotExist) || strings.Count(err.Error(), "exist") != 1 || !strings.Contains(err.Error(), "syncer init") || !strings.Contains(err.Error(), path) {
 		t.Errorf("no file: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("connections: {a: {provider: x, credentials: {id: env:ID, key: file:key}}}"), 0o600); err != nil {

@@ -39,7 +39,8 @@ func ParseSchedule(expr string) (cron.Schedule, error) {
 func parseCron(expr string) (schedule cron.Schedule, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			schedule, err = nil, fmt.Errorf("%q is not a cron expression", expr)
+			schedule = nil
+			err = fmt.Errorf("%q is not a cron expression", expr)
 		}
 	}()
 	schedule, err = cron.ParseStandard(expr)

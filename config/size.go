@@ -46,10 +46,12 @@ func (s *Size) UnmarshalText(text []byte) error {
 // ParseSize reads a whole number of bytes with an optional unit B, KiB, MiB or GiB. KB and MB are refused
 // rather than guessed at, because half of the world means 1000 by them.
 func ParseSize(text string) (Size, error) {
-	number, unit := text, Size(1)
+	number := text
+	unit := Size(1)
 	for _, u := range sizeUnits {
 		if cut, found := strings.CutSuffix(text, u.name); found {
-			number, unit = strings.TrimSpace(cut), u.bytes
+			number = strings.TrimSpace(cut)
+			unit = u.bytes
 			break
 		}
 	}

@@ -15,14 +15,15 @@ import (
 	"syncer/strictyaml"
 )
 
-// namePattern is what connections and jobs may be called: names go into tables, log lines, metrics and commands.
-const namePattern = `^[a-z0-9][a-z0-9_-]{0,62}$`
+// NamePattern is what connections and jobs may be called: names go into tables, log lines, metrics and commands.
+const NamePattern = `^[a-z0-9][a-z0-9_-]{0,62}$`
 
-var nameRE = regexp.MustCompile(namePattern)
+var nameRE = regexp.MustCompile(NamePattern)
 
 // Bounds whose other side is certainly a slip of the pen.
 const (
 	maxRate        = 10_000 // calls a second
+	maxPerDay      = 24 * 60 * 60 * maxRate
 	maxConcurrency = 1_000
 	maxReads       = 100_000
 	maxAttempts    = 100
@@ -184,6 +185,14 @@ func (k checker) rate(r Rate) {
 	k.want(said <= 1, "", "want only one of per_second, per_minute and unlimited")
 	k.positiveRate(r.PerSecond, maxRate, "per_second")
 	k.positiveRate(r.PerMinute, 60*maxRate, "per_minute")
+	if k.src.Said(strictyaml.Join(k.path, "per_day")) {
+		k.want(0 < r.PerDay && r.PerDay <= maxPerDay, "per_day",
+			"want 1 to %d calls, got %d (to stop a job, remove its schedule; without a quota, leave it out)",
+			maxPerDay, r.PerDay)
+		return
+	}
+	alone := k.src.Said(strictyaml.Join(k.path, "resets"))
+	k.want(!alone, "resets", "want per_day beside it, the calls that the day has")
 }
 
 // positiveRate reports a rate that was given and is no sensible number of calls. An explicit 0 would mean "never",
@@ -219,6 +228,8 @@ func (k checker) job(name string, j Job, connections []string) {
 		k.want(strings.TrimSpace(p) == p && p != "", at, "want the words that consents carry as their purpose, got %q", p)
 		k.want(!slices.Contains(j.Purposes[:i], p), at, "%q is already in the list", p)
 	}
+	k.want(j.Lookback > 0 || j.History <= 0, "lookback",
+		"want more than 0: a day that was not over when it was read must be read again")
 	k.want(j.Lookback <= j.History, "lookback", "want at most history (%s), got %s", j.History, j.Lookback)
 }
 

@@ -42,6 +42,25 @@ func TestValidate(t *testing.T) {
 		{"per_minute: 30", "per_second: 1e99", "rate.per_second: want more than 0"},
 		{"per_minute: 30", "per_minute: 30, unlimited: true", "connections.ng.rate: want only one of"},
 		{"per_minute: 30", "unlimited: true", ""},
+		{"per_minute: 30", "per_day: 5000", ""},
+		{"per_minute: 30", "per_minute: 30, per_day: 5000, resets: '23:59'", ""},
+		{"per_minute: 30", "per_second: 0.5, per_day: 1, resets: 06:30", ""},
+		{"per_minute: 30", "unlimited: true, per_day: 5000, resets: 00:00", ""},
+		{"per_minute: 30", "per_day: 0", "connections.ng.rate.per_day: want 1 to 864000000 calls, got 0"},
+		{"per_minute: 30", "per_day: -5", "connections.ng.rate.per_day: want 1 to 864000000 calls, got -5"},
+		{"per_minute: 30", "per_day: 864000001", "connections.ng.rate.per_day: want 1 to"},
+		{"per_minute: 30", "per_day: 1.5", "connections.ng.rate.per_day: want a whole number"},
+		{"per_minute: 30", "per_day: many", "connections.ng.rate.per_day: want a whole number"},
+		{"per_minute: 30", "per_minute: 30, resets: '06:00'", "connections.ng.rate.resets: want per_day beside it"},
+		{"per_minute: 30", "resets: '00:00'", "connections.ng.rate.resets: want per_day beside it"},
+		{"per_minute: 30", "per_day: 5, resets: '25:00'", `connections.ng.rate.resets: "25:00" is not a time of day`},
+		{"per_minute: 30", "per_day: 5, resets: '24:00'", `connections.ng.rate.resets: "24:00" is not a time of day: write it as "00:00" to "23:59"`},
+		{"per_minute: 30", "per_day: 5, resets: '0:00'", `connections.ng.rate.resets: "0:00" is not a time of day`},
+		{"per_minute: 30", "per_day: 5, resets: '06:60'", `connections.ng.rate.resets: "06:60" is not a time of day`},
+		{"per_minute: 30", "per_day: 5, resets: midnight", `connections.ng.rate.resets: "midnight" is not a time of day`},
+		{"per_minute: 30", "per_day: 5, resets: '00:00Z'", `connections.ng.rate.resets: "00:00Z" is not a time of day`},
+		{"per_minute: 30", "per_day: 5, resets: 6", `connections.ng.rate.resets: "6" is not a time of day`},
+		{"per_minute: 30", "per_minute: 30, unlimited: true, per_day: 5", "connections.ng.rate: want only one of"},
 		{"concurrency: 2", "concurrency: -1", "connections.ng.concurrency: want 1 to"},
 		{"concurrency: 2", "reads_per_day: -1", "connections.ng.reads_per_day: want 0 to"},
 		{"timeout: 10s", "timeout: 0", "connections.ng.timeout: want at least"},
@@ -76,6 +95,7 @@ func TestValidate(t *testing.T) {
 		{"[credit assessment]", "['']", "jobs.nightly.purposes.0: want the words that consents carry"},
 		{"[credit assessment]", "[' credit']", "jobs.nightly.purposes.0: want the words that consents carry"},
 		{"history: 2w", "history: 1h", "jobs.nightly.lookback: want at most history (1h), got 1d"},
+		{"lookback: 1d", "lookback: 0d", "jobs.nightly.lookback: want more than 0"},
 		{"lookback: 1d\n    history: 2w", "lookback: 0\n    history: 0", "jobs.nightly.history: want more than 0"},
 	} {
 		if !strings.Contains(whole, c.from) {
@@ -114,6 +134,7 @@ func TestRateLimit(t *testing.T) {
 		unlimited, ok bool
 	}{
 		{Rate{}, 0, false, false}, {Rate{PerSecond: 10}, 10, false, true}, {Rate{PerMinute: 30}, 0.5, false, true}, {Rate{Unlimited: true}, 0, true, true},
+		{Rate{PerDay: 5000}, 0, false, false}, {Rate{PerMinute: 30, PerDay: 5000}, 0.5, false, true},
 	} {
 		if perSecond, unlimited, ok := c.rate.Limit(); perSecond != c.perSecond || unlimited != c.unlimited || ok != c.ok {
 			t.Errorf("%+v: %v %v %v", c.rate, perSecond, unlimited, ok)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
 )
@@ -18,14 +19,14 @@ func TestAPermissionIsAskedForAgainBehindASlowHandshake(t *testing.T) {
 	for name, taken := range map[string]bool{"the batch is ours": false, "the batch was taken over": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {}}, fetchtest.NewLedger()
+				p, l := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {}}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
 				dial := o.Dial
 				o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 					<-time.After(2 * time.Second)
 					if taken {
-						l.Refuse(func(finance.Ask) (finance.Class, string) { return finance.Fenced, "taken over" })
+						l.Refuse(func(calls.Ask) (finance.Class, string) { return finance.Fenced, "taken over" })
 					}
 					return dial(ctx, network, address)
 				}
@@ -48,7 +49,7 @@ func TestAPermissionIsAskedForAgainBehindASlowHandshake(t *testing.T) {
 // What is cancelled before a connection was had was never a call, and is on no record.
 func TestACallThatWasNeverSentIsNotRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {}}, fetchtest.NewLedger()
+		p, l := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {}}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		ctx, leave := context.WithCancel(t.Context())

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"syncer/finance"
 )
 
 // Reach is whom a pause holds up.
@@ -26,12 +28,17 @@ type keys struct {
 
 // keysOf names the gates of a request. An account's id may be a person's number, and there are so few of those that a
 // plain hash of one is the number itself: its fingerprint is shown.
-func (c *Client) keysOf(b *bucket, consent int64, account string) keys {
+//
+// What a provider has told under one id of a consent holds for that id, and not for the one that it goes on under.
+func (c *Client) keysOf(b *bucket, consent *finance.Consent, account string) keys {
 	k := keys{plain: b.plain}
-	if consent == 0 {
+	if consent == nil || consent.ID == 0 {
 		return k
 	}
-	k.consent = b.name + "#consent " + strconv.FormatInt(consent, 10)
+	k.consent = b.name + "#consent " + strconv.FormatInt(consent.ID, 10)
+	if consent.LaterID {
+		k.consent += " as " + c.fingerprint("consent", consent.ExternalID)
+	}
 	if account != "" {
 		k.account = k.consent + " account " + c.fingerprint("account", account)
 	}
@@ -83,7 +90,7 @@ func (b *bucket) forget() {
 		return
 	}
 	for key, g := range b.alone {
-		if left, _, _ := g.left(); left <= 0 {
+		if left, _, _ := g.closedFor(); left <= 0 {
 			delete(b.alone, key)
 		}
 	}
@@ -91,15 +98,15 @@ func (b *bucket) forget() {
 
 // shut is the gate that holds a request up for longest.
 type shut struct {
-	left   time.Duration // 0: all are open
-	reason string
-	key    string          // empty: the bucket's own
-	moved  <-chan struct{} // closed when the bucket's own gate moves
+	closedFor time.Duration // 0: all are open
+	reason    string
+	key       string          // empty: the bucket's own
+	moved     <-chan struct{} // closed when the bucket's own gate moves
 }
 
 // gates looks at all gates of the request that this process knows of.
 func (r *request) gates() (s shut) {
-	s.left, s.reason, s.moved = r.bucket.gate.left()
+	s.closedFor, s.reason, s.moved = r.bucket.gate.closedFor()
 	r.bucket.mu.Lock()
 	defer r.bucket.mu.Unlock()
 	for _, key := range r.keys.all() {
@@ -107,8 +114,10 @@ func (r *request) gates() (s shut) {
 		if g == nil {
 			continue
 		}
-		if left, reason, _ := g.left(); left > s.left {
-			s.left, s.reason, s.key = left, reason, key
+		if left, reason, _ := g.closedFor(); left > s.closedFor {
+			s.closedFor = left
+			s.reason = reason
+			s.key = key
 		}
 	}
 	return s
@@ -122,14 +131,14 @@ func notBefore(left time.Duration) string {
 	return "no call for this one alone before " + time.Now().Add(left).UTC().Format(time.DateTime) + "Z"
 }
 
-// ended asks the ledger about a pause that is too long to be waited for: an operator may have ended it in another
+// ended asks the store about a pause that is too long to be waited for: an operator may have ended it in another
 // process. It says whether the gate has moved by that.
 func (a *attempt) ended(ctx context.Context, s shut) bool {
 	gate := a.bucket.lone(s.key)
 	if !gate.mayEnd() {
 		return false
 	}
-	found, err := a.c.opt.Ledger.Look(ctx, a.ask())
+	found, err := a.c.opt.Calls.Look(ctx, a.ask())
 	if err != nil || found.Refusal != "" {
 		return false // what is known holds
 	}
@@ -141,7 +150,7 @@ func (a *attempt) ended(ctx context.Context, s shut) bool {
 		}
 	}
 	const alike = time.Second // two clocks have counted
-	if left > s.left-alike {
+	if left > s.closedFor-alike {
 		return false
 	}
 	gate.reopen(left)

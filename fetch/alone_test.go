@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -17,7 +18,7 @@ import (
 // ofAccountOf is a request for an account of a consent.
 func ofAccountOf(consent int64, account string) fetch.Request {
 	r := get("x")
-	r.Scope = finance.Scope{Consent: &finance.Consent{ID: consent}, Dataset: finance.Transactions}
+	r.Task = calls.Task{Consent: &finance.Consent{ID: consent}, Dataset: finance.Transactions}
 	r.Account, r.Query = account, url.Values{"consent": {string(rune('0' + consent))}, "account": {account}}
 	return r
 }
@@ -25,7 +26,7 @@ func ofAccountOf(consent int64, account string) fetch.Request {
 // reaching makes the driver say whom a pause holds up.
 func reaching(o *fetch.Options, reach fetch.Reach) {
 	o.Driver.Alone = true
-	o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict { return fetch.Verdict{Pauses: reach} }
+	o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Meaning { return fetch.Meaning{Pauses: reach} }
 }
 
 // turnsAway answers the first call for an account of a consent with a pause.
@@ -62,7 +63,7 @@ func TestAPauseOfOneAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{}, fetchtest.NewLedger()
+				p, l := &provider{}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
 				reaching(&o, tt.reach)
@@ -101,7 +102,7 @@ func TestAPauseOfOneAlone(t *testing.T) {
 // A pause that is longer than anybody waits for fails the one that it is for, and the error says that it is nobody else's.
 func TestALongPauseOfOneAloneFailsThatOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{}, fetchtest.NewLedger()
+		p, l := &provider{}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		reaching(&o, fetch.ReachConsent)
@@ -130,20 +131,20 @@ func TestALongPauseOfOneAloneFailsThatOne(t *testing.T) {
 // In its first turn a consent that is to wait alone gives its place to the others.
 func TestOneAloneIsPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{}, fetchtest.NewLedger()
+		p, l := &provider{}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		reaching(&o, fetch.ReachConsent)
 		turnsAway(p, 429, "600", "1", "a")
 		c := client(t, o)
 		r := ofAccountOf(1, "a")
-		r.Opening, r.Scope.OneTry = true, true
+		r.Opening, r.Task.OneTry = true, true
 		began := time.Now()
 		_, err := c.Do(t.Context(), r)
 		if e := wantClass(t, err, finance.Throttled); !e.Again || !e.Alone || time.Since(began) > time.Second {
 			t.Errorf("%+v after %s", e, time.Since(began))
 		}
-		r.Scope.OneTry = false
+		r.Task.OneTry = false
 		if _, err := c.Do(t.Context(), r); err != nil || time.Since(began) < 10*time.Minute {
 			t.Errorf("its second turn: %v after %s", err, time.Since(began))
 		}
@@ -154,7 +155,7 @@ func TestOneAloneIsPutOff(t *testing.T) {
 // comes back.
 func TestAGateBelongsToAnOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: pauseOn(1, "86400")}, fetchtest.NewLedger()
+		p, l := &provider{handler: pauseOn(1, "86400")}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		_, err := client(t, o).Do(t.Context(), get("x"))
@@ -179,7 +180,7 @@ func TestAPauseOfDaysCanBeEnded(t *testing.T) {
 	for name, reach := range map[string]fetch.Reach{"everybody's": fetch.ReachAll, "a consent's": fetch.ReachConsent} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{}, fetchtest.NewLedger()
+				p, l := &provider{}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
 				reaching(&o, reach)
@@ -204,7 +205,7 @@ func TestAPauseOfDaysCanBeEnded(t *testing.T) {
 // One alone that is refused and told no time is soon given up: nobody else waits to know when it may be asked for again.
 func TestOneAloneWithoutATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{}, fetchtest.NewLedger()
+		p, l := &provider{}, fetchtest.NewCallStore()
 		p.handler = func(_ int, w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Get("consent") == "1" {
 				w.WriteHeader(429)
@@ -232,7 +233,7 @@ func TestOneAloneWithoutATime(t *testing.T) {
 // The same of a pause that the token endpoint has told, which is remembered with the failure to get a token.
 func TestAPauseOfDaysOfTheTokenEndpointCanBeEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{}, fetchtest.NewLedger()
+		p, l := &provider{}, fetchtest.NewCallStore()
 		asked := 0
 		p.handler = func(_ int, w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/token" {
@@ -269,7 +270,7 @@ func TestAPauseOfDaysOfTheTokenEndpointCanBeEnded(t *testing.T) {
 // The name of an account's gate is stored and shown, and a person's number may be an account's id.
 func TestAnAccountsGateIsNamedByAKeyedFingerprint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{}, fetchtest.NewLedger()
+		p, l := &provider{}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		reaching(&o, fetch.ReachAccount)

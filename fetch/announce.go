@@ -52,9 +52,11 @@ func (a *Announcement) read(status int, h http.Header) {
 	told, ok, invalid := retryAfter(h, a.clock.at)
 	a.bad = invalid
 	if ok && told.Pause > 0 {
-		a.Pause, a.told = told.Pause, toldByHeader
+		a.Pause = told.Pause
+		a.told = toldByHeader
 	} else if told = spentFor(status, h, a.clock.at); told.Pause > 0 {
-		a.Pause, a.told = told.Pause, toldByRateLimit
+		a.Pause = told.Pause
+		a.told = toldByRateLimit
 	}
 	a.moved = told.Moment && a.clock.off != 0
 }
@@ -86,13 +88,12 @@ var pauseMembers = []string{"retry_after", "retryAfter", "retry_after_seconds"}
 
 // toldInside adds the pause that a refusal for the rate tells in its body alone: in a member of its own, in its message,
 // or in the words that the connector gives as the reason. Where a connector has read one, or the headers tell one, it stays.
-func toldInside(a *Answer, v *Verdict) {
+func toldInside(a *Answer, v *Meaning) {
 	refused := v.Class == finance.Throttled || a.Status == http.StatusTooManyRequests
 	if !refused || v.RetryAfter > 0 || a.Announced().Pause > 0 {
 		return
 	}
 	var members map[string]json.RawMessage
-	const longestError = 4 << 10
 	if len(a.Body) <= longestError && json.Unmarshal(a.Body, &members) == nil {
 		for _, name := range pauseMembers {
 			v.RetryAfter = max(v.RetryAfter, a.PauseIn(strings.Trim(string(members[name]), `"`)))
@@ -106,14 +107,14 @@ func toldInside(a *Answer, v *Verdict) {
 
 // logUnreadable tells of a Retry-After that is not obeyed because it can't be read: the provider wants something of us.
 func (r *request) logUnreadable(h http.Header) {
-	r.c.opt.Log.Warn().Str("bucket", r.bucket.name).Str("path", r.path).
+	r.c.seldom.of("pause "+r.bucket.name, r.c.opt.Log.Warn()).Str("bucket", r.bucket.name).Str("path", r.path).
 		Str("retry_after", clean(strings.Join(h.Values("Retry-After"), ", "), r.c.shown()...)).
 		Msg("the provider announces a pause that can't be read, so it is not kept")
 }
 
 // logClock tells that a pause was measured by our own clock, since the provider's is too far from it.
 func (r *request) logClock(said *Announcement) {
-	r.c.opt.Log.Warn().Str("bucket", r.bucket.name).Str("path", r.path).
+	r.c.seldom.of("clock "+r.bucket.name, r.c.opt.Log.Warn()).Str("bucket", r.bucket.name).Str("path", r.path).
 		Dur("date_is_off_by", said.clock.off).Dur("pause", said.Pause).
 		Msg("the provider tells a moment beside a Date that can't be right: the pause is measured by our own clock, or by " +
 			"that Date where the moment has passed by ours; if our clock is the wrong one, correct it")

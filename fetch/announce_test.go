@@ -179,7 +179,7 @@ func TestRateLimitHeadersOnlySlow(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in2030()
-				p, l := &provider{handler: answers(answer(200, "", tt.headers...))}, fetchtest.NewLedger()
+				p, l := &provider{handler: answers(answer(200, "", tt.headers...))}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
 				c := client(t, o)
@@ -225,7 +225,7 @@ func TestA429IsReadByItsReset(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				in2030()
-				p, l := &provider{handler: answers(answer(429, "", tt.headers...), answer(200, ""))}, fetchtest.NewLedger()
+				p, l := &provider{handler: answers(answer(429, "", tt.headers...), answer(200, ""))}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
 				o.MaxWait = 48 * time.Hour
@@ -257,7 +257,7 @@ func TestA429IsReadByItsReset(t *testing.T) {
 func TestARetryAfterBesideDataSlows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside, most atomic.Int32
-		p, l := &provider{}, fetchtest.NewLedger()
+		p, l := &provider{}, fetchtest.NewCallStore()
 		p.handler = func(_ int, w http.ResponseWriter, _ *http.Request) {
 			if n := inside.Add(1); n > most.Load() {
 				most.Store(n)
@@ -317,7 +317,7 @@ func TestARetryAfterBesideARefusalInA200(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{handler: answers(refusal, answer(200, "{}"))}, fetchtest.NewLedger()
+				p, l := &provider{handler: answers(refusal, answer(200, "{}"))}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
 				if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
@@ -328,7 +328,7 @@ func TestARetryAfterBesideARefusalInA200(t *testing.T) {
 					t.Errorf("%d calls, the second after %s", len(j), d)
 				}
 				if pauses := l.Pauses(); len(pauses) != 1 || pauses[0].For != time.Minute {
-					t.Errorf("the ledger was told of %v", pauses)
+					t.Errorf("the store was told of %v", pauses)
 				}
 			})
 		})
@@ -343,7 +343,7 @@ func TestADateThatCantBeRightIsLogged(t *testing.T) {
 		until := "Tue, 01 Jan 2030 00:00:30 GMT"
 		p, l := &provider{handler: answers(
 			answer(429, "", "Date", "Thu, 01 Jan 1970 00:00:00 GMT", "Retry-After", until),
-			answer(429, "", "Date", "Thu, 01 Jan 1970 00:00:00 GMT", "Retry-After", "30"), answer(200, ""))}, fetchtest.NewLedger()
+			answer(429, "", "Date", "Thu, 01 Jan 1970 00:00:00 GMT", "Retry-After", "30"), answer(200, ""))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Log = zerolog.New(&log).Level(zerolog.WarnLevel)
@@ -367,7 +367,7 @@ func TestADateOfAnotherZoneMeasuresItsOwnMoments(t *testing.T) {
 		server := time.Now().Add(-time.Hour)
 		p := &provider{handler: answers(
 			answer(429, "", "Date", date(server), "Retry-After", date(server.Add(20*time.Second))), answer(200, ""))}
-		o, stop := piped(t, p, fetchtest.NewLedger())
+		o, stop := piped(t, p, fetchtest.NewCallStore())
 		defer stop()
 		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
 			t.Fatal(err)
@@ -384,7 +384,7 @@ func TestRetryAfterIsMeasuredAgainstTheServersClock(t *testing.T) {
 		server := time.Now().Add(4 * time.Minute)
 		p := &provider{handler: answers(
 			answer(503, "", "Date", date(server), "Retry-After", date(server.Add(90*time.Second))), answer(200, ""))}
-		o, stop := piped(t, p, fetchtest.NewLedger())
+		o, stop := piped(t, p, fetchtest.NewCallStore())
 		defer stop()
 		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
 			t.Fatal(err)
@@ -398,17 +398,17 @@ func TestRetryAfterIsMeasuredAgainstTheServersClock(t *testing.T) {
 // The headers are read once, when they arrive: what a connector's code does to them later changes no pause.
 func TestAnAnnouncementTravelsWithItsAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(502, "", "Retry-After", "90"), answer(200, ""))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(502, "", "Retry-After", "90"), answer(200, ""))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		var seen []fetch.Announcement
-		o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
+		o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
 			a.Header = http.Header{}
 			seen = append(seen, a.Announced())
 			if a.Status == http.StatusOK {
-				return fetch.Verdict{Class: finance.OK}
+				return fetch.Meaning{Class: finance.OK}
 			}
-			return fetch.Verdict{Class: fetch.ByStatus(a)}
+			return fetch.Meaning{Class: fetch.ByStatus(a)}
 		}
 		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
 			t.Fatal(err)
@@ -429,7 +429,7 @@ func TestAnUnreadableRetryAfterIsLogged(t *testing.T) {
 		p := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Retry-After"] = []string{value}
 		}}
-		o := options(t, served(t, p), fetchtest.NewLedger())
+		o := options(t, served(t, p), fetchtest.NewCallStore())
 		o.Log = zerolog.New(&log).Level(zerolog.WarnLevel)
 		if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
 			t.Fatal(err)

@@ -13,12 +13,13 @@ import (
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 // byStatus is a connector without a word of its own.
-func byStatus(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	return fetch.Verdict{Class: fetch.ByStatus(a)}
+func byStatus(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
+	return fetch.Meaning{Class: fetch.ByStatus(a)}
 }
 
 // What surrounds an answer and does not belong to it.
@@ -46,7 +47,7 @@ func TestAnAnswerIsReadWhateverStandsAroundIt(t *testing.T) {
 			status = 206
 		}
 		p := &provider{handler: answers(answer(status, c.body, c.headers...))}
-		o := options(t, served(t, p), fetchtest.NewLedger())
+		o := options(t, served(t, p), fetchtest.NewCallStore())
 		o.Driver.Classify = byStatus
 		a, err := client(t, o).Do(t.Context(), get("x"))
 		if err != nil {
@@ -86,18 +87,18 @@ func TestWhatIsNoWholeAnswer(t *testing.T) {
 		{208, `{"rows":[]}`, nil, false, finance.Transient, "it is not known what it shows (status 208)"},
 		{214, `{"rows":[]}`, nil, false, finance.Transient, "it is not known what it shows (status 214)"},
 		{299, `{"rows":[]}`, nil, false, finance.Transient, "it is not known what it shows (status 299)"},
-		{304, ``, nil, false, finance.Transient, "an answer without content, for a condition that nobody has named (status 304)"},
+		{304, ``, nil, false, finance.Transient, "an answer without content, as if we had asked on a condition (status 304)"},
 		{304, ``, []string{"Content-Encoding", "gzip"}, false, finance.Transient, "status 304"},
 		// The answer of a single use is stored, and would be read in the same way again.
 		{200, "<html>", nil, true, finance.Malformed, "an HTML page in an answer with status 200"},
 		{202, `{"rows":[]}`, nil, true, finance.Malformed, "the answer is not ready yet (status 202)"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p, l := &provider{handler: answers(answer(c.status, c.body, c.headers...))}, fetchtest.NewLedger()
+			p, l := &provider{handler: answers(answer(c.status, c.body, c.headers...))}, fetchtest.NewCallStore()
 			o, stop := piped(t, p, l)
 			defer stop()
 			o.Retry = fetch.Retry{Attempts: 3, Base: time.Millisecond}
-			o.Driver.Classify = func(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
+			o.Driver.Classify = func(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
 				v := byStatus(r, a)
 				if strings.Contains(string(a.Body), "title") {
 					v.Reason = "a piece" // as a connector reads the title of an error
@@ -124,7 +125,7 @@ func TestWhatIsNoWholeAnswer(t *testing.T) {
 // A 304 for a single use: whoever gave it has not taken the call up, so the consent is as good as before.
 func TestANotModifiedSpendsNoConsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(304, ``), answer(200, `{"a":1}`))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(304, ``), answer(200, `{"a":1}`))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Driver.Classify = byStatus
@@ -178,8 +179,8 @@ func TestAnUnfinishedAnswerProvesNothing(t *testing.T) {
 		{name: "204", status: 204, fails: finance.Transient},
 	} {
 		p := &provider{handler: answers(answer(c.status, `{"rows":[]}`, c.headers...))}
-		o := options(t, served(t, p), fetchtest.NewLedger())
-		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: finance.OK} }
+		o := options(t, served(t, p), fetchtest.NewCallStore())
+		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Meaning { return fetch.Meaning{Class: finance.OK} }
 		step := func(fetch.At) (fetch.Step, error) {
 			return fetch.Step{
 				Request: get("list"), First: true, Afresh: true, Set: c.set, Parts: c.parts,
@@ -246,8 +247,8 @@ func TestAnErrorBesideNoRecords(t *testing.T) {
 		{body: `{"rows":[],"of":{"error":"overloaded"}}`, whole: true},
 	} {
 		p := &provider{handler: answers(answer(cmp.Or(c.status, 200), c.body))}
-		o := options(t, served(t, p), fetchtest.NewLedger())
-		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: finance.OK} }
+		o := options(t, served(t, p), fetchtest.NewCallStore())
+		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Meaning { return fetch.Meaning{Class: finance.OK} }
 		step := func(fetch.At) (fetch.Step, error) {
 			judged := func(*fetch.Answer) bool { return c.judged }
 			return fetch.Step{Request: get("list"), Judged: judged, Decode: func(*fetch.Answer) (fetch.Page, error) {
@@ -278,8 +279,8 @@ func TestAnErrorBesideNoRecords(t *testing.T) {
 func TestAnUnfinishedAnswerIsNoKnownPage(t *testing.T) {
 	status := http.StatusOK
 	p := &provider{handler: func(_ int, w http.ResponseWriter, _ *http.Request) { answer(status, `{"rows":[]}`)(w) }}
-	o := options(t, served(t, p), fetchtest.NewLedger())
-	o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: finance.OK} }
+	o := options(t, served(t, p), fetchtest.NewCallStore())
+	o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Meaning { return fetch.Meaning{Class: finance.OK} }
 	step := func(fetch.At) (fetch.Step, error) {
 		return fetch.Step{Request: get("list"), Decode: func(*fetch.Answer) (fetch.Page, error) {
 			return fetch.Page{Done: true, Whole: &finance.Whole{}}, nil
@@ -316,10 +317,10 @@ func TestAnAnswerCutWithinAStringPasses(t *testing.T) {
 		`{"a":"\ud800"}`: finance.Malformed,
 	} {
 		p := &provider{handler: answers(answer(200, body))}
-		o := options(t, served(t, p), fetchtest.NewLedger())
+		o := options(t, served(t, p), fetchtest.NewCallStore())
 		step := func(fetch.At) (fetch.Step, error) {
 			return fetch.Step{Request: get("list"), Decode: func(a *fetch.Answer) (fetch.Page, error) {
-				s := fetch.Scan(a.Body)
+				s := jsonread.Scan(a.Body)
 				for o := s.Object(); o.Next(); {
 					s.Raw()
 				}

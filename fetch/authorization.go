@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"time"
 
-	"syncer/finance"
+	"syncer/calls"
 )
 
 // Authorization is how a person is asked for a consent in the browser: the authorization code flow of OAuth2 (RFC 6749
@@ -36,7 +36,7 @@ type Granter interface {
 
 // Grant is what the exchange of a code has brought.
 type Grant struct {
-	Token       finance.Token
+	Token       calls.Token
 	Refreshable bool // a refresh token came with it, so the consent can be read with TokenKey.Consent
 	Scopes      []string
 	// Claims are those of the ID token, whose issuer, audience, nonce and end have been checked; nil: none came. It came
@@ -63,7 +63,7 @@ type GrantStore interface {
 	HasGrant(ctx context.Context, consent int64) (bool, error)
 	// LoadGrant gives the refresh token of a consent, if it was given to this holder: a client at an authorization server.
 	// One that was kept without a holder becomes this one's, with all others of the connection that were.
-	LoadGrant(ctx context.Context, consent int64, holder string) (finance.KeptGrant, error)
+	LoadGrant(ctx context.Context, consent int64, holder string) (calls.KeptGrant, error)
 	// SaveGrant replaces the refresh token of a consent, if the stored one is still old. saved false: it is not, and
 	// somebody else has rotated it. Saving again what is stored is saved true, so that a save whose answer was lost may
 	// be repeated.

@@ -10,12 +10,14 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
-// Asking is one person being asked for one consent: what must be known when the browser comes back. It is good for one
-// answer, and lives no longer than whoever asked: a callback that finds no Asking is nobody's.
-type Asking struct {
+// CodeFlow is one OAuth2 authorization code flow, in which one person is asked for one consent: what must be known when the
+// browser comes back. It is good for one
+// answer, and lives no longer than whoever asked: a callback that finds no flow is nobody's.
+type CodeFlow struct {
 	c        *Client
 	of       *opened
 	meta     metadata
@@ -43,7 +45,7 @@ var ofFlow = []string{"client_id", "code_challenge", "code_challenge_method", "n
 // Authorize begins to ask a person for a consent. subject is the national identity number of whoever is to give it, as
 // far as that is known; it is not part of the link. It makes no call except, once in a process, the one that discovers
 // the provider's endpoints. The error is always an *Error.
-func (c *Client) Authorize(ctx context.Context, subject Secret) (*Asking, error) {
+func (c *Client) Authorize(ctx context.Context, subject Secret) (*CodeFlow, error) {
 	of := c.now()
 	how := of.authorize
 	if _, ok := c.connector.(Granter); how == nil || !ok {
@@ -56,7 +58,7 @@ func (c *Client) Authorize(ctx context.Context, subject Secret) (*Asking, error)
 	if failed != nil {
 		return nil, failed
 	}
-	a := &Asking{c: c, of: of, meta: meta, ask: ask, state: rand.Text(), verifier: oauth2.GenerateVerifier(), subject: subject}
+	a := &CodeFlow{c: c, of: of, meta: meta, ask: ask, state: rand.Text(), verifier: oauth2.GenerateVerifier(), subject: subject}
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(a.verifier)}
 	if slices.Contains(ask.Scopes, "openid") {
 		a.nonce = rand.Text()
@@ -74,14 +76,14 @@ func (c *Client) Authorize(ctx context.Context, subject Secret) (*Asking, error)
 	return a, nil
 }
 
-// Link is what the person opens in a browser. It holds the state and the challenge of this Asking and no secret, but
+// Link is what the person opens in a browser. It holds the state and the challenge of this flow and no secret, but
 // whoever has it can answer in the person's stead: it is for their eyes only.
-func (a *Asking) Link() string { return a.link }
+func (a *CodeFlow) Link() string { return a.link }
 
 // Redirect is the address at which the answer arrives.
-func (a *Asking) Redirect() string { return a.of.authorize.Redirect }
+func (a *CodeFlow) Redirect() string { return a.of.authorize.Redirect }
 
-func (a *Asking) config() *oauth2.Config {
+func (a *CodeFlow) config() *oauth2.Config {
 	style, id, secret := a.ask.proof()
 	return &oauth2.Config{
 		ClientID: id, ClientSecret: secret, Scopes: a.ask.Scopes, RedirectURL: a.Redirect(),
@@ -89,9 +91,9 @@ func (a *Asking) config() *oauth2.Config {
 	}
 }
 
-// Finish takes the parameters of the callback to a consent. ErrNotOurs leaves the Asking as it was; every other end of it
+// Finish takes the parameters of the callback to a consent. ErrNotOurs leaves the flow as it was; every other end of it
 // is final. The error is ErrNotOurs, a *Denial or an *Error.
-func (a *Asking) Finish(ctx context.Context, callback url.Values) (*Consented, error) {
+func (a *CodeFlow) Finish(ctx context.Context, callback url.Values) (*Consented, error) {
 	if err := a.claim(callback); err != nil {
 		return nil, err
 	}
@@ -130,19 +132,21 @@ func (a *Asking) Finish(ctx context.Context, callback url.Values) (*Consented, e
 
 // redeem exchanges the code, once: a code that comes twice makes the provider end what it was good for (RFC 6749 section
 // 4.1.2).
-func (a *Asking) redeem(ctx context.Context, code string) (finance.Token, *tokenTrip, *Error) {
-	trip, failed := a.c.tokens.trip(a.of, a.ask, finance.Scope{}, codeVerdict)
+func (a *CodeFlow) redeem(ctx context.Context, code string) (calls.Token, *tokenTrip, *Error) {
+	trip, failed := a.c.tokens.trip(a.of, a.ask, calls.Task{}, classifyCode)
 	if failed != nil {
-		return finance.Token{}, nil, failed
+		return calls.Token{}, nil, failed
 	}
-	trip.attempts, trip.extra = 1, url.Values(a.ask.Params)
+	trip.attempts = 1
+	trip.extra = url.Values(a.ask.Params)
 	token, failed := trip.token(a.config().Exchange(trip.under(ctx), code, oauth2.VerifierOption(a.verifier)))
 	return token, trip, failed
 }
 
-func (a *Asking) refused(trip *tokenTrip, reason string) *Error {
+func (a *CodeFlow) refused(trip *tokenTrip, reason string) *Error {
 	e := a.c.unauthorized(finance.Rejected, reason)
-	e.Call, e.Correlation = trip.call.ID, trip.call.Correlation
+	e.Call = trip.call.ID
+	e.Correlation = trip.call.Correlation
 	return e
 }
 
@@ -154,7 +158,7 @@ func (c *Client) wrapped(err error) *Error {
 	if e, ok := err.(*Error); ok {
 		return e
 	}
-	e := c.unauthorized(finance.Rejected, "the provider's word on the consent could not be had")
+	e := c.unauthorized(finance.Rejected, "the provider could not be asked about the consent")
 	e.Err = err
 	return e
 }

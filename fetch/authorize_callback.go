@@ -44,9 +44,9 @@ var words = map[string]string{
 	"consent_required":          "the person has not answered the question",
 }
 
-// claim makes sure that the callback answers this Asking, and that it is the first to do so. A wrong state does not use
-// the Asking up: whoever guesses at the address must not be able to spoil it for the person who is being asked.
-func (a *Asking) claim(callback url.Values) error {
+// claim makes sure that the callback answers this flow, and that it is the first to do so. A wrong state does not use
+// the flow up: whoever guesses at the address must not be able to spoil it for the person who is being asked.
+func (a *CodeFlow) claim(callback url.Values) error {
 	states := callback["state"]
 	if len(states) != 1 || subtle.ConstantTimeCompare([]byte(states[0]), []byte(a.state)) != 1 {
 		return ErrNotOurs
@@ -65,7 +65,7 @@ const longestCode = 4 << 10
 
 // check refuses what is no code for us. The issuer is looked at first (RFC 9207 section 2.4): an error, too, is to be
 // believed only from whom we asked.
-func (a *Asking) check(callback url.Values) error {
+func (a *CodeFlow) check(callback url.Values) error {
 	for _, name := range []string{"code", "error", "iss"} {
 		if len(callback[name]) > 1 {
 			return a.c.unauthorized(finance.Rejected, "the callback has the parameter "+name+" twice")
@@ -87,7 +87,7 @@ func (a *Asking) check(callback url.Values) error {
 	return nil
 }
 
-func (a *Asking) denial(callback url.Values) *Denial {
+func (a *CodeFlow) denial(callback url.Values) *Denial {
 	name := (&tokenAnswer{Error: looseText(callback.Get("error"))}).name()
 	secrets := append([]string{a.state, a.verifier, a.subject.Reveal()}, a.c.shown()...)
 	return &Denial{

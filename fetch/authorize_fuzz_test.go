@@ -12,12 +12,12 @@ import (
 	"syncer/finance"
 )
 
-// fuzzed is an Asking without a provider behind it.
-func fuzzed() *Asking {
+// fuzzed is a CodeFlow without a provider behind it.
+func fuzzed() *CodeFlow {
 	of := &opened{authorize: &Authorization{Issuer: "https://issuer.example"}}
 	c := &Client{opt: Options{Connection: Connection{Name: "bank"}, Driver: Driver{Authorize: of.authorize}}}
 	c.hide(map[string]Secret{"client_secret": NewSecret("hunter2-hunter2")})
-	return &Asking{c: c, of: of, meta: metadata{Issuer: "https://issuer.example"}, ask: TokenRequest{ID: "me"}, state: "the-state", nonce: "the-nonce"}
+	return &CodeFlow{c: c, of: of, meta: metadata{Issuer: "https://issuer.example"}, ask: TokenRequest{ID: "me"}, state: "the-state", nonce: "the-nonce"}
 }
 
 // Claims that are believed are this issuer's, for us, and answer our question; what is refused is not repeated.
@@ -78,8 +78,8 @@ func FuzzTokenAnswer(f *testing.F) {
 		a := &Answer{Status: status, Body: body}
 		var answer tokenAnswer
 		parsed := json.Unmarshal(body, &answer) == nil
-		for name, verdict := range map[string]func(*Answer) Verdict{"token": tokenVerdict, "refresh": refreshVerdict, "code": codeVerdict} {
-			v := verdict(a)
+		for name, classify := range map[string]func(*Answer) Meaning{"token": classifyTokenError, "refresh": classifyRefresh, "code": classifyCode} {
+			v := classify(a)
 			switch {
 			case v.Class == finance.OK && (!parsed || !sendable(string(answer.AccessToken)) || answer.Error != ""):
 				t.Errorf("%s: a success", name)

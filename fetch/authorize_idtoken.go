@@ -16,7 +16,7 @@ const clocksApart = 2 * time.Minute
 // claims reads an ID token that came from the token endpoint, and checks whose it is, for whom, for which question and
 // until when (OpenID Connect Core 1.0 section 3.1.3.7). Its signature is that of whom we are talking to over TLS. An
 // empty one has none.
-func (a *Asking) claims(token string) (map[string]json.RawMessage, error) {
+func (a *CodeFlow) claims(token string) (map[string]json.RawMessage, error) {
 	if token == "" {
 		return nil, nil
 	}

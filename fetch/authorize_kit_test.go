@@ -27,7 +27,7 @@ type authority struct {
 	kit    *sandbox.Kit
 	auth   *sandbox.Authorize
 	grants *fetchtest.Grants
-	ledger *fetchtest.Ledger
+	store  *fetchtest.CallStore
 	opt    fetch.Options
 	base   string
 
@@ -42,7 +42,7 @@ type authority struct {
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	w := &authority{
-		kit: sandbox.NewKit(sandbox.KitOptions{Seed: 7}), grants: fetchtest.NewGrants(), ledger: fetchtest.NewLedger(),
+		kit: sandbox.NewKit(sandbox.KitOptions{Seed: 7}), grants: fetchtest.NewGrants(), store: fetchtest.NewCallStore(),
 		metadata: map[string]any{}, claims: map[string]any{"consent_id": "c-1"},
 	}
 	w.given = func(g fetch.Grant) (fetch.Given, error) {
@@ -122,7 +122,7 @@ func (w *authority) routes(tokens *sandbox.OAuth2) http.Handler {
 
 // options is a connection to the authority, as a provider's driver describes it.
 func (w *authority) options(t *testing.T) {
-	w.opt = options(t, w.base, w.ledger)
+	w.opt = options(t, w.base, w.store)
 	w.opt.Grants = w.grants
 	w.opt.Retry = fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: time.Millisecond}
 	w.opt.Driver.Authorize = &fetch.Authorization{
@@ -146,7 +146,7 @@ func (g granter) Granted(_ context.Context, grant fetch.Grant) (fetch.Given, err
 	return g.w.given(grant)
 }
 
-func (w *authority) ask(t *testing.T, c *fetch.Client) *fetch.Asking {
+func (w *authority) ask(t *testing.T, c *fetch.Client) *fetch.CodeFlow {
 	t.Helper()
 	a, err := c.Authorize(t.Context(), fetch.Secret{})
 	if err != nil {

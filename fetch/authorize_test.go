@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 	"syncer/sandbox"
@@ -54,13 +55,13 @@ func TestAPersonGivesAConsent(t *testing.T) {
 	if base64.RawURLEncoding.EncodeToString(sum[:]) != challenge || form.Get("redirect_uri") != redirect {
 		t.Errorf("the exchange: %v", form)
 	}
-	for _, call := range w.ledger.Calls() {
-		if call.Purpose != finance.ForToken || !strings.HasPrefix(call.Bucket, "bank/token@http") || strings.Contains(call.Path, "?") {
+	for _, call := range w.store.Calls() {
+		if call.Purpose != calls.ForToken || !strings.HasPrefix(call.Bucket, "bank/token@http") || strings.Contains(call.Path, "?") {
 			t.Errorf("recorded: %+v", call)
 		}
 	}
 	for _, secret := range []string{form.Get("code_verifier"), callback.Get("code"), got.Refresh.Reveal(), state} {
-		if strings.Contains(log.String(), secret) || strings.Contains(fmt.Sprintf("%+v %v", got, w.ledger.Calls()), secret) {
+		if strings.Contains(log.String(), secret) || strings.Contains(fmt.Sprintf("%+v %v", got, w.store.Calls()), secret) {
 			t.Error("a secret of the flow is told")
 		}
 	}
@@ -92,7 +93,7 @@ func TestACallbackOfSomebodyElseSpoilsNothing(t *testing.T) {
 	}
 }
 
-func TestCallbacksThatEndTheAsking(t *testing.T) {
+func TestCallbacksThatEndTheFlow(t *testing.T) {
 	tests := []struct {
 		name  string
 		spoil func(url.Values)
@@ -235,7 +236,7 @@ func TestTheConsentMustBeOneThatCanBeKept(t *testing.T) {
 		{"no id", fetch.Given{}, nil, "", "no id"},
 		{"a national id for an id", fetch.Given{ExternalID: "01417014922"}, nil, "", "no id"},
 		{"somebody else logged in", fetch.Given{ExternalID: "c", NationalID: fetch.NewSecret("01417014922")}, nil, "14842249091", "somebody else"},
-		{"the provider does not tell", fetch.Given{}, errors.New("gone"), "", "could not be had: gone"},
+		{"the provider does not tell", fetch.Given{}, errors.New("gone"), "", "could not be asked about the consent: gone"},
 		{"the person who was named", fetch.Given{ExternalID: "c", NationalID: fetch.NewSecret("14842249091")}, nil, "14842249091", ""},
 		{"as the operator named them", fetch.Given{ExternalID: "c"}, nil, "14842249091", ""},
 	}
@@ -293,9 +294,9 @@ func TestDiscoveryIsAskedOnceAndRecorded(t *testing.T) {
 	for range 3 {
 		w.ask(t, c)
 	}
-	calls := w.ledger.Calls()
-	if len(calls) != 1 || calls[0].Path != "/.well-known/openid-configuration" || calls[0].Purpose != finance.ForToken || !strings.HasPrefix(calls[0].Bucket, "bank/token@http") {
-		t.Errorf("recorded: %+v", calls)
+	made := w.store.Calls()
+	if len(made) != 1 || made[0].Path != "/.well-known/openid-configuration" || made[0].Purpose != calls.ForToken || !strings.HasPrefix(made[0].Bucket, "bank/token@http") {
+		t.Errorf("recorded: %+v", made)
 	}
 	if _, err := w.kit.Faults.Add(sandbox.Rule{Provider: "bank", Action: sandbox.Action{Kind: sandbox.Redirect}}); err != nil {
 		t.Fatal(err)

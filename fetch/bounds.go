@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -32,4 +33,14 @@ func (s *cost) bound(w *walk, st *Step) error {
 		Class: finance.Transient, Op: op(st), Connection: o.Connection.Name,
 		Reason: met + ": what was read is stored, and the next run goes on from there",
 	}
+}
+
+// overfull says why an answer is not read because of how many records a list of it has; empty: it is. A record costs memory
+// that its bytes don't show: 30 MB of {} made more than a gigabyte of records that could not be read.
+func (c *Client) overfull(body []byte) string {
+	if !jsonread.HasListOver(body, c.opt.MaxRecords) {
+		return ""
+	}
+	return fmt.Sprintf("a list of the answer has more than %d records, more than limits.answer_records allows: "+
+		"ask for smaller pages, or raise it", c.opt.MaxRecords)
 }

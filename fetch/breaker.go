@@ -25,7 +25,7 @@ const (
 	breakerMoment = time.Minute
 )
 
-// verdicts for the breaker
+// what the breaker is told
 var (
 	errFailed = errors.New("failed")
 	errNoWord = errors.New("says nothing of the provider's health")
@@ -163,7 +163,7 @@ func (r *recent) turn(at time.Time) {
 }
 
 // cause is what the breaker has opened for, on one line: the failure that was one too many stands for those before it.
-func (a *attempt) cause(v Verdict) string {
+func (a *attempt) cause(v Meaning) string {
 	if v.Reason == "" {
 		return fmt.Sprintf("%s %s: %s", a.method, a.path, v.Class)
 	}
@@ -171,7 +171,7 @@ func (a *attempt) cause(v Verdict) string {
 }
 
 // logBreaker tells that the provider is left alone, and why.
-func (a *attempt) logBreaker(v Verdict) {
+func (a *attempt) logBreaker(v Meaning) {
 	a.c.opt.Log.Warn().Str("bucket", a.bucket.name).Str("cause", a.cause(v)).Int("status", a.call.Status).
 		Stringer("request_id", a.call.ID).Str("correlation_id", a.call.Correlation).Dur("for", breakerPause).
 		Msg("the provider fails again and again: it is left alone for a while, then one call asks")

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -15,7 +16,7 @@ import (
 // forConsent is a call for one consent.
 func forConsent(id int64, path string) fetch.Request {
 	r := get(path)
-	r.Scope = finance.Scope{Consent: &finance.Consent{ID: id}}
+	r.Task = calls.Task{Consent: &finance.Consent{ID: id}}
 	return r
 }
 
@@ -31,11 +32,11 @@ func down() *provider {
 	}}
 }
 
-// withBreaker runs a test with one attempt a request, and a ledger that has seen the breaker's pauses.
-func withBreaker(t *testing.T, test func(*testing.T, *fetch.Client, *fetchtest.Ledger)) {
+// withBreaker runs a test with one attempt a request, and a store that has seen the breaker's pauses.
+func withBreaker(t *testing.T, test func(*testing.T, *fetch.Client, *fetchtest.CallStore)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := fetchtest.NewLedger()
+		l := fetchtest.NewCallStore()
 		o, stop := piped(t, down(), l)
 		defer stop()
 		o.Retry.Attempts = 1
@@ -45,7 +46,7 @@ func withBreaker(t *testing.T, test func(*testing.T, *fetch.Client, *fetchtest.L
 
 // Many consents may fail in a row before a provider is taken for down: they may be one bank's of many.
 func TestBreakerLetsManyConsentsFail(t *testing.T) {
-	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.CallStore) {
 		for id := range int64(63) {
 			_, err := c.Do(t.Context(), forConsent(id+1, "down"))
 			wantClass(t, err, finance.Transient)
@@ -63,7 +64,7 @@ func TestBreakerLetsManyConsentsFail(t *testing.T) {
 
 // A provider that answers that it is not ready yet, for however many, is not down.
 func TestBreakerStaysClosedForWhatIsNotReady(t *testing.T) {
-	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.CallStore) {
 		for range 2 {
 			for id := range int64(70) {
 				_, err := c.Do(t.Context(), forConsent(id+1, "later"))
@@ -78,7 +79,7 @@ func TestBreakerStaysClosedForWhatIsNotReady(t *testing.T) {
 
 // Consents that have failed before may not go on failing while nobody is answered well.
 func TestBreakerOpensForRepetitionsWhereNobodyIsAnswered(t *testing.T) {
-	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.CallStore) {
 		for id := range int64(5) {
 			_, _ = c.Do(t.Context(), forConsent(id+1, "down"))
 		}
@@ -94,7 +95,7 @@ func TestBreakerOpensForRepetitionsWhereNobodyIsAnswered(t *testing.T) {
 
 // The same when somebody was answered well, but not for a minute.
 func TestBreakerOpensForRepetitionsAMinuteAfterTheLastGoodAnswer(t *testing.T) {
-	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.CallStore) {
 		if _, err := c.Do(t.Context(), forConsent(99, "good")); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +117,7 @@ func TestBreakerOpensForRepetitionsAMinuteAfterTheLastGoodAnswer(t *testing.T) {
 
 // That a feed is answered says nothing of the data.
 func TestBreakerOpensWhereOnlyTheFeedIsAnswered(t *testing.T) {
-	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.CallStore) {
 		if _, err := c.Do(t.Context(), get("feed")); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +133,7 @@ func TestBreakerOpensWhereOnlyTheFeedIsAnswered(t *testing.T) {
 
 // What fails again and again says nothing of the provider while others are answered.
 func TestBreakerForgivesRepetitionsWhereOthersAreAnswered(t *testing.T) {
-	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.CallStore) {
 		for id := range int64(20) {
 			_, _ = c.Do(t.Context(), forConsent(id+1, "down"))
 		}
@@ -153,7 +154,7 @@ func TestBreakerForgivesRepetitionsWhereOthersAreAnswered(t *testing.T) {
 
 // A consent that was answered a moment ago and then fails, for one of its accounts, is no sign of a provider that is down.
 func TestBreakerForgivesAnAccountThatFails(t *testing.T) {
-	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.Ledger) {
+	withBreaker(t, func(t *testing.T, c *fetch.Client, l *fetchtest.CallStore) {
 		for id := range int64(10) {
 			if _, err := c.Do(t.Context(), forConsent(id+1, "good")); err != nil {
 				t.Fatal(err)
@@ -181,7 +182,7 @@ func TestBreakerForgivesAnAccountThatFails(t *testing.T) {
 // first try counts.
 func TestOneTryOfAnOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := down(), fetchtest.NewLedger()
+		p, l := down(), fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Retry = fetch.Retry{Attempts: 3, Base: time.Millisecond}
@@ -191,7 +192,7 @@ func TestOneTryOfAnOpening(t *testing.T) {
 			tried, calls    int
 		}{{true, true, 0, 1}, {true, false, 0, 3}, {true, false, 1, 2}, {false, true, 0, 3}, {false, false, 1, 3}} {
 			r := forConsent(1, "down")
-			r.Opening, r.Scope.OneTry, r.Scope.Tried = tt.opening, tt.oneTry, tt.tried
+			r.Opening, r.Task.OneTry, r.Task.Tried = tt.opening, tt.oneTry, tt.tried
 			before := len(p.journal())
 			_, err := c.Do(t.Context(), r)
 			wantClass(t, err, finance.Transient)

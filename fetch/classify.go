@@ -12,11 +12,13 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"syncer/calls"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 // What an attempt has brought is judged here and nowhere else: a send without an answer by noAnswer, an answer by
-// judge, which asks the provider's code and then the house's own rules. What a status means stands in ofStatus.
+// judge, which asks the provider's code and then the rules of the stack. What a status means stands in ofStatus.
 
 // ofStatus is what a status means by itself. asked says that the answer wants us to wait.
 //
@@ -92,23 +94,23 @@ func ByStatusOf(a *Answer, openings string) finance.Class {
 	if class != finance.OK || a.Status == http.StatusNoContent {
 		return class
 	}
-	if Misshapen(a.Body, openings) != "" {
+	if jsonread.Misshapen(a.Body, openings) != "" {
 		return finance.Transient
 	}
 	return finance.OK
 }
 
-// judge asks the provider's code what an answer means, and corrects it where the house has a rule of its own.
-func (r *request) judge(a *Answer) (v Verdict) {
+// judge asks the provider's code what an answer means, and corrects it where the stack has a rule of its own.
+func (r *request) judge(a *Answer) (v Meaning) {
 	defer func() {
 		if p := recover(); p != nil { // its value may hold a piece of the body
-			v = Verdict{Class: finance.Malformed, Reason: "the connector panicked while it classified the answer"}
+			v = Meaning{Class: finance.Malformed, Reason: "the connector panicked while it classified the answer"}
 			r.c.opt.Log.Error().Str("path", r.path).Bytes("stack", debug.Stack()).Msg("a connector's Classify panicked")
 		}
 	}()
 	if isSuccess(a.Status) {
 		if why := r.c.overfull(a.Body); why != "" {
-			return Verdict{Class: finance.Malformed, Reason: why}
+			return Meaning{Class: finance.Malformed, Reason: why}
 		}
 	}
 	v = r.classify(a)
@@ -119,34 +121,34 @@ func (r *request) judge(a *Answer) (v Verdict) {
 		r.errorInGood(a, &v)
 	}
 	toldInside(a, &v)
-	r.houseRules(a, &v)
+	r.commonRules(a, &v)
 	if v.Class != finance.OK {
 		v.explain(a)
 	}
 	return v
 }
 
-// explain gives a verdict its reason where the connector has none. Of a 2xx that is no JSON, or is cut off,
-// the house says what it was: what a connector takes there for the provider's words is a piece of it.
-func (v *Verdict) explain(a *Answer) {
+// explain gives a meaning its reason where the connector has none. Of a 2xx that is no JSON, or is cut off,
+// the stack says what it was: what a connector takes there for the provider's words is a piece of it.
+func (v *Meaning) explain(a *Answer) {
 	status := fmt.Sprintf("status %d", a.Status)
 	useless := v.Class == finance.Transient || v.Class == finance.Malformed
 	if isSuccess(a.Status) && useless && a.Unfinished() == "" && a.Status != http.StatusNoContent {
-		if what := Misshapen(a.Body, "{["); what != "" {
+		if what := jsonread.Misshapen(a.Body, "{["); what != "" {
 			v.Reason = what + " in an answer with " + status
 			return
 		}
-		orDefault(&v.Reason, nameOf(bytes.TrimSpace(a.Body))+" in an answer with "+status)
+		orDefault(&v.Reason, jsonread.Describe(a.Body)+" in an answer with "+status)
 	}
 	if a.Status == http.StatusNotModified {
-		orDefault(&v.Reason, "an answer without content, for a condition that nobody has named (status 304)")
+		orDefault(&v.Reason, "an answer without content, as if we had asked on a condition (status 304)")
 	}
 	orDefault(&v.Reason, a.Unfinished())
 	orDefault(&v.Reason, status)
 }
 
-// houseRules are those that no provider's code can set aside.
-func (r *request) houseRules(a *Answer, v *Verdict) {
+// commonRules are those that no provider's code can set aside.
+func (r *request) commonRules(a *Answer, v *Meaning) {
 	named := a.Announced().Pause > 0 || v.RetryAfter > 0
 	switch {
 	case a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified:
@@ -172,10 +174,10 @@ func (r *request) houseRules(a *Answer, v *Verdict) {
 	}
 }
 
-// errorInGood corrects the verdict on a 2xx whose body is an error and nothing else. A refusal for the rate is told, or
+// errorInGood corrects the meaning of a 2xx whose body is an error and nothing else. A refusal for the rate is told, or
 // else is a bad moment where the connector saw no error. The answer of a single-use call stays what it is: it is
 // stored, and whether the consent is spent is not known.
-func (r *request) errorInGood(a *Answer, v *Verdict) {
+func (r *request) errorInGood(a *Answer, v *Meaning) {
 	alone, limited := errorAlone(a.Body)
 	switch {
 	case !alone:
@@ -198,9 +200,11 @@ var besideError = map[string]bool{
 // limitWords are how an error says that there were too many calls.
 var limitWords = regexp.MustCompile(`(?i)rate[ _-]?limit|throttl|too[ _-]?many[ _-]?requests`)
 
+// longestError is how many bytes a body may have that is read for the members of an error.
+const longestError = 4 << 10
+
 // errorAlone says whether a body is a JSON object with an error and nothing else, and whether that is about the rate.
 func errorAlone(body []byte) (alone, limited bool) {
-	const longestError = 4 << 10
 	var members map[string]json.RawMessage
 	if len(body) > longestError || !bytes.Contains(body, []byte(`"error"`)) || json.Unmarshal(body, &members) != nil {
 		return false, false
@@ -258,9 +262,9 @@ func saysFine(value any) bool {
 // fineWords are texts that tell of no error.
 var fineWords = regexp.MustCompile(`(?i)^\s*(0*|200|ok|success|none|null|nil|false|no|no[ _-]?errors?)\s*\.?$`)
 
-// noAnswer is the verdict on a send without a complete answer.
-func (r *request) noAnswer(ctx context.Context, got reply) Verdict {
-	v := Verdict{Class: finance.Transient, Reason: got.err.Error()}
+// noAnswer is what a send means that brought no complete answer.
+func (r *request) noAnswer(ctx context.Context, got reply) Meaning {
+	v := Meaning{Class: finance.Transient, Reason: got.err.Error()}
 	if got.halt != notHalted {
 		v.Reason = got.halt.String()
 	}
@@ -272,16 +276,20 @@ func (r *request) noAnswer(ctx context.Context, got reply) Verdict {
 	}
 	switch {
 	case errors.Is(got.err, errTooLarge), errors.Is(got.err, errEncoding):
-		if r.purpose != finance.ForToken { // there it is no OAuth2 error, and passes like any other page
+		if r.purpose != calls.ForToken { // there it is no OAuth2 error, and passes like any other page
 			v.Class = finance.Malformed
 		}
-	case errors.Is(got.err, errPrivate), !got.left && isTLS(got.err):
+	case errors.Is(got.err, errPrivate), !got.maybeSent && isTLS(got.err):
 		v.Class = finance.Fatal
 	case ctx.Err() != nil && !r.once:
-		v.Class, v.Reason = finance.Interrupted, "the caller has left"
+		v.Class = finance.Interrupted
+		v.Reason = "the caller has left"
 	}
-	if r.once && got.left {
+	if r.once && got.maybeSent {
 		v.Class = finance.Unanswered
+	}
+	if r.purpose == calls.ForToken && v.Class != finance.Interrupted { // or an item seems to have failed by its data call
+		v.Reason = "the token endpoint: " + v.Reason
 	}
 	return v
 }

@@ -13,23 +13,25 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
 // Client is the way to one connection's provider: it retries, waits at the gate, keeps the rate, records, proves who
 // we are, and sends. It is safe for concurrent use, and one Client per connection and process is the way to use it:
-// two would each meet a 429 of their own before the ledger tells them.
+// two would each meet a 429 of their own before the store tells them.
 type Client struct {
 	opt       Options
 	connector Connector
 	data      *http.Client
 	single    *http.Client // for single-use consents
 	tokens    *tokens
-	wire      chan struct{} // one element for each call on the wire
+	semaphore chan struct{} // one element for each call on the wire
 
 	opened    atomic.Pointer[opened]   // the connection with its newest secrets
 	secrets   atomic.Pointer[[]string] // what must not come back out of an answer
 	rereading rereading
+	seldom    seldom
 
 	discovering singleflight.Group // of discovered
 	mu          sync.Mutex
@@ -39,15 +41,15 @@ type Client struct {
 
 // NewClient makes a connection's client and the connector on top of it. It makes no call.
 func NewClient(o Options) (*Client, error) {
-	if err := o.settle(); err != nil {
+	if err := o.complete(); err != nil {
 		return nil, err
 	}
 	c := &Client{
-		opt:     o,
-		data:    newHTTPClient(newTransport(&o, true)),
-		single:  newHTTPClient(newTransport(&o, false)),
-		wire:    make(chan struct{}, o.Concurrency),
-		buckets: map[string]*bucket{},
+		opt:       o,
+		data:      newHTTPClient(newTransport(&o, true)),
+		single:    newHTTPClient(newTransport(&o, false)),
+		semaphore: make(chan struct{}, o.Concurrency),
+		buckets:   map[string]*bucket{},
 	}
 	c.hide(o.Connection.Credentials)
 	c.opened.Store(c.open(o.Connection.Credentials, &o.Driver))
@@ -60,6 +62,9 @@ func NewClient(o Options) (*Client, error) {
 // Connector is the provider's connector on top of this client.
 func (c *Client) Connector() Connector { return c.connector }
 
+// Rate is how many calls a second go to each bucket at most, by configuration; 0: no limit is named.
+func (c *Client) Rate() float64 { return c.opt.Rate }
+
 // CloseIdle closes connections that are not in use.
 func (c *Client) CloseIdle() {
 	c.data.CloseIdleConnections()
@@ -68,20 +73,21 @@ func (c *Client) CloseIdle() {
 
 // Do makes the call that is wanted, as often as it takes within the bounds of Options, and gives its complete
 // answer of class ok. The call of a data answer travels in Answer.Call, to be committed with the page, unless it is
-// Durable; all others have been told to the ledger. The error is always an *Error.
+// Durable; all others have been told to the store. The error is always an *Error.
 func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 	r := c.request(wanted)
-	if r.once && (c.opt.Once == nil || r.scope.Consent == nil) {
-		return nil, r.fail(finance.Fatal, "a single-use call needs a consent and a ledger for it")
+	if r.once && (c.opt.Once == nil || r.task.Consent == nil) {
+		return nil, r.fail(finance.Fatal, "a single-use call needs a consent and a store for it")
 	}
-	if !r.once && r.purpose == finance.ForData && r.scope.Consent != nil && r.scope.Consent.SingleUse {
+	if !r.once && r.purpose == calls.ForData && r.task.Consent != nil && r.task.Consent.SingleUse {
 		// It would be spent by the first of the calls that such a reading takes, and again every night.
 		return nil, r.fail(finance.Rejected,
 			"the consent is for a single use, and this provider's data can't be read with a single call")
 	}
 	u, no := wanted.address(c.opt.Driver.Base)
 	if no != nil {
-		return nil, r.fail(finance.Fatal, "the path does not stay below the API's address")
+		// It is made of an id, ours or the provider's. That of another consent or account makes another path.
+		return nil, r.fail(finance.Rejected, "the path does not stay below the API's address: an id in it is no id, such as `..`")
 	}
 	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		return newRequest(ctx, &wanted, r.of.header, u, id)
@@ -96,28 +102,31 @@ func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 // request turns a connector's request into what the stack works on.
 func (c *Client) request(r Request) *request {
 	orDefault(&r.Method, http.MethodGet)
-	orDefault(&r.Purpose, finance.ForData)
+	orDefault(&r.Purpose, calls.ForData)
 	name := c.opt.Connection.Name
 	if r.Bucket != "" {
 		name += "/" + r.Bucket
 	}
 	t := &request{
-		c: c, bucket: c.bucket(name, c.opt.Driver.Base), purpose: r.Purpose, scope: r.Scope, method: r.Method, path: r.Template,
-		once: r.Once, oneTry: r.Opening && r.Scope.OneTry, client: c.data, wire: c.wire, of: c.now(),
+		c: c, bucket: c.bucket(name, c.opt.Driver.Base), purpose: r.Purpose, task: r.Task, method: r.Method, path: r.Template,
+		once: r.Once, oneTry: r.Opening && r.Task.OneTry, client: c.data, semaphore: c.semaphore, of: c.now(),
 		limits:   limits{timeout: c.opt.Timeout, maxWait: c.opt.MaxWait, retry: c.opt.Retry},
-		classify: func(a *Answer) Verdict { return c.opt.Driver.Classify(&r, a) },
+		classify: func(a *Answer) Meaning { return c.opt.Driver.Classify(&r, a) },
 		read:     read{opening: r.Opening, paid: r.Continues},
 	}
-	t.keys = c.keysOf(t.bucket, t.onBehalf(), r.Account)
+	t.keys = c.keysOf(t.bucket, r.Task.Consent, r.Account)
 	if r.Once {
 		t.client = c.single
 	}
 	if r.Opening {
-		t.tried = r.Scope.Tried
+		t.tried = r.Task.Tried
 	}
 	switch consent := r.Token.Consent; {
 	case consent != 0: // one grant, one key: two refreshes at once would be reuse of its refresh token
 		t.key = &TokenKey{Consent: consent}
+		if of := r.Task.Consent; of != nil && of.ID == consent {
+			t.key.Renewals = of.Renewals
+		}
 	case t.of.token != nil:
 		t.key = &r.Token
 	}
@@ -131,7 +140,8 @@ func newRequest(ctx context.Context, r *Request, header map[string]Secret, u *ur
 		return nil, err
 	}
 	if len(r.Body) > 0 {
-		req.Body, req.ContentLength = http.NoBody, int64(len(r.Body))
+		req.Body = http.NoBody
+		req.ContentLength = int64(len(r.Body))
 		req.Body = readOnce{bytes.NewReader(r.Body)}
 	}
 	for name, value := range header {
@@ -167,6 +177,7 @@ func (c *Client) bucket(name string, at *url.URL) *bucket {
 	b := c.buckets[name+origin]
 	if b == nil {
 		b = newBucket(name, origin, c.opt.Rate)
+		b.quota = c.opt.Quota
 		c.buckets[name+origin] = b
 	}
 	return b

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -19,7 +20,7 @@ import (
 
 func TestDoCarriesItsCall(t *testing.T) {
 	p := &provider{handler: answers(answer(200, `{"a":1}`, "X-Correlation-Id", "abc\u0085"))}
-	l := fetchtest.NewLedger()
+	l := fetchtest.NewCallStore()
 	c := client(t, options(t, served(t, p), l))
 	a, err := c.Do(t.Context(), fetch.Request{Path: "v1/x", Template: "/v1/x", IDHeader: "X-Trace-ID"})
 	if err != nil {
@@ -64,7 +65,7 @@ func TestOutcomes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{handler: answers(tt.script...)}, fetchtest.NewLedger()
+				p, l := &provider{handler: answers(tt.script...)}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
 				o.Retry = fetch.Retry{Attempts: 3}
@@ -91,7 +92,7 @@ func TestOutcomes(t *testing.T) {
 func TestRetryBudgetEndsBeforeTheAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{handler: func(_ int, w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
-		o, stop := piped(t, p, fetchtest.NewLedger())
+		o, stop := piped(t, p, fetchtest.NewCallStore())
 		defer stop()
 		o.Timeout, o.Retry = 10*time.Second, fetch.Retry{Attempts: 100, Base: time.Second, Cap: time.Second, Budget: 35 * time.Second}
 		began := time.Now()
@@ -105,7 +106,7 @@ func TestRetryBudgetEndsBeforeTheAttempts(t *testing.T) {
 
 func TestReasonsGiveNobodyAway(t *testing.T) {
 	p := &provider{handler: answers(answer(400, "no\nconsent for 14842249091 or 148422 49091,\x1b[31m secret hunter2-hunter2 Bearer abcdefghijkl "+strings.Repeat("x", 500)))}
-	c := client(t, options(t, served(t, p), fetchtest.NewLedger()))
+	c := client(t, options(t, served(t, p), fetchtest.NewCallStore()))
 	_, err := c.Do(t.Context(), get("x"))
 	e := wantClass(t, err, finance.Rejected)
 	for _, bad := range []string{"14842249091", "49091", "hunter2", "abcdefgh", "\n", "\x1b"} {
@@ -119,9 +120,9 @@ func TestReasonsGiveNobodyAway(t *testing.T) {
 }
 
 func TestRefusalSendsNothing(t *testing.T) {
-	for _, class := range []finance.Class{finance.Refused, finance.Fenced, finance.Fatal} {
-		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
-		l.Refuse(func(finance.Ask) (finance.Class, string) { return class, "budget spent" })
+	for _, class := range []finance.Class{finance.Refused, finance.Renewed, finance.Fenced, finance.Fatal} {
+		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewCallStore()
+		l.Refuse(func(calls.Ask) (finance.Class, string) { return class, "budget spent" })
 		_, err := client(t, options(t, served(t, p), l)).Do(t.Context(), get("x"))
 		if e := wantClass(t, err, class); e.Reason != "budget spent" || len(p.journal()) != 0 {
 			t.Errorf("%v; %d calls arrived", e, len(p.journal()))
@@ -131,7 +132,7 @@ func TestRefusalSendsNothing(t *testing.T) {
 
 func TestOpeningIsPaidOncePerSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(500, ""), answer(200, ""))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(500, ""), answer(200, ""))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Rate = 10
@@ -162,7 +163,7 @@ func TestBreaker(t *testing.T) {
 				w.WriteHeader(500)
 			}
 		}}
-		l := fetchtest.NewLedger()
+		l := fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Retry.Attempts = 1
@@ -207,7 +208,7 @@ func TestBreakerForgivesOneBadConsent(t *testing.T) {
 				w.WriteHeader(500)
 			}
 		}}
-		l := fetchtest.NewLedger()
+		l := fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Retry = fetch.Retry{Attempts: 8, Base: time.Millisecond}
@@ -232,7 +233,7 @@ func TestBreakerOpensForSilence(t *testing.T) {
 			if n > 1 {
 				<-r.Context().Done()
 			}
-		}}, fetchtest.NewLedger()
+		}}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Timeout, o.Retry.Attempts = time.Minute, 1

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
@@ -65,8 +66,8 @@ type Driver struct {
 	Scopes map[finance.Dataset][]string
 	// Classify says what an answer means. It is asked for every answer with a status, 2xx included, since some
 	// providers put errors into a 200.
-	Classify func(*Request, *Answer) Verdict
-	// Alone says that some pauses hold up one consent or account alone, as Verdict.Pauses tells. Who is meant is known only
+	Classify func(*Request, *Answer) Meaning
+	// Alone says that some pauses hold up one consent or account alone, as Meaning.Pauses tells. Who is meant is known only
 	// when an answer has been judged, so no gate closes before that.
 	Alone bool
 	// Notes are what an operator should know of the connection's settings although they are no error, one line each;
@@ -89,9 +90,50 @@ type Connector interface {
 	Probe(ctx context.Context) error
 }
 
+// DayTaker is a Connector that can tell which datasets its provider gives for a range of days. What a
+// Connector that is none has of transactions is asked for by days.
+type DayTaker interface {
+	// TakesDays says whether a stream of the dataset reads no more than the days from Since to Until.
+	TakesDays(finance.Dataset) bool
+}
+
+// Versioned is a Connector that is configured what to make of an answer.
+type Versioned interface {
+	// Version names that. With another one the same answer may have a value in another member.
+	Version() string
+}
+
+// Keyed is a Connector that can tell how it makes the keys of records. Of one that is none the keys are always made in
+// the same way, and its sets of accounts and debts are whole.
+type Keyed interface {
+	Keys(finance.Dataset) Keys
+}
+
+// Keys is how the keys of a dataset's records are made.
+type Keys struct {
+	// Made is a fingerprint of everything that makes the key of a record and of the account that it hangs on, and of
+	// nothing else. Where it is another one, the same record may get another key.
+	Made  string
+	Whole bool // a pass that is proven shows all records there are
+}
+
+// KeysOf is how a connector makes the keys of a dataset's records.
+func KeysOf(c Connector, d finance.Dataset) Keys {
+	if keyed, ok := c.(Keyed); ok {
+		return keyed.Keys(d)
+	}
+	return Keys{Made: "1", Whole: d != finance.Transactions}
+}
+
+// AccountKeeper is a Connector that may know an account again whose provider gives it another id.
+type AccountKeeper interface {
+	// SameAs is where in a row stands what stays of an account, see finance.Whole.SameAs; nil: nothing is known to stay.
+	SameAs() []string
+}
+
 // StatusReader is a Connector whose provider tells a consent's status.
 type StatusReader interface {
-	Status(ctx context.Context, scope finance.Scope) (ConsentState, error)
+	Status(ctx context.Context, task calls.Task) (ConsentState, error)
 }
 
 // ConsentState is what a provider says of a consent.
@@ -127,30 +169,10 @@ type ConsentEvent struct {
 	ClientRef string // our own reference, where it was given at registration
 }
 
-// Registrar is a Connector whose provider takes consents that the client itself has collected.
-type Registrar interface {
-	Register(ctx context.Context, r Registration) (Registered, error)
-}
-
-// Registration asks a provider to record a consent collected by the client.
-type Registration struct {
-	NationalID Secret
-	Scope      string
-	Days       int
-	ClientRef  string // unique on our side; the same registration again gives the same consent
-}
-
-// Registered is a consent as the provider has recorded it.
-type Registered struct {
-	ConsentID  string
-	Scope      string
-	ValidUntil time.Time
-}
-
 // Stream is one stream to read, on whose behalf, and how far back.
 type Stream struct {
 	finance.Stream
-	Scope    finance.Scope
+	Task     calls.Task
 	Since    finance.Date // the oldest day wanted; a first load begins here
 	Until    finance.Date // the newest day wanted; zero: no bound (the normal run). Set by a backfill.
 	Lookback int          // days before the watermark that are read again, because bookings arrive late
@@ -163,6 +185,8 @@ type Stream struct {
 	Stale bool
 	// Rows is what is stored of the stream. Nil: nothing is known.
 	Rows Rows
+	// Reported is when its records were made, as the last answers said it. Nil: nothing is known.
+	Reported finance.Reported
 }
 
 // Rows tells a pass what is stored of its stream. The questions are asked seldom: a quiet night asks none.
@@ -199,7 +223,11 @@ type Page struct {
 	// Afresh says of the last page of a pass that every such pass reads all there is; Walk sets it. See Step.Afresh.
 	Afresh bool
 	// Behind says of the last page of a pass that it was begun on an earlier day and has read up to that day only.
-	Behind    bool
+	Behind bool
+	// Given is the first day that the provider gives, where it has refused older ones; see AddMissingDays.
+	Given     finance.Date
+	days      string       // what AddMissingDays has said
+	numbered  bool         // see Step.Numbered
 	vetted    int          // how many records it had when it was vetted, and one; 0: it was not. See Vet
 	Unchanged bool         // the bytes are those of the kept page: Records is empty, and nothing needs writing
 	Kept      finance.Kept // the kept page, when Unchanged
@@ -217,10 +245,10 @@ type Request struct {
 	IDHeader string // the header that carries our id of the call, such as X-Trace-ID; empty: X-Request-Id
 	Body     []byte
 	Template string // the path without ids, for the record: "/v1/debt/{consent}"
-	Purpose  finance.Purpose
+	Purpose  calls.Purpose
 	Token    TokenKey
 	Bucket   string // a part of the connection that the provider limits by itself; empty: the connection
-	Scope    finance.Scope
+	Task     calls.Task
 	// Account is the provider's id of the account that is asked for; Walk sets it. Empty: none.
 	Account string
 	// Empty are statuses, beside those of 2xx, that are an answer without records: of a page behind the last one.
@@ -238,20 +266,23 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte // decompressed
-	Call   finance.Call
+	Call   calls.Call
 	Hash   finance.Hash // of Body; set on answers of class ok
 
 	announced *Announcement // what Header says of the calls to come; nil: not read yet
 }
 
-// Verdict is what a connector says an answer means.
-type Verdict struct {
+// Meaning is what an answer means, as a connector says it.
+type Meaning struct {
 	Class       finance.Class
 	Reason      string                // the provider's words, one line, without personal data
 	Correlation string                // the provider's id of the call
 	RetryAfter  time.Duration         // a pause told anywhere but in the Retry-After header
 	Status      finance.ConsentStatus // for ConsentOver: what the consent is now
-	Pauses      Reach                 // for Throttled: whom the pause holds up; empty: everybody
+	// Named says for ConsentOver that the answer's own code names this consent's end. Else only its status speaks
+	// against the consent, which a proxy, a night of maintenance or a dead token may bring about as well.
+	Named  bool
+	Pauses Reach // for Throttled: whom the pause holds up; empty: everybody
 }
 
 // TokenKey names a token: what it is for. The zero key is right for a provider with a single kind of token.
@@ -261,4 +292,7 @@ type TokenKey struct {
 	// Consent is our number of the consent whose own grant the token comes from, by its refresh token; 0: the
 	// connection's client credentials. A grant has one token, so that audience and scope say nothing beside it.
 	Consent int64
+	// Renewals is how often that consent has gone on under another id: each of them has a token of its own. The stack
+	// fills it in.
+	Renewals int
 }

@@ -134,7 +134,8 @@ func (c *Client) tokenPrint(ask *TokenRequest) string {
 // no access token of a person's a worse one.
 func (c *Client) grantPrint(a *Authorization) string {
 	ask := a.Token.identity()
-	ask.Secret, ask.Header = "", nil
+	ask.Secret = ""
+	ask.Header = nil
 	return c.fingerprint("token of a grant", []any{originOf(c.opt.Driver.Base), a.Issuer, ask})
 }
 

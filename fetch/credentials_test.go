@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -79,7 +80,7 @@ func TestATokenIsSentOnlyWithWhatItBelongsTo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, l := &lender{}, fetchtest.NewLedger()
+				s, l := &lender{}, fetchtest.NewCallStore()
 				p := &provider{handler: s.handle}
 				o, stop := piped(t, p, l)
 				defer stop()
@@ -124,7 +125,7 @@ func TestATokenIsSentOnlyWithWhatItBelongsTo(t *testing.T) {
 
 // A fingerprint is made with the installation's key, so that nobody can guess a secret from it.
 func TestFingerprintsAreKeyed(t *testing.T) {
-	l := fetchtest.NewLedger()
+	l := fetchtest.NewCallStore()
 	p := &provider{handler: (&lender{}).handle}
 	who := proof{id: "me", secret: "old-secret", scope: "read"}
 	who.base = strings.TrimPrefix(served(t, p), "http://")
@@ -192,7 +193,7 @@ func TestARotatedSecretIsReadAgainWhenItIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, file := &lender{secret: "one"}, &rotating{secret: "one"}
 		p := &provider{handler: s.handle}
-		o, stop := piped(t, p, fetchtest.NewLedger())
+		o, stop := piped(t, p, fetchtest.NewCallStore())
 		defer stop()
 		c := client(t, file.options(o))
 		do := func() error { _, err := c.Do(t.Context(), get("x")); return err }
@@ -236,7 +237,7 @@ func TestARotatedSecretIsReadAgainAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, file := &lender{}, &rotating{secret: "one"}
 		p := &provider{handler: s.handle}
-		o, stop := piped(t, p, fetchtest.NewLedger())
+		o, stop := piped(t, p, fetchtest.NewCallStore())
 		defer stop()
 		var log fetchtest.Log
 		o.Log = o.Log.Output(&log)
@@ -298,13 +299,13 @@ func TestTheErrorNamesTheRefusedCredentials(t *testing.T) {
 				}
 				s.handle(n, w, r)
 			}}
-			o, stop := piped(t, p, fetchtest.NewLedger())
+			o, stop := piped(t, p, fetchtest.NewCallStore())
 			o = file.options(o)
-			o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
+			o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
 				if a.Status == 403 {
-					return fetch.Verdict{Class: finance.Fatal, Reason: "wrong key"}
+					return fetch.Meaning{Class: finance.Fatal, Reason: "wrong key"}
 				}
-				return fetch.Verdict{Class: fetch.ByStatus(a)}
+				return fetch.Meaning{Class: fetch.ByStatus(a)}
 			}
 			c := client(t, o)
 			_, err := c.Do(t.Context(), get("x"))
@@ -317,17 +318,17 @@ func TestTheErrorNamesTheRefusedCredentials(t *testing.T) {
 	})
 }
 
-// A ledger that refuses the old credentials lets the new ones through: the file is read before anybody is
+// A store that refuses the old credentials lets the new ones through: the file is read before anybody is
 // refused.
 func TestParkedCredentialsAreReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, l, file := &lender{}, fetchtest.NewLedger(), &rotating{secret: "one"}
+		s, l, file := &lender{}, fetchtest.NewCallStore(), &rotating{secret: "one"}
 		p := &provider{handler: s.handle}
 		o, stop := piped(t, p, l)
 		defer stop()
 		c := client(t, file.options(o))
 		parked := c.Credentials()
-		l.Refuse(func(ask finance.Ask) (finance.Class, string) {
+		l.Refuse(func(ask calls.Ask) (finance.Class, string) {
 			if ask.Credentials == parked {
 				return finance.Fatal, "parked"
 			}
@@ -348,7 +349,7 @@ func TestParkedCredentialsAreReadAgain(t *testing.T) {
 // another, so nobody's refresh is spent on old news, and none of them fails.
 func TestARefusedTokenWithManyCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, l := newIssuer(time.Hour), fetchtest.NewLedger()
+		s, l := newIssuer(time.Hour), fetchtest.NewCallStore()
 		p, o, stop := tokened(t, s, l)
 		defer stop()
 		o.Concurrency = 4
@@ -382,7 +383,7 @@ func TestARefusedTokenWithManyCallers(t *testing.T) {
 // Another process has been refused the token, and has a new one in the store: that refusal is no news either.
 func TestATokenThatAnotherProcessReplacedSpendsNoRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, l := newIssuer(time.Hour), fetchtest.NewLedger()
+		s, l := newIssuer(time.Hour), fetchtest.NewCallStore()
 		p, o, stop := tokened(t, s, l)
 		defer stop()
 		one, two := client(t, o), client(t, o)

@@ -72,7 +72,7 @@ func (s *DaySearch) between() finance.Date {
 	return s.Given
 }
 
-// Lack says what a pass that begins with a day does not have.
-func (s *DaySearch) Lack(first finance.Date) string {
+// Missing says what a pass that begins with a day does not have.
+func (s *DaySearch) Missing(first finance.Date) string {
 	return fmt.Sprintf("the provider refuses the days before %s; wanted were those from %s on", first, s.Wanted)
 }

@@ -31,6 +31,7 @@ func TestWhatFollowsAFailedAttempt(t *testing.T) {
 		"unanswered":                           {class: finance.Unanswered, want: giveUp},
 		"malformed":                            {class: finance.Malformed, want: giveUp},
 		"the consent is over":                  {class: finance.ConsentOver, want: giveUp},
+		"the consent has another id":           {class: finance.Renewed, want: giveUp},
 		"fenced":                               {class: finance.Fenced, want: giveUp},
 		"the caller has left":                  {class: finance.Interrupted, want: giveUp},
 	} {

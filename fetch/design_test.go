@@ -10,31 +10,44 @@ import (
 	"testing"
 )
 
-// The design tells a request's way by file and function. Whoever moves one moves the other.
+// The design tells the ways of a request and of a page by file and function. Whoever moves one moves the other.
 func TestTheStopsOfTheDesignAreThere(t *testing.T) {
+	request := stops(t, "## One request, stop by stop\n", 25)
+	for _, method := range []string{"atGate", "haveToken", "pace", "takeSemaphore", "reserve", "reachSlot", "clear", "atBreaker"} {
+		if !strings.Contains(request, "attempt."+method+"`") {
+			t.Errorf("the stop %s is not told", method)
+		}
+	}
+	page := stops(t, "## One page, stop by stop\n", 25)
+	for _, method := range []string{"checkFences", "moveCursors", "writeRecords", "rememberPages", "countItems", "commit"} {
+		if !strings.Contains(page, "attempt."+method+"`") {
+			t.Errorf("the stop %s is not told", method)
+		}
+	}
+}
+
+// stops gives a section of the design, whose functions must be where it says, at least as many as least.
+func stops(t *testing.T, title string, least int) string {
+	t.Helper()
 	text, err := os.ReadFile("../docs/design.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, found := strings.Cut(string(text), "## One request, stop by stop\n")
+	_, section, found := strings.Cut(string(text), title)
 	if !found {
-		t.Fatal("the design does not tell one request")
+		t.Fatalf("the design has no section %q", title)
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
-	stops := regexp.MustCompile("`fetch/(\\w+\\.go)` `([\\w.]+)`").FindAllStringSubmatch(section, -1)
-	if len(stops) < 25 {
-		t.Errorf("only %d functions are named", len(stops))
+	named := regexp.MustCompile("`(\\w[\\w/]*\\.go)` `([\\w.]+)`").FindAllStringSubmatch(section, -1)
+	if len(named) < least {
+		t.Errorf("%s: only %d functions are named", title, len(named))
 	}
-	for _, stop := range stops {
-		if file, name := stop[1], stop[2]; !declares(t, file, name) {
+	for _, stop := range named {
+		if file, name := stop[1], stop[2]; !declares(t, "../"+file, name) {
 			t.Errorf("%s has no %s", file, name)
 		}
 	}
-	for _, method := range []string{"atGate", "haveToken", "pace", "takeWire", "reserve", "reachSlot", "clear", "atBreaker"} {
-		if !strings.Contains(section, "attempt."+method+"`") {
-			t.Errorf("the stop %s is not told", method)
-		}
-	}
+	return section
 }
 
 // declares says whether a file declares a function, or a method as Type.Method.
@@ -54,6 +67,9 @@ func declares(t *testing.T, file, name string) bool {
 			of := f.Recv.List[0].Type
 			if pointer, ok := of.(*ast.StarExpr); ok {
 				of = pointer.X
+			}
+			if generic, ok := of.(*ast.IndexExpr); ok {
+				of = generic.X
 			}
 			full = of.(*ast.Ident).Name + "." + full
 		}

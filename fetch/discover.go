@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
@@ -96,9 +97,9 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 	if err != nil || !c.mayCall(u) || u.RawQuery != "" {
 		return nil, c.tokens.fail(finance.Fatal, "the issuer must be an https address without user, query and fragment")
 	}
-	r := c.authRequest(of, finance.Scope{}, http.MethodGet, u)
+	r := c.authRequest(of, calls.Task{}, http.MethodGet, u)
 	r.path = wellKnown
-	r.classify = discoveryVerdict
+	r.classify = classifyDiscovery
 	r.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err == nil {
@@ -122,7 +123,8 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 		failed = r.fail(finance.Fatal, "the authorization server does not know PKCE with S256")
 	}
 	if failed != nil {
-		failed.Call, failed.Correlation = answer.Call.ID, answer.Call.Correlation
+		failed.Call = answer.Call.ID
+		failed.Correlation = answer.Call.Correlation
 		return nil, failed
 	}
 	c.mu.Lock()
@@ -131,8 +133,8 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 	return &m, nil
 }
 
-func discoveryVerdict(a *Answer) Verdict {
-	v := Verdict{Class: ByStatus(a)}
+func classifyDiscovery(a *Answer) Meaning {
+	v := Meaning{Class: ByStatus(a)}
 	if v.Class == finance.Rejected || v.Class == finance.TokenDenied || v.Class == finance.OK && a.Status != http.StatusOK {
 		v.Class = finance.Fatal
 	}

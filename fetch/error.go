@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
@@ -20,11 +21,13 @@ type Error struct {
 	Call        finance.CallID        // the deciding attempt; zero: nothing was sent
 	Wait        time.Duration         // Throttled: how long the bucket stays closed; the batch is parked for it
 	Bucket      string                // Throttled: the bucket that is closed
-	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", ToldByBreaker ...
+	Told        string                // Throttled: why the bucket is closed: "retry-after", "rate-limit", calls.PauseByBreaker ...
 	Alone       bool                  // Throttled: the consent or the account is to wait, and nobody else
 	Consent     finance.ConsentStatus // ConsentOver: what the consent is now
-	Again       bool                  // Transient, or Alone: one try was to be made, and more are allowed; see finance.Scope.OneTry
-	Unasked     bool                  // our own ledger refused the call, so it says nothing of the provider
+	Named       bool                  // ConsentOver: see Meaning.Named
+	Purpose     calls.Purpose         // of the call that was asked for
+	Again       bool                  // Transient, or Alone: one try was to be made, and more are allowed; see calls.Task.OneTry
+	Unasked     bool                  // our own store refused the call, so it says nothing of the provider
 	Credentials string                // TokenDenied, Fatal: the credentials that were refused, see Client.Credentials; empty: it is not they
 	Other       bool                  // Malformed: the answer is about another subject than was asked for
 	Err         error
@@ -35,9 +38,6 @@ type Error struct {
 func WrongSubject(how string) error {
 	return &Error{Class: finance.Malformed, Reason: "wrong subject: " + how, Other: true}
 }
-
-// ToldByBreaker is the reason of a pause that nobody announced: the provider failed so often that it is left alone.
-const ToldByBreaker = finance.PauseByBreaker
 
 // ToldByNobody is the reason of a pause behind one request's own throttles, none of which named a time.
 const ToldByNobody = "throttled without a Retry-After"
@@ -65,6 +65,17 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// unopened gives an error of our own the class that ends its item where something sealed can't be
+// opened: tried again, it would be as closed as before, and hold up its batch for ever.
+func (e *Error) unopened() *Error {
+	if errors.Is(e.Err, finance.ErrUnopened) {
+		e.Class = finance.Malformed
+		e.Reason = e.Reason + ": " + e.Err.Error()
+		e.Err = nil
+	}
+	return e
+}
 
 // ClassOf is the class of an error that came out of this package, finance.Interrupted for anything else.
 func ClassOf(err error) finance.Class {

@@ -34,14 +34,14 @@ func TestAnErrorInA200(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.body+" "+string(tt.says), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{handler: answers(answer(200, tt.body), answer(200, `{"items":[]}`))}, fetchtest.NewLedger()
+				p, l := &provider{handler: answers(answer(200, tt.body), answer(200, `{"items":[]}`))}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
-				o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
+				o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
 					if string(a.Body) == tt.body {
-						return fetch.Verdict{Class: tt.says}
+						return fetch.Meaning{Class: tt.says}
 					}
-					return fetch.Verdict{}
+					return fetch.Meaning{}
 				}
 				r := get("x")
 				if tt.once {

@@ -14,25 +14,26 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
 // exchange asks the provider for a token of the connection's own. The exchange itself is that of x/oauth2; its HTTP
 // client is the lower half of our stack, so that a token call is admitted, paced, recorded and told to wait like any
 // other.
-func (s *tokens) exchange(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
+func (s *tokens) exchange(ctx context.Context, w wantedToken, task calls.Task) (calls.Token, *Error) {
 	ask, err := w.of.token(w.key)
 	if err != nil {
 		e := s.fail(finance.Fatal, "the connection has no way to ask for this token")
 		e.Err = err
-		return finance.Token{}, e
+		return calls.Token{}, e
 	}
 	if ask.URL == "" { // the provider takes no token
-		return finance.Token{Expiry: time.Now().Add(longest), RefreshAt: time.Now().Add(longest), AccessToken: noToken}, nil
+		return calls.Token{Expiry: time.Now().Add(longest), RefreshAt: time.Now().Add(longest), AccessToken: noToken}, nil
 	}
-	trip, failed := s.trip(w.of, ask, scope, tokenVerdict)
+	trip, failed := s.trip(w.of, ask, task, classifyTokenError)
 	if failed != nil {
-		return finance.Token{}, failed
+		return calls.Token{}, failed
 	}
 	trip.bare = ask.empty()
 	style, id, secret := ask.proof()
@@ -65,26 +66,26 @@ type tokenTrip struct {
 	of       *opened // whose secrets ask holds
 	ask      TokenRequest
 	extra    url.Values // form fields that x/oauth2 has no place for
-	scope    finance.Scope
+	task     calls.Task
 	attempts int  // at most
 	bare     bool // without a body
 	denied   bool // there was a 401 without an OAuth2 error
-	classify func(*Answer) Verdict
+	classify func(*Answer) Meaning
 
 	asked    time.Time
 	lifetime time.Duration
 	got      tokenAnswer
-	call     finance.Call
+	call     calls.Call
 	failed   *Error
 }
 
 // trip makes the way to a token endpoint.
-func (s *tokens) trip(of *opened, ask TokenRequest, scope finance.Scope, classify func(*Answer) Verdict) (*tokenTrip, *Error) {
+func (s *tokens) trip(of *opened, ask TokenRequest, task calls.Task, classify func(*Answer) Meaning) (*tokenTrip, *Error) {
 	u, err := url.Parse(ask.URL)
 	if err != nil || !s.c.mayCall(u) {
 		return nil, s.fail(finance.Fatal, "the token endpoint must be an https address without a user")
 	}
-	return &tokenTrip{s: s, of: of, ask: ask, scope: scope, attempts: 3, classify: classify}, nil
+	return &tokenTrip{s: s, of: of, ask: ask, task: task, attempts: 3, classify: classify}, nil
 }
 
 // mayCall says whether an address of an authorization server may be called: what is sent there is our secret.
@@ -98,14 +99,14 @@ func (t *tokenTrip) under(ctx context.Context) context.Context {
 }
 
 // token is what x/oauth2 has brought, with the end that the answer told.
-func (t *tokenTrip) token(got *oauth2.Token, err error) (finance.Token, *Error) {
+func (t *tokenTrip) token(got *oauth2.Token, err error) (calls.Token, *Error) {
 	if t.failed != nil {
-		return finance.Token{}, t.failed
+		return calls.Token{}, t.failed
 	}
 	if err != nil { // its text is not shown: a RetrieveError carries the body
-		return finance.Token{}, t.s.fail(finance.Fatal, "the token endpoint's answer holds no token")
+		return calls.Token{}, t.s.fail(finance.Fatal, "the token endpoint's answer holds no token")
 	}
-	return lifespan(finance.Token{AccessToken: got.AccessToken, Type: got.TokenType}, t.asked, t.lifetime), nil
+	return lifespan(calls.Token{AccessToken: got.AccessToken, Type: got.TokenType}, t.asked, t.lifetime), nil
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -117,9 +118,9 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(t.extra) > 0 {
 		form = append(append(form, '&'), t.extra.Encode()...)
 	}
-	wanted := t.s.c.authRequest(t.of, t.scope, r.Method, r.URL)
+	wanted := t.s.c.authRequest(t.of, t.task, r.Method, r.URL)
 	wanted.limits.retry.Attempts = min(wanted.limits.retry.Attempts, t.attempts)
-	wanted.classify = func(a *Answer) Verdict { return t.read(wanted, a) }
+	wanted.classify = func(a *Answer) Meaning { return t.read(wanted, a) }
 	wanted.build = func(ctx context.Context, id finance.CallID) (*http.Request, error) {
 		t.asked = time.Now() // the life of a token is counted from before it was asked for
 		return t.request(ctx, r, form, id)
@@ -146,7 +147,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 //
 // A 401 without an OAuth2 error may be a bad moment of what stands in front of the token endpoint. One that
 // comes again at once is not: so some say that the credentials are wrong.
-func (t *tokenTrip) read(wanted *request, a *Answer) Verdict {
+func (t *tokenTrip) read(wanted *request, a *Answer) Meaning {
 	t.got = tokenAnswer{}
 	if isSuccess(a.Status) {
 		_ = json.Unmarshal(a.Body, &t.got) // of what is no JSON nothing is kept
@@ -166,13 +167,13 @@ func (t *tokenTrip) read(wanted *request, a *Answer) Verdict {
 }
 
 // authRequest is a request to the authorization server with these secrets, without what builds and what classifies it.
-func (c *Client) authRequest(of *opened, scope finance.Scope, method string, at *url.URL) *request {
+func (c *Client) authRequest(of *opened, task calls.Task, method string, at *url.URL) *request {
 	again := c.opt.Retry
 	again.Attempts = min(again.Attempts, 3)
 	again.Budget = min(again.Budget, tokenRetries)
 	bucket := c.bucket(c.opt.Connection.Name+"/token", at)
 	return &request{
-		c: c, bucket: bucket, keys: c.keysOf(bucket, 0, ""), purpose: finance.ForToken, scope: scope,
+		c: c, bucket: bucket, keys: c.keysOf(bucket, nil, ""), purpose: calls.ForToken, task: task,
 		method: method, path: at.Path, client: c.data, of: of, pinned: true,
 		limits: limits{timeout: c.authTimeout(), maxWait: min(c.opt.MaxWait, tokenWaits), retry: again},
 	}
@@ -187,7 +188,8 @@ func (t *tokenTrip) request(ctx context.Context, r *http.Request, form []byte, i
 	if t.bare {
 		req.Header.Del("Content-Type")
 	} else {
-		req.Body, req.ContentLength = readOnce{bytes.NewReader(form)}, int64(len(form))
+		req.Body = readOnce{bytes.NewReader(form)}
+		req.ContentLength = int64(len(form))
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("X-Request-Id", id.String())

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"syncer/calls"
 )
 
-// gate is this process's own memory of a bucket's pause. The ledger's row is the truth for all processes; this one
+// gate is this process's own memory of a bucket's pause. The store's row is the truth for all processes; this one
 // is closed the moment an announcement arrives, before the row is written, so that no caller slips through meanwhile.
 //
 // It exists beside rate.Limiter because a limiter can't be paused: SetLimit neither holds those who already wait nor
@@ -18,7 +20,7 @@ type gate struct {
 	mu     sync.Mutex
 	until  time.Time
 	reason string
-	kept   time.Time     // until when the ledger is known to hold it closed
+	kept   time.Time     // until when the store is known to hold it closed
 	ends   bool          // somebody may end the pause before its time: it is one of days, or of a length that we don't know
 	moved  chan struct{} // closed and replaced whenever until moves, and by wake
 }
@@ -30,7 +32,9 @@ func (g *gate) close(from time.Time, d time.Duration, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := from.Add(d); d > 0 && t.After(g.until) {
-		g.until, g.reason, g.ends = t, reason, d >= loud
+		g.until = t
+		g.reason = reason
+		g.ends = d >= loud
 		g.stir()
 	}
 }
@@ -47,7 +51,7 @@ func (g *gate) stir() {
 	g.moved = make(chan struct{})
 }
 
-// closeAsKept closes the gate for d, as the ledger says it is. How long the pause was when it was told is not known.
+// closeAsKept closes the gate for d, as the store says it is. How long the pause was when it was told is not known.
 func (g *gate) closeAsKept(now time.Time, d time.Duration, reason string) {
 	if d <= 0 {
 		return
@@ -59,7 +63,7 @@ func (g *gate) closeAsKept(now time.Time, d time.Duration, reason string) {
 	g.ends = true
 }
 
-// keeps notes that the ledger holds the gate closed for d from the given moment on.
+// keeps notes that the store holds the gate closed for d from the given moment on.
 func (g *gate) keeps(from time.Time, d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,7 +72,7 @@ func (g *gate) keeps(from time.Time, d time.Duration) {
 	}
 }
 
-// mayEnd says that the pause may have been ended before its time. The ledger may be asked only when it has been told of all
+// mayEnd says that the pause may have been ended before its time. The store may be asked only when it has been told of all
 // that closes the gate.
 func (g *gate) mayEnd() bool {
 	g.mu.Lock()
@@ -76,7 +80,7 @@ func (g *gate) mayEnd() bool {
 	return g.ends && !g.until.After(g.kept)
 }
 
-// reopen shortens a pause that the ledger no longer holds. Nothing is done where one was announced that it may not know yet.
+// reopen shortens a pause that the store no longer holds. Nothing is done where one was announced that it may not know yet.
 func (g *gate) reopen(left time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,8 +93,8 @@ func (g *gate) reopen(left time.Duration) {
 	g.stir()
 }
 
-// left is how long the gate stays closed, why, and a channel that is closed when that changes.
-func (g *gate) left() (time.Duration, string, <-chan struct{}) {
+// closedFor is how long the gate stays closed, why, and a channel that is closed when that changes.
+func (g *gate) closedFor() (time.Duration, string, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return max(0, time.Until(g.until)), g.reason, g.moved
@@ -101,6 +105,7 @@ type bucket struct {
 	name    string // with the address that it leads to
 	plain   string // without it
 	rate    float64
+	quota   calls.Quota
 	gate    *gate
 	limiter *rate.Limiter // of burst 1: evenly paced calls never meet the limit, bursts do
 	breaker *breaker
@@ -110,8 +115,7 @@ type bucket struct {
 	mu    sync.Mutex
 	alone map[string]*gate // by key, of those consents and accounts that have been told to wait alone
 
-	lookTook atomic.Int64 // nanoseconds that the last look at the ledger's gate took
-	refused  atomic.Bool  // the last word that this process has heard of the bucket was a refusal
+	refused atomic.Bool // the last word that this process has heard of the bucket was a refusal
 }
 
 // newBucket makes the bucket of a name at an address. A provider's word holds for the address that has given it, so a
@@ -131,21 +135,12 @@ func newBucket(plain, origin string, perSecond float64) *bucket {
 // late is how far behind its slot a call may still be sent. One that is later forfeits the slot, because a frozen
 // process would otherwise wake up and send all its waiters at once.
 //
-// A second is the most, with or without a rate: what the ledger said of the fence and the consent ages too.
-func (b *bucket) late() time.Duration {
-	if b.rate <= 0 {
+// A second is the most, with or without a rate: what the store said of the fence and the consent ages too.
+func late(spacing time.Duration) time.Duration {
+	if spacing <= 0 {
 		return time.Second
 	}
-	return min(time.Second, max(time.Duration(float64(time.Second)/b.rate)*3/8, 5*time.Millisecond))
-}
-
-// stale is how old a look at the ledger's gate may be at the moment of the send: so short that at most half a call
-// goes out meanwhile at the bucket's rate, yet long enough that a look which takes its time costs no slot.
-func (b *bucket) stale() time.Duration {
-	if b.rate <= 0 {
-		return 5 * time.Millisecond
-	}
-	return max(5*time.Millisecond, min(time.Duration(float64(time.Second)/b.rate)/2, 20*time.Millisecond))
+	return min(time.Second, max(spacing*3/8, 5*time.Millisecond))
 }
 
 // wait waits for d, or until the context ends or the channel is closed. It says whether d has passed.

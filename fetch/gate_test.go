@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -29,7 +30,7 @@ func pauseOn(n int, retryAfter string) func(int, http.ResponseWriter, *http.Requ
 func TestNobodyCallsInsideAnAnnouncedPause(t *testing.T) {
 	for _, rate := range []float64{0, 100} {
 		synctest.Test(t, func(t *testing.T) {
-			p, l := &provider{handler: pauseOn(20, "10")}, fetchtest.NewLedger()
+			p, l := &provider{handler: pauseOn(20, "10")}, fetchtest.NewCallStore()
 			o, stop := piped(t, p, l)
 			defer stop()
 			o.Rate, o.Concurrency = rate, 3
@@ -65,10 +66,10 @@ func TestNobodyCallsInsideAnAnnouncedPause(t *testing.T) {
 	}
 }
 
-// Two clients stand for two processes: they share the ledger and nothing else.
+// Two clients stand for two processes: they share the store and nothing else.
 func TestTwoProcessesShareRateAndGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: pauseOn(30, "60")}, fetchtest.NewLedger()
+		p, l := &provider{handler: pauseOn(30, "60")}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Rate = 50
@@ -99,7 +100,7 @@ func TestTwoProcessesShareRateAndGate(t *testing.T) {
 
 func TestALongPauseParks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: pauseOn(1, "86400")}, fetchtest.NewLedger()
+		p, l := &provider{handler: pauseOn(1, "86400")}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		c := client(t, o)
@@ -113,7 +114,7 @@ func TestALongPauseParks(t *testing.T) {
 				t.Error("it waited, though it was to park")
 			}
 		}
-		// Another process, started again: its own gate is open, the ledger's is not.
+		// Another process, started again: its own gate is open, the store's is not.
 		_, err := client(t, o).Do(t.Context(), get("x"))
 		wantClass(t, err, finance.Throttled)
 		if n := len(p.journal()); n != 1 {
@@ -125,7 +126,7 @@ func TestALongPauseParks(t *testing.T) {
 // A pause of one bucket is nobody else's.
 func TestBucketsPauseByThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: pauseOn(1, "3600")}, fetchtest.NewLedger()
+		p, l := &provider{handler: pauseOn(1, "3600")}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		c := client(t, o)
@@ -145,7 +146,7 @@ func TestBucketsPauseByThemselves(t *testing.T) {
 // A pause that another process commits while we wait for our slot is seen before the send.
 func TestGateIsLookedAtAgainAfterTheSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Rate = 0.1
@@ -158,7 +159,7 @@ func TestGateIsLookedAtAgainAfterTheSlot(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			<-time.After(5 * time.Second)
-			if _, err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+			if _, err := l.Pause(t.Context(), calls.Pause{Bucket: "bank", For: time.Minute}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -183,7 +184,7 @@ func TestGateIsLookedAtAgainAfterTheSlot(t *testing.T) {
 
 func TestACallerMayLeaveAtTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: pauseOn(1, "600")}, fetchtest.NewLedger()
+		p, l := &provider{handler: pauseOn(1, "600")}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -203,7 +204,7 @@ func TestThePauseBeginsWithTheHeaders(t *testing.T) {
 				_ = http.NewResponseController(w).Flush()
 				<-time.After(5 * time.Second)
 			}
-		}}, fetchtest.NewLedger()
+		}}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		c := client(t, o)
@@ -231,7 +232,7 @@ func TestACallThatIsStillDiallingStops(t *testing.T) {
 		p, l := &provider{handler: func(n int, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Connection", "close")
 			pauseOn(1, "30")(n, w, r)
-		}}, fetchtest.NewLedger()
+		}}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		var dials atomic.Int32
@@ -259,63 +260,6 @@ func TestACallThatIsStillDiallingStops(t *testing.T) {
 		}
 		if calls := l.Calls(); len(calls) != 1 {
 			t.Errorf("%d calls recorded: what was not sent is no call", len(calls))
-		}
-	})
-}
-
-// slow is a ledger whose first look at the gate takes long, as in a process that was frozen.
-type slow struct {
-	*fetchtest.Ledger
-	first, others time.Duration
-	looks         int
-}
-
-func (s *slow) Look(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
-	if s.looks++; s.looks == 1 {
-		<-time.After(s.first)
-	} else {
-		<-time.After(s.others)
-	}
-	return s.Ledger.Look(ctx, ask)
-}
-
-// After a look that took long the next one is taken early. When it turns out to be quick, its answer is too old at the
-// slot, and asked again only there the call would be late.
-func TestASlowLookMakesTheNextCallNotLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
-		o, stop := piped(t, p, l)
-		defer stop()
-		o.Rate, o.Ledger = 1, &slow{Ledger: l, first: 19 * time.Millisecond, others: 5 * time.Millisecond}
-		other, c := client(t, o), client(t, o) // of two processes, so that the slots of c lie ahead
-		for _, c := range []*fetch.Client{other, c, c} {
-			if _, err := c.Do(t.Context(), get("x")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		calls := p.journal()
-		if d := calls[1].at.Sub(calls[0].at); d != 1004*time.Millisecond {
-			t.Errorf("the second call was sent after %s; its look should have taken it past its slot", d)
-		}
-		if d := calls[2].at.Sub(calls[0].at); d != 2*time.Second {
-			t.Errorf("the third call was sent after %s, not at its slot", d)
-		}
-	})
-}
-
-func TestALateCallForfeitsItsSlot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
-		o, stop := piped(t, p, l)
-		defer stop()
-		o.Rate, o.Ledger = 10, &slow{Ledger: l, first: time.Second}
-		for range 2 { // two processes, so that the second one has to wait for its slot
-			if _, err := client(t, o).Do(t.Context(), get("x")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n := len(l.Asks()); n != 3 {
-			t.Errorf("%d slots asked for; the second call came a second late for its first one", n)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
@@ -20,40 +21,41 @@ const (
 // regrant asks for an access token by a consent's refresh token. The caller holds the right to refresh, which is a lease
 // and may have run out while this process was frozen; so what SaveGrant says is the last word. A refresh token that
 // was rotated is saved before the access token is used: a process that is killed in between has lost the consent,
-// which the provider's invalid_grant tells at the next refresh, and not the house's books.
-func (s *tokens) regrant(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
-	grants, consent := s.c.opt.Grants, w.key.Consent
+// which the provider's invalid_grant tells at the next refresh, and not our own tables.
+func (s *tokens) regrant(ctx context.Context, w wantedToken, task calls.Task) (calls.Token, *Error) {
+	grants := s.c.opt.Grants
+	consent := w.key.Consent
 	if grants == nil {
-		return finance.Token{}, s.fail(finance.Fatal, "the connection keeps no grants of consents")
+		return calls.Token{}, s.fail(finance.Fatal, "the connection keeps no grants of consents")
 	}
 	has, err := grants.HasGrant(ctx, consent)
 	if err != nil {
-		return finance.Token{}, s.storeFailed("load", err)
+		return calls.Token{}, s.storeFailed("load", err)
 	}
 	if !has { // nobody is asked for anything, not even where its endpoints are
-		return finance.Token{}, s.noGrant(consent, finance.KeptGrant{})
+		return calls.Token{}, s.noGrant(consent, calls.KeptGrant{})
 	}
 	_, ask, failed := s.c.endpoints(ctx, w.of)
 	if failed != nil {
-		return finance.Token{}, failed
+		return calls.Token{}, failed
 	}
 	for range grantTries {
 		kept, err := grants.LoadGrant(ctx, consent, s.c.holderPrint(&ask))
 		if err != nil {
-			return finance.Token{}, s.storeFailed("load", err)
+			return calls.Token{}, s.storeFailed("load", err)
 		}
 		if kept.Refresh.IsZero() {
-			return finance.Token{}, s.noGrant(consent, kept)
+			return calls.Token{}, s.noGrant(consent, kept)
 		}
 		refresh := kept.Refresh
-		token, next, failed := s.redeem(ctx, w.of, ask, refresh, scope)
+		token, next, failed := s.redeem(ctx, w.of, ask, refresh, task)
 		if failed != nil && failed.Class == finance.ConsentOver {
 			ended, err := grants.EndGrant(ctx, consent, refresh)
 			if err != nil {
-				return finance.Token{}, s.storeFailed("forget", err)
+				return calls.Token{}, s.storeFailed("forget", err)
 			}
 			if ended {
-				return finance.Token{}, failed
+				return calls.Token{}, failed
 			}
 			continue // another process has rotated it: what was refused was old
 		}
@@ -62,18 +64,18 @@ func (s *tokens) regrant(ctx context.Context, w wantedToken, scope finance.Scope
 		}
 		saved, lost := s.saveGrant(ctx, consent, refresh, next)
 		if failed != nil { // the rest of the answer is of no use; the refresh token had to be saved all the same
-			return finance.Token{}, failed
+			return calls.Token{}, failed
 		}
 		if lost != nil || saved {
 			return token, lost
 		}
 	}
-	return finance.Token{}, s.fail(finance.Transient, fmt.Sprintf("the refresh token of consent %d is rotated by somebody else all the time", consent))
+	return calls.Token{}, s.fail(finance.Transient, fmt.Sprintf("the refresh token of consent %d is rotated by somebody else all the time", consent))
 }
 
 // noGrant is why a consent has no refresh token that may be sent. One that was given to another client, or by another
 // authorization server, does not end the consent: a slip in the configuration is put back, and all goes on.
-func (s *tokens) noGrant(consent int64, kept finance.KeptGrant) *Error {
+func (s *tokens) noGrant(consent int64, kept calls.KeptGrant) *Error {
 	if kept.Other {
 		e := s.fail(finance.Rejected, fmt.Sprintf("the grant of consent %d was given to another client, or by another authorization server, "+
 			"so it is not sent: put client_id and the address back, or have it given again (syncer consents authorize)", consent))
@@ -81,7 +83,8 @@ func (s *tokens) noGrant(consent int64, kept finance.KeptGrant) *Error {
 		return e
 	}
 	e := s.fail(finance.ConsentOver, fmt.Sprintf("no grant of consent %d is kept: it must be given again (syncer consents authorize)", consent))
-	e.Consent, e.Unasked = finance.ConsentReauthRequired, true
+	e.Consent = finance.ConsentReauthRequired
+	e.Unasked = true
 	return e
 }
 
@@ -104,8 +107,8 @@ func (s *tokens) saveGrant(ctx context.Context, consent int64, old, next Secret)
 }
 
 // redeem makes the refresh itself (RFC 6749 section 6). next is zero where the provider does not rotate.
-func (s *tokens) redeem(ctx context.Context, of *opened, ask TokenRequest, refresh Secret, scope finance.Scope) (t finance.Token, next Secret, failed *Error) {
-	trip, failed := s.trip(of, ask, scope, refreshVerdict)
+func (s *tokens) redeem(ctx context.Context, of *opened, ask TokenRequest, refresh Secret, task calls.Task) (t calls.Token, next Secret, failed *Error) {
+	trip, failed := s.trip(of, ask, task, classifyRefresh)
 	if failed != nil {
 		return t, next, failed
 	}
@@ -118,25 +121,25 @@ func (s *tokens) redeem(ctx context.Context, of *opened, ask TokenRequest, refre
 	return t, NewSecret(string(trip.got.RefreshToken)), failed
 }
 
-// refreshVerdict is tokenVerdict for a refresh: what the provider says against one consent's grant is no word on the
+// classifyRefresh is classifyTokenError for a refresh: what the provider says against one consent's grant is no word on the
 // connection's credentials.
-func refreshVerdict(a *Answer) Verdict {
-	return ofGrant(a, Verdict{
-		Class: finance.ConsentOver, Status: finance.ConsentReauthRequired,
+func classifyRefresh(a *Answer) Meaning {
+	return ofGrant(a, Meaning{
+		Class: finance.ConsentOver, Status: finance.ConsentReauthRequired, Named: true,
 		Reason: "the provider refuses the refresh token (invalid_grant): it has ended, was withdrawn or was used already; the consent must be given again",
 	})
 }
 
-// codeVerdict is tokenVerdict for the exchange of a code.
-func codeVerdict(a *Answer) Verdict {
-	return ofGrant(a, Verdict{
+// classifyCode is classifyTokenError for the exchange of a code.
+func classifyCode(a *Answer) Meaning {
+	return ofGrant(a, Meaning{
 		Class:  finance.Rejected,
 		Reason: "the provider refuses the code (invalid_grant): it has ended, was used already or was not given to this session; begin again",
 	})
 }
 
-func ofGrant(a *Answer, refused Verdict) Verdict {
-	v := tokenVerdict(a)
+func ofGrant(a *Answer, refused Meaning) Meaning {
+	v := classifyTokenError(a)
 	var t tokenAnswer
 	if v.Class != finance.Fatal || json.Unmarshal(a.Body, &t) != nil {
 		return v

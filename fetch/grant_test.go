@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 	"syncer/sandbox"
@@ -44,13 +46,13 @@ func TestARefreshIsRecordedForItsConsentAndTellsNoSecret(t *testing.T) {
 	before, _ := w.grants.Refresh(7)
 	c, log := w.logged(t)
 	r := get("data")
-	r.Token.Consent, r.Scope.Consent = 7, &finance.Consent{ID: 7}
+	r.Token.Consent, r.Task.Consent = 7, &finance.Consent{ID: 7}
 	if _, err := c.Do(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	calls := w.ledger.Calls()
-	last := calls[len(calls)-1]
-	if last.Purpose != finance.ForToken || last.Scope.Consent == nil || last.Scope.Consent.ID != 7 || last.Scope.Batch != 0 {
+	made := w.store.Calls()
+	last := made[len(made)-1]
+	if last.Purpose != calls.ForToken || last.Task.Consent == nil || last.Task.Consent.ID != 7 || last.Task.Batch != 0 {
 		t.Errorf("recorded: %+v", last)
 	}
 	after, _ := w.grants.Refresh(7)
@@ -104,8 +106,8 @@ func TestARefusedGrantEndsItsConsentAndNothingElse(t *testing.T) {
 func TestAConsentWithoutAGrantIsNotAskedFor(t *testing.T) {
 	w := newAuthority(t)
 	e := wantClass(t, read(t, client(t, w.opt)), finance.ConsentOver)
-	if !e.Unasked || !strings.Contains(e.Reason, "syncer consents authorize") || len(w.ledger.Calls()) != 0 {
-		t.Errorf("%+v after %d calls", e, len(w.ledger.Calls()))
+	if !e.Unasked || !strings.Contains(e.Reason, "syncer consents authorize") || len(w.store.Calls()) != 0 {
+		t.Errorf("%+v after %d calls", e, len(w.store.Calls()))
 	}
 }
 
@@ -222,14 +224,32 @@ type grantStore struct {
 	fetch.GrantStore
 	beforeSave func() error
 	afterLoad  func()
+	unopened   error // every load fails with it
 }
 
-func (g *grantStore) LoadGrant(ctx context.Context, consent int64, holder string) (finance.KeptGrant, error) {
+func (g *grantStore) LoadGrant(ctx context.Context, consent int64, holder string) (calls.KeptGrant, error) {
 	kept, err := g.GrantStore.LoadGrant(ctx, consent, holder)
 	if g.afterLoad != nil {
 		g.afterLoad()
 	}
+	if g.unopened != nil {
+		return calls.KeptGrant{}, g.unopened
+	}
 	return kept, err
+}
+
+// A grant that can't be opened is no trouble that passes: its item is to fail, or it would hold up its
+// batch for ever.
+func TestAGrantThatCantBeOpenedFailsItsItem(t *testing.T) {
+	w := newAuthority(t)
+	w.consented(t)
+	unopened := fmt.Errorf("load the grant: %w", finance.ErrUnopened)
+	w.opt.Grants = &grantStore{GrantStore: w.opt.Grants, unopened: unopened}
+	e := wantClass(t, read(t, client(t, w.opt)), finance.Malformed)
+	said := strings.Count(e.Error(), "can't be opened")
+	if !strings.Contains(e.Reason, "load the grant: the sealed value can't be opened") || said != 1 {
+		t.Errorf("got %v", e)
+	}
 }
 
 func (g *grantStore) SaveGrant(ctx context.Context, consent int64, old, next fetch.Secret) (bool, error) {
@@ -273,7 +293,7 @@ func TestALostRaceAtTheSave(t *testing.T) {
 	}
 }
 
-// The same, but the loser comes to the provider second: what was refused there was old, so the consent goes on.
+// The same, but the one that was late comes to the provider second: what was refused there was old, so the consent goes on.
 func TestALostRaceAtTheProvider(t *testing.T) {
 	w := newAuthority(t)
 	w.consented(t)
@@ -363,5 +383,22 @@ func TestAGrantGoesToItsHolderAlone(t *testing.T) {
 				t.Errorf("put back: %v", err)
 			}
 		})
+	}
+}
+
+// A renewed consent has a token of its own: the one before was got by another grant.
+func TestARenewedConsentHasAnotherToken(t *testing.T) {
+	w := newAuthority(t)
+	w.consented(t)
+	c := client(t, w.opt)
+	for i, want := range []int{1, 1, 2, 2} {
+		r := get("data")
+		r.Token.Consent, r.Task.Consent = 7, &finance.Consent{ID: 7, Renewals: i / 2}
+		if _, err := c.Do(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.refreshes(); got != want {
+			t.Errorf("call %d: %d refreshes, want %d", i+1, got, want)
+		}
 	}
 }

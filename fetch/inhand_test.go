@@ -19,7 +19,7 @@ func TestARequestThatAgedInHandIsNotWritten(t *testing.T) {
 				defer abort()
 				conn, other := net.Pipe()
 				defer other.Close()
-				w := &watch{gate: newGate(), abort: abort, born: time.Now(), may: func() bool { return true }}
+				w := &watch{abort: abort, look: func() halt { return notHalted }}
 				trace := w.trace()
 				trace.GotConn(httptrace.GotConnInfo{Conn: conn})
 				<-time.After(frozen)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -77,17 +78,17 @@ func driver(t *testing.T, base string) fetch.Driver {
 	}
 	return fetch.Driver{
 		Base:     u,
-		Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict { return fetch.Verdict{Reason: string(a.Body)} },
+		Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning { return fetch.Meaning{Reason: string(a.Body)} },
 		Connect:  func(*fetch.Client) fetch.Connector { return nil },
 	}
 }
 
-func options(t *testing.T, base string, l *fetchtest.Ledger) fetch.Options {
+func options(t *testing.T, base string, l *fetchtest.CallStore) fetch.Options {
 	return fetch.Options{
 		Connection: fetch.Connection{
 			Name: "bank", Provider: "test", Credentials: map[string]fetch.Secret{"secret": fetch.NewSecret("hunter2-hunter2")},
 		},
-		Driver: driver(t, base), AllowPrivate: true, Ledger: l, Once: l, Tokens: l, Log: zerolog.Nop(), Concurrency: 64,
+		Driver: driver(t, base), AllowPrivate: true, Calls: l, Once: l, Tokens: l, Log: zerolog.Nop(), Concurrency: 64,
 	}
 }
 
@@ -103,7 +104,7 @@ func client(t *testing.T, o fetch.Options) *fetch.Client {
 
 // piped serves p over a network in memory, so that the test's clock is that of its bubble. Call it inside the bubble,
 // and the function it gives at its end.
-func piped(t *testing.T, p *provider, l *fetchtest.Ledger) (fetch.Options, func()) {
+func piped(t *testing.T, p *provider, l *fetchtest.CallStore) (fetch.Options, func()) {
 	pipe := fetchtest.NewPipe()
 	server := &http.Server{Handler: p}
 	done := make(chan struct{})
@@ -148,7 +149,7 @@ func wantClass(t *testing.T, err error, want finance.Class) *fetch.Error {
 	return e
 }
 
-func classes(calls []finance.Call) (out []finance.Class) {
+func classes(calls []calls.Call) (out []finance.Class) {
 	for _, c := range calls {
 		out = append(out, c.Class)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"syncer/finance"
+	"syncer/calls"
 )
 
 func TestParseLifetime(t *testing.T) {
@@ -38,7 +38,7 @@ func TestLifespanLeavesShortTokensUsable(t *testing.T) {
 	for _, life := range []time.Duration{time.Second, 5 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 24 * time.Hour} {
 		early := min(max(time.Minute, life/10), life/5)
 		for range 100 {
-			got := lifespan(finance.Token{AccessToken: "t"}, asked, life)
+			got := lifespan(calls.Token{AccessToken: "t"}, asked, life)
 			ahead := got.Expiry.Sub(got.RefreshAt)
 			if got.Expiry != asked.Add(life) || ahead > early || ahead < early*3/4-1 {
 				t.Fatalf("life %s: replaced %s ahead, want at most %s and at least three quarters of that", life, ahead, early)

@@ -25,7 +25,7 @@ type Follow struct {
 	// To says why a link to this place is not followed, such as "it leads to another list"; nil: it is. The path is below
 	// the base and escaped.
 	To func(path, rawQuery string) error
-	// Rewrite puts a link on the base's host that has another scheme or port, or lacks the base's path or the beginning of
+	// Rewrite puts a link on the base's host that has another scheme or port, or has not the base's path or the beginning of
 	// it, onto the base. Proxies and gateways leave such links behind.
 	Rewrite bool
 	// Advice is what helps against a link that Rewrite would have put right, for the operator.
@@ -156,7 +156,8 @@ func (f *Follow) withoutIDs(u, base *url.URL) string {
 	pieces := strings.Split(u.EscapedPath(), "/")
 	// Another account stands where the request had its own: seen from the end, the two paths are made alike.
 	for back := 1; back <= len(names) && back < len(pieces); back++ {
-		piece, name := pieces[len(pieces)-back], names[len(names)-back]
+		piece := pieces[len(pieces)-back]
+		name := names[len(names)-back]
 		if piece != name && !isPlaceholder(name) {
 			break
 		}

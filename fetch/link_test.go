@@ -84,7 +84,7 @@ var links = []struct {
 }
 
 func TestResolve(t *testing.T) {
-	c := client(t, options(t, linkBase+"/", fetchtest.NewLedger()))
+	c := client(t, options(t, linkBase+"/", fetchtest.NewCallStore()))
 	for _, tt := range links {
 		got, err := c.Resolve(tt.link, fetch.Follow{From: &asked})
 		if tt.refused != "" {
@@ -111,7 +111,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestAConnectorSaysWhereLinksMayLead(t *testing.T) {
-	c := client(t, options(t, linkBase, fetchtest.NewLedger()))
+	c := client(t, options(t, linkBase, fetchtest.NewCallStore()))
 	only := fetch.Follow{From: &asked, To: func(path, query string) error {
 		if path != "c1/accounts/a1/tx" || query != "page=2" {
 			return errors.New("it leads to another list")
@@ -130,7 +130,7 @@ func TestAConnectorSaysWhereLinksMayLead(t *testing.T) {
 
 // A gateway hides its path, or a part of it, and its scheme from the server that writes the links.
 func TestLinksAreRewrittenOntoTheBase(t *testing.T) {
-	c := client(t, options(t, linkBase, fetchtest.NewLedger()))
+	c := client(t, options(t, linkBase, fetchtest.NewCallStore()))
 	to := func(path, _ string) error {
 		if path != "c1/accounts/a1/tx" {
 			return errors.New("it leads to another list")
@@ -179,7 +179,7 @@ func TestLinksAreRewrittenOntoTheBase(t *testing.T) {
 func TestARequestIsSentAsItStands(t *testing.T) {
 	var got []string
 	p := &provider{handler: func(_ int, _ http.ResponseWriter, r *http.Request) { got = append(got, r.RequestURI) }}
-	c := client(t, options(t, served(t, p)+"/v1/", fetchtest.NewLedger()))
+	c := client(t, options(t, served(t, p)+"/v1/", fetchtest.NewCallStore()))
 	for _, r := range []fetch.Request{
 		{Path: "a/"}, {Path: "/a"}, {Path: ""}, {Path: "/"}, {Path: "a%2Fb;c"},
 		{Path: "a", Query: url.Values{"z": {"1"}, "b": {"2;3"}}},
@@ -205,9 +205,9 @@ func FuzzResolve(f *testing.F) {
 			f.Add(tt.link)
 		}
 	}
-	o := fetch.Options{Connection: fetch.Connection{Name: "x"}, Ledger: fetchtest.NewLedger()}
+	o := fetch.Options{Connection: fetch.Connection{Name: "x"}, Calls: fetchtest.NewCallStore()}
 	o.Driver.Base, _ = url.Parse(linkBase)
-	o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict { return fetch.Verdict{} }
+	o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Meaning { return fetch.Meaning{} }
 	o.Driver.Connect = func(*fetch.Client) fetch.Connector { return nil }
 	c, err := fetch.NewClient(o)
 	if err != nil {

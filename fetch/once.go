@@ -6,16 +6,31 @@ import (
 	"net/http"
 	"time"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
 // A single-use consent is spent by the call itself. So its intent is durable before the send, its answer is durable
 // before anything reads it, and a send that brought no answer is never made again.
 
-// intend writes the intent down, or finds what became of an earlier one: a stored answer, which is read instead of
-// sending, or none, which ends the consent in a state of its own. With the decision send the call may be sent.
+// earlier looks whether the call was intended before. Then it waits for nothing: what became of it is known.
+func (a *attempt) earlier(ctx context.Context) decision {
+	intent, found, err := a.c.opt.Once.Earlier(ctx, *a.call)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return failed(a.interrupted(err))
+	case err != nil:
+		return failed(a.storeFailed("look for an earlier single-use call", err))
+	case found:
+		return a.intendedBefore(intent)
+	}
+	return onward()
+}
+
+// intend writes the intent down, behind every wait and with a connection in hand: a process that is killed while an intent
+// is open may have made the call, and the consent is taken for spent. With the decision send the call may be sent.
 func (a *attempt) intend(ctx context.Context) decision {
-	if a.intended {
+	if a.intended { // for a connection that was given up before a byte was written
 		return onward()
 	}
 	intent, err := a.c.opt.Once.Intend(ctx, *a.call)
@@ -23,11 +38,18 @@ func (a *attempt) intend(ctx context.Context) decision {
 	case err != nil && ctx.Err() != nil:
 		return failed(a.interrupted(err))
 	case err != nil:
-		return failed(a.ledgerFailed("write down the intent of a single-use call", err))
+		return failed(a.storeFailed("write down the intent of a single-use call", err))
 	case intent.Fresh:
 		a.intended = true
 		return onward()
-	case intent.Answered:
+	}
+	return a.intendedBefore(intent)
+}
+
+// intendedBefore is what becomes of a call that was intended before: its stored answer is read instead of sending. Without one
+// the consent ends in a state of its own.
+func (a *attempt) intendedBefore(intent calls.Intent) decision {
+	if intent.Answered {
 		return a.stored(intent)
 	}
 	e := a.fail(finance.Unanswered,
@@ -37,7 +59,7 @@ func (a *attempt) intend(ctx context.Context) decision {
 }
 
 // stored gives an answer that an earlier call has brought. Its headers were not kept.
-func (a *attempt) stored(intent finance.Intent) decision {
+func (a *attempt) stored(intent calls.Intent) decision {
 	answer := &Answer{Status: intent.Call.Status, Header: http.Header{}, Body: intent.Body, Call: intent.Call}
 	if b := bytes.TrimSpace(answer.Body); len(b) > 0 && (b[0] == '{' || b[0] == '[') {
 		answer.Header.Set("Content-Type", "application/json")
@@ -45,8 +67,8 @@ func (a *attempt) stored(intent finance.Intent) decision {
 	answer.Call.Durable = true
 	v := a.judge(answer)
 	if v.Class != finance.OK {
-		v.Reason = clean(v.Reason, a.c.shown()...)
-		return failed(a.verdictError(&answer.Call, v))
+		v.Reason = a.redaction("").words(v.Reason)
+		return failed(a.sentError(&answer.Call, v))
 	}
 	answer.Hash = bodyHash(answer.Body)
 	return decision{move: answered, answer: answer}
@@ -60,7 +82,7 @@ func (a *attempt) keepAnswer(ctx context.Context, answer *Answer) *Error {
 	if !a.once || !isSuccess(answer.Status) {
 		return nil
 	}
-	a.call.Class, a.call.Correlation = finance.OK, correlationOf("", answer.Header)
+	a.call.Class, a.call.Correlation = finance.OK, a.correlation(answer.Header)
 	var err error
 	for n := range storeTries {
 		if err = a.c.opt.Once.Answered(ctx, *a.call, answer.Body); err == nil {
@@ -71,7 +93,7 @@ func (a *attempt) keepAnswer(ctx context.Context, answer *Answer) *Error {
 			break
 		}
 	}
-	return a.ledgerFailed("store the answer of a single-use call", err)
+	return a.storeFailed("store the answer of a single-use call", err)
 }
 
 // withdraw takes the intent back, where there is one.
@@ -92,7 +114,7 @@ func (a *attempt) withdraw(ctx context.Context) error {
 // the call away.
 func notSpent(c finance.Class, got reply) bool {
 	if got.answer == nil {
-		return !got.left
+		return !got.maybeSent
 	}
 	switch c {
 	case finance.Throttled, finance.TokenDenied:

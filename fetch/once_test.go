@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -19,7 +20,7 @@ import (
 func single() fetch.Request {
 	return fetch.Request{
 		Path: "debt/abc", Template: "/debt/{consent}", Once: true, Opening: true,
-		Scope: finance.Scope{Consent: &finance.Consent{ID: 7, SingleUse: true}},
+		Task: calls.Task{Consent: &finance.Consent{ID: 7, SingleUse: true}},
 	}
 }
 
@@ -55,14 +56,14 @@ func TestOnce(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{handler: tt.handler}, fetchtest.NewLedger()
+				p, l := &provider{handler: tt.handler}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
-				o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
+				o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
 					if a.Status == 503 { // some connectors say so of every 503
-						return fetch.Verdict{Class: finance.Throttled}
+						return fetch.Meaning{Class: finance.Throttled}
 					}
-					return fetch.Verdict{}
+					return fetch.Meaning{}
 				}
 				check := func(want finance.Class, arrivals int) {
 					t.Helper()
@@ -88,7 +89,7 @@ func TestOnce(t *testing.T) {
 func TestOnceTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{handler: func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }}
-		o, stop := piped(t, p, fetchtest.NewLedger())
+		o, stop := piped(t, p, fetchtest.NewCallStore())
 		defer stop()
 		_, err := client(t, o).Do(t.Context(), single())
 		wantClass(t, err, finance.Unanswered)
@@ -105,7 +106,7 @@ func TestOnceOutlivesItsCaller(t *testing.T) {
 			<-time.After(10 * time.Second)
 			_, _ = w.Write([]byte(`{"a":1}`))
 		}}
-		l := fetchtest.NewLedger()
+		l := fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -120,7 +121,7 @@ func TestOnceOutlivesItsCaller(t *testing.T) {
 // Nothing was sent, so nothing is spent.
 func TestOnceDialFailureIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		dial, failures := o.Dial, 2
@@ -141,14 +142,14 @@ func TestOnceDialFailureIsTriedAgain(t *testing.T) {
 
 func TestOnceRefusedOrParkedIsNotSpent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
-		l.Refuse(func(finance.Ask) (finance.Class, string) { return finance.Refused, "not today" })
+		l.Refuse(func(calls.Ask) (finance.Class, string) { return finance.Refused, "not today" })
 		_, err := client(t, o).Do(t.Context(), single())
 		wantClass(t, err, finance.Refused)
 		l.Refuse(nil)
-		if _, err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+		if _, err := l.Pause(t.Context(), calls.Pause{Bucket: "bank", For: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -161,71 +162,71 @@ func TestOnceRefusedOrParkedIsNotSpent(t *testing.T) {
 	})
 }
 
-// The answer exists nowhere else, so a ledger that stumbles is asked again.
+// The answer exists nowhere else, so a store that stumbles is asked again.
 func TestOnceStoresThroughAStumble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{handler: answers(answer(200, `{}`))}
-		l := &stumbling{Ledger: fetchtest.NewLedger(), failures: 3}
-		o, stop := piped(t, p, l.Ledger)
+		l := &stumbling{CallStore: fetchtest.NewCallStore(), failures: 3}
+		o, stop := piped(t, p, l.CallStore)
 		defer stop()
 		o.Once = l
 		read := false
-		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Verdict {
+		o.Driver.Classify = func(*fetch.Request, *fetch.Answer) fetch.Meaning {
 			read = true
 			if l.failures > 0 {
 				t.Error("the answer was read before it was stored")
 			}
-			return fetch.Verdict{}
+			return fetch.Meaning{}
 		}
 		if _, err := client(t, o).Do(t.Context(), single()); err != nil || !read {
 			t.Fatal(err)
 		}
 		l.failures = 100
 		r := single()
-		r.Scope.Consent.ID = 8
+		r.Task.Consent.ID = 8
 		_, err := client(t, o).Do(t.Context(), r)
 		wantClass(t, err, finance.Interrupted)
 	})
 }
 
 type stumbling struct {
-	*fetchtest.Ledger
+	*fetchtest.CallStore
 	failures int
 }
 
-func (s *stumbling) Answered(ctx context.Context, call finance.Call, body []byte) error {
+func (s *stumbling) Answered(ctx context.Context, call calls.Call, body []byte) error {
 	if s.failures > 0 {
 		s.failures--
 		return errors.New("the database is away")
 	}
-	return s.Ledger.Answered(ctx, call, body)
+	return s.CallStore.Answered(ctx, call, body)
 }
 
 // watching counts the intents that are open.
 type watching struct {
-	*fetchtest.Ledger
+	*fetchtest.CallStore
 	open atomic.Int32
 }
 
-func (w *watching) Intend(ctx context.Context, call finance.Call) (finance.Intent, error) {
+func (w *watching) Intend(ctx context.Context, call calls.Call) (calls.Intent, error) {
 	w.open.Add(1)
-	return w.Ledger.Intend(ctx, call)
+	return w.CallStore.Intend(ctx, call)
 }
 
-func (w *watching) Withdraw(ctx context.Context, call finance.Call) error {
+func (w *watching) Withdraw(ctx context.Context, call calls.Call) error {
 	w.open.Add(-1)
-	return w.Ledger.Withdraw(ctx, call)
+	return w.CallStore.Withdraw(ctx, call)
 }
 
 // A kill during a long wait must not look like a kill after the send, which would cost the consent.
 func TestNoIntentIsOpenWhileItWaitsAtTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
-		w := &watching{Ledger: l}
+		w := &watching{CallStore: l}
 		o.Once = w
-		if _, err := l.Pause(t.Context(), finance.Pause{Bucket: "bank", For: time.Minute}); err != nil {
+		if _, err := l.Pause(t.Context(), calls.Pause{Bucket: "bank", For: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
@@ -245,11 +246,64 @@ func TestNoIntentIsOpenWhileItWaitsAtTheGate(t *testing.T) {
 	})
 }
 
+// The same of the wait for a slot, which may lie minutes ahead.
+func TestNoIntentIsOpenWhileItWaitsForItsSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, `{}`), answer(200, `{}`))}, fetchtest.NewCallStore()
+		o, stop := piped(t, p, l)
+		defer stop()
+		w := &watching{CallStore: l}
+		o.Once, o.Rate = w, 0.1
+		c := client(t, o)
+		if _, err := c.Do(t.Context(), single()); err != nil {
+			t.Fatal(err)
+		}
+		second := single()
+		second.Task.Consent = &finance.Consent{ID: 2, SingleUse: true}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := c.Do(t.Context(), second); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if n := w.open.Load(); n != 1 {
+			t.Errorf("%d intents are open, want that of the first call alone", n)
+		}
+		wg.Wait()
+		if n := w.open.Load(); n != 2 {
+			t.Errorf("%d intents after two answers", n)
+		}
+	})
+}
+
+// An intent that can't be written down sends nothing.
+func TestWithoutAnIntentNothingIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewCallStore()
+		o, stop := piped(t, p, l)
+		defer stop()
+		o.Once = &forgetful{CallStore: l}
+		_, err := client(t, o).Do(t.Context(), single())
+		wantClass(t, err, finance.Interrupted)
+		if n := len(p.journal()); n != 0 {
+			t.Errorf("%d calls arrived", n)
+		}
+	})
+}
+
+// forgetful is a store that can't write intents down.
+type forgetful struct{ *fetchtest.CallStore }
+
+func (*forgetful) Intend(context.Context, calls.Call) (calls.Intent, error) {
+	return calls.Intent{}, errors.New("the database is away")
+}
+
 // While one process waits at the gate, its intent taken back, another may make the call. Its answer is read; the call is not
 // made again.
 func TestAnAnswerThatCameMeanwhileIsReadAndNotAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(429, ``, "Retry-After", "60"), answer(200, `{"twice":1}`))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(429, ``, "Retry-After", "60"), answer(200, `{"twice":1}`))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		var wg sync.WaitGroup
@@ -260,7 +314,7 @@ func TestAnAnswerThatCameMeanwhileIsReadAndNotAskedForAgain(t *testing.T) {
 			}
 		})
 		synctest.Wait() // at the gate
-		other := finance.Call{Scope: single().Scope, Status: 200}
+		other := calls.Call{Task: single().Task, Status: 200}
 		if err := l.Answered(t.Context(), other, []byte(`{"once":1}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +327,7 @@ func TestAnAnswerThatCameMeanwhileIsReadAndNotAskedForAgain(t *testing.T) {
 
 // Most connectors read with more than one call. A single-use consent is not spent on what can't be read whole with one.
 func TestASingleUseConsentIsNotReadWithOrdinaryCalls(t *testing.T) {
-	p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewLedger()
+	p, l := &provider{handler: answers(answer(200, `{}`))}, fetchtest.NewCallStore()
 	c := client(t, options(t, served(t, p), l))
 	r := single()
 	r.Once = false
@@ -284,7 +338,7 @@ func TestASingleUseConsentIsNotReadWithOrdinaryCalls(t *testing.T) {
 	if len(p.journal()) != 0 || len(l.Asks()) != 0 {
 		t.Errorf("%d calls arrived, %d were asked for", len(p.journal()), len(l.Asks()))
 	}
-	for _, purpose := range []finance.Purpose{finance.ForStatus, finance.ForCheck} { // these don't spend it
+	for _, purpose := range []calls.Purpose{calls.ForStatus, calls.ForCheck} { // these don't spend it
 		r.Purpose = purpose
 		if _, err := c.Do(t.Context(), r); err != nil {
 			t.Error(err)

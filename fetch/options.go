@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"syncer/calls"
 )
 
 // Options is everything a Client is made of. Zero values of numbers and durations mean the default named beside them.
@@ -17,6 +19,7 @@ type Options struct {
 	Driver     Driver
 
 	Rate        float64       // calls a second to each bucket; 0: the driver's, and if that is 0 too, no limit
+	Quota       calls.Quota   // of calls a day to each bucket
 	Concurrency int           // calls of this process on the wire at a time; default 4
 	Timeout     time.Duration // of one attempt, from the dial to the last byte, without any waiting; default 60 s
 	Retry       Retry
@@ -32,8 +35,8 @@ type Options struct {
 	// Dial replaces the network, for tests with a clock of their own. It gets no check of addresses.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	Ledger Ledger
-	Once   OnceLedger // needed for requests with Once
+	Calls  CallStore
+	Once   OnceStore  // needed for requests with Once
 	Tokens TokenStore // nil: tokens are kept in this process only
 	Grants GrantStore // needed for requests with TokenKey.Consent
 	// Fingerprint names a text by a hash with a key of the installation's, so that the text can't be guessed from it. Nil:
@@ -61,8 +64,8 @@ func orDefault[T comparable](v *T, d T) {
 	}
 }
 
-// settle fills in the defaults and refuses what can't work.
-func (o *Options) settle() error {
+// complete fills in the defaults and refuses what can't work.
+func (o *Options) complete() error {
 	orDefault(&o.Rate, o.Driver.Rate)
 	orDefault(&o.Concurrency, 4)
 	orDefault(&o.Timeout, 60*time.Second)
@@ -85,12 +88,13 @@ func (o *Options) settle() error {
 		return fmt.Errorf("connection %s: the API's address must be https", o.Connection.Name)
 	case o.Driver.Classify == nil || o.Driver.Connect == nil:
 		return fmt.Errorf("connection %s: provider %s can't classify or connect", o.Connection.Name, o.Connection.Provider)
-	case o.Ledger == nil:
-		return fmt.Errorf("connection %s: a client needs a ledger", o.Connection.Name)
+	case o.Calls == nil:
+		return fmt.Errorf("connection %s: a client needs a store for its calls", o.Connection.Name)
 	case o.Reread != nil && o.Open == nil:
 		return fmt.Errorf("connection %s: secrets that may change need a way to open the connection with them", o.Connection.Name)
-	case o.Rate < 0 || o.Concurrency < 0 || o.MaxBody < 0 || o.Retry.Attempts < 0:
-		return fmt.Errorf("connection %s: rate, concurrency, size and attempts can't be negative", o.Connection.Name)
+	case o.Rate < 0 || o.Quota.PerDay < 0 || o.Concurrency < 0 || o.MaxBody < 0 || o.Retry.Attempts < 0:
+		return fmt.Errorf("connection %s: rate, quota, concurrency, size and attempts can't be negative",
+			o.Connection.Name)
 	}
 	return nil
 }

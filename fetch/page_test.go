@@ -23,7 +23,7 @@ func TestAPageThatIsMostlyUnreadable(t *testing.T) {
 		{21, 3, 40, true},
 	} {
 		t.Run(fmt.Sprintf("%d of %d, %d kept", c.rejects, c.seen, c.kept), func(t *testing.T) {
-			client, _, ledger := leads(t, func(string) string { return "end" })
+			client, _, store := leads(t, func(string) string { return "end" })
 			pages, err := drain(t, client, fetch.Stream{}, "a", follow(false, func(*fetch.Answer) (fetch.Page, error) {
 				p := fetch.Page{Done: true, Seen: c.seen, Rejects: make([]finance.Reject, c.rejects)}
 				p.Rejects[0] = finance.Reject{Place: 3, Reason: "not a date"}
@@ -41,7 +41,7 @@ func TestAPageThatIsMostlyUnreadable(t *testing.T) {
 			if !strings.Contains(err.Error(), "at place 3: not a date") {
 				t.Errorf("the error does not say what is wrong: %v", err)
 			}
-			if call := ledger.Calls()[0]; call.Class != finance.Malformed {
+			if call := store.Calls()[0]; call.Class != finance.Malformed {
 				t.Errorf("the call is recorded as %s", call.Class)
 			}
 		})

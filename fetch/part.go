@@ -168,11 +168,14 @@ func (c *cover) add(a *Answer) {
 	}
 	p := ranges[0]
 	if len(ranges) > 1 || !p.read || !p.shows {
-		c.begun, c.gap = true, true
+		c.begun = true
+		c.gap = true
 		return
 	}
 	if !c.begun {
-		c.begun, c.base, c.next = true, p.first, p.first
+		c.begun = true
+		c.base = p.first
+		c.next = p.first
 		c.gap = c.gap || !p.begins()
 	}
 	otherTotal := c.total.counted && p.counted && c.total.total != p.total
@@ -183,8 +186,8 @@ func (c *cover) add(a *Answer) {
 	}
 }
 
-// lack is why the pages do not show that they are all; empty: nothing speaks against it.
-func (c *cover) lack() string {
+// incomplete is why the pages do not show that they are all; empty: nothing speaks against it.
+func (c *cover) incomplete() string {
 	switch {
 	case !c.begun:
 		return ""

@@ -111,7 +111,7 @@ func TestPartsThatProveAList(t *testing.T) {
 			st.First, st.Set, st.Parts = at.Position == "a", "all", true
 			return st, err
 		}
-		o := options(t, served(t, p), fetchtest.NewLedger())
+		o := options(t, served(t, p), fetchtest.NewCallStore())
 		pages, err := drain(t, client(t, o), fetch.Stream{}, "a", step)
 		if err != nil || len(pages) != 2 {
 			t.Errorf("%s: %d pages, %v", c.ranges, len(pages), err)

@@ -142,7 +142,7 @@ func TestPausesAgainstAGrammar(t *testing.T) {
 func keepsPause(t *testing.T, a answering) string {
 	in2030()
 	var sane []time.Duration
-	p, l := &provider{}, fetchtest.NewLedger()
+	p, l := &provider{}, fetchtest.NewCallStore()
 	p.handler = func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n == 1 {
 			sane = a.headers(time.Now(), w.Header())

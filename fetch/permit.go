@@ -5,13 +5,14 @@ import (
 	"context"
 	"time"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
 // permit takes an attempt through everything that may hold it back, until it may send now. The order is such that
 // nothing that was checked has gone stale at the send: what takes long comes first, and what closes is looked at last.
 //
-// With the decision send the attempt holds a place on the wire and the breaker's permission: leave must be called when
+// With the decision send the attempt holds the semaphore and the breaker's permission: leave must be called when
 // the call has ended.
 func (a *attempt) permit(ctx context.Context) decision {
 	for {
@@ -24,7 +25,7 @@ func (a *attempt) permit(ctx context.Context) decision {
 // stops are taken in turn. One that decides otherwise than send ends the round.
 func (a *attempt) stops(ctx context.Context) decision {
 	for _, stop := range [...]func(*attempt, context.Context) decision{
-		(*attempt).atGate, (*attempt).haveToken, (*attempt).pace, (*attempt).takeWire,
+		(*attempt).atGate, (*attempt).haveToken, (*attempt).pace, (*attempt).takeSemaphore,
 		(*attempt).reserve, (*attempt).reachSlot, (*attempt).clear, (*attempt).atBreaker,
 	} {
 		if d := stop(a, ctx); d.move != send {
@@ -39,25 +40,21 @@ func (a *attempt) stops(ctx context.Context) decision {
 func (a *attempt) atGate(ctx context.Context) decision {
 	for {
 		shut := a.gates()
-		if shut.left <= 0 {
+		if shut.closedFor <= 0 {
 			return onward()
 		}
-		if a.only(shut) && a.oneTry && shut.left > patience {
+		if a.only(shut) && a.oneTry && shut.closedFor > patience {
 			e := a.closed(shut)
 			e.Again = true // its turn comes behind the others
 			return failed(e)
 		}
-		if a.spent.held+shut.left > a.limits.maxWait {
+		if a.spent.held+shut.closedFor > a.limits.maxWait {
 			if a.ended(ctx, shut) {
 				continue
 			}
 			return failed(a.closed(shut))
 		}
-		// A crash during a long wait must not look like a crash after a send.
-		if err := a.withdraw(ctx); err != nil {
-			return failed(a.ledgerFailed("take the intent back", err))
-		}
-		if err := a.hold(ctx, shut.left, shut.moved); err != nil {
+		if err := a.hold(ctx, shut.closedFor, shut.moved); err != nil {
 			return failed(a.interrupted(err))
 		}
 	}
@@ -87,9 +84,10 @@ func (a *attempt) haveToken(ctx context.Context) decision {
 	if e != nil {
 		return failed(e)
 	}
-	token, e := a.c.tokens.get(ctx, wanted, a.scope)
+	token, e := a.c.tokens.get(ctx, wanted, a.task)
 	if e == nil {
-		a.token, a.named = token, wanted.name
+		a.token = token
+		a.named = wanted.name
 		return onward()
 	}
 	if e.Class == finance.Fatal && a.renewed() {
@@ -107,7 +105,7 @@ func (a *attempt) haveToken(ctx context.Context) decision {
 // pace waits for the limiter of this process.
 func (a *attempt) pace(ctx context.Context) decision {
 	shut := a.gates()
-	if shut.left > 0 {
+	if shut.closedFor > 0 {
 		return onceMore()
 	}
 	slot := a.bucket.limiter.Reserve()
@@ -130,22 +128,22 @@ func (a *attempt) until(ctx context.Context, d time.Duration, moved <-chan struc
 	return onward()
 }
 
-// takeWire waits for the bucket's turnstile, and then for one of the connection's places on the wire: whoever waits for
-// the turnstile must not keep such a place from other buckets. It comes before the reservation of a slot, since a slot
-// that is waited past is lost.
-func (a *attempt) takeWire(ctx context.Context) decision {
+// takeSemaphore waits for the bucket's turnstile, and then for the semaphore that bounds the connection's concurrent
+// calls: whoever waits for the turnstile must not keep it from other buckets. It comes before the reservation of a slot,
+// since a slot that is waited past is lost.
+func (a *attempt) takeSemaphore(ctx context.Context) decision {
 	leave, err := a.bucket.turnstile.enter(ctx)
 	if err != nil {
 		return failed(a.interrupted(err))
 	}
 	a.release = leave
-	if a.wire == nil {
+	if a.semaphore == nil {
 		return onward()
 	}
 	select {
-	case a.wire <- struct{}{}:
+	case a.semaphore <- struct{}{}:
 		a.release = func() {
-			<-a.wire
+			<-a.semaphore
 			leave()
 		}
 		return onward()
@@ -154,22 +152,22 @@ func (a *attempt) takeWire(ctx context.Context) decision {
 	}
 }
 
-// reserve asks the ledger for a slot: whether the fence is still ours, the connection open, the consent good and the
+// reserve asks the store for a slot: whether the fence is still ours, the connection open, the consent good and the
 // gate open for all processes, and when the call may go out.
 func (a *attempt) reserve(ctx context.Context) decision {
 	shut := a.gates()
-	if shut.left > 0 {
+	if shut.closedFor > 0 {
 		return onceMore()
 	}
-	a.moved, a.asked = shut.moved, time.Now() // the ledger may have looked at the gate at once and answered late
+	a.moved = shut.moved
 	ask := a.ask()
-	admission, err := a.c.opt.Ledger.Admit(ctx, ask)
+	admission, err := a.c.opt.Calls.Admit(ctx, ask)
 	now := time.Now()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return failed(a.interrupted(err))
 	case err != nil:
-		return failed(a.ledgerFailed("admit the call", err))
+		return failed(a.storeFailed("admit the call", err))
 	case admission.Refusal == finance.Fatal && a.renewed():
 		return onceMore()
 	case admission.Refusal != "":
@@ -178,19 +176,23 @@ func (a *attempt) reserve(ctx context.Context) decision {
 		return a.shutOut(ctx, admission, now)
 	}
 	a.probe = admission.Probe
+	a.day = admission.Day
 	a.read.paid = true
 	if ask.Opening {
 		a.read.bought = &ask
 	}
 	a.slot = now.Add(admission.SendIn)
+	a.spacing = admission.Spacing
+	a.said = admission.Said
 	return onward()
 }
 
-// ask is the question put to the ledger.
-func (a *attempt) ask() finance.Ask {
-	return finance.Ask{
+// ask is the question put to the store.
+func (a *attempt) ask() calls.Ask {
+	return calls.Ask{
 		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
-		Opening: a.read.opening && !a.read.paid, Scope: a.scope, Call: a.call.ID, Needs: a.needs(),
+		Quota: a.bucket.quota, Day: a.day,
+		Opening: a.read.opening && !a.read.paid, Task: a.task, Call: a.call.ID, Needs: a.needs(),
 		Gates: a.keys.all(), Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
 }
@@ -198,102 +200,110 @@ func (a *attempt) ask() finance.Ask {
 // probeSlack is how much longer than its answer may take a call may probe: its slot and its handshake come first.
 const probeSlack = 10 * time.Second
 
-// shutOut closes our gate as the ledger's is, or waits for what another call hears, which probes. Our gate stays open
+// shutOut closes our gate as the store's is, or waits for what another call hears, which probes. Our gate stays open
 // then: the probe may be one of this process.
-func (a *attempt) shutOut(ctx context.Context, found finance.Admission, now time.Time) decision {
+func (a *attempt) shutOut(ctx context.Context, found calls.Admission, now time.Time) decision {
 	if !found.Awaits {
 		a.closeAsFound(found, now)
 		return onceMore()
 	}
-	a.leave(endSilent) // others, and the probe, need the place on the wire meanwhile
+	a.leave(endSilent) // others, and the probe, need the semaphore meanwhile
 	if a.spent.held+found.Gate > a.limits.maxWait {
-		return failed(a.closed(shut{left: found.Gate, reason: found.Reason}))
+		return failed(a.closed(shut{closedFor: found.Gate, reason: found.Reason}))
 	}
-	if err := a.withdraw(ctx); err != nil {
-		return failed(a.ledgerFailed("take the intent back", err))
-	}
-	_, _, moved := a.bucket.gate.left()
+	_, _, moved := a.bucket.gate.closedFor()
 	if err := a.hold(ctx, found.Gate, moved); err != nil {
 		return failed(a.interrupted(err))
 	}
 	return onceMore()
 }
 
-// closeAsFound closes the gate of ours that the ledger holds closed.
-func (a *attempt) closeAsFound(found finance.Admission, now time.Time) {
+// closeAsFound closes the gate of ours that the store holds closed.
+func (a *attempt) closeAsFound(found calls.Admission, now time.Time) {
 	reason := cmp.Or(found.Reason, "closed by another process")
 	a.bucket.lone(found.Closed).closeAsKept(now, found.Gate, reason)
 }
 
 // needs are the scopes of which a consent must have one for its data to be asked for.
 func (r *request) needs() []string {
-	if r.purpose != finance.ForData {
+	if r.purpose != calls.ForData {
 		return nil
 	}
-	return r.c.opt.Driver.Scopes[r.scope.Dataset]
+	return r.c.opt.Driver.Scopes[r.task.Dataset]
 }
 
-// refused is for a call that the ledger does not let through.
-func (r *request) refused(a finance.Admission) *Error {
+// refused is for a call that the store does not let through.
+func (r *request) refused(a calls.Admission) *Error {
 	e := r.fail(a.Refusal, a.Reason)
 	e.Unasked = true
 	return e
 }
 
-// reachSlot waits for the slot. Shortly before it the ledger is asked again, until an answer is fresh enough to hold at
-// the slot: asked only then, every call would be late by the time that the question takes.
+// ahead is how long before its slot the permission of a call is made certain. What that may take would make
+// the call late.
+const ahead = 20 * time.Millisecond
+
+// reachSlot waits for the slot. Shortly before it, it makes certain that the call may still be sent then.
 func (a *attempt) reachSlot(ctx context.Context) decision {
-	a.cleared = a.asked
-	for a.slot.Sub(a.cleared) > a.bucket.stale() {
-		lead := a.bucket.stale()*3/4 + time.Duration(a.bucket.lookTook.Load())
-		if d := a.until(ctx, time.Until(a.slot)-lead, a.moved); d.move != send {
-			return d
+	if d := a.until(ctx, time.Until(a.slot)-ahead, a.moved); d.move != send {
+		return d
+	}
+	if d := a.lastLook(ctx, a.slot); d.move != send {
+		return d
+	}
+	return a.until(ctx, time.Until(a.slot), a.moved)
+}
+
+// mostLooks is how often in a row the store is asked whether a call may still be sent. One that answers
+// late, or has to take back every time what it said before, is asked for another slot instead.
+const mostLooks = 3
+
+// lastLook makes certain that the call may be sent at a moment, now or soon. What the store has said holds
+// as long as no process is known to have taken it back; where that is not certain, or something was taken
+// back, the store is asked.
+func (a *attempt) lastLook(ctx context.Context, at time.Time) decision {
+	for range mostLooks {
+		now := time.Now()
+		if at.Before(now) {
+			at = now
+		}
+		if a.c.opt.Calls.Holds(ctx, a.said, at) {
+			return onward()
 		}
 		if d := a.look(ctx); d.move != send {
 			return d
 		}
 	}
-	return a.until(ctx, time.Until(a.slot), a.moved)
+	return onceMore()
 }
 
-// slowLook is when a look at the gate is taken again: the ledger may have looked at once and answered late.
-const (
-	slowLook  = 20 * time.Millisecond
-	slowLooks = 3 // at most; a ledger that is far away is always slow
-)
-
-// look asks the ledger whether the call may still be sent: a slot may lie minutes ahead, and until then the consent may
-// end. It notes when the ledger said so.
+// look asks the store whether the call may still be sent: the consent may have ended, a gate been closed,
+// the connection been parked, or the rate been lowered, and then the slot is too early.
 func (a *attempt) look(ctx context.Context) decision {
-	for n := 1; ; n++ {
-		asked := time.Now()
-		found, err := a.c.opt.Ledger.Look(ctx, a.ask())
-		now := time.Now()
-		switch {
-		case err != nil:
-			return failed(a.ledgerFailed("tell whether the call may still be sent", err))
-		case found.Refusal == finance.Fatal && a.renewed():
-			return onceMore()
-		case found.Refusal != "":
-			return failed(a.refused(found))
-		case found.Gate > 0:
-			if !found.Awaits {
-				a.closeAsFound(found, now)
-			}
-			return onceMore()
+	found, err := a.c.opt.Calls.Look(ctx, a.ask())
+	now := time.Now()
+	switch {
+	case err != nil:
+		return failed(a.storeFailed("tell whether the call may still be sent", err))
+	case found.Refusal == finance.Fatal && a.renewed():
+		return onceMore()
+	case found.Refusal != "":
+		return failed(a.refused(found))
+	case found.Gate > 0:
+		if !found.Awaits {
+			a.closeAsFound(found, now)
 		}
-		took := now.Sub(asked)
-		a.bucket.lookTook.Store(int64(took))
-		if took < slowLook || n == slowLooks {
-			a.cleared = now
-			return onward()
-		}
+		return onceMore()
+	case found.Spacing > a.spacing:
+		return onceMore()
 	}
+	a.said = found.Said
+	return onward()
 }
 
-// clear is the last look before the send: at the secrets and the token, at the ledger if the last look is old, and at the
-// slot itself. A token that was refused to another caller meanwhile is not sent: that would spend this caller's one
-// refresh on what is known already.
+// clear looks at the secrets, the token, the store's word and the slot once more before the send. A token
+// that was refused to another caller meanwhile is not sent: that would spend this caller's one refresh on
+// what is known already.
 func (a *attempt) clear(ctx context.Context) decision {
 	if !a.pinned && a.of != a.c.now() {
 		return onceMore()
@@ -303,12 +313,10 @@ func (a *attempt) clear(ctx context.Context) decision {
 			return d
 		}
 	}
-	if time.Since(a.cleared) > a.bucket.stale() {
-		if d := a.look(ctx); d.move != send {
-			return d
-		}
+	if d := a.lastLook(ctx, time.Now()); d.move != send {
+		return d
 	}
-	if time.Since(a.slot) > a.bucket.late() {
+	if time.Since(a.slot) > late(a.spacing) {
 		return onceMore()
 	}
 	return onward()
@@ -324,7 +332,7 @@ func (a *attempt) atBreaker(ctx context.Context) decision {
 		return onceMore()
 	}
 	a.report = report
-	if a.gates().left > 0 {
+	if a.gates().closedFor > 0 {
 		return onceMore() // and the breaker is told that nothing was learnt
 	}
 	return onward()

@@ -96,7 +96,7 @@ func (w *walk) strayed(err error) bool {
 	if !ok || !w.at.Stored || w.anew {
 		return false
 	}
-	w.c.opt.Log.Info().Err(stray.Err).Str("dataset", string(w.stream.Dataset)).
+	w.c.seldom.of("link "+string(w.stream.Dataset), w.c.opt.Log.Info()).Err(stray.Err).Str("dataset", string(w.stream.Dataset)).
 		Msg("the link that was stored may not be followed any more, so the list is read from its beginning once more")
 	w.leadTo(stray.Anew)
 	return true

@@ -13,7 +13,7 @@ import (
 	"syncer/finance"
 )
 
-// A position that fits no more names the command that clears it, with our own numbers and nothing of a person's.
+// A position that no longer fits names the command that clears it, with our own numbers and nothing of a person's.
 func TestAMisfitNamesTheCommand(t *testing.T) {
 	t.Parallel()
 	c, p, _ := leads(t, func(string) string { return "end" })
@@ -47,7 +47,7 @@ func TestAStoredLinkThatIsRefusedBeginsTheListAnew(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			p := &provider{handler: answers(answer(200, "b"), answer(200, "d"), answer(200, "end"))}
-			o := options(t, served(t, p), fetchtest.NewLedger())
+			o := options(t, served(t, p), fetchtest.NewCallStore())
 			o.Log = zerolog.New(&log)
 			step := follow(false, nil)
 			pages, err := drain(t, client(t, o), fetch.Stream{}, c.from, func(at fetch.At) (fetch.Step, error) {
@@ -55,7 +55,7 @@ func TestAStoredLinkThatIsRefusedBeginsTheListAnew(t *testing.T) {
 					return fetch.Step{}, &fetch.StrayError{Anew: "a", Err: errors.New("it leads to another list")}
 				}
 				st, err := step(at)
-				st.Place = at.Position // so that a fresh link is looked at with the page that it stands on
+				st.PositionName = at.Position // so that a fresh link is looked at with the page that it stands on
 				return st, err
 			})
 			if c.fails {

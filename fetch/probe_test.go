@@ -16,7 +16,7 @@ import (
 // gives how many calls the provider has refused.
 func crowd(t *testing.T, p *provider, d time.Duration, each int, set func(*fetch.Options)) {
 	t.Helper()
-	l := fetchtest.NewLedger()
+	l := fetchtest.NewCallStore()
 	o, stop := piped(t, p, l)
 	defer stop()
 	o.Concurrency = each
@@ -109,7 +109,7 @@ func TestAProbeThatIsAnsweredOpensTheBucket(t *testing.T) {
 			<-time.After(100 * time.Millisecond)
 			_, _ = w.Write([]byte("{}"))
 		}}
-		l := fetchtest.NewLedger()
+		l := fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Concurrency = 8
@@ -141,7 +141,7 @@ func TestAProbeThatIsAnsweredOpensTheBucket(t *testing.T) {
 // A probe that the caller gives up lets the next call probe.
 func TestAProbeThatIsNotSentIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(429, ""), answer(500, ""), answer(200, "{}"))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(429, ""), answer(500, ""), answer(200, "{}"))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		o.Retry.Attempts = 1

@@ -44,7 +44,7 @@ func (b *book) client(t *testing.T, change func(*fetch.Options)) *fetch.Client {
 		}
 		_ = json.NewEncoder(w).Encode(b.pages[at])
 	}}
-	o := options(t, served(t, p), fetchtest.NewLedger())
+	o := options(t, served(t, p), fetchtest.NewCallStore())
 	change(&o)
 	return client(t, o)
 }
@@ -119,7 +119,7 @@ func TestWhatASetProves(t *testing.T) {
 				t.Errorf("done %t: %s", last.Done, diff)
 			}
 			if name == "the last page again" && last.Partial == "" {
-				t.Error("it says that there is more and repeats itself, and that is no lack")
+				t.Error("it says that there is more and repeats itself, and nothing is said to be missing")
 			}
 		})
 	}
@@ -342,7 +342,7 @@ func TestAPauseWithinACallCostsTheProof(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(map[string]leaf{"1": {IDs: []string{"a"}, Next: "2"}, "2": {IDs: []string{"b"}}}[at])
 			})}
 			go func() { _ = server.Serve(pipe) }()
-			o := options(t, "http://bank.example", fetchtest.NewLedger())
+			o := options(t, "http://bank.example", fetchtest.NewCallStore())
 			o.Dial = pipe.Dial
 			pages, err := drain(t, client(t, o), fetch.Stream{}, "", func(at fetch.At) (fetch.Step, error) {
 				st, err := new(book).step(at)

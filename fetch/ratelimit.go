@@ -27,7 +27,8 @@ func spentFor(status int, h http.Header, now time.Time) Told {
 		if strings.Join(resets, "") != "" && (remaining != "" || refused) {
 			break
 		}
-		remaining, resets = h.Get(prefix+"Remaining"), h.Values(prefix+"Reset")
+		remaining = h.Get(prefix + "Remaining")
+		resets = h.Values(prefix + "Reset")
 	}
 	most := saneReset
 	if refused {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -19,11 +20,11 @@ import (
 // opens is the first call of a stream.
 func opens(path string) fetch.Request {
 	r := get(path)
-	r.Opening, r.Scope = true, finance.Scope{Dataset: finance.Debts, Consent: &finance.Consent{ID: 1}}
+	r.Opening, r.Task = true, calls.Task{Dataset: finance.Debts, Consent: &finance.Consent{ID: 1}}
 	return r
 }
 
-func openings(l *fetchtest.Ledger) (n int) {
+func openings(l *fetchtest.CallStore) (n int) {
 	for _, ask := range l.Asks() {
 		if ask.Opening {
 			n++
@@ -35,7 +36,7 @@ func openings(l *fetchtest.Ledger) (n int) {
 // The first call of an item's later stream is paid with the item; its repetition is not.
 func TestALaterStreamPaysForItsRepetitionsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, l := &provider{handler: answers(answer(500, ""), answer(500, ""), answer(200, ""))}, fetchtest.NewLedger()
+		p, l := &provider{handler: answers(answer(500, ""), answer(500, ""), answer(200, ""))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		r := opens("x")
@@ -49,37 +50,39 @@ func TestALaterStreamPaysForItsRepetitionsOnly(t *testing.T) {
 	})
 }
 
-// closing is a ledger that lets a call through for a slot in a second and closes the gate, or ends the consent, before.
+// closing is a store that lets a call through for a slot in a second and closes the gate, or ends the consent, before.
 type closing struct {
-	*fetchtest.Ledger
-	found finance.Admission // what a look shows
+	*fetchtest.CallStore
+	found calls.Admission // what a look shows
 }
 
-func (c *closing) Admit(ctx context.Context, ask finance.Ask) (finance.Admission, error) {
-	a, err := c.Ledger.Admit(ctx, ask)
+func (c *closing) Admit(ctx context.Context, ask calls.Ask) (calls.Admission, error) {
+	a, err := c.CallStore.Admit(ctx, ask)
 	a.SendIn = time.Second
 	return a, err
 }
 
-func (c *closing) Look(context.Context, finance.Ask) (finance.Admission, error) { return c.found, nil }
+func (c *closing) Look(context.Context, calls.Ask) (calls.Admission, error) { return c.found, nil }
+
+func (c *closing) Holds(context.Context, calls.Said, time.Time) bool { return false }
 
 // What was admitted and then not sent is given back, once, whatever it was that stopped it.
 func TestAReadThatIsNotMadeIsGivenBack(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		found finance.Admission
+		found calls.Admission
 		want  finance.Class
 	}{
-		{"the gate closes for long", finance.Admission{Gate: time.Hour}, finance.Throttled},
-		{"the consent ends while its call waits for its slot", finance.Admission{Refusal: finance.Refused, Reason: "consent ended: revoked"}, finance.Refused},
-		{"the batch is taken over meanwhile", finance.Admission{Refusal: finance.Fenced}, finance.Fenced},
+		{"the gate closes for long", calls.Admission{Gate: time.Hour}, finance.Throttled},
+		{"the consent ends while its call waits for its slot", calls.Admission{Refusal: finance.Refused, Reason: "consent ended: revoked"}, finance.Refused},
+		{"the batch is taken over meanwhile", calls.Admission{Refusal: finance.Fenced}, finance.Fenced},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
+				p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewCallStore()
 				o, stop := piped(t, p, l)
 				defer stop()
-				o.Ledger = &closing{l, tt.found}
+				o.Calls = &closing{l, tt.found}
 				_, err := client(t, o).Do(t.Context(), opens("x"))
 				wantClass(t, err, tt.want)
 				if n := len(p.journal()); n != 0 || openings(l) != 1 {
@@ -100,7 +103,7 @@ func TestOnlyWhatMayHaveArrivedIsARead(t *testing.T) {
 			if n == 1 {
 				panic(http.ErrAbortHandler)
 			}
-		}}, fetchtest.NewLedger()
+		}}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
 		dial, dials := o.Dial, 0
@@ -121,12 +124,12 @@ func TestOnlyWhatMayHaveArrivedIsARead(t *testing.T) {
 
 // A call for data says which scopes its dataset needs; one for a status needs none.
 func TestACallSaysWhichScopesItNeeds(t *testing.T) {
-	p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewLedger()
+	p, l := &provider{handler: answers(answer(200, ""))}, fetchtest.NewCallStore()
 	o := options(t, served(t, p), l)
 	o.Driver.Scopes = map[finance.Dataset][]string{finance.Debts: {"show", "assess"}}
 	c := client(t, o)
 	status, accounts := opens("x"), opens("x")
-	status.Purpose, accounts.Scope.Dataset = finance.ForStatus, finance.Accounts
+	status.Purpose, accounts.Task.Dataset = calls.ForStatus, finance.Accounts
 	var got [][]string
 	for _, r := range []fetch.Request{opens("x"), status, accounts} {
 		if _, err := c.Do(t.Context(), r); err != nil {

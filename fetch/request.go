@@ -9,35 +9,37 @@ import (
 
 	"github.com/google/uuid"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
 // request is one request on its way through the stack, over all its attempts: what is wanted, how much may be spent on
 // it, and what was. It belongs to one goroutine. docs/design.md tells its way stop by stop.
 type request struct {
-	c       *Client
-	bucket  *bucket
-	keys    keys // of the gates beside the bucket's
-	purpose finance.Purpose
-	scope   finance.Scope
-	method  string
-	path    string    // the template
-	key     *TokenKey // nil: no token is sent
-	of      *opened   // the secrets that the latest attempt is made with
-	pinned  bool      // they stay as they are: what is sent was made of them
-	once    bool
-	oneTry  bool // the caller repeats it, later
-	tried   int  // attempts that were made before, in another request
-	client  *http.Client
-	wire    chan struct{} // nil: not counted
-	limits  limits
+	c         *Client
+	bucket    *bucket
+	keys      keys // of the gates beside the bucket's
+	purpose   calls.Purpose
+	task      calls.Task
+	method    string
+	path      string    // the template
+	key       *TokenKey // nil: no token is sent
+	of        *opened   // the secrets that the latest attempt is made with
+	pinned    bool      // they stay as they are: what is sent was made of them
+	once      bool
+	oneTry    bool // the caller repeats it, later
+	tried     int  // attempts that were made before, in another request
+	client    *http.Client
+	semaphore chan struct{} // nil: not counted
+	limits    limits
 	// build makes what is sent, for each attempt anew.
 	build func(context.Context, finance.CallID) (*http.Request, error)
 	// classify is the provider's word on an answer.
-	classify func(*Answer) Verdict
+	classify func(*Answer) Meaning
 
 	read     read
-	intended bool // the intent of a single-use call is written down
+	day      time.Time // of whose quota one call was taken that is not made yet; zero: of none
+	intended bool      // the intent of a single-use call is written down
 	spent    spent
 }
 
@@ -53,8 +55,8 @@ type spent struct {
 	attempts  int
 	failures  int           // attempts that failed transiently
 	throttled int           // attempts that were told to wait
-	refreshed bool          // a token was refused, and another one asked for
-	overtaken int           // attempts whose token was refused to somebody else before
+	refreshed bool          // a token was refused, and the call may not be repeated for that any more
+	overtaken bool          // one that another process had replaced was, which costs nothing once
 	rereads   int           // attempts made again with other secrets, because the old ones were refused
 	held      time.Duration // at closed gates
 	time      time.Duration // on the wire and in back-offs
@@ -63,8 +65,8 @@ type spent struct {
 // read is the state of the consent's daily budget, of which an opening request spends a read.
 type read struct {
 	opening bool
-	paid    bool         // admitted and not yet sent: what is asked again must not be paid again
-	bought  *finance.Ask // what the read that is paid for was spent on; nil: none was
+	paid    bool       // admitted and not yet sent: what is asked again must not be paid again
+	bought  *calls.Ask // what the read that is paid for was spent on; nil: none was
 }
 
 // run makes attempts until one brings an answer or an error that no further attempt heals.
@@ -111,30 +113,36 @@ func (r *request) inView(e, told *Error) *Error {
 
 // onBehalf is the consent that the request is for; 0: it is for none.
 func (r *request) onBehalf() int64 {
-	if r.scope.Consent == nil {
+	if r.task.Consent == nil {
 		return 0
 	}
-	return r.scope.Consent.ID
+	return r.task.Consent.ID
 }
 
-// refund gives back a read that was spent for a call that was never sent, because a gate closed before it or the
-// caller left. If that fails the read stays spent: the budget is never exceeded.
+// refund gives back what was spent for a call that was never sent, because a gate closed before it or the caller
+// left: a read of the consent, and a call of the day's quota. If that fails it stays spent: no budget is ever
+// exceeded.
 func (r *request) refund(ctx context.Context) {
-	if r.read.bought == nil {
+	back := calls.Ask{Bucket: r.bucket.name}
+	if r.read.bought != nil {
+		back = *r.read.bought
+	}
+	back.Day = r.day
+	if !back.Opening && back.Day.IsZero() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
-	if err := r.c.opt.Ledger.Refund(ctx, *r.read.bought); err != nil {
+	if err := r.c.opt.Calls.Refund(ctx, back); err != nil {
 		r.c.opt.Log.Warn().Err(err).Str("path", r.path).
-			Msg("a read that was not made could not be given back; it counts as made")
+			Msg("a call that was not made could not be given back; it counts as made")
 	}
 }
 
-func (r *request) newCall() *finance.Call {
-	return &finance.Call{
+func (r *request) newCall() *calls.Call {
+	return &calls.Call{
 		ID: newCallID(), Connection: r.c.opt.Connection.Name, Bucket: r.bucket.name, Purpose: r.purpose,
-		Scope: r.scope, Method: r.method, Path: r.path, Attempt: r.spent.attempts + 1,
+		Task: r.task, Method: r.method, Path: r.path, Attempt: r.spent.attempts + 1,
 	}
 }
 
@@ -145,7 +153,7 @@ func newCallID() finance.CallID { return finance.CallID(uuid.Must(uuid.NewV7()))
 // fail is an error about this request.
 func (r *request) fail(class finance.Class, reason string) *Error {
 	return &Error{
-		Class: class, Op: r.method + " " + r.path, Connection: r.c.opt.Connection.Name, Reason: reason,
+		Class: class, Op: r.method + " " + r.path, Connection: r.c.opt.Connection.Name, Reason: reason, Purpose: r.purpose,
 	}
 }
 
@@ -168,24 +176,24 @@ func (r *request) interrupted(err error) *Error {
 	return e
 }
 
-// ledgerFailed is for a ledger that could not be asked or told. The provider is not to blame, so nothing is decided.
-func (r *request) ledgerFailed(what string, err error) *Error {
-	e := r.fail(finance.Interrupted, "the ledger could not "+what)
+// storeFailed is for a store that could not be asked or told. The provider is not to blame, so nothing is decided.
+func (r *request) storeFailed(what string, err error) *Error {
+	e := r.fail(finance.Interrupted, "the database could not "+what)
 	e.Err = err
-	return e
+	return e.unopened()
 }
 
 // closed is for a gate that stays closed for longer than is waited here.
 func (r *request) closed(s shut) *Error {
 	e := r.fail(finance.Throttled, fmt.Sprintf("bucket %s is closed", r.bucket.name))
 	if e.Alone = r.only(s); e.Alone {
-		e.Reason = notBefore(s.left)
+		e.Reason = notBefore(s.closedFor)
 	}
 	if s.reason != "" {
 		e.Reason += ": " + s.reason
 	}
 	e.Bucket = r.bucket.name
-	e.Wait = s.left
+	e.Wait = s.closedFor
 	e.Told = toldOf(s.reason)
 	return e
 }

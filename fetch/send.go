@@ -8,21 +8,21 @@ import (
 	"net/url"
 	"time"
 
-	"syncer/finance"
+	"syncer/calls"
 )
 
 // reply is what one send brought.
 type reply struct {
-	answer  *Answer // complete, or nil
-	err     error   // why there is none
-	halt    halt    // why we stopped it ourselves
-	left    bool    // the request may have reached the provider
-	pause   time.Duration
-	told    string // where the pause was announced
-	alone   string // the gate that it closes; empty: the bucket's
-	advice  bool   // the pause stands beside a good status
-	guessed bool   // no time was told: the pause is the least that it may be
-	arrived time.Time
+	answer    *Answer // complete, or nil
+	err       error   // why there is none
+	halt      halt    // why we stopped it ourselves
+	maybeSent bool    // the request may have reached the provider
+	pause     time.Duration
+	told      string // where the pause was announced
+	alone     string // the gate that it closes; empty: the bucket's
+	advice    bool   // the pause stands beside a good status
+	guessed   bool   // no time was told: the pause is the least that it may be
+	arrived   time.Time
 }
 
 // send puts the attempt on the wire and reads its answer to the last byte. The deadline begins here, below every wait.
@@ -35,8 +35,7 @@ func (a *attempt) send(ctx context.Context) reply {
 	defer cancel()
 	stoppable, abort := context.WithCancel(ctx)
 	defer abort()
-	watch := &watch{gate: a.bucket.gate, abort: abort, born: a.cleared}
-	watch.may = func() bool { return a.look(stoppable).move == send }
+	watch := &watch{abort: abort, look: func() halt { return a.beforeFirstByte(stoppable) }}
 	req, err := a.build(httptrace.WithClientTrace(stoppable, watch.trace()), a.call.ID)
 	if err != nil {
 		return reply{err: err}
@@ -49,11 +48,29 @@ func (a *attempt) send(ctx context.Context) reply {
 	a.call.SentAt = time.Now()
 	got := a.exchange(req)
 	a.call.Duration = time.Since(a.call.SentAt)
-	got.left = watch.left.Load()
+	got.maybeSent = watch.maybeSent.Load()
 	if got.err != nil && ctx.Err() == nil { // otherwise the deadline or the caller came first
 		got.halt = watch.why()
 	}
 	return got
+}
+
+// beforeFirstByte writes the intent of a single-use call down and has the last look, with a connection in hand. The handshake
+// may have taken long.
+func (a *attempt) beforeFirstByte(ctx context.Context) halt {
+	if a.once {
+		if a.barred = a.intend(ctx); a.barred.move != send {
+			return notIntended
+		}
+	}
+	open := a.gates().closedFor <= 0
+	switch {
+	case open && a.lastLook(ctx, time.Now()).move == send:
+		return notHalted
+	case a.gates().closedFor > 0:
+		return gateMoved
+	}
+	return tooOld
 }
 
 // exchange sends and receives. What an answer's headers announce closes the gate before its body is read.
@@ -70,7 +87,8 @@ func (a *attempt) exchange(req *http.Request) reply {
 	defer resp.Body.Close()
 	a.call.Status = resp.StatusCode
 	said := announced(resp.StatusCode, resp.Header, got.arrived)
-	got.pause, got.told = said.Pause, said.told
+	got.pause = said.Pause
+	got.told = said.told
 	if said.bad {
 		a.logUnreadable(resp.Header)
 	}
@@ -81,12 +99,18 @@ func (a *attempt) exchange(req *http.Request) reply {
 	body, err := receive(resp, a.c.opt.MaxBody)
 	if err != nil {
 		got.err = err
-		a.call.Correlation = correlationOf("", resp.Header)
+		a.call.Correlation = a.correlation(resp.Header)
 		return got
 	}
 	a.call.Bytes = int64(len(body))
+	body = withoutSecrets(body, append([]string{a.token.AccessToken}, a.c.shown()...))
 	got.answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, announced: said}
 	return got
+}
+
+// correlation is the provider's id of this call, as its headers tell it.
+func (a *attempt) correlation(h http.Header) string {
+	return a.redaction(a.token.AccessToken).correlation(correlationIn("", h))
 }
 
 // obey does at once what the headers of an answer want. Beside a good status a Retry-After is no refusal: some servers
@@ -106,4 +130,4 @@ func (a *attempt) obey(got *reply, status int) {
 }
 
 // bearer is the Authorization header of a token. Providers write bearer in any case; RFC 6750 wants it as here.
-func bearer(t finance.Token) string { return "Bearer " + t.AccessToken }
+func bearer(t calls.Token) string { return "Bearer " + t.AccessToken }

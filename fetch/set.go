@@ -14,10 +14,11 @@ type shown struct {
 	pages int  // read in this walk, those that hold nothing of the set left out
 	empty int  // in a row, up to the present one
 
-	// keys are hashes of the keys of all records shown, and whether each is the provider's own. Two keys of one hash would
-	// at worst cost a set its proof, and a list of a million records must not cost a gigabyte.
-	keys   map[uint64]bool
+	// keys are hashes of the keys of all records shown. Two keys of one hash would at worst cost a set its proof, and a list
+	// of a million records must not cost a gigabyte.
+	keys   map[uint64]struct{}
 	last   []uint64        // those of the page before
+	now    []uint64        // those of the page that was compared, for add
 	before finance.Records // of the page before
 	bodies map[finance.Hash]struct{}
 	ids    []string // of the set's records, for finance.Whole
@@ -27,7 +28,7 @@ type shown struct {
 }
 
 func newShown(begun bool) *shown {
-	return &shown{seed: maphash.MakeSeed(), begun: begun, keys: map[uint64]bool{}, bodies: map[finance.Hash]struct{}{}}
+	return &shown{seed: maphash.MakeSeed(), begun: begun, keys: map[uint64]struct{}{}, bodies: map[finance.Hash]struct{}{}}
 }
 
 // each calls f for every record of a page with the hash of its key. An account's figures are parts of it.
@@ -58,8 +59,11 @@ type news struct {
 // before, and then nothing is said of it.
 func (l *shown) compare(page *Page, overlaps bool) news {
 	n := news{same: true}
-	count, made := 0, 0
+	count := 0
+	made := 0
+	l.now = l.now[:0]
 	l.each(&page.Records, func(key uint64, own bool) {
+		l.now = append(l.now, key)
 		_, known := l.keys[key]
 		if overlaps && known && len(l.last) > 0 && key == l.last[len(l.last)-1] {
 			overlaps = false
@@ -113,7 +117,8 @@ func alike[T any](a, b []T, hash func(*T) finance.Hash) bool {
 
 // has says whether all of these records have been shown.
 func (l *shown) has(r *finance.Records) bool {
-	all, count := true, 0
+	all := true
+	count := 0
 	l.each(r, func(key uint64, _ bool) {
 		_, known := l.keys[key]
 		all = all && known
@@ -122,13 +127,12 @@ func (l *shown) has(r *finance.Records) bool {
 	return all && count > 0
 }
 
-// add takes note of a page.
+// add takes note of the page that was compared.
 func (l *shown) add(page *Page, st *Step) {
-	l.last = l.last[:0]
-	l.each(&page.Records, func(key uint64, own bool) {
-		l.keys[key] = own
-		l.last = append(l.last, key)
-	})
+	l.last, l.now = l.now, l.last
+	for _, key := range l.last {
+		l.keys[key] = struct{}{}
+	}
 	l.before = page.Records
 	l.bodies[page.Answer.Hash] = struct{}{}
 	if st.Set == "" || page.Outside {

@@ -21,10 +21,10 @@ type Step struct {
 	// Beside is what of an answer leads on and does not stand in its body, such as a Link header: with another one the same
 	// body is another page. Nil: all stands in the body.
 	Beside func(*Answer) string
-	// Place is the provider's own name of the position, where the stream's position holds more than that, such as what
-	// was read so far. Empty: the stream's position is all there is. Coming to a place again is a circle. With a Place
+	// PositionName is the provider's own name of the position, where the stream's position holds more than that, such as what
+	// was read so far. Empty: the stream's position is all there is. Coming to a name again is a circle. With a name
 	// each position is asked for twice, so a step must not count its callings.
-	Place string
+	PositionName string
 	// Tail says that a page whose Next is the position asked for means "caught up", as in an event feed. Elsewhere
 	// it is a loop, and an error.
 	Tail bool
@@ -55,6 +55,9 @@ type Step struct {
 	// Parts says that an answer may call itself a part (by a 206 or its Content-Range), since it is the pages of the list together
 	// that are read.
 	Parts bool
+	// Numbered says that the keys of debts hold a number among those that are alike, so that another one may have a key
+	// when the first has gone. What is Made is numbered, too.
+	Numbered bool
 	// Judged says that the connector's Classify knew what stands in a good answer under error, and let it pass. Nil: it
 	// never does. An answer with another error and without a record shows nothing.
 	Judged func(*Answer) bool

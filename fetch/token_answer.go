@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -66,49 +67,49 @@ func (t *tokenAnswer) isOAuth2() bool {
 	return t.Error != "" && strings.Trim(string(t.Error), "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
-// tokenVerdict classifies a token endpoint's answer. Wrong credentials are fatal for the connection; what
+// classifyTokenError classifies a token endpoint's answer. Wrong credentials are fatal for the connection; what
 // might pass is tried again. The error's description is not repeated: some servers put what we sent into
 // it.
-func tokenVerdict(a *Answer) Verdict {
+func classifyTokenError(a *Answer) Meaning {
 	var t tokenAnswer
 	parsed := json.Unmarshal(a.Body, &t) == nil
-	v := t.verdict(a, parsed)
+	v := t.meaning(a, parsed)
 	v.Correlation = string(cmp.Or(t.CorrelationID, t.TraceID))
 	return v
 }
 
-// verdict believes the error's name before the status where the name is the standard's word on our
+// meaning believes the error's name before the status where the name is the standard's word on our
 // credentials or our grant. Otherwise the status of a bad moment decides: Keycloak, Spring and gateways put
 // names of their own into the body of a 5xx, and none of them is a reason to park the connection.
-func (t *tokenAnswer) verdict(a *Answer, parsed bool) Verdict {
+func (t *tokenAnswer) meaning(a *Answer, parsed bool) Meaning {
 	moment := a.class()
 	passing := moment == finance.Transient || moment == finance.Throttled
 	switch {
 	case !t.isOAuth2():
 		return t.unsaid(a, moment, parsed)
 	case t.Error == "temporarily_unavailable" || t.Error == "server_error" || t.Error == "slow_down":
-		return Verdict{Class: finance.Transient, Reason: "the token endpoint says " + t.name()}
+		return Meaning{Class: finance.Transient, Reason: "the token endpoint says " + t.name()}
 	case t.Error == "invalid_client" || t.Error == "unauthorized_client":
-		return Verdict{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.name()}
+		return Meaning{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.name()}
 	case passing && t.Error != "invalid_grant":
-		return Verdict{Class: moment, Reason: answersWith(a) + " and says " + t.name()}
+		return Meaning{Class: moment, Reason: answersWith(a) + " and says " + t.name()}
 	}
-	return Verdict{Class: finance.Fatal, Reason: "the token endpoint says " + t.name()}
+	return Meaning{Class: finance.Fatal, Reason: "the token endpoint says " + t.name()}
 }
 
-// unsaid is the verdict on an answer without an OAuth2 error. Only such an error is the authorization
+// unsaid is what an answer without an OAuth2 error means. Only such an error is the authorization
 // server's word on our credentials: a page with status 400, 403 or 404 is one of a proxy, or of a server
 // that is just being started. So everything that is no token is tried again.
-func (t *tokenAnswer) unsaid(a *Answer, moment finance.Class, parsed bool) Verdict {
+func (t *tokenAnswer) unsaid(a *Answer, moment finance.Class, parsed bool) Meaning {
 	_, err := parseLifetime(t.ExpiresIn)
-	passing := func(reason string) Verdict { return Verdict{Class: finance.Transient, Reason: reason} }
+	passing := func(reason string) Meaning { return Meaning{Class: finance.Transient, Reason: reason} }
 	switch {
 	case moment == finance.TokenDenied:
-		return Verdict{Class: moment, Reason: "wrong credentials: " + answersWith(a)}
+		return Meaning{Class: moment, Reason: "wrong credentials: " + answersWith(a)}
 	case moment == finance.Rejected:
 		return passing(answersWith(a) + ", which is no OAuth2 error")
 	case moment != finance.OK:
-		return Verdict{Class: moment}
+		return Meaning{Class: moment, Reason: answersWith(a)}
 	case !parsed:
 		return passing(answersWith(a))
 	case t.Error != "":
@@ -120,7 +121,7 @@ func (t *tokenAnswer) unsaid(a *Answer, moment finance.Class, parsed bool) Verdi
 	case err != nil:
 		return passing(err.Error())
 	}
-	return Verdict{Class: finance.OK}
+	return Meaning{Class: finance.OK}
 }
 
 // answersWith tells an answer's status, and what its body is if that is no JSON object.
@@ -129,7 +130,7 @@ func answersWith(a *Answer) string {
 	if len(bytes.TrimSpace(a.Body)) == 0 {
 		return told
 	}
-	if what := Misshapen(a.Body, "{"); what != "" {
+	if what := jsonread.Misshapen(a.Body, "{"); what != "" {
 		return told + " and " + what
 	}
 	return told

@@ -39,7 +39,7 @@ func TestATokenIsUsedWhateverStandsBesideIt(t *testing.T) {
 					sent = r.Header.Get("Authorization")
 					answer(200, `{}`)(w)
 				}}
-				o, stop := piped(t, p, fetchtest.NewLedger())
+				o, stop := piped(t, p, fetchtest.NewCallStore())
 				defer stop()
 				withToken(&o)
 				_, err := client(t, o).Do(t.Context(), get("x"))
@@ -83,7 +83,7 @@ func TestOneOddAnswerOfTheTokenEndpointPasses(t *testing.T) {
 					}
 					answer(200, `{"access_token":"t","expires_in":3600}`)(w)
 				}}
-				o, stop := piped(t, p, fetchtest.NewLedger())
+				o, stop := piped(t, p, fetchtest.NewCallStore())
 				defer stop()
 				withToken(&o)
 				o.Retry = fetch.Retry{Attempts: 3}

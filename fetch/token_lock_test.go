@@ -15,7 +15,7 @@ import (
 
 // deadHolder is a token store whose right to refresh is held, for a while, by a process that was killed.
 type deadHolder struct {
-	*fetchtest.Ledger
+	*fetchtest.CallStore
 	until time.Time
 }
 
@@ -23,12 +23,12 @@ func (s *deadHolder) LockToken(ctx context.Context, key string, d time.Duration)
 	if time.Now().Before(s.until) {
 		return false, ctx.Err()
 	}
-	return s.Ledger.LockToken(ctx, key, d)
+	return s.CallStore.LockToken(ctx, key, d)
 }
 
 // behindADeadHolder is a client whose token endpoint takes 20 seconds, and whose right to ask it is free after so long.
 func behindADeadHolder(t *testing.T, held time.Duration) (fetch.Options, func()) {
-	s, l := newIssuer(time.Hour), fetchtest.NewLedger()
+	s, l := newIssuer(time.Hour), fetchtest.NewCallStore()
 	p, o, stop := tokened(t, s, l)
 	p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
@@ -39,7 +39,7 @@ func behindADeadHolder(t *testing.T, held time.Duration) (fetch.Options, func())
 		}
 		s.handle(n, w, r)
 	}
-	o.Tokens = &deadHolder{Ledger: l, until: time.Now().Add(held)}
+	o.Tokens = &deadHolder{CallStore: l, until: time.Now().Add(held)}
 	return o, stop
 }
 

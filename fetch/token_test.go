@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -63,7 +64,7 @@ func (s *issuer) revoke() {
 func newIssuer(ttl time.Duration) *issuer { return &issuer{ttl: ttl, good: map[string]time.Time{}} }
 
 // tokened is a client whose provider issues tokens, inside a bubble.
-func tokened(t *testing.T, s *issuer, l *fetchtest.Ledger) (*provider, fetch.Options, func()) {
+func tokened(t *testing.T, s *issuer, l *fetchtest.CallStore) (*provider, fetch.Options, func()) {
 	p := &provider{handler: s.handle}
 	o, stop := piped(t, p, l)
 	withToken(&o)
@@ -72,7 +73,7 @@ func tokened(t *testing.T, s *issuer, l *fetchtest.Ledger) (*provider, fetch.Opt
 
 func TestManyCallersAcrossAnExpiryAskForOneToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, l := newIssuer(10*time.Minute), fetchtest.NewLedger()
+		s, l := newIssuer(10*time.Minute), fetchtest.NewCallStore()
 		p, o, stop := tokened(t, s, l)
 		defer stop()
 		one, two := client(t, o), client(t, o) // two processes
@@ -100,7 +101,7 @@ func TestManyCallersAcrossAnExpiryAskForOneToken(t *testing.T) {
 			t.Errorf("%d token calls for two tokens, %d data calls denied", n, s.denied)
 		}
 		for _, c := range l.Calls() {
-			if c.Purpose != finance.ForToken || !strings.HasPrefix(c.Bucket, "bank/token@http") || c.Path != "/token" || c.Class != finance.OK {
+			if c.Purpose != calls.ForToken || !strings.HasPrefix(c.Bucket, "bank/token@http") || c.Path != "/token" || c.Class != finance.OK {
 				t.Errorf("recorded: %+v", c)
 			}
 		}
@@ -110,7 +111,7 @@ func TestManyCallersAcrossAnExpiryAskForOneToken(t *testing.T) {
 func TestATokenIsReplacedAheadOfItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newIssuer(20 * time.Second)
-		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		p, o, stop := tokened(t, s, fetchtest.NewCallStore())
 		defer stop()
 		c := client(t, o)
 		for range 120 { // two minutes
@@ -130,7 +131,7 @@ func TestATokenIsReplacedAheadOfItsEnd(t *testing.T) {
 func TestATokenThatEndsDuringAWaitIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newIssuer(60 * time.Second)
-		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		p, o, stop := tokened(t, s, fetchtest.NewCallStore())
 		defer stop()
 		told := false
 		p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
@@ -155,7 +156,7 @@ func TestATokenThatEndsDuringAWaitIsReplaced(t *testing.T) {
 func TestATokenThatEndsBeforeItsSlotIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newIssuer(60 * time.Second)
-		_, o, stop := tokened(t, s, fetchtest.NewLedger())
+		_, o, stop := tokened(t, s, fetchtest.NewCallStore())
 		defer stop()
 		o.Rate = 0.01
 		c := client(t, o)
@@ -174,7 +175,7 @@ func TestATokenThatEndsBeforeItsSlotIsReplaced(t *testing.T) {
 func TestOnlyTheRefusedTokenIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newIssuer(time.Hour)
-		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		p, o, stop := tokened(t, s, fetchtest.NewCallStore())
 		defer stop()
 		o.Tokens = nil
 		c := client(t, o)
@@ -205,7 +206,7 @@ func TestOnlyTheRefusedTokenIsDropped(t *testing.T) {
 
 func TestARevokedTokenIsReplacedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, l := newIssuer(time.Hour), fetchtest.NewLedger()
+		s, l := newIssuer(time.Hour), fetchtest.NewCallStore()
 		p, o, stop := tokened(t, s, l)
 		defer stop()
 		c := client(t, o)
@@ -281,7 +282,7 @@ func TestFailingTokenEndpointIsNotHammered(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, o, stop := tokened(t, newIssuer(time.Hour), fetchtest.NewLedger())
+				p, o, stop := tokened(t, newIssuer(time.Hour), fetchtest.NewCallStore())
 				defer stop()
 				var log bytes.Buffer
 				o.Log, o.MaxBody = zerolog.New(zerolog.SyncWriter(&log)), 2<<20
@@ -312,7 +313,7 @@ func TestFailingTokenEndpointIsNotHammered(t *testing.T) {
 func TestACallerMayLeaveWhileAnotherFetchesTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newIssuer(time.Hour)
-		p, o, stop := tokened(t, s, fetchtest.NewLedger())
+		p, o, stop := tokened(t, s, fetchtest.NewCallStore())
 		defer stop()
 		p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/token" {
@@ -362,7 +363,7 @@ func TestTokenStyles(t *testing.T) {
 				fmt.Fprint(w, `{"access_token":"t"}`)
 			}
 		}}
-		o := options(t, served(t, p), fetchtest.NewLedger())
+		o := options(t, served(t, p), fetchtest.NewCallStore())
 		o.Driver.Token = func(fetch.TokenKey) (fetch.TokenRequest, error) {
 			return fetch.TokenRequest{
 				URL: o.Driver.Base.String() + "/token", Style: tt.style, ID: id, Secret: fetch.NewSecret(secret),
@@ -389,8 +390,8 @@ func TestTokenRequestWithoutBody(t *testing.T) {
 			fmt.Fprint(w, `{"error":"unauthorized_client","trace_id":"t-1","correlation_id":"c-1"}`)
 		}
 	}}
-	ledger := fetchtest.NewLedger()
-	o := options(t, served(t, p), ledger)
+	store := fetchtest.NewCallStore()
+	o := options(t, served(t, p), store)
 	o.Driver.Token = func(fetch.TokenKey) (fetch.TokenRequest, error) {
 		return fetch.TokenRequest{URL: o.Driver.Base.String() + "/token", Style: fetch.InHeaders}, nil
 	}
@@ -400,7 +401,57 @@ func TestTokenRequestWithoutBody(t *testing.T) {
 	if form != "" || kind != "" {
 		t.Errorf("body %q of type %q was sent", form, kind)
 	}
-	if calls := ledger.Calls(); len(calls) != 1 || calls[0].Correlation != "c-1" {
+	if calls := store.Calls(); len(calls) != 1 || calls[0].Correlation != "c-1" {
 		t.Errorf("calls %+v", calls)
+	}
+}
+
+// Some providers answer 401 for a consent that is over. Such a consent is called once and once again, and
+// doesn't cost a token each; the others are all answered.
+func TestDeadConsentsSpendFewTokens(t *testing.T) {
+	for _, callers := range []int{1, 8} {
+		synctest.Test(t, func(t *testing.T) {
+			const dead, living, most = 40, 100, 16 // of which one each would be 40 and more
+			s, l := newIssuer(time.Hour), fetchtest.NewCallStore()
+			p, o, stop := tokened(t, s, l)
+			defer stop()
+			p.handler = func(n int, w http.ResponseWriter, r *http.Request) {
+				<-time.After(50 * time.Millisecond) // without any, nobody could tell which of two calls was sent first
+				if strings.Contains(r.URL.Path, "dead") {
+					w.WriteHeader(401)
+					return
+				}
+				s.handle(n, w, r)
+			}
+			c := client(t, o)
+			work := make(chan string)
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for path := range work {
+						_, err := c.Do(t.Context(), get(path))
+						if strings.HasPrefix(path, "dead") != (fetch.ClassOf(err) == finance.TokenDenied) {
+							t.Errorf("%d callers, %s: %v", callers, path, err)
+						}
+					}
+				})
+			}
+			for i := range living {
+				work <- fmt.Sprintf("living-%d", i)
+				if i < dead {
+					work <- fmt.Sprintf("dead-%d", i)
+				}
+			}
+			close(work)
+			wg.Wait()
+			for i := range dead {
+				if n := p.count(fmt.Sprintf("/v1/dead-%d", i)); n == 0 || n > 2 {
+					t.Errorf("%d callers: dead-%d was called %d times", callers, i, n)
+				}
+			}
+			if n := p.count("/token"); n > most {
+				t.Errorf("%d callers: %d tokens", callers, n)
+			}
+		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
@@ -46,8 +47,14 @@ type tokens struct {
 }
 
 type keptToken struct {
-	token    finance.Token
+	token    calls.Token
 	refused  string    // the last access token that the provider refused: the store may still give it for a moment
+	barren   int       // refusals in a row that counted, since one was answered well
+	served   time.Time // when the newest call was sent that was answered well with this token; zero: none was
+	spared   bool      // a repetition was refused with it, and it was left to the others
+	alone    bool      // a refusal was shown to be meant for its consent, with this token or one before
+	doubts   int       // refusals in a row, of a token that others are answered with
+	proven   time.Time // when it was got, or answered well last
 	failed   *Error    // why the last refresh failed; nil after a success
 	until    time.Time // the failure is remembered
 	opens    time.Time // the gate that the refresh has met; not before until
@@ -66,14 +73,16 @@ type wantedToken struct {
 // that it is sent to. So another configuration has other tokens, and two that run side by side keep their own.
 //
 // The right to refresh a consent's token is the consent's alone: its refresh token is one, whoever sends it, and two
-// refreshes at once would be its reuse.
+// refreshes at once would be its reuse. A renewed consent has another token, but the right is one still: whoever has not
+// heard of the renewal yet would send the same refresh token.
 func (s *tokens) of(o *opened, key TokenKey) (w wantedToken, failed *Error) {
-	w.key, w.of = key, o
+	w.key = key
+	w.of = o
 	if key.Consent != 0 {
 		if o.authorize == nil {
 			return w, s.fail(finance.Fatal, "the connection keeps no grants of consents")
 		}
-		w.lock = s.name("", key)
+		w.lock = s.name("", TokenKey{Consent: key.Consent, Audience: key.Audience, Scope: key.Scope})
 		w.name = s.name(o.grantPrint, key)
 		return w, nil
 	}
@@ -110,6 +119,9 @@ func (s *tokens) name(fingerprint string, key TokenKey) string {
 		parts = append(parts, fingerprint)
 	}
 	parts = append(parts, key.Audience, key.Scope)
+	if key.Renewals != 0 {
+		parts = append(parts, "renewal "+strconv.Itoa(key.Renewals))
+	}
 	if key.Consent != 0 {
 		parts = append(parts, "consent "+strconv.FormatInt(key.Consent, 10))
 	}
@@ -118,12 +130,12 @@ func (s *tokens) name(fingerprint string, key TokenKey) string {
 
 // usable says whether a token may still be sent. A token that lives for less than a second or two has no second to
 // spare, but is good until it should be replaced.
-func usable(t finance.Token, now time.Time) bool {
+func usable(t calls.Token, now time.Time) bool {
 	return t.AccessToken != "" && (now.Before(t.RefreshAt) || now.Add(time.Second).Before(t.Expiry))
 }
 
 // fresh says that a token need not be replaced yet.
-func fresh(t finance.Token, now time.Time) bool {
+func fresh(t calls.Token, now time.Time) bool {
 	return t.AccessToken != "" && now.Before(t.RefreshAt)
 }
 
@@ -131,14 +143,14 @@ func fresh(t finance.Token, now time.Time) bool {
 // caller may leave while somebody else fetches.
 //
 // scope is on whose behalf: a token of a consent's own grant is not asked for once the consent has ended.
-func (s *tokens) get(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
+func (s *tokens) get(ctx context.Context, w wantedToken, task calls.Task) (calls.Token, *Error) {
 	now := time.Now()
 	token, failed := s.look(w.name, now)
 	if fresh(token, now) || failed != nil && usable(token, now) {
 		return token, nil
 	}
 	if failed != nil {
-		return finance.Token{}, failed
+		return calls.Token{}, failed
 	}
 	flight := s.flights.DoChan(w.name, func() (got any, _ error) {
 		defer func() { // in a goroutine of the flight's own, where a panic of the connector's would end the process
@@ -147,7 +159,7 @@ func (s *tokens) get(ctx context.Context, w wantedToken, scope finance.Scope) (f
 				got = keptToken{failed: s.fail(finance.Malformed, "the request for a token panicked, see the log for its stack")}
 			}
 		}()
-		return s.refresh(ctx, w, scope), nil
+		return s.refresh(ctx, w, task), nil
 	})
 	if usable(token, now) {
 		return token, nil
@@ -156,18 +168,18 @@ func (s *tokens) get(ctx context.Context, w wantedToken, scope finance.Scope) (f
 	case <-ctx.Done():
 		e := s.fail(finance.Interrupted, "the caller has left while a token was fetched")
 		e.Err = ctx.Err()
-		return finance.Token{}, e
+		return calls.Token{}, e
 	case r := <-flight:
 		k := r.Val.(keptToken)
 		if k.failed == nil && s.refused(w.name, k.token) { // while the flight was on its way
-			return s.get(ctx, w, scope)
+			return s.get(ctx, w, task)
 		}
 		return k.token, k.failed
 	}
 }
 
 // refused says that a token is the one that the provider has refused.
-func (s *tokens) refused(name string, t finance.Token) bool {
+func (s *tokens) refused(name string, t calls.Token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept[name]
@@ -176,7 +188,7 @@ func (s *tokens) refused(name string, t finance.Token) bool {
 
 // overtaken says that a token which a caller has in hand was refused to another caller, or is no longer the one that is
 // kept. What it says costs nothing, so it is asked right before the send.
-func (s *tokens) overtaken(name string, t finance.Token) bool {
+func (s *tokens) overtaken(name string, t calls.Token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept[name]
@@ -188,16 +200,16 @@ func (s *tokens) overtaken(name string, t finance.Token) bool {
 }
 
 // look gives what is kept: a token, good or not, and the failure that is still remembered.
-func (s *tokens) look(name string, now time.Time) (finance.Token, *Error) {
+func (s *tokens) look(name string, now time.Time) (calls.Token, *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept[name]
 	if k == nil {
-		return finance.Token{}, nil
+		return calls.Token{}, nil
 	}
 	token := k.token
 	if token.AccessToken == k.refused { // also while a failure is remembered: it would be refused again
-		token = finance.Token{}
+		token = calls.Token{}
 	}
 	if k.failed != nil && now.Before(k.until) {
 		return token, k.failed.waiting(k.opens.Sub(now))
@@ -215,13 +227,13 @@ func (e *Error) waiting(left time.Duration) *Error {
 }
 
 // refresh runs once at a time for a token. It outlives the caller that began it, since others wait for it too.
-func (s *tokens) refresh(ctx context.Context, w wantedToken, scope finance.Scope) keptToken {
+func (s *tokens) refresh(ctx context.Context, w wantedToken, task calls.Task) keptToken {
 	now := time.Now()
 	token, failed := s.look(w.name, now)
 	if failed != nil || fresh(token, now) { // a flight that ended between our look and this one
 		return keptToken{token: token, failed: failed}
 	}
-	token, failed = s.renew(context.WithoutCancel(ctx), w, scope)
+	token, failed = s.renew(context.WithoutCancel(ctx), w, task)
 	if failed != nil && failed.Class == finance.Fatal && !failed.Unasked {
 		failed.Credentials = w.of.print
 	}
@@ -235,7 +247,8 @@ func (s *tokens) refresh(ctx context.Context, w wantedToken, scope finance.Scope
 		s.kept[w.name] = k
 	}
 	if failed == nil {
-		*k = keptToken{token: token, refused: k.refused}
+		*k = keptToken{token: token, refused: k.refused, barren: k.barren, alone: k.alone,
+			proven: time.Now()}
 		return *k
 	}
 	if failed.Unasked { // nothing to remember: a connection that was parked may be open again at any moment
@@ -265,11 +278,11 @@ func (s *tokens) sweep(now time.Time) {
 }
 
 // ask asks the provider for a token, for the connection or by a consent's grant.
-func (s *tokens) ask(ctx context.Context, w wantedToken, scope finance.Scope) (t finance.Token, failed *Error) {
+func (s *tokens) ask(ctx context.Context, w wantedToken, task calls.Task) (t calls.Token, failed *Error) {
 	if w.key.Consent != 0 {
-		t, failed = s.regrant(ctx, w, finance.Scope{Run: scope.Run, Consent: scope.Consent})
+		t, failed = s.regrant(ctx, w, calls.Task{Run: task.Run, Consent: task.Consent})
 	} else {
-		t, failed = s.exchange(ctx, w, finance.Scope{Run: scope.Run})
+		t, failed = s.exchange(ctx, w, calls.Task{Run: task.Run})
 	}
 	if failed == nil {
 		s.believe(w.name, t.AccessToken)
@@ -278,12 +291,12 @@ func (s *tokens) ask(ctx context.Context, w wantedToken, scope finance.Scope) (t
 }
 
 // renew gets a new token: from the store if another process has one, from the provider if nobody else is at it.
-func (s *tokens) renew(ctx context.Context, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
+func (s *tokens) renew(ctx context.Context, w wantedToken, task calls.Task) (calls.Token, *Error) {
 	store := s.c.opt.Tokens
 	if store == nil {
 		ctx, cancel := context.WithTimeout(ctx, s.c.refreshLimit())
 		defer cancel()
-		return s.ask(ctx, w, scope)
+		return s.ask(ctx, w, task)
 	}
 	lock := s.c.refreshLimit() + lockMargin
 	// A holder that was killed leaves its lock to its end, so whoever waits must have more patience than that.
@@ -292,20 +305,20 @@ func (s *tokens) renew(ctx context.Context, w wantedToken, scope finance.Scope) 
 	for {
 		token, ok, err := store.LoadToken(patient, w.name)
 		if err != nil {
-			return finance.Token{}, s.notOurTurn(patient, "load", err)
+			return calls.Token{}, s.notOurTurn(patient, "load", err)
 		}
 		if ok && fresh(token, time.Now()) && !s.refused(w.name, token) {
 			return token, nil
 		}
 		mine, err := store.LockToken(patient, w.lock, lock)
 		if err != nil {
-			return finance.Token{}, s.notOurTurn(patient, "lock", err)
+			return calls.Token{}, s.notOurTurn(patient, "lock", err)
 		}
 		if mine {
-			return s.renewLocked(ctx, store, w, scope)
+			return s.renewLocked(ctx, store, w, task)
 		}
 		if _, err := wait(patient, pollEvery+rand.N(pollEvery/4), nil); err != nil {
-			return finance.Token{}, s.notOurTurn(patient, "lock", err)
+			return calls.Token{}, s.notOurTurn(patient, "lock", err)
 		}
 	}
 }
@@ -317,26 +330,27 @@ func (s *tokens) notOurTurn(patient context.Context, what string, err error) *Er
 		return s.storeFailed(what, err)
 	}
 	e := s.fail(finance.Throttled, "another process has been fetching the token for too long")
-	e.Wait, e.Told = lockMargin, "token"
+	e.Wait = lockMargin
+	e.Told = "token"
 	return e
 }
 
 // renewLocked holds the right to refresh, and has from now on the time that a refresh takes. It looks into the store
 // again, because the winner before it may have saved its token between our look and our lock.
-func (s *tokens) renewLocked(ctx context.Context, store TokenStore, w wantedToken, scope finance.Scope) (finance.Token, *Error) {
+func (s *tokens) renewLocked(ctx context.Context, store TokenStore, w wantedToken, task calls.Task) (calls.Token, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, s.c.refreshLimit())
 	defer cancel()
 	token, ok, err := store.LoadToken(ctx, w.name)
 	if err == nil && ok && fresh(token, time.Now()) && !s.refused(w.name, token) {
 		return token, s.unlock(ctx, store, w.lock)
 	}
-	token, failed := s.ask(ctx, w, scope)
+	token, failed := s.ask(ctx, w, task)
 	if failed != nil {
 		_ = s.unlock(ctx, store, w.lock) // the exchange's failure is the one to tell; the lock ends by itself
-		return finance.Token{}, failed
+		return calls.Token{}, failed
 	}
 	if err := store.SaveToken(ctx, w.name, token); err != nil {
-		return finance.Token{}, s.storeFailed("save", err)
+		return calls.Token{}, s.storeFailed("save", err)
 	}
 	if w.lock == w.name { // which the save has given back
 		return token, nil
@@ -353,32 +367,6 @@ func (s *tokens) unlock(ctx context.Context, store TokenStore, lock string) *Err
 	return nil
 }
 
-// refuse notes that a token was refused, so that nobody in this process sends it any more. first is false where that was
-// known: it was refused to another caller before, or there is a newer one. A late word on an old token must not hide that
-// the newer one was refused, too.
-func (s *tokens) refuse(name, accessToken string) (first bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := s.kept[name]
-	switch {
-	case k == nil:
-		return true
-	case k.refused == accessToken, k.token.AccessToken != "" && k.token.AccessToken != accessToken:
-		return false
-	}
-	k.refused = accessToken
-	return true
-}
-
-// drop makes the store forget exactly the token that was refused. news is false where that was known, here or by another
-// process, so that the refusal says nothing of the token that came after.
-func (s *tokens) drop(ctx context.Context, name, accessToken string, first bool) (news bool, err error) {
-	if !first || s.c.opt.Tokens == nil {
-		return first, nil
-	}
-	return s.c.opt.Tokens.DropToken(ctx, name, accessToken)
-}
-
 // believe forgets that a token was refused, because the provider has just given it again.
 func (s *tokens) believe(name, accessToken string) {
 	s.mu.Lock()
@@ -389,19 +377,21 @@ func (s *tokens) believe(name, accessToken string) {
 }
 
 func (s *tokens) fail(class finance.Class, reason string) *Error {
-	return &Error{Class: class, Op: "get a token", Connection: s.c.opt.Connection.Name, Reason: reason}
+	return &Error{
+		Class: class, Op: "get a token", Connection: s.c.opt.Connection.Name, Reason: reason, Purpose: calls.ForToken,
+	}
 }
 
 func (s *tokens) storeFailed(what string, err error) *Error {
 	e := s.fail(finance.Interrupted, "the token store could not "+what+" the token")
 	e.Err = err
-	return e
+	return e.unopened()
 }
 
 // lifespan turns a lifetime into the moments of a token that was asked for at the given moment. It is replaced 60
 // seconds or a tenth of its life early, whichever is more, but never more than a fifth early, or a short token would
 // be replaced before every call; and a little later by chance, so that processes don't all refresh at once.
-func lifespan(t finance.Token, asked time.Time, lifetime time.Duration) finance.Token {
+func lifespan(t calls.Token, asked time.Time, lifetime time.Duration) calls.Token {
 	early := min(max(time.Minute, lifetime/10), lifetime/5)
 	t.Expiry = asked.Add(lifetime)
 	t.RefreshAt = t.Expiry.Add(-early + rand.N(early/4+1))

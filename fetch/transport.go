@@ -73,12 +73,14 @@ func refusePrivate(except string) func(network, address string, _ syscall.RawCon
 	}
 }
 
-// Prefixes that net/netip has no word for: this network, carrier-grade NAT, IETF protocols, benchmarks, class E,
-// and IPv4 addresses dressed up as NAT64 and 6to4.
+// Prefixes that net/netip has no word for (RFC 6890 and its registries): this network, carrier-grade NAT, IETF
+// protocols, benchmarks, class E; IPv4 addresses dressed up as IPv4-compatible ones, NAT64, local NAT64 (RFC 8215),
+// Teredo and 6to4; site-local addresses (RFC 3879).
 var unroutable = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("::/96"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("fec0::/10"),
 }
 
 func isPublic(a netip.Addr) bool {
@@ -100,6 +102,9 @@ func proxyAddress(o *Options) string {
 	}
 	return proxy.Host
 }
+
+// byteOrderMark may stand in front of a JSON text, and a reader may pass over it (RFC 8259 section 8.1).
+const byteOrderMark = "\ufeff"
 
 // receive reads a whole answer, undoes gzip and takes a byte order mark off. What is bounded is the
 // decompressed size: a few kilobytes of gzip can hold gigabytes.

@@ -28,8 +28,8 @@ func (t *turnstile) narrow(from time.Time, d time.Duration) (news bool) {
 	return news
 }
 
-// left is how long it stays narrow.
-func (t *turnstile) left() time.Duration {
+// narrowFor is how long it stays narrow.
+func (t *turnstile) narrowFor() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return max(0, time.Until(t.until))
@@ -38,7 +38,7 @@ func (t *turnstile) left() time.Duration {
 // enter waits for its turn. leave must be called when the call has ended.
 func (t *turnstile) enter(ctx context.Context) (leave func(), err error) {
 	for {
-		left := t.left()
+		left := t.narrowFor()
 		if left <= 0 {
 			return func() {}, nil
 		}

@@ -2,19 +2,18 @@ package fetch
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode/utf8"
 
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 // Vet is Page.Vet, and marks the rejects that an earlier run has quarantined with the same bytes. It is for
-// connectors whose position waits for a record that could not be read: see Page.Holds.
+// connectors whose position waits for a record that could not be read: see Page.Holds. It also holds back what is older
+// than the last answer was.
 func (s *Stream) Vet(ctx context.Context, page *Page) error {
 	page.Vet()
+	s.holdOlder(page)
 	return s.recall(ctx, page)
 }
 
@@ -35,7 +34,8 @@ func (s *Stream) recall(ctx context.Context, page *Page) error {
 	for i := range page.Rejects {
 		r := &page.Rejects[i]
 		if met, ok := known[r.Body]; ok {
-			r.Known, r.Accepted = true, met.Accepted
+			r.Known = true
+			r.Accepted = met.Accepted
 		}
 	}
 	return nil
@@ -110,22 +110,22 @@ type rule[T any] struct {
 type order int
 
 const (
-	untold  order = iota
-	falling       // the first one is the newer
-	rising        // the second one is
+	orderUnknown  order = iota
+	firstIsNewer        // the first one is the newer
+	secondIsNewer       // the second one is
 )
 
 func byVersion(before, behind finance.Version) order {
 	if !before.Told || !behind.Told {
-		return untold
+		return orderUnknown
 	}
 	switch further := behind.Compare(before); {
 	case further > 0:
-		return rising
+		return secondIsNewer
 	case further < 0:
-		return falling
+		return firstIsNewer
 	}
-	return untold
+	return orderUnknown
 }
 
 // accountRule takes an account's figures, which stand at its place, for parts of it.
@@ -144,7 +144,7 @@ func (p *Page) accountRule() *rule[finance.Account] {
 				hash := h.Balance(b)
 				text = append(append(text, b.Kind...), hash[:]...)
 			}
-			return hashOf(string(text))
+			return finance.HashOf(string(text))
 		},
 		fault: func(a *finance.Account) string { return faultOfExtra(a.Extra) },
 		order: func(a, b *finance.Account) order { return byVersion(a.Version, b.Version) },
@@ -160,8 +160,8 @@ func transactionRule() *rule[finance.Transaction] {
 			switch {
 			case finance.IsBlank(t.AccountID): // such as in a list of all accounts
 				return ""
-			case faultOfKey(t.AccountID) != "":
-				return "account: " + faultOfKey(t.AccountID)
+			case finance.FaultOfKey(t.AccountID) != "":
+				return "account: " + finance.FaultOfKey(t.AccountID)
 			case t.Status == finance.Booked && t.BookedOn.IsZero():
 				return "booked_on: missing"
 			}
@@ -171,9 +171,9 @@ func transactionRule() *rule[finance.Transaction] {
 		order: func(a, b *finance.Transaction) order {
 			switch {
 			case a.Status == finance.Pending && b.Status == finance.Booked:
-				return rising
+				return secondIsNewer
 			case a.Status == finance.Booked && b.Status == finance.Pending:
-				return falling
+				return firstIsNewer
 			}
 			return byVersion(a.Version, b.Version)
 		},
@@ -187,7 +187,7 @@ func debtRule() *rule[finance.Debt] {
 		hash:    (*finance.Hasher).Debt,
 		fault:   func(d *finance.Debt) string { return faultOfExtra(d.Extra) },
 		order: func(a, b *finance.Debt) order {
-			if told := byVersion(a.Version, b.Version); told != untold {
+			if told := byVersion(a.Version, b.Version); told != orderUnknown {
 				return told
 			}
 			return byVersion(finance.VersionAt(a.ReportedAt), finance.VersionAt(b.ReportedAt))
@@ -230,9 +230,9 @@ func sift[T any](p *Page, of *rule[T], records []T) (kept []T, gone []int32) {
 			continue
 		}
 		switch of.order(&records[before], &records[i]) {
-		case falling:
+		case firstIsNewer:
 			drop[i] = true
-		case rising:
+		case secondIsNewer:
 			drop[before] = true
 			counts[key] = i
 		default:
@@ -258,7 +258,7 @@ func sift[T any](p *Page, of *rule[T], records []T) (kept []T, gone []int32) {
 const contradiction = "the answer has this key twice, with other content, and nothing tells which is the newer"
 
 func (of *rule[T]) faultOf(rec *T, id string) string {
-	if why := faultOfKey(id); why != "" {
+	if why := finance.FaultOfKey(id); why != "" {
 		return "id: " + why
 	}
 	return of.fault(rec)
@@ -269,53 +269,18 @@ func (of *rule[T]) faultOf(rec *T, id string) string {
 func (of *rule[T]) reject(h *finance.Hasher, rec *T, why string) finance.Reject {
 	account, id := of.key(rec)
 	content := of.hash(h, rec)
-	body := hashOf(account + "\x00" + id + "\x00" + string(content[:]))
+	body := finance.HashOf(account + "\x00" + id + "\x00" + string(content[:]))
 	r := finance.Reject{Place: of.lineage(rec).Place, Reason: why, Body: body}
-	if !of.lineage(rec).Made {
-		r.Key = readable(id)
+	if !of.lineage(rec).Made && finance.FaultOfKey(id) == "" {
+		r.Key = id
 	}
 	return r
 }
 
-// faultOfKey says why a text can't be a record's key; empty: it can.
-func faultOfKey(key string) string {
-	switch {
-	case finance.IsBlank(key):
-		return "missing"
-	case len(key) > finance.LongestKey:
-		return fmt.Sprintf("longer than %d bytes", finance.LongestKey)
-	case !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0:
-		return "not valid UTF-8 without NUL"
-	}
-	return ""
-}
-
-// largestExponent bounds the numbers that have no column. Postgres takes larger ones, but not all that JSON
-// can write, and of 1e100000 it keeps a hundred thousand digits.
-const largestExponent = 1000
-
-// faultOfExtra says why what has no column can't be stored; empty: it can. It is JSON that the Scanner has
-// checked.
+// faultOfExtra says why what has no column can't be stored; empty: it can.
 func faultOfExtra(extra []byte) string {
-	for i := 0; i < len(extra); i++ {
-		switch c := extra[i]; {
-		case c == '"':
-			i = stringEnd(extra, i+1)
-		case c == 'e' || c == 'E':
-			if i > 0 && isDigit(extra[i-1]) && tooLarge(extra[i+1:]) {
-				return "a number that is too large or too small to be stored"
-			}
-		}
+	if jsonread.HasHugeNumber(extra) {
+		return "a number that is too large or too small to be stored"
 	}
 	return ""
-}
-
-// tooLarge says whether the exponent that a text begins with is beyond largestExponent.
-func tooLarge(text []byte) bool {
-	end := 0
-	for end < len(text) && (isDigit(text[end]) || end == 0 && (text[end] == '-' || text[end] == '+')) {
-		end++
-	}
-	n, err := strconv.Atoi(string(text[:end]))
-	return err != nil || n > largestExponent || n < -largestExponent
 }

@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -11,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -133,12 +133,12 @@ func (w *walk) enter() (Step, error) {
 	if w.strayed(err) {
 		st, err = w.step(w.at)
 	}
-	w.seen[hashOf(w.at.Position)] = struct{}{}
+	w.seen[finance.HashOf(w.at.Position)] = struct{}{}
 	if err != nil {
 		return st, w.noStep(err)
 	}
-	if st.Place != "" {
-		w.seen[hashOf("place "+st.Place)] = struct{}{}
+	if st.PositionName != "" {
+		w.seen[finance.HashOf("place "+st.PositionName)] = struct{}{}
 	}
 	w.afresh = w.afresh || st.Afresh
 	if st.First {
@@ -179,8 +179,8 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 	if answer.Status == http.StatusNoContent && !st.NoContent {
 		return Page{}, &Error{Class: finance.Transient, Reason: "an answer without content (status 204)"}
 	}
-	lack := st.lack(answer)
-	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash && lack == "" {
+	incomplete := st.incomplete(answer)
+	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash && incomplete == "" {
 		w.skipped = true
 		w.list.empty = 0
 		w.list.doubt("a page was passed over as unchanged")
@@ -192,6 +192,7 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 	if err != nil {
 		return Page{}, err
 	}
+	page.numbered = st.Numbered
 	if err := w.stream.Vet(ctx, &page); err != nil {
 		return Page{}, err
 	}
@@ -201,8 +202,10 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 	if page.Hidden() {
 		page.Whole = nil
 	}
-	page.Answer, page.Key, page.Unchanged = answer, key, false
-	orDefault(&page.Partial, lack)
+	page.Answer = answer
+	page.Key = key
+	page.Unchanged = false
+	orDefault(&page.Partial, incomplete)
 	if page.Whole != nil && w.skipped && st.Set == "" {
 		// What stood on the skipped pages may belong to the set and would be removed. Removing nothing is safe.
 		w.c.opt.Log.Warn().Str("path", st.Request.Template).Msg("a set declared whole has skipped pages; set Step.Set")
@@ -211,9 +214,9 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 	return page, w.weigh(st, &page)
 }
 
-// lack is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
+// incomplete is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
 // says nothing.
-func (st *Step) lack(a *Answer) string {
+func (st *Step) incomplete(a *Answer) string {
 	if st.Parts && a.IsPart() {
 		return ""
 	}
@@ -232,7 +235,7 @@ func (w *walk) weigh(st *Step, page *Page) error {
 	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
 	if !n.fresh && st.End != nil && !page.Done && !leadsBack {
 		if page.More {
-			page.Lack("the list repeats itself although it says that there is more")
+			page.AddMissing("the list repeats itself although it says that there is more")
 		}
 		if err := st.End(page); err != nil {
 			return err
@@ -274,8 +277,10 @@ func (w *walk) unproven(st *Step, page *Page) string {
 	if rangesOf(a.Header).records() > uint64(seen) {
 		return "the answer holds fewer records than its Content-Range tells"
 	}
-	if why := a.ErrorBeside(); why != "" && seen == 0 && !(st.Judged != nil && st.Judged(a)) {
-		return why
+	if seen == 0 { // only then, since the whole answer is searched for it
+		if why := a.ErrorBeside(); why != "" && !(st.Judged != nil && st.Judged(a)) {
+			return why
+		}
 	}
 	if page.Whole == nil {
 		return ""
@@ -285,7 +290,7 @@ func (w *walk) unproven(st *Step, page *Page) string {
 		return why
 	}
 	if ofSeveral {
-		return w.list.cover.lack()
+		return w.list.cover.incomplete()
 	}
 	return ""
 }
@@ -332,13 +337,13 @@ func (w *walk) follow(st *Step, page *Page) error {
 	if (st.Look || st.Overlaps) && page.Next == w.at.Position {
 		return nil
 	}
-	_, circle := w.seen[hashOf(page.Next)]
-	if st.Place != "" && !circle {
+	_, circle := w.seen[finance.HashOf(page.Next)]
+	if st.PositionName != "" && !circle {
 		next, err := w.step(At{Position: page.Next})
 		if err != nil {
 			return err
 		}
-		_, circle = w.seen[hashOf("place "+next.Place)]
+		_, circle = w.seen[finance.HashOf("place "+next.PositionName)]
 	}
 	if !circle {
 		return nil
@@ -347,7 +352,7 @@ func (w *walk) follow(st *Step, page *Page) error {
 	if st.End == nil {
 		return errors.New(why)
 	}
-	page.Lack(why)
+	page.AddMissing(why)
 	if err := st.End(page); err != nil {
 		return err
 	}
@@ -367,7 +372,8 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 	}
 	call := answer.Call
 	if e.Call.IsZero() { // such as a link's, which knows nothing of the answer that it stood in
-		e.Call, e.Correlation = call.ID, call.Correlation
+		e.Call = call.ID
+		e.Correlation = call.Correlation
 	}
 	orDefault(&e.Op, op(st))
 	orDefault(&e.Connection, w.c.opt.Connection.Name)
@@ -375,22 +381,23 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 	if call.Durable {
 		return e
 	}
-	call.Class, call.Reason = e.Class, e.Reason
+	call.Class = e.Class
+	call.Reason = e.Reason
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
-	if err := w.c.opt.Ledger.Record(ctx, call); err != nil {
+	if err := w.c.opt.Calls.Record(ctx, call); err != nil {
 		return &Error{
 			Class: finance.Interrupted, Op: e.Op, Connection: e.Connection, Call: call.ID,
-			Reason: "the ledger could not record the call", Err: err,
+			Reason: "the database could not record the call", Err: err,
 		}
 	}
 	return e
 }
 
 // endsEarly says whether an answer could not be read because it was cut off. Nearly all that were are met before they are
-// decoded (see Misshapen), but for those that were cut within a string.
+// decoded (see jsonread.Misshapen), but for those that were cut within a string.
 func endsEarly(cause error, a *Answer) bool {
-	e, ok := errors.AsType[*ScanError](cause)
+	e, ok := errors.AsType[*jsonread.Error](cause)
 	return ok && e.Syntax && e.Offset >= len(a.Body)
 }
 
@@ -399,17 +406,13 @@ func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.shown()...),
 	}
 	if answer != nil {
-		e.Call, e.Correlation = answer.Call.ID, answer.Call.Correlation
+		e.Call = answer.Call.ID
+		e.Correlation = answer.Call.Correlation
 	}
 	return e
 }
 
 func op(st *Step) string { return method(&st.Request) + " " + st.Request.Template }
-
-func hashOf(s string) finance.Hash {
-	sum := sha256.Sum256([]byte(s))
-	return finance.Hash(sum[:16])
-}
 
 // pageKey names a page by what was asked: method, path, query, body and the decoder's version, each with its length.
 func pageKey(r *Request, version string) finance.PageKey {
@@ -417,5 +420,5 @@ func pageKey(r *Request, version string) finance.PageKey {
 	for _, part := range []string{method(r), r.Path, r.query(), string(r.Body), version} {
 		text += fmt.Sprintf("%d:%s", len(part), part)
 	}
-	return finance.PageKey(hashOf(text))
+	return finance.PageKey(finance.HashOf(text))
 }

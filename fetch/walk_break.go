@@ -57,7 +57,8 @@ func (w *walk) forgotten(st *Step, err error) bool {
 // beginAnew leads to the beginning of the list: what the pass was to find behind a forgotten place can't be had otherwise.
 // Once a walk, so that a list whose pages are always refused does not go on for ever.
 func (w *walk) beginAnew(st *Step) {
-	w.c.opt.Log.Info().Str("path", st.Request.Template).Str("dataset", string(w.stream.Dataset)).
+	w.c.seldom.of("place "+st.Request.Template, w.c.opt.Log.Info()).Str("path", st.Request.Template).
+		Str("dataset", string(w.stream.Dataset)).
 		Msg("the provider no longer knows the place that was stored, so the list is read from its beginning once more")
 	w.leadTo(st.Anew())
 }

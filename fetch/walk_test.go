@@ -32,11 +32,11 @@ func follow(tail bool, decode func(*fetch.Answer) (fetch.Page, error)) func(fetc
 }
 
 // leads makes a provider whose pages lead from one position to the next.
-func leads(t *testing.T, next func(from string) string) (*fetch.Client, *provider, *fetchtest.Ledger) {
+func leads(t *testing.T, next func(from string) string) (*fetch.Client, *provider, *fetchtest.CallStore) {
 	p := &provider{handler: func(_ int, w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, next(strings.TrimPrefix(r.URL.Path, "/p/")))
 	}}
-	l := fetchtest.NewLedger()
+	l := fetchtest.NewCallStore()
 	o := options(t, served(t, p), l)
 	o.MaxPages = 1200
 	return client(t, o), p, l

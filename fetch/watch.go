@@ -16,6 +16,7 @@ const (
 	gateMoved           // the gate was closed before the request was written
 	wouldSendTwice      // net/http was about to send it again on another connection
 	tooOld              // the permission to send was withdrawn before a connection was had
+	notIntended         // the intent of a single-use call could not be written down
 )
 
 // String is what an operator reads of it.
@@ -25,24 +26,24 @@ func (h halt) String() string {
 		return "the gate was closed before the request was written"
 	case wouldSendTwice:
 		return "the connection broke before an answer came"
+	case notIntended:
+		return "the intent of the call could not be written down; nothing was sent"
 	case tooOld:
 		return "the permission to send was withdrawn before a connection was had; nothing was sent"
 	}
 	return ""
 }
 
-// aged is how old the permission to send may be when a connection is had. Older, the ledger is asked once more: the
-// handshake may have been slow, or this process was frozen, and then its batch may be another's by now.
-const aged = time.Second
+// aged is how long after the last look a request may be written. Later the process was frozen in between,
+// and its batch may be another's by now.
+const aged = 500 * time.Millisecond
 
 // watch sees to what net/http does by itself within one send.
 type watch struct {
-	gate  *gate
-	abort context.CancelFunc
-	born  time.Time   // when the ledger last let the call through
-	may   func() bool // whether it still would be
-	left  atomic.Bool // a connection was had, so bytes may have gone out
-	wrote atomic.Bool
+	abort     context.CancelFunc
+	look      func() halt // the last one, at our gates and at what the store has said
+	maybeSent atomic.Bool // a connection was had, so bytes may have gone out
+	wrote     atomic.Bool
 
 	inHand atomic.Pointer[inHand] // from the connection to the first byte
 	halted atomic.Int32           // why, the first time
@@ -58,24 +59,23 @@ func (w *watch) halt(why halt, conn net.Conn) {
 // why is why the send was halted, if it was.
 func (w *watch) why() halt { return halt(w.halted.Load()) }
 
-// trace halts a request between the handshake, which may have taken long enough for another caller to be told to
-// wait, and its first byte; and it keeps net/http from sending a request again on a second connection, which it does
-// for a GET whose reused connection breaks: that would be a call that nobody admitted and nobody recorded.
+// trace halts a request between the handshake, which may have taken long enough for another caller to be
+// told to wait, and its first byte: there it has the last look. And it keeps net/http from sending a
+// request again on a second connection, which it does for a GET whose reused connection breaks: that would
+// be a call that nobody admitted and nobody recorded.
 func (w *watch) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
-			left, _, _ := w.gate.left()
-			switch {
-			case w.wrote.Load():
+			if w.wrote.Load() {
 				w.halt(wouldSendTwice, info.Conn)
-			case left > 0:
-				w.halt(gateMoved, info.Conn)
-			case time.Since(w.born) > aged && !w.may():
-				w.halt(tooOld, info.Conn)
-			default:
-				w.inHand.Store(&inHand{info.Conn, time.Now()})
-				w.left.Store(true)
+				return
 			}
+			if why := w.look(); why != notHalted {
+				w.halt(why, info.Conn)
+				return
+			}
+			w.inHand.Store(&inHand{info.Conn, time.Now()})
+			w.maybeSent.Store(true)
 		},
 		WroteHeaders: w.wroteHeaders,
 	}

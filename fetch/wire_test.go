@@ -37,7 +37,7 @@ func TestRedirectsLeakNothing(t *testing.T) {
 						fmt.Fprint(w, `{"access_token":"t"}`)
 					}
 				}}
-				o := options(t, served(t, p), fetchtest.NewLedger())
+				o := options(t, served(t, p), fetchtest.NewCallStore())
 				withToken(&o)
 				r := get("data")
 				r.Header = http.Header{"Ocp-Apim-Subscription-Key": {"sub"}}
@@ -56,10 +56,10 @@ func TestRedirectsLeakNothing(t *testing.T) {
 
 func TestAPathMayNotLeaveTheBase(t *testing.T) {
 	p := &provider{handler: answers(answer(200, ""))}
-	c := client(t, options(t, served(t, p)+"/v1", fetchtest.NewLedger()))
+	c := client(t, options(t, served(t, p)+"/v1", fetchtest.NewCallStore()))
 	for _, path := range []string{"../x", "a/../../x", "a?b=c", "a b", "a/%2e%2e/%2e%2e/x"} {
 		_, err := c.Do(t.Context(), get(path))
-		wantClass(t, err, finance.Fatal)
+		wantClass(t, err, finance.Rejected)
 	}
 	if n := len(p.journal()); n != 0 {
 		t.Errorf("%d calls arrived", n)
@@ -94,7 +94,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := &provider{handler: answers(answer(200, string(tt.body), tt.headers...))}
-			o := options(t, served(t, p), fetchtest.NewLedger())
+			o := options(t, served(t, p), fetchtest.NewCallStore())
 			o.MaxBody, o.Retry = 1<<20, fetch.Retry{Attempts: 2, Base: time.Millisecond}
 			a, err := client(t, o).Do(t.Context(), get("x"))
 			if tt.want == finance.OK {
@@ -126,7 +126,7 @@ func TestSlowAnswersEnd(t *testing.T) {
 				}
 			}
 		}}
-		o, stop := piped(t, p, fetchtest.NewLedger())
+		o, stop := piped(t, p, fetchtest.NewCallStore())
 		defer stop()
 		o.Timeout, o.Retry.Attempts = 5*time.Second, 2
 		began := time.Now()
@@ -169,7 +169,7 @@ func TestTruncatedAnswersAreNoAnswers(t *testing.T) {
 		"closed at once":      "",
 		"no HTTP":             "hello\r\n\r\n",
 	} {
-		l := fetchtest.NewLedger()
+		l := fetchtest.NewCallStore()
 		o := options(t, raw(t, answer), l)
 		o.Retry = fetch.Retry{Attempts: 2, Base: time.Millisecond}
 		_, err := client(t, o).Do(t.Context(), get("x"))
@@ -202,7 +202,7 @@ func TestTLSFailuresAreFatal(t *testing.T) {
 		"closed port": {"https://127.0.0.1:1", pool, finance.Transient},
 	}
 	for name, tt := range tests {
-		l := fetchtest.NewLedger()
+		l := fetchtest.NewCallStore()
 		o := options(t, tt.base, l)
 		o.RootCAs, o.Retry = tt.pool, fetch.Retry{Attempts: 2, Base: time.Millisecond}
 		_, err := client(t, o).Do(t.Context(), get("x"))
@@ -224,14 +224,14 @@ func TestPrivateAddressesAreRefusedAtTheDial(t *testing.T) {
 	s := httptest.NewTLSServer(p)
 	defer s.Close()
 	for _, host := range []string{"127.0.0.1", "localhost"} {
-		o := options(t, strings.Replace(s.URL, "127.0.0.1", host, 1), fetchtest.NewLedger())
+		o := options(t, strings.Replace(s.URL, "127.0.0.1", host, 1), fetchtest.NewCallStore())
 		o.AllowPrivate = false
 		_, err := client(t, o).Do(t.Context(), get("x"))
 		if e := wantClass(t, err, finance.Fatal); !strings.Contains(e.Reason, "private") {
 			t.Error(e)
 		}
 	}
-	o := options(t, "http://api.example", fetchtest.NewLedger())
+	o := options(t, "http://api.example", fetchtest.NewCallStore())
 	o.AllowPrivate = false
 	if _, err := fetch.NewClient(o); err == nil {
 		t.Error("plain http is for the sandbox only")
@@ -240,7 +240,7 @@ func TestPrivateAddressesAreRefusedAtTheDial(t *testing.T) {
 
 // A server that closes a kept connection without a word makes net/http send a GET again by itself. Nobody would have
 // admitted or recorded that call.
-func TestNoCallIsMadeBehindTheLedger(t *testing.T) {
+func TestNoCallIsMadeBehindTheStore(t *testing.T) {
 	p := &provider{handler: func(n int, w http.ResponseWriter, r *http.Request) {
 		if n%2 == 0 {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -249,7 +249,7 @@ func TestNoCallIsMadeBehindTheLedger(t *testing.T) {
 			}
 		}
 	}}
-	l := fetchtest.NewLedger()
+	l := fetchtest.NewCallStore()
 	o := options(t, served(t, p), l)
 	o.Retry.Base = time.Millisecond
 	c := client(t, o)

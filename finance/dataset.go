@@ -21,14 +21,3 @@ func ParseDataset(s string) (Dataset, error) {
 	}
 	return "", fmt.Errorf("dataset %q is not known: write accounts, transactions or debt", s)
 }
-
-// Rank is the place of the dataset in the working order of one consent's items.
-func (d Dataset) Rank() int {
-	switch d {
-	case Accounts:
-		return 0
-	case Transactions:
-		return 1
-	}
-	return 2
-}

@@ -225,3 +225,18 @@ func TestPersonnummerHasOneCheckDigit(t *testing.T) {
 		}
 	})
 }
+
+func TestHoldsNationalID(t *testing.T) {
+	for text, want := range map[string]bool{
+		"for 14842249091, he says":  true,
+		"for 148422 49091":          true,
+		"for 148422-49091.":         true,
+		"since 2026-11-29 20:15:00": false,
+		"case 471112 47111":         false,
+		"148422":                    false,
+	} {
+		if got := HoldsNationalID(text); got != want {
+			t.Errorf("HoldsNationalID(%q) = %v", text, got)
+		}
+	}
+}

@@ -9,6 +9,12 @@ import (
 // not where the record stood or when it was reported. Two records with the same Hash are the same row.
 type Hash [16]byte
 
+// HashOf is the Hash of a text, for what is known by its bytes.
+func HashOf(text string) Hash {
+	sum := sha256.Sum256([]byte(text))
+	return Hash(sum[:16])
+}
+
 // hasher builds the bytes that are hashed. Each field is written with its length, so that ("ab","c") and ("a","bc")
 // differ. It is used by one goroutine and keeps its buffer between records.
 type hasher struct{ b []byte }

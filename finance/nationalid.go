@@ -20,7 +20,8 @@ func IsNationalID(s string) bool {
 		}
 		d[i] = int(s[i] - '0')
 	}
-	month, day := (d[2]*10+d[3])%40, (d[0]*10+d[1])%40 // D-numbers add 40 to the day
+	month := (d[2]*10 + d[3]) % 40
+	day := (d[0]*10 + d[1]) % 40 // D-numbers add 40 to the day
 	if month < 1 || month > 12 || day < 1 || day > 31 {
 		return false
 	}
@@ -92,9 +93,13 @@ func luhn(digits string) bool {
 	return sum%10 == 0
 }
 
-// HoldsNationalID says whether a part of the text is a national identity number, Norwegian or Swedish.
+// HoldsNationalID says whether a part of the text is a national identity number, Norwegian or Swedish, also one that is
+// written with a blank, a point or a dash behind the day of birth.
 func HoldsNationalID(text string) bool {
 	for i := range len(text) {
+		if i+12 <= len(text) && strings.ContainsRune(" .-", rune(text[i+6])) && IsNationalID(text[i:i+6]+text[i+7:i+12]) {
+			return true
+		}
 		for _, n := range []int{10, 11, 12, 13} {
 			if i+n > len(text) {
 				break

@@ -15,8 +15,11 @@ type Whole struct {
 	Prefix  string   // only records whose id begins so belong to the set; empty: all
 	Earlier []string // the ids of the set's records that stood on earlier pages of the pass
 	// Paged says that the set took several answers, which may have moved while they were read: what is missing from it is
-	// only removed when a second pass lacks it too. What one answer shows whole is proven by that answer.
+	// only removed when a second pass misses it too. What one answer shows whole is proven by that answer.
 	Paged bool
+	// SameAs is, for accounts, where in a row stands what stays the same when a provider gives its accounts other ids: a
+	// column (number), or extra and the path in it. Nil: nothing is known to stay.
+	SameAs []string
 }
 
 // Extent is which of a stream's records are meant. Zero values: all.
@@ -33,7 +36,7 @@ type Reject struct {
 	Key    string // the provider's key of it, within the stream's account; empty: it could not be read, or there is none
 	Body   Hash   // of its bytes, or of what was read of them; zero: not known
 	Known  bool   // an earlier run has quarantined it with the same bytes, so no position waits for it
-	// Accepted says that somebody has decided to do without it, so nothing is lacking for it.
+	// Accepted says that somebody has decided to do without it, so nothing is missing for it.
 	Accepted bool
 }
 

@@ -1,8 +1,11 @@
 package finance
 
 import (
+	"fmt"
+	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Lineage is where in an answer a record stood. The call itself is the page's.
@@ -19,6 +22,19 @@ type Lineage struct {
 // LongestKey is how many bytes a record's key may have. Postgres refuses index entries of more than 2,704 bytes, and an entry
 // may hold an account's key and a record's.
 const LongestKey = 1000
+
+// FaultOfKey says why a text can't be a record's key; empty: it can.
+func FaultOfKey(key string) string {
+	switch {
+	case IsBlank(key):
+		return "missing"
+	case len(key) > LongestKey:
+		return fmt.Sprintf("longer than %d bytes", LongestKey)
+	case !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0:
+		return "not valid UTF-8 without NUL"
+	}
+	return ""
+}
 
 // IsBlank says that a text shows nothing: white space, or characters that nobody sees. It is no id.
 func IsBlank(text string) bool {
@@ -41,11 +57,18 @@ type Account struct {
 	Extra    []byte // JSON object of what has no column; nil where nothing is left
 }
 
+// The kinds of balances.
+const (
+	BalanceBooked      = "booked"
+	BalanceAvailable   = "available"
+	BalanceCreditLimit = "credit_limit"
+)
+
 // Balance is one figure of an account.
 type Balance struct {
 	Lineage
 	AccountID string
-	Kind      string // booked, available or credit_limit
+	Kind      string // BalanceBooked, BalanceAvailable or BalanceCreditLimit
 	Amount    Amount
 	Currency  string
 }

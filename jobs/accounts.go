@@ -9,9 +9,10 @@ import (
 	"strings"
 	"unicode"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 )
 
 // A consent may have many accounts, and what one of them is answered says little about the others: it was closed, it
@@ -23,43 +24,91 @@ import (
 // for: their bank is down, and a consent may have a thousand accounts.
 const refusedInARow = 20
 
-// workAccounts reads an item account by account. The list of accounts is read first, unless this batch has an item for
-// it.
-func (w *batchWork) workAccounts(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
-	var without persist.Decision // what becomes of the item if the list can't be read and no account is known
-	var err error
-	if list := accountsItem(item, sum.turn.items); list != nil {
-		without = w.listedBefore(item, list, sum)
-	} else {
-		without, err = w.readList(ctx, item, sum)
-	}
-	if err != nil || without.Outcome != "" && sum.unlisted == nil {
+// workAccounts reads an item account by account.
+func (w *batchWork) workAccounts(ctx context.Context, item *queue.Item, sum *tally) (queue.Decision, error) {
+	without, err := w.listAccounts(ctx, item, sum)
+	if err != nil {
 		return without, err
+	}
+	if without.Outcome != "" && sum.unlisted == nil {
+		return without, nil
+	}
+	if d, unlisted := w.unlistedKeys(item); unlisted {
+		if without.Outcome != "" {
+			d = without
+		}
+		return d, nil
 	}
 	accounts, tooMany, err := w.chosen(ctx, item)
 	if err != nil {
-		return persist.Decision{}, err
+		return queue.Decision{}, err
 	}
 	if len(accounts) == 0 && sum.unlisted != nil {
 		return without, nil
 	}
-	err = w.readAccounts(ctx, item, accounts, sum)
-	if errors.Is(err, errPutOff) {
-		return persist.Decision{}, err
-	}
+	accounts, err = w.withoutUnmatched(ctx, item, accounts, sum)
 	if err != nil {
-		return w.outcomeOf(ctx, item, err)
+		return queue.Decision{}, err
+	}
+	decided, err := w.readChosen(ctx, item, accounts, sum)
+	if err != nil || decided.Outcome != "" {
+		return decided, err
 	}
 	if tooMany {
-		if err := w.countLeft(ctx, item, sum); err != nil {
-			return persist.Decision{}, err
+		if err := w.countUnread(ctx, item, sum); err != nil {
+			return queue.Decision{}, err
 		}
 	}
 	return w.decideBy(ctx, item, sum)
 }
 
+// listAccounts reads the list of accounts first, unless this batch has an item for it, which has read it under the id
+// that the consent goes by. It gives what becomes of the item if the list can't be read and no account is known.
+func (w *batchWork) listAccounts(ctx context.Context, item *queue.Item, sum *tally) (without queue.Decision, err error) {
+	list := accountsItem(item, sum.turn.items)
+	if list != nil && wasRead(list.Outcome) { // under the id before, its accounts may have had other ids
+		behind, err := w.listIsBehind(ctx, item)
+		if err != nil {
+			return queue.Decision{}, err
+		}
+		if behind {
+			list = nil
+		}
+	}
+	if list != nil {
+		return w.listedBefore(item, list, sum), nil
+	}
+	return w.readList(ctx, item, sum)
+}
+
+// readChosen reads the accounts, and replaces the rows of those whose keys change. The decision is empty unless what was
+// answered decides the item whatever the accounts have brought.
+func (w *batchWork) readChosen(ctx context.Context, item *queue.Item, accounts []string, sum *tally) (queue.Decision, error) {
+	err := w.readAccounts(ctx, item, accounts, sum)
+	nobodyAnswered := sum.read() == 0 && sum.unasked == 0
+	if err == nil && sum.over != nil && nobodyAnswered {
+		err = sum.over // of none of its accounts is there an answer: it is the consent that is refused
+	}
+	if errors.Is(err, errPutOff) {
+		return queue.Decision{}, err
+	}
+	if err != nil {
+		return w.outcomeOf(ctx, item, err)
+	}
+	if len(sum.refused) > 0 {
+		moved, err := w.movedOn(ctx, item)
+		if err != nil {
+			return queue.Decision{}, err
+		}
+		if moved { // the last ones may have been refused for the id before
+			return queue.Decision{}, errRenewed
+		}
+	}
+	return queue.Decision{}, w.replaceAll(ctx, item, sum)
+}
+
 // chosen are the accounts that this run reads: all of them, unless the connection's limit says that there are tooMany.
-func (w *batchWork) chosen(ctx context.Context, item *persist.Item) (accounts []string, tooMany bool, err error) {
+func (w *batchWork) chosen(ctx context.Context, item *queue.Item) (accounts []string, tooMany bool, err error) {
 	most := w.conn.Accounts
 	if most == 0 {
 		accounts, err = w.Pages.Accounts(ctx, item.Consent.ID, 0)
@@ -73,8 +122,8 @@ func (w *batchWork) chosen(ctx context.Context, item *persist.Item) (accounts []
 	return accounts, true, err
 }
 
-// countLeft notes how many accounts this run has left to the next one, because there are more than one run reads.
-func (w *batchWork) countLeft(ctx context.Context, item *persist.Item, sum *tally) error {
+// countUnread notes how many accounts this run has left to the next one, because there are more than one run reads.
+func (w *batchWork) countUnread(ctx context.Context, item *queue.Item, sum *tally) error {
 	runs := []int64{w.batch.Run}
 	for run := range w.before.Runs { // of a rerun: what the run itself has read need not be read again
 		runs = append(runs, run)
@@ -92,7 +141,7 @@ func (w *batchWork) countLeft(ctx context.Context, item *persist.Item, sum *tall
 }
 
 // accountsItem is the item of the same batch that reads the list of accounts, or nil.
-func accountsItem(item *persist.Item, siblings []persist.Item) *persist.Item {
+func accountsItem(item *queue.Item, siblings []queue.Item) *queue.Item {
 	for i := range siblings {
 		if siblings[i].Dataset == finance.Accounts && item.Dataset != finance.Accounts {
 			return &siblings[i]
@@ -101,13 +150,17 @@ func accountsItem(item *persist.Item, siblings []persist.Item) *persist.Item {
 	return nil
 }
 
+func wasRead(o finance.Outcome) bool {
+	return o == finance.Rows || o == finance.Empty || o == finance.Partial
+}
+
 // listedBefore is what the list's own item says of an item that needs it. A decision without sum.unlisted is final.
-func (w *batchWork) listedBefore(item, list *persist.Item, sum *tally) persist.Decision {
-	d := persist.Decision{Outcome: list.Outcome, Class: list.Class, Reason: list.Reason}
+func (w *batchWork) listedBefore(item, list *queue.Item, sum *tally) queue.Decision {
+	d := queue.Decision{Outcome: list.Outcome, Class: list.Class, Reason: list.Reason}
 	switch list.Outcome {
 	case finance.Partial:
-		sum.lack("the list of accounts is partial: " + list.Reason)
-		return persist.Decision{}
+		sum.note("the list of accounts is partial: " + list.Reason)
+		return queue.Decision{}
 	case finance.Failed:
 		// With a daily budget the item's first call is a read that is not paid for yet.
 		if item.Consent.ReadsPerDay == 0 {
@@ -117,20 +170,20 @@ func (w *batchWork) listedBefore(item, list *persist.Item, sum *tally) persist.D
 	case finance.Excused:
 		return ofList(d)
 	}
-	return persist.Decision{}
+	return queue.Decision{}
 }
 
 // readList reads the list of accounts for an item whose batch has no item for it. A decision without sum.unlisted is
 // final.
-func (w *batchWork) readList(ctx context.Context, item *persist.Item, sum *tally) (persist.Decision, error) {
+func (w *batchWork) readList(ctx context.Context, item *queue.Item, sum *tally) (queue.Decision, error) {
 	list := finance.Stream{Consent: item.Consent.ID, Dataset: finance.Accounts}
 	last, err := w.readStream(ctx, item, list, sum)
 	sum.turn.well = err == nil
 	if err == nil {
-		return persist.Decision{}, nil
+		return queue.Decision{}, nil
 	}
 	if sum.turn.putOff(list, last, err) {
-		return persist.Decision{}, errPutOff
+		return queue.Decision{}, errPutOff
 	}
 	sum.asked(err)
 	d, err := w.outcomeOf(ctx, item, sum.turn.tell(list, err))
@@ -142,7 +195,7 @@ func (w *batchWork) readList(ctx context.Context, item *persist.Item, sum *tally
 
 // unlisted is for a list of accounts that could not be read. A bad moment says nothing against the accounts that are
 // known from before, so these are read; a refusal may be meant for them too.
-func unlisted(d persist.Decision, sum *tally) persist.Decision {
+func unlisted(d queue.Decision, sum *tally) queue.Decision {
 	if d.Outcome == finance.Failed && (d.Class == finance.Transient || d.Class == finance.Malformed) {
 		why := refusalOf("", d)
 		sum.unlisted = &why
@@ -150,18 +203,18 @@ func unlisted(d persist.Decision, sum *tally) persist.Decision {
 	return ofList(d)
 }
 
-func ofList(d persist.Decision) persist.Decision {
+func ofList(d queue.Decision) queue.Decision {
 	d.Reason = "the list of accounts could not be read: " + d.Reason
 	return d
 }
 
 // readAccounts gives each account its turn. With errPutOff some of them want another one.
-func (w *batchWork) readAccounts(ctx context.Context, item *persist.Item, accounts []string, sum *tally) error {
+func (w *batchWork) readAccounts(ctx context.Context, item *queue.Item, accounts []string, sum *tally) error {
 	sum.accounts = len(accounts)
 	inARow := 0
 	for asked, i := range w.order(item.Consent.ID, len(accounts)) {
 		if w.brokenOff() {
-			return errLeft
+			return errLeaving
 		}
 		if inARow == refusedInARow {
 			sum.unasked = len(accounts) - asked
@@ -198,12 +251,12 @@ func (w *batchWork) order(consent int64, accounts int) []int {
 }
 
 // readAccount reads one account, and notes it if it is refused. It says whether that was for a bad moment of the bank.
-func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account, name string, sum *tally) (
+func (w *batchWork) readAccount(ctx context.Context, item *queue.Item, account, name string, sum *tally) (
 	moment bool, err error) {
 	s := w.streamOf(item, account)
 	done, err := w.readByRoot(ctx, s, sum)
 	if err != nil || done {
-		key := persist.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}
+		key := queue.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}
 		sum.brought = sum.brought || done && w.before.Brought[key]
 		return false, err
 	}
@@ -227,6 +280,7 @@ func (w *batchWork) readAccount(ctx context.Context, item *persist.Item, account
 		sum.turn.refused[s] = d
 	}
 	if d.Class == finance.Withheld {
+		sum.keptBack = append(sum.keptBack, account)
 		sum.withheld = append(sum.withheld, refusalOf(name, d))
 		return false, nil
 	}
@@ -241,15 +295,18 @@ func (t *tally) asked(err error) {
 }
 
 // ofAccount is what becomes of an account that could not be read. What is not its own trouble is an error.
-func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, s finance.Stream, sum *tally, err error) (
-	persist.Decision, error) {
+func (w *batchWork) ofAccount(ctx context.Context, item *queue.Item, s finance.Stream, sum *tally, err error) (
+	queue.Decision, error) {
 	failure, ok := errors.AsType[*fetch.Error](err)
 	if !ok {
 		// A page that can't be stored is this account's trouble; all else is an error of our own.
 		return w.outcomeOf(ctx, item, err)
 	}
-	if failure.Status == http.StatusUnauthorized {
-		return ofToken(failure, sum.turn, err)
+	if meansAccount(failure) {
+		if failure.Class == finance.ConsentOver {
+			sum.over = failure
+		}
+		return ofRefused(failure, sum.turn, err)
 	}
 	begun := sum.opened || item.Pages > 0
 	own := false
@@ -260,26 +317,26 @@ func (w *batchWork) ofAccount(ctx context.Context, item *persist.Item, s finance
 		own = begun // the first page of a later account may need no further read
 	}
 	if !own {
-		return persist.Decision{}, err
+		return queue.Decision{}, err
 	}
 	d, err := w.outcomeOf(ctx, item, err)
 	if err == nil && d.Class == finance.Unasked && !begun { // nor will its other accounts be asked for
 		return d, &decidedError{d}
 	}
-	if err == nil && failure.Told == fetch.ToldByBreaker { // what it was answered itself is the news, not another account
+	if err == nil && failure.Told == calls.PauseByBreaker { // what it was answered itself is the news, not another account
 		d = sum.turn.ofDown(s)
 	}
 	return d, err
 }
 
 // ofDown is the decision on an account whose provider or bank is taken for down.
-func (t *turn) ofDown(s finance.Stream) persist.Decision {
+func (t *turn) ofDown(s finance.Stream) queue.Decision {
 	before := t.failed[s]
 	if before == nil {
-		return persist.Decision{Outcome: finance.Failed, Class: finance.Unasked,
+		return queue.Decision{Outcome: finance.Failed, Class: finance.Unasked,
 			Reason: "not asked for: nobody was given a good answer"}
 	}
-	return persist.Decision{
+	return queue.Decision{
 		Outcome:     finance.Failed,
 		Class:       before.Class,
 		Reason:      before.Reason + "; nobody was given a good answer after that",
@@ -289,45 +346,61 @@ func (t *turn) ofDown(s finance.Stream) persist.Decision {
 }
 
 // decidedError ends the work on an item with a decision.
-type decidedError struct{ persist.Decision }
+type decidedError struct{ queue.Decision }
 
 // Error is one line.
 func (e *decidedError) Error() string { return "decided: " + e.Reason }
 
-// ofToken is what becomes of an account for which the token is refused, a new one too. If the one before it was read
-// with that token, the refusal is meant for this account; if the next one is refused as well, the token is bad.
-func ofToken(failure *fetch.Error, t *turn, err error) (persist.Decision, error) {
+// meansAccount says whether an answer speaks against the token, the address or the consent by its status alone, so that it
+// may be meant for one account.
+func meansAccount(f *fetch.Error) bool {
+	switch f.Class {
+	case finance.TokenDenied, finance.Fatal:
+		return f.Purpose == calls.ForData && !f.Call.IsZero()
+	case finance.ConsentOver:
+		return !f.Named && !f.Unasked
+	}
+	return f.Status == http.StatusUnauthorized
+}
+
+// ofRefused is what becomes of such an account. If the list or the account before it was read just now, the refusal is
+// meant for this account; if the next one is refused as well, it is the consent's or everybody's.
+func ofRefused(failure *fetch.Error, t *turn, err error) (queue.Decision, error) {
 	if !t.well {
-		return persist.Decision{}, err
+		return queue.Decision{}, err
 	}
 	t.well = false
-	return persist.Decision{
+	reason := "refused for this account: "
+	if failure.Status == http.StatusUnauthorized {
+		reason = "the token is refused for this account: "
+	}
+	return queue.Decision{
 		Outcome:     finance.Failed,
 		Class:       finance.Rejected,
-		Reason:      "the token is refused for this account: " + failure.Reason,
+		Reason:      reason + failure.Reason,
 		Correlation: failure.Correlation,
 		Call:        failure.Call,
 	}, nil
 }
 
-// readByRoot says whether the run that is run again, or an earlier rerun of it, has read a stream to its end and lacks
+// readByRoot says whether the run that is run again, or an earlier rerun of it, has read a stream to its end and misses
 // nothing of it.
 func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream, sum *tally) (bool, error) {
-	if w.batch.Kind != persist.Rerun {
+	if w.batch.Kind != queue.Rerun {
 		return false, nil
 	}
-	at, err := w.Pages.Standing(ctx, s)
+	at, err := w.Pages.StreamState(ctx, s)
 	if err != nil {
 		return false, err
 	}
 	sum.isolated = sum.isolated || w.isolated[s.Consent]
-	whole := at.Found && !at.MidPass && at.Lacks == ""
+	whole := at.Found && !at.MidPass && at.Missing == ""
 	return whole && w.before.Runs[at.Run], nil
 }
 
 // nameOf is an account as it may be shown. Some providers make the account's id of the customer's national identity
 // number; such an account is named by its place.
-func nameOf(account string, i int, item *persist.Item) string {
+func nameOf(account string, i int, item *queue.Item) string {
 	subject, known := item.Consent.Subject.Reveal()
 	if known && strings.Contains(account, subject) || finance.HoldsNationalID(account) {
 		return fmt.Sprintf("account number %d in the order of ids", i+1)

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,8 @@ import (
 	"syncer/finance"
 	"syncer/jobs"
 	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -30,8 +33,14 @@ type aggregator struct {
 	url      string
 	datasets []finance.Dataset
 	zone     *time.Location
-	most     int    // accounts of a consent that a run reads
-	rules    string // further ones of the description
+	most     int      // accounts of a consent that a run reads
+	rules    string   // further ones of the description
+	columns  string   // further ones of transactions
+	dated    bool     // transactions are asked for by days
+	edits    []string // of the description: what is replaced, and by what
+	history  int      // days, of the job; 0: 400
+	lookback int      // of the job
+	accounts string   // more of the accounts' description
 
 	mu     sync.Mutex
 	answer map[string]http.HandlerFunc // by path; a path that is not there is answered well
@@ -50,10 +59,10 @@ datasets:
     records: accounts
     whole: true
     pagination: { link_header: {} }
-    fields: { id: id, name: name, currency: currency }
+    fields: { id: id, name: name, currency: currency }ACCOUNTS
   transactions:
     request:
-      path: "{consent}/accounts/{account}/tx"
+      path: "{consent}/accounts/{account}/tx"QUERY
     records: rows
     pagination: { link_header: {} }
     fields:
@@ -61,11 +70,16 @@ datasets:
       booked_on: day
       amount: amount
       currency: currency
-      text: text
+      text: textCOLUMNS
+  debt:
+    request: { path: "{consent}/debt" }
+    records: debts
+    whole: true
+    fields: { id: id, creditor: creditor, balance: balance, currency: { const: NOK }, reported_at: made }
 `
 
 // newAggregator is a lab with an aggregator and its consents c0, c1 ..., of which each has the accounts named.
-func newAggregator(t testing.TB, consents int, accounts ...string) *aggregator {
+func newAggregator(t testing.TB, n int, accounts ...string) *aggregator {
 	t.Helper()
 	a := &aggregator{
 		lab: newLab(t, ngsim.Options{}, banksim.Options{}), name: "aggregator",
@@ -75,14 +89,14 @@ func newAggregator(t testing.TB, consents int, accounts ...string) *aggregator {
 	server := httptest.NewServer(http.HandlerFunc(a.serve))
 	t.Cleanup(server.Close)
 	a.url = server.URL
-	a.must(a.store.UpsertConnection(t.Context(), a.name, "rest"))
-	var list []persist.ConsentImport
-	for i := range consents {
+	a.must(a.store.Connections.Use(t.Context(), a.name, connections.Endpoint{Provider: "rest"}))
+	var list []consents.Import
+	for i := range n {
 		id := fmt.Sprintf("c%d", i)
 		a.listed[id] = accounts
-		list = append(list, persist.ConsentImport{ExternalID: id})
+		list = append(list, consents.Import{ExternalID: id})
 	}
-	_, err := a.store.ImportConsents(t.Context(), a.name, list)
+	_, err := a.store.Consents.Import(t.Context(), a.name, list)
 	a.must(err)
 	return a
 }
@@ -100,6 +114,10 @@ func (a *aggregator) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if path == "ping" {
+		fmt.Fprint(w, `{"status": "up"}`)
+		return
+	}
 	if len(parts) == 2 {
 		var list []string
 		for _, id := range accounts {
@@ -163,13 +181,21 @@ func cut(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *aggregator) job(o nodeOptions) jobs.Job {
-	return jobs.Job{Name: a.name, Connection: a.name, Datasets: a.datasets, Zone: time.UTC, BatchSize: o.batchSize, History: 400}
+	return jobs.Job{Name: a.name, Connection: a.name, Datasets: a.datasets, Zone: time.UTC, BatchSize: o.batchSize,
+		History: cmp.Or(a.history, 400), Lookback: a.lookback}
 }
 
 func (a *aggregator) connection(store *persist.Store, o nodeOptions) *jobs.Connection {
 	a.Helper()
 	dir := a.TempDir()
-	a.must(os.WriteFile(filepath.Join(dir, "aggregator.yaml"), []byte(strings.Replace(aggregatorDescription, "MORE", a.rules, 1)), 0o600))
+	query := ""
+	if a.dated {
+		query = "\n      query: { from: '{since}', to: '{until}' }"
+	}
+	text := strings.NewReplacer("MORE", a.rules, "QUERY", query, "COLUMNS", a.columns,
+		"ACCOUNTS", a.accounts).Replace(aggregatorDescription)
+	text = strings.NewReplacer(a.edits...).Replace(text)
+	a.must(os.WriteFile(filepath.Join(dir, "aggregator.yaml"), []byte(text), 0o600))
 	provider := rest.Provider()
 	c := fetch.Connection{Name: a.name, Provider: provider.Name, BaseURL: a.url + "/v1", Dir: dir,
 		Settings: &rest.Settings{Description: "aggregator.yaml"}}
@@ -177,12 +203,12 @@ func (a *aggregator) connection(store *persist.Store, o nodeOptions) *jobs.Conne
 	a.must(err)
 	client, err := fetch.NewClient(fetch.Options{
 		Connection: c, Driver: driver, Concurrency: o.concurrency, Timeout: o.timeout, MaxWait: o.maxWait, AllowPrivate: true,
-		Retry:  fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: 10 * time.Second},
-		Ledger: store, Once: store, Tokens: store, Log: zerolog.Nop(),
+		Retry: fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: 10 * time.Second},
+		Calls: store.Admit, Once: store.Admit, Tokens: store.Tokens, Log: zerolog.Nop(),
 	})
 	a.must(err)
 	a.Cleanup(client.CloseIdle)
-	return &jobs.Connection{Name: a.name, Provider: provider.Name, Connector: o.wrap(client.Connector()), Zone: a.zone, Accounts: a.most,
+	return &jobs.Connection{Name: a.name, Endpoint: connections.Endpoint{Provider: provider.Name}, Connector: o.wrap(client.Connector()), Zone: a.zone, Accounts: a.most,
 		Concurrency: o.concurrency, Keep: time.Hour}
 }
 

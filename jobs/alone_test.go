@@ -9,7 +9,8 @@ import (
 	"testing"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
+	"syncer/persist/read"
 )
 
 // spent answers the first call, or every one, as a bank does whose reads for one consent are used up.
@@ -43,13 +44,13 @@ func TestAPauseOfOneConsentFailsItAlone(t *testing.T) {
 	a.answers(txPath("c2", "a1"), spent("7200", false, nil))
 	n := a.start(nodeOptions{more: a})
 	r := a.settled(n, a.fire(n, a.name))
-	if r.Run.Verdict != persist.VerdictPartial || r.Pauses != 2 {
+	if r.Run.Verdict != queue.VerdictPartial || r.Pauses != 2 {
 		t.Fatalf("%s with %d pauses: %+v", r.Run.Verdict, r.Pauses, r.NotComplete)
 	}
 	for _, c := range r.Counts {
-		want := persist.Counts{Dataset: c.Dataset, Expected: 4, Rows: 3, Failed: 1}
+		want := read.Counts{Dataset: c.Dataset, Expected: 4, Rows: 3, Failed: 1}
 		if c.Dataset == finance.Transactions {
-			want = persist.Counts{Dataset: c.Dataset, Expected: 4, Rows: 2, Failed: 2}
+			want = read.Counts{Dataset: c.Dataset, Expected: 4, Rows: 2, Failed: 2}
 		}
 		c.Records, c.Inserted = 0, 0
 		if c != want {
@@ -79,7 +80,7 @@ func TestAShortPauseOfOneConsentIsPutOff(t *testing.T) {
 	}))
 	n := a.start(nodeOptions{more: a, concurrency: 1})
 	r := a.settled(n, a.fire(n, a.name))
-	if r.Run.Verdict != persist.VerdictComplete || r.Pauses != 1 {
+	if r.Run.Verdict != queue.VerdictComplete || r.Pauses != 1 {
 		t.Fatalf("%s with %d pauses: %+v", r.Run.Verdict, r.Pauses, r.NotComplete)
 	}
 	asked := a.took()

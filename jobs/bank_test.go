@@ -7,7 +7,7 @@ import (
 
 	"syncer/finance"
 	"syncer/jobs"
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -19,7 +19,7 @@ func TestBackfillLeavesTheWatermarkAlone(t *testing.T) {
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
 	l.importBank(1)
 	n := l.start(nodeOptions{})
-	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 		t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
 	}
 	const nightly = "SELECT dataset || account_id || position || version FROM cursors WHERE span = '' AND dataset = 'transactions' ORDER BY 1"
@@ -29,12 +29,13 @@ func TestBackfillLeavesTheWatermarkAlone(t *testing.T) {
 	l.must(err)
 	today := finance.DateOf(l.kit.Clock.Now())
 	windows := jobs.Windows(today.AddDays(-120), today.AddDays(-61), 30)
-	runs, err := n.Backfill(t.Context(), job, windows)
+	plan, err := n.Backfill(t.Context(), job, jobs.BackfillSpec{Windows: windows})
+	runs := plan.Runs
 	if err != nil || len(runs) != 2 {
 		t.Fatalf("%d runs, %v", len(runs), err)
 	}
 	for _, run := range runs {
-		if r := l.settled(n, run); r.Run.Verdict != persist.VerdictComplete || r.Run.Kind != persist.Backfill {
+		if r := l.settled(n, run); r.Run.Verdict != queue.VerdictComplete || r.Run.Kind != queue.Backfill {
 			t.Errorf("%s: %+v", r.Run.Verdict, r.NotComplete)
 		}
 	}
@@ -60,7 +61,7 @@ func TestReservedThenBookedIsOne(t *testing.T) {
 	n := l.start(nodeOptions{})
 	night := func(want map[string]int) {
 		t.Helper()
-		if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+		if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 			t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
 		}
 		got := map[string]int{
@@ -99,7 +100,7 @@ func TestAReleasedReservationIsRemoved(t *testing.T) {
 	const pending = "SELECT count(*) FROM transactions WHERE status = 'pending' AND removed_at IS NULL"
 	// Two nights: what was unchanged in the second is skipped in the third.
 	for range 2 {
-		if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+		if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 			t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
 		}
 	}
@@ -107,7 +108,7 @@ func TestAReleasedReservationIsRemoved(t *testing.T) {
 	if !l.bank.Release(l.bank.Customer(0).Accounts[0].AccountID) {
 		t.Fatal("nothing was released")
 	}
-	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 		t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
 	}
 	if after := l.number(pending); before == 0 || after != before-3 {

@@ -5,7 +5,8 @@ import (
 	"testing"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
 	"syncer/sandbox"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -57,7 +58,7 @@ func TestDeadProviderIsNotWaitedForWithoutEnd(t *testing.T) {
 			t.Errorf("consent %d: %s", item.Consent, item.Reason)
 		}
 	}
-	if r.Run.Verdict != persist.VerdictFailed || given != waiting || l.kit.Journal.Arrivals() != arrived {
+	if r.Run.Verdict != queue.VerdictFailed || given != waiting || l.kit.Journal.Arrivals() != arrived {
 		t.Errorf("%s; %d of %d were given up, after %d more calls", r.Run.Verdict, given, waiting, l.kit.Journal.Arrivals()-arrived)
 	}
 
@@ -66,7 +67,7 @@ func TestDeadProviderIsNotWaitedForWithoutEnd(t *testing.T) {
 	if _, err := l.db.Pool.Exec(t.Context(), "DELETE FROM gates"); err != nil {
 		t.Fatal(err)
 	}
-	if _, root := l.rerun(l.start(nodeOptions{}), run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete {
+	if _, root := l.rerun(l.start(nodeOptions{}), run, plan.Selection{}); root.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("when the provider is back: %s", root.Run.Verdict)
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
 )
 
 // A consent that ends before its job fires again has been read for the last time by the latest firing, which may be
@@ -21,17 +22,17 @@ const (
 // FireFinal makes a final run of a job for the consents that are due for their last pull. created is false when there
 // are none. Any number of processes may do so at once: the database sees to it that no consent is pulled twice for the
 // same end.
-func (e *Engine) FireFinal(ctx context.Context, job Job, now time.Time) (run persist.Run, created bool, err error) {
-	spec := persist.FinalSpec{Job: job.Name, Connection: job.Connection, Datasets: job.Datasets, BatchSize: job.BatchSize,
+func (e *Engine) FireFinal(ctx context.Context, job Job, now time.Time) (run queue.Run, created bool, err error) {
+	spec := plan.FinalSpec{Job: job.Name, Connection: job.Connection, Datasets: job.Datasets, BatchSize: job.BatchSize,
 		Purposes: job.Purposes, Before: job.Schedule.Next(now).Add(finalReach), Lead: finalLead, Again: finalAgain}
-	due, err := e.Store.FinalDue(ctx, spec)
+	due, err := e.Store.Plan.FinalDue(ctx, spec)
 	if err != nil || !due {
 		return run, false, err
 	}
 	if err := e.refreshConsents(ctx, job.Connection); err != nil {
 		return run, false, err
 	}
-	run, created, err = e.Store.PlanFinal(ctx, spec, e.bells.enqueue(job.Name))
+	run, created, err = e.Store.Plan.Final(ctx, spec, e.waker.enqueue(job.Name, false))
 	if err != nil {
 		return run, false, fmt.Errorf("plan the last pull of consents of %s: %w", job.Name, err)
 	}
@@ -45,7 +46,7 @@ func (e *Engine) FireFinal(ctx context.Context, job Job, now time.Time) (run per
 // only fail.
 func (e *Engine) finals(ctx context.Context, job Job) {
 	every(ctx, finalEvery, func() {
-		known, err := e.Store.ConnectionByName(ctx, job.Connection)
+		known, err := e.Store.Connections.ByName(ctx, job.Connection)
 		if err == nil && !known.For(e.connections[job.Connection].credentials()).Parked {
 			_, _, err = e.FireFinal(ctx, job, time.Now())
 		}

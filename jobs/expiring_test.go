@@ -9,7 +9,8 @@ import (
 
 	"syncer/finance"
 	"syncer/jobs"
-	"syncer/persist"
+	"syncer/persist/queue"
+	"syncer/persist/read"
 	"syncer/sandbox"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -61,8 +62,8 @@ func TestEndingConsentsArePulledOnceMore(t *testing.T) {
 	})
 	stop()
 	clocks.Wait()
-	runs, err := l.store.Runs(t.Context(), persist.RunFilter{})
-	if err != nil || len(runs) != 1 || runs[0].Kind != persist.Final || runs[0].Expected != 7 {
+	runs, err := l.store.Read.Runs(t.Context(), read.RunFilter{})
+	if err != nil || len(runs) != 1 || runs[0].Kind != queue.Final || runs[0].Expected != 7 {
 		t.Errorf("runs: %+v, %v", runs, err)
 	}
 	for i := range 20 {
@@ -99,7 +100,7 @@ func TestFinalPullThatFailsIsMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := l.fault(sandbox.Rule{Subject: l.ng.Consent(3).ID, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 400}})
-	fire := func(items int) persist.Run {
+	fire := func(items int) queue.Run {
 		t.Helper()
 		run, created, err := n.FireFinal(t.Context(), job, time.Now())
 		if err != nil || created != (items > 0) || run.Expected != items {
@@ -108,10 +109,10 @@ func TestFinalPullThatFailsIsMadeAgain(t *testing.T) {
 		return run
 	}
 	run := fire(5)
-	if other, found, err := l.store.UnfinishedRun(t.Context(), debt); found || err != nil {
-		t.Errorf("run %d would be gone on with by hand, %v", other.ID, err)
+	if other, err := l.store.Queue.OpenRuns(t.Context(), debt, queue.Manual, queue.Scheduled); len(other) > 0 || err != nil {
+		t.Errorf("runs would be gone on with by hand: %v, %v", other, err)
 	}
-	if r := l.settled(n, run); r.Run.Verdict != persist.VerdictPartial || r.Counts[0].Failed != 1 {
+	if r := l.settled(n, run); r.Run.Verdict != queue.VerdictPartial || r.Counts[0].Failed != 1 {
 		t.Errorf("%s, %+v", r.Run.Verdict, r.Counts)
 	}
 	fire(0)
@@ -119,7 +120,7 @@ func TestFinalPullThatFailsIsMadeAgain(t *testing.T) {
 	if _, err := l.db.Pool.Exec(t.Context(), "UPDATE final_pulls SET planned_at = planned_at - interval '2 hours'"); err != nil {
 		t.Fatal(err)
 	}
-	if r := l.settled(n, fire(1)); r.Run.Verdict != persist.VerdictComplete || l.consent(3).Status != finance.ConsentActive {
+	if r := l.settled(n, fire(1)); r.Run.Verdict != queue.VerdictComplete || l.consent(3).Status != finance.ConsentActive {
 		t.Errorf("%s, %+v", r.Run.Verdict, r.Counts)
 	}
 	fire(0)

@@ -8,7 +8,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/consents"
 )
 
 // FeedResult is what reading a provider's consent events brought.
@@ -19,6 +19,8 @@ type FeedResult struct {
 	Gap     bool // events were lost, so every active consent's status was asked
 	Asked   int
 	Unknown int // of those asked, whose status could not be had
+
+	told int // of the unknown ones, by a line of their own
 }
 
 // feedFresh is how young a reading of the feed is good enough for planning: every replica fires the same tick.
@@ -31,12 +33,12 @@ const feedPatience = time.Minute
 // A feed that can't be read does not hold the run up, since each call is checked by the provider anyway, unless it is
 // so far behind that events were lost: then nothing is planned before the statuses have been asked for.
 func (e *Engine) refreshConsents(ctx context.Context, connection string) error {
-	if err := e.makeUp(ctx, connection); err != nil {
+	if err := e.catchUpFeed(ctx, connection); err != nil {
 		return e.parkUnusable(ctx, connection, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, feedPatience)
 	defer cancel()
-	known, err := e.Store.ConnectionByName(ctx, connection)
+	known, err := e.Store.Connections.ByName(ctx, connection)
 	if err == nil && !known.For(e.connections[connection].credentials()).Parked && time.Since(known.FeedReadAt) > feedFresh {
 		_, err = e.SyncConsents(ctx, connection)
 	}
@@ -74,7 +76,7 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 		return result, nil
 	}
 	result.Read = true
-	age, err := e.Store.FeedAge(ctx, connection)
+	age, err := e.Store.Consents.FeedAge(ctx, connection)
 	if err != nil {
 		return result, err
 	}
@@ -83,7 +85,7 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 			return result, err
 		}
 	}
-	known, err := e.Store.ConnectionByName(ctx, connection)
+	known, err := e.Store.Connections.ByName(ctx, connection)
 	if err != nil {
 		return result, err
 	}
@@ -97,7 +99,7 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 				return result, err
 			}
 		}
-		changed, err := e.Store.ApplyConsentEvents(ctx, connection, page.Next, persistEvents(page))
+		changed, err := e.Store.Consents.ApplyEvents(ctx, connection, page.Next, persistEvents(page))
 		if err != nil {
 			return result, err
 		}
@@ -109,10 +111,10 @@ func (e *Engine) SyncConsents(ctx context.Context, connection string) (FeedResul
 	return result, nil
 }
 
-func persistEvents(page fetch.EventPage) []persist.ConsentEvent {
-	events := make([]persist.ConsentEvent, len(page.Events))
+func persistEvents(page fetch.EventPage) []consents.Event {
+	events := make([]consents.Event, len(page.Events))
 	for i, ev := range page.Events {
-		events[i] = persist.ConsentEvent{ExternalID: ev.ConsentID, At: ev.At, Status: ev.Status, Reason: "event " + ev.ID, Call: page.Answer.Call.ID}
+		events[i] = consents.Event{ExternalID: ev.ConsentID, At: ev.At, Status: ev.Status, Reason: "event " + ev.ID, Call: page.Answer.Call.ID}
 	}
 	return events
 }

@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"syncer/fetch"
+	"github.com/rs/zerolog"
+
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/consents"
+	"syncer/persist/queue"
 	"syncer/sandbox"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -28,7 +30,7 @@ func (l *lab) forgetFeed(ago string) {
 // call for anybody's debt, and that debt was asked for of all but the revoked ones, once each.
 func (l *lab) askedFirst(all []int, revoked ...int) {
 	l.Helper()
-	l.must(l.kit.Journal.Settle(l.Context()))
+	l.must(l.kit.Journal.WaitForAnswers(l.Context()))
 	statuses, debts := map[string]int{}, map[string]int{}
 	for _, e := range l.kit.Journal.Entries() {
 		switch e.Template {
@@ -70,7 +72,7 @@ func TestFeedThatIsBehindHoldsDebtBack(t *testing.T) {
 			for i := range 40 {
 				if l.ng.Consent(i).ValidUntil.After(time.Now().Add(9 * 24 * time.Hour)) {
 					lasting = append(lasting, i)
-				} else if _, err := l.store.EndConsent(t.Context(), l.consent(i).ID, finance.ConsentExpired, "short", persist.FromOperator, finance.CallID{}); err != nil {
+				} else if _, err := l.store.Consents.End(t.Context(), l.consent(i).ID, finance.ConsentExpired, "short", consents.FromOperator, finance.CallID{}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -87,7 +89,7 @@ func TestFeedThatIsBehindHoldsDebtBack(t *testing.T) {
 				t.Fatal(err) // or it was read so recently that it is not read again
 			}
 			l.kit.Journal.Reset()
-			if r := l.run(n, debt); r.Run.Verdict != persist.VerdictComplete || r.Run.Expected != len(lasting)-2 {
+			if r := l.run(n, debt); r.Run.Verdict != queue.VerdictComplete || r.Run.Expected != len(lasting)-2 {
 				t.Errorf("verdict %s of %d items: %+v", r.Run.Verdict, r.Run.Expected, r.NotComplete)
 			}
 			l.askedFirst(lasting, revoked...)
@@ -121,7 +123,7 @@ func TestBatchesOfBeforeTheGapAreHeldBack(t *testing.T) {
 	})
 	r := l.settled(nodes[0], run)
 	wg.Wait()
-	if c := r.Counts[0]; r.Run.Verdict != persist.VerdictComplete || c.Excused != 2 {
+	if c := r.Counts[0]; r.Run.Verdict != queue.VerdictComplete || c.Excused != 2 {
 		t.Errorf("verdict %s, %+v", r.Run.Verdict, c)
 	}
 	l.askedFirst(allOf(20), 2, 17)
@@ -147,7 +149,7 @@ func TestRunWaitsForTheStatuses(t *testing.T) {
 	if reason := l.text("SELECT park_reason FROM batches"); reason == "" {
 		t.Error("the batch does not say why it waits")
 	}
-	if r := l.settled(n, run); r.Run.Verdict != persist.VerdictComplete || r.Counts[0].Expected != 5 {
+	if r := l.settled(n, run); r.Run.Verdict != queue.VerdictComplete || r.Counts[0].Expected != 5 {
 		t.Errorf("verdict %s, %+v", r.Run.Verdict, r.Counts)
 	}
 	var order []string
@@ -178,8 +180,8 @@ func allOf(n int) (all []int) {
 	return all
 }
 
-// TestAMassOfEndedStatusesEndsNothing: a registry that does not know our ids calls every consent inactive. The
-// connection is parked, every consent lasts, the feed stays where it was, and when the registry is right again so are we.
+// TestAMassOfEndedStatusesEndsNothing: a registry that does not know our ids calls every consent inactive. Nobody ends: they
+// are suspected and held, one line says so, and when the registry is right again so are we.
 func TestAMassOfEndedStatusesEndsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("asks for more statuses than one chunk has")
@@ -193,26 +195,26 @@ func TestAMassOfEndedStatusesEndsNothing(t *testing.T) {
 			const many = statusesMany
 			l := newLab(t, ngsim.Options{Consents: many}, banksim.Options{})
 			l.importNG(many)
-			n := l.start(nodeOptions{batchSize: 100})
+			var log safeBuffer
+			n := l.start(nodeOptions{batchSize: 100, log: zerolog.New(&log)})
 			if _, err := n.SyncConsents(t.Context(), ng); err != nil {
 				t.Fatal(err)
 			}
 			l.forgetFeed("8 days")
-			before := l.text("SELECT feed_position || feed_read_at FROM connections WHERE name = 'ng'")
 			mend := l.fault(sandbox.Rule{Template: statusTemplate, After: 3, Action: action})
-			if _, err := n.SyncConsents(t.Context(), ng); fetch.ClassOf(err) != finance.Fatal {
+			if _, err := n.SyncConsents(t.Context(), ng); err != nil {
 				t.Errorf("the sync says %v", err)
 			}
-			if active, parked := l.number("SELECT count(*) FROM consents WHERE connection = 'ng' AND status = 'active'"),
-				l.number("SELECT count(*) FROM connections WHERE state = 'parked'"); active != many || parked != 1 {
-				t.Errorf("%d of %d consents are active, %d connections parked", active, many, parked)
+			if held, parked := l.number("SELECT count(*) FROM consents WHERE held_at IS NOT NULL AND status = 'suspected'"),
+				l.number("SELECT count(*) FROM connections WHERE state = 'parked'"); held != many-3 || parked != 0 || l.ends() != 0 {
+				t.Errorf("%d of %d consents are held, %d have ended, %d connections parked", held, many, l.ends(), parked)
 			}
-			if after := l.text("SELECT feed_position || feed_read_at FROM connections WHERE name = 'ng'"); after != before {
-				t.Errorf("the feed has moved from %s to %s", before, after)
+			if n := alerts(&log); n != 1 {
+				t.Errorf("%d alerts: %s", n, log.String())
 			}
 			mend()
-			l.must(l.store.OpenConnection(t.Context(), ng))
-			if r := l.run(n, debt); r.Run.Verdict != persist.VerdictComplete || r.Run.Expected != many {
+			l.forgetFeed("8 days") // the statuses are asked once more, and say that all are active
+			if r := l.run(n, debt); r.Run.Verdict != queue.VerdictComplete || r.Run.Expected != many {
 				t.Errorf("the run of the mended registry is %s of %d", r.Run.Verdict, r.Run.Expected)
 			}
 		})

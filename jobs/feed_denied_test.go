@@ -3,7 +3,7 @@ package jobs_test
 import (
 	"testing"
 
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -17,7 +17,7 @@ func TestATickBehindWrongCredentialsParksTheConnection(t *testing.T) {
 	l.forgetFeed("8 days")
 	n := l.start(nodeOptions{secret: "wrong"})
 	r := l.run(n, debt)
-	if r.Run.Verdict != persist.VerdictFailed || r.Counts[0].Failed != 4 || len(r.Over.Refused) != 1 {
+	if r.Run.Verdict != queue.VerdictFailed || r.Counts[0].Failed != 4 || len(r.Over.Refused) != 1 {
 		t.Errorf("verdict %s, %+v, refused %v", r.Run.Verdict, r.Counts, r.Over.Refused)
 	}
 	arrived := l.kit.Journal.Arrivals()

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/consents"
+	"syncer/persist/refusals"
 )
 
 // statusLease is how long a process that is asking for statuses may be silent before another takes over.
@@ -32,17 +36,17 @@ func (e *Engine) behind(ctx context.Context, connection string) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	age, err := e.Store.FeedAge(ctx, connection)
+	age, err := e.Store.Consents.FeedAge(ctx, connection)
 	if err != nil || age < feed.FeedRetention() {
 		return false, err
 	}
-	known, err := e.Store.ConnectionByName(ctx, connection)
+	known, err := e.Store.Connections.ByName(ctx, connection)
 	return !known.For(conn.credentials()).Parked, err
 }
 
-// makeUp returns when the connection's feed is not behind: it asks for the statuses itself, or waits while another
+// catchUpFeed returns when the connection's feed is not behind: it asks for the statuses itself, or waits while another
 // process does. Its error says why data may not be asked for yet.
-func (e *Engine) makeUp(ctx context.Context, connection string) error {
+func (e *Engine) catchUpFeed(ctx context.Context, connection string) error {
 	for {
 		behind, err := e.behind(ctx, connection)
 		if err != nil || !behind {
@@ -58,7 +62,7 @@ func (e *Engine) makeUp(ctx context.Context, connection string) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-e.leave:
-			return errLeft
+			return errLeaving
 		case <-time.After(time.Second):
 		}
 	}
@@ -67,13 +71,13 @@ func (e *Engine) makeUp(ctx context.Context, connection string) error {
 // errOthersAsk says that another process is asking for the statuses.
 var errOthersAsk = errors.New("another process is asking for the statuses of the consents")
 
-// makeUpFirst keeps a batch from calling for data while its connection's feed is behind: it may have been planned long
+// catchUpFeedFirst keeps a batch from calling for data while its connection's feed is behind: it may have been planned long
 // ago, by a process that was then down for a week.
-func (w *batchWork) makeUpFirst(ctx context.Context) error {
-	err := w.makeUp(ctx, w.batch.Connection)
+func (w *batchWork) catchUpFeedFirst(ctx context.Context) error {
+	err := w.catchUpFeed(ctx, w.batch.Connection)
 	f, told := errors.AsType[*fetch.Error](err)
 	switch {
-	case errors.Is(err, errLeft):
+	case errors.Is(err, errLeaving):
 		return nil // nothing is begun, and the batch is given back
 	case err == nil || !told:
 		return err
@@ -92,7 +96,7 @@ func (w *batchWork) makeUpFirst(ctx context.Context) error {
 // retryFeed is how long a batch rests whose connection's feed is behind and can't be read.
 const retryFeed = 5 * time.Second
 
-// askStatuses asks for the status of every active consent of a connection, because events were lost. A consent whose
+// askStatuses asks for the status of every consent of a connection that has not ended, because events were lost. A consent whose
 // status alone can't be had stays as it is, and is told of: its next call shows what it is. One process asks, and where
 // it was interrupted the next one goes on.
 func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *FeedResult) error {
@@ -101,7 +105,7 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 	if !ok {
 		return fmt.Errorf("events of %s were lost and the provider tells no status: import the consents anew", conn.Name)
 	}
-	since, got, err := e.Store.BeginStatuses(ctx, conn.Name, statusLease)
+	since, got, err := e.Store.Consents.BeginStatuses(ctx, conn.Name, statusLease)
 	if err != nil {
 		return err
 	}
@@ -112,7 +116,7 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 	var alive sync.WaitGroup
 	alive.Go(func() {
 		every(ctx, statusLease/3, func() {
-			if err := e.Store.KeepStatuses(ctx, conn.Name, statusLease); err != nil && ctx.Err() == nil {
+			if err := e.Store.Consents.KeepStatuses(ctx, conn.Name, statusLease); err != nil && ctx.Err() == nil {
 				e.Log.Warn().Err(err).Msg("another process may ask for the same statuses")
 			}
 		})
@@ -120,12 +124,12 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 	defer func() {
 		cancel()
 		alive.Wait()
-		if err := e.Store.KeepStatuses(context.WithoutCancel(ctx), conn.Name, 0); err != nil {
+		if err := e.Store.Consents.KeepStatuses(context.WithoutCancel(ctx), conn.Name, 0); err != nil {
 			e.Log.Warn().Err(err).Msg("the statuses can't be asked for by others for a while")
 		}
 	}()
 	for {
-		consents, err := e.Store.StatusesDue(ctx, conn.Name, since, statusChunk)
+		consents, err := e.Store.Consents.StatusesDue(ctx, conn.Name, since, statusChunk)
 		if err != nil || len(consents) == 0 {
 			return err
 		}
@@ -139,7 +143,8 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 func (e *Engine) askChunk(ctx context.Context, conn *Connection, reader fetch.StatusReader, consents []finance.Consent, result *FeedResult) error {
 	var mu sync.Mutex
 	var asked []int64
-	var ended []persist.Ending
+	var ended []refusals.Ending
+	var refused refusedStatuses
 	var broken atomic.Bool // no further one is asked; an answer that is on its way still counts
 	var group errgroup.Group
 	group.SetLimit(max(conn.Concurrency, 1))
@@ -152,8 +157,12 @@ func (e *Engine) askChunk(ctx context.Context, conn *Connection, reader fetch.St
 			unknown, end, err := e.askStatus(ctx, reader, c)
 			mu.Lock()
 			defer mu.Unlock()
+			err = refused.note(e, c, err, result)
 			result.Asked++
-			result.Unknown += unknown
+			if unknown != nil {
+				result.Unknown++
+				e.tellUnknown(c, unknown, result)
+			}
 			if err != nil {
 				broken.Store(true)
 				return fmt.Errorf("ask the status of consent %d: %w", c.ID, err)
@@ -165,30 +174,64 @@ func (e *Engine) askChunk(ctx context.Context, conn *Connection, reader fetch.St
 			return nil
 		})
 	}
-	failed := group.Wait()
+	failed := errors.Join(group.Wait(), refused.ofAll())
+	result.Unknown += refused.consents
 	ctx = context.WithoutCancel(ctx)
-	if err := e.endByStatus(ctx, conn.Name, ended, len(asked), result); err != nil {
+	if err := e.endByStatus(ctx, conn.Name, ended, result); err != nil {
 		return errors.Join(err, failed)
 	}
-	return errors.Join(failed, e.Store.StatusesAsked(ctx, asked))
+	return errors.Join(failed, e.Store.Consents.StatusesAsked(ctx, asked))
 }
 
-// endByStatus ends the consents that are over, all those of a chunk together, so that a mass of them can be disbelieved
-// before any has ended. Then the round is not over, and the feed stays where it is.
-func (e *Engine) endByStatus(ctx context.Context, connection string, ended []persist.Ending, asked int, result *FeedResult) error {
+// refusedStatuses are those of a chunk whose call was refused as one with a bad token or to a wrong address is. What one
+// consent is answered stops no other: its status is not known. Where all are answered so, it is the connection's.
+type refusedStatuses struct {
+	consents, others int
+	first            error
+}
+
+// note counts an answer. It gives the error that ends the round, if there is one.
+func (r *refusedStatuses) note(e *Engine, c *finance.Consent, err error, result *FeedResult) error {
+	f, ok := errors.AsType[*fetch.Error](err)
+	if !ok || f.Class != finance.TokenDenied && f.Class != finance.Fatal || f.Purpose != calls.ForStatus || f.Call.IsZero() {
+		r.others++
+		return err
+	}
+	r.consents++
+	r.first = cmp.Or(r.first, err)
+	if r.others == 0 && r.consents >= refusedInTurn {
+		return err
+	}
+	e.tellUnknown(c, err, result)
+	return nil
+}
+
+// tellUnknown tells of a consent whose status could not be had: of the first few of a round aloud. How many there were is told
+// when the feed has been read.
+func (e *Engine) tellUnknown(c *finance.Consent, why error, result *FeedResult) {
+	level := zerolog.WarnLevel
+	if result.told++; result.told > toldAlike {
+		level = zerolog.DebugLevel
+	}
+	e.Log.WithLevel(level).Err(why).Int64("consent", c.ID).Msg("the status of the consent is not known")
+}
+
+// ofAll is the error of a chunk of which nobody's status was told.
+func (r *refusedStatuses) ofAll() error {
+	if r.others > 0 || r.consents < 2 {
+		return nil
+	}
+	return fmt.Errorf("ask for statuses: %w", r.first)
+}
+
+// endByStatus ends the consents that are over, all those of a chunk together. A mass of them is held.
+func (e *Engine) endByStatus(ctx context.Context, connection string, ended []refusals.Ending, result *FeedResult) error {
 	if len(ended) == 0 {
 		return nil
 	}
-	changed, disbelieved, parked, err := e.Store.EndByStatus(ctx, connection, ended, asked,
-		persist.Disbelief{Handful: tooManyHandful, Percent: tooManyPercent, Window: tooManyWithin})
+	changed, _, err := e.Store.Refusals.EndByStatus(ctx, connection, ended)
 	result.Changed += changed
-	if parked {
-		tellParked(&e.Log, connection, finance.Fatal, disbelieved)
-	}
-	if err == nil && disbelieved != "" {
-		err = &fetch.Error{Class: finance.Fatal, Op: "ask for the statuses of the consents", Connection: connection, Reason: disbelieved, Unasked: true}
-	}
-	return err
+	return errors.Join(err, e.tellHeld(ctx, connection))
 }
 
 // statusOf asks the connector, whose panic leaves the status of this one consent unknown.
@@ -198,22 +241,29 @@ func (e *Engine) statusOf(ctx context.Context, reader fetch.StatusReader, c *fin
 			err = p
 		}
 	}()
-	return reader.Status(ctx, finance.Scope{Consent: c})
+	if err := c.Subject.Unopened(); err != nil {
+		return state, &fetch.Error{Class: finance.Malformed, Op: "ask for the status", Reason: err.Error()}
+	}
+	return reader.Status(ctx, calls.Task{Consent: c})
 }
 
-// askStatus asks for the status of a consent. end is nil while it lasts.
-func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *finance.Consent) (unknown int, end *persist.Ending, err error) {
+// askStatus asks for the status of a consent. unknown is why it alone could not be had; end is nil while it lasts.
+func (e *Engine) askStatus(ctx context.Context, reader fetch.StatusReader, c *finance.Consent) (unknown error, end *refusals.Ending, err error) {
 	if ctx.Err() != nil {
-		return 0, nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	state, err := e.statusOf(ctx, reader, c)
 	switch fetch.ClassOf(err) {
 	case finance.Transient, finance.Rejected, finance.Malformed, finance.Withheld, finance.Refused, finance.Spent:
-		e.Log.Warn().Err(err).Int64("consent", c.ID).Msg("the status of the consent is not known")
-		return 1, nil, nil
+		return err, nil, nil
 	}
-	if err != nil || state.Status == finance.ConsentActive {
-		return 0, nil, err
+	if err != nil {
+		return nil, nil, err
 	}
-	return 0, &persist.Ending{Consent: c.ID, Status: state.Status, Reason: "the provider says so"}, nil
+	if state.Status == finance.ConsentActive {
+		_, err := e.Store.Refusals.ClearSuspicion(ctx, c.ID, "", consents.FromStatus, finance.CallID{})
+		return nil, nil, err
+	}
+	return nil, &refusals.Ending{Consent: c.ID, Status: state.Status, Reason: "the provider says so",
+		ExternalID: c.ExternalID}, nil
 }

@@ -38,8 +38,8 @@ func TestFeedEndsConsents(t *testing.T) {
 // with, and one consent whose status can't be had stops no other.
 func TestLostEventsAreMadeUpByStatuses(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, ngsim.Options{Consents: 10, Lifetime: 300 * 24 * time.Hour}, banksim.Options{})
-	l.importNG(10)
+	l := newLab(t, ngsim.Options{Consents: 20, Lifetime: 300 * 24 * time.Hour}, banksim.Options{})
+	l.importNG(20)
 	n := l.start(nodeOptions{idle: true})
 	if _, err := n.SyncConsents(t.Context(), ng); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestLostEventsAreMadeUpByStatuses(t *testing.T) {
 		Kind: sandbox.AnswerStatus, Status: 500}})
 	n = l.start(nodeOptions{idle: true}) // the first one remembers the pause
 	r, err := n.SyncConsents(t.Context(), ng)
-	if err != nil || !r.Gap || told != 2 || r.Asked != 8 || r.Unknown != 1 {
+	if err != nil || !r.Gap || told != 2 || r.Asked != 18 || r.Unknown != 1 {
 		t.Errorf("after a gap, and %d told before: %+v, %v", told, r, err)
 	}
 	for i, want := range map[int]finance.ConsentStatus{8: finance.ConsentActive, 4: finance.ConsentRevoked, 5: finance.ConsentRevoked, 6: finance.ConsentActive} {

@@ -2,34 +2,49 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
 )
 
-// Fire makes the run of a job for a nominal time, unless there is one already: then it gives that one and created is
-// false. The database forbids doubles, so any number of processes may fire the same tick.
+// Fire makes the run of a job for a nominal time. A tick that has its run already gives that one, and
+// created is false: the database forbids doubles, so any number of processes may fire the same tick. A
+// run by hand is always made.
 //
 // A provider that publishes what happens to consents is asked first, so that none is called for in vain.
-func (e *Engine) Fire(ctx context.Context, job Job, kind persist.RunKind, at time.Time) (run persist.Run, created bool, err error) {
+func (e *Engine) Fire(ctx context.Context, job Job, kind queue.RunKind, at time.Time) (run queue.Run, created bool, err error) {
 	if err := e.refreshConsents(ctx, job.Connection); err != nil {
-		return persist.Run{}, false, err
+		return queue.Run{}, false, err
 	}
-	return e.plan(ctx, persist.RunSpec{
+	return e.plan(ctx, plan.RunSpec{
 		Job: job.Name, Connection: job.Connection, Kind: kind, ScheduledFor: at,
 		Datasets: job.Datasets, BatchSize: job.BatchSize, Purposes: job.Purposes,
 	})
 }
 
-func (e *Engine) plan(ctx context.Context, spec persist.RunSpec) (persist.Run, bool, error) {
-	if _, err := e.Store.ExpireConsents(ctx); err != nil {
-		return persist.Run{}, false, err
+// sameNight is how old what an open run has read may be to be as good as read now: the command that
+// goes on with a run after an interruption does not ask for it again, the next night does.
+const sameNight = 6 * time.Hour
+
+// FireBeside makes a run by hand of a job that has open runs. These keep what they have not decided
+// yet, and what they have read in this same night. created is false where that is everything.
+func (e *Engine) FireBeside(ctx context.Context, job Job, at time.Time) (run queue.Run, created bool, err error) {
+	if err := e.refreshConsents(ctx, job.Connection); err != nil {
+		return queue.Run{}, false, err
 	}
-	run, created, err := e.Store.PlanRun(ctx, spec, e.bells.enqueue(spec.Job))
+	return e.plan(ctx, plan.RunSpec{
+		Job: job.Name, Connection: job.Connection, Kind: queue.Manual, ScheduledFor: at,
+		Datasets: job.Datasets, BatchSize: job.BatchSize, Purposes: job.Purposes, Beside: at.Add(-sameNight),
+	})
+}
+
+func (e *Engine) plan(ctx context.Context, spec plan.RunSpec) (queue.Run, bool, error) {
+	if _, err := e.Store.Consents.Expire(ctx); err != nil {
+		return queue.Run{}, false, err
+	}
+	run, created, err := e.Store.Plan.Run(ctx, spec, e.waker.enqueue(spec.Job, false))
 	if err != nil {
 		return run, false, fmt.Errorf("plan a run of %s for %s: %w", spec.Job, spec.ScheduledFor.Format(time.RFC3339), err)
 	}
@@ -46,63 +61,18 @@ func (e *Engine) plan(ctx context.Context, spec persist.RunSpec) (persist.Run, b
 	return run, created, err
 }
 
-// Window is a range of days, both included.
-type Window struct{ From, To finance.Date }
-
-// Windows cuts a range into pieces of at most the given number of days, oldest first.
-func Windows(from, to finance.Date, days int) []Window {
-	var cut []Window
-	for from <= to {
-		end := min(from.AddDays(days-1), to)
-		cut = append(cut, Window{from, end})
-		from = end.AddDays(1)
-	}
-	return cut
-}
-
-// ErrNoDays is for a backfill of a job whose datasets are told as they stand today: no window of days would change what
-// is asked for.
-var ErrNoDays = errors.New("none of its datasets lies in days: a backfill is for transactions")
-
-// Backfill plans one run of the job's transactions for each window, or goes on with the one that has no verdict yet.
-// Their streams have cursors of their own, so a backfill neither moves nor waits for the nightly watermark.
-func (e *Engine) Backfill(ctx context.Context, job Job, windows []Window) ([]persist.Run, error) {
-	if !slices.Contains(job.Datasets, finance.Transactions) {
-		return nil, fmt.Errorf("backfill %s: %w", job.Name, ErrNoDays)
-	}
-	var runs []persist.Run
-	now := time.Now().Truncate(time.Second)
-	for i, w := range windows {
-		run, open, err := e.Store.UnfinishedBackfill(ctx, job.Name, w.From, w.To)
-		if err != nil {
-			return runs, err
-		}
-		if open {
-			runs = append(runs, run)
-			continue
-		}
-		run, _, err = e.plan(ctx, persist.RunSpec{
-			Job: job.Name, Connection: job.Connection, Kind: persist.Backfill,
-			ScheduledFor: now.Add(time.Duration(i) * time.Microsecond), // the windows' runs must not share a nominal time
-			Datasets:     []finance.Dataset{finance.Transactions}, BatchSize: job.BatchSize, Purposes: job.Purposes,
-			WindowFrom: w.From, WindowTo: w.To,
-		})
-		if err != nil {
-			return runs, err
-		}
-		runs = append(runs, run)
-	}
-	return runs, nil
-}
-
-// Rerun plans a run for those items of a settled run that are not proven complete.
-func (e *Engine) Rerun(ctx context.Context, run persist.Run, selection persist.Selection) (persist.Run, bool, error) {
+// Rerun plans a run for those items of a settled run that are not proven complete. What the provider tells of
+// consents is read first, as for every run.
+func (e *Engine) Rerun(ctx context.Context, run queue.Run, selection plan.Selection) (queue.Run, bool, error) {
 	job, err := e.Job(run.Job)
 	if err != nil {
-		return persist.Run{}, false, err
+		return queue.Run{}, false, err
 	}
-	again, created, err := e.Store.PlanRerun(ctx, persist.RerunSpec{OfRun: run.ID, BatchSize: job.BatchSize, Purposes: job.Purposes,
-		Selection: selection}, e.bells.enqueue(run.Job))
+	if err := e.refreshConsents(ctx, run.Connection); err != nil {
+		return queue.Run{}, false, err
+	}
+	again, created, err := e.Store.Plan.Rerun(ctx, plan.RerunSpec{OfRun: run.ID, BatchSize: job.BatchSize, Purposes: job.Purposes,
+		Selection: selection}, e.waker.enqueue(run.Job, !run.WindowFrom.IsZero()))
 	if err != nil {
 		return again, false, fmt.Errorf("plan a rerun of run %d: %w", run.ID, err)
 	}

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -19,7 +19,7 @@ func TestSilentConnectionsStopNoProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 60}, banksim.Options{})
 	l.importNG(60)
-	pool, way := persisttest.Freezable(t, l.db.URL, persist.OpenOptions{StatementTimeout: 2 * time.Second})
+	pool, way := persisttest.Freezable(t, l.db.URL, pg.Options{StatementTimeout: 2 * time.Second})
 	n := l.start(nodeOptions{pool: pool, drain: time.Second})
 	run := l.fire(n, debt)
 	l.eventually("the run is on its way", func() bool { return l.number("SELECT count(*) FROM calls") > 5 })
@@ -42,6 +42,6 @@ func TestSilentConnectionsStopNoProcess(t *testing.T) {
 		t.Errorf("leaving took %v", took)
 	}
 	if n := l.number("SELECT count(*) FROM workers"); n != 0 {
-		t.Error("the process has not taken leave")
+		t.Error("the process has not withdrawn itself from the workers")
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -26,7 +26,7 @@ func TestABatchThatCannotBeGivenBackIsGivenBackLater(t *testing.T) {
 		CREATE TRIGGER refuse_twice BEFORE UPDATE ON batches FOR EACH ROW WHEN (NEW.state = 'done') EXECUTE FUNCTION refuse_twice()`)
 	l.must(err)
 	n := l.start(nodeOptions{})
-	if r := l.run(n, debt); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.run(n, debt); r.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("verdict %q", r.Run.Verdict)
 	}
 	if n := l.number("SELECT last_value FROM refusals"); n != 3 {
@@ -58,7 +58,7 @@ func TestGivingBackAgainIsNoFurtherInterruption(t *testing.T) {
 	l.must(err)
 	var log bytes.Buffer
 	n := l.start(nodeOptions{log: zerolog.New(zerolog.SyncWriter(&log)), batchSize: 3})
-	if r := l.run(n, debt); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.run(n, debt); r.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("verdict %q", r.Run.Verdict)
 	}
 	n.stop()

@@ -8,6 +8,8 @@ import (
 
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/queue"
+	"syncer/persist/read"
 )
 
 // A job's history says how far back a first load goes. When it is raised later nothing older is read by itself: a stream
@@ -18,17 +20,17 @@ func (j *Job) Since(today finance.Date) finance.Date { return today.AddDays(-j.H
 
 // HistoryGap says what of the job's history, as it is configured today, its streams were never asked for. zone is the
 // calendar of the job's connection; nil: UTC.
-func (j *Job) HistoryGap(ctx context.Context, store *persist.Store, zone *time.Location) (persist.HistoryGap, error) {
+func (j *Job) HistoryGap(ctx context.Context, store *persist.Store, zone *time.Location) (read.HistoryGap, error) {
 	if !slices.Contains(j.Datasets, finance.Transactions) {
-		return persist.HistoryGap{}, nil
+		return read.HistoryGap{}, nil
 	}
 	over := Connection{Zone: zone}
-	return store.HistoryGap(ctx, j.Connection, j.Since(over.today(time.Now())), j.Purposes)
+	return store.Read.HistoryGap(ctx, j.Connection, j.Since(over.today(time.Now())), j.Purposes)
 }
 
 // HistoryAdvice is one line about a gap in a job's history, for the operator: what was never asked for, what reads it, and
 // what that costs.
-func HistoryAdvice(job string, g persist.HistoryGap) string {
+func HistoryAdvice(job string, g read.HistoryGap) string {
 	noun := "streams were"
 	if g.Streams == 1 {
 		noun = "stream was"
@@ -46,12 +48,12 @@ func (e *Engine) tellHistory(ctx context.Context, id int64) {
 }
 
 func (e *Engine) compareHistory(ctx context.Context, id int64) error {
-	run, err := e.Store.RunByID(ctx, id)
+	run, err := e.Store.Queue.RunByID(ctx, id)
 	if err != nil {
 		return err
 	}
 	job, known := e.jobs[run.Job]
-	if !known || run.Kind == persist.Backfill || run.Kind == persist.Rerun {
+	if !known || run.Kind == queue.Backfill || run.Kind == queue.Rerun {
 		return nil
 	}
 	gap, err := job.HistoryGap(ctx, e.Store, e.connections[job.Connection].Zone)

@@ -11,7 +11,7 @@ import (
 
 	"syncer/finance"
 	"syncer/jobs"
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -51,7 +51,7 @@ func TestARaisedHistoryIsSaid(t *testing.T) {
 		t.Helper()
 		log := &lines{}
 		n := l.start(nodeOptions{history: history, log: zerolog.New(log)})
-		if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+		if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 			t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
 		}
 		return n, log
@@ -89,10 +89,11 @@ func TestARaisedHistoryIsSaid(t *testing.T) {
 	if gap.Streams != streams {
 		t.Errorf("before the backfill: %+v", gap)
 	}
-	runs, err := n.Backfill(t.Context(), job, jobs.Windows(from, to, 90))
+	plan, err := n.Backfill(t.Context(), job, jobs.BackfillSpec{Windows: jobs.Windows(from, to, 90)})
+	runs := plan.Runs
 	l.must(err)
 	for _, run := range runs {
-		if r := l.settled(n, run); r.Run.Verdict != persist.VerdictComplete {
+		if r := l.settled(n, run); r.Run.Verdict != queue.VerdictComplete {
 			t.Fatalf("backfill: %s: %+v", r.Run.Verdict, r.NotComplete)
 		}
 	}

@@ -20,8 +20,11 @@ import (
 	"syncer/fetch/rest"
 	"syncer/finance"
 	"syncer/jobs"
-	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
 	"syncer/persist/persisttest"
+	"syncer/persist/queue"
+	"syncer/persist/read"
 )
 
 // Whatever records stand on a page: the good ones are stored, the others are in quarantine, each once, and
@@ -30,7 +33,7 @@ import (
 func TestHostileRecords(t *testing.T) {
 	sameTrials(t)
 	t.Parallel()
-	h, end := newHouse(t, persisttest.New(t).Config())
+	h, end := newShared(t, persisttest.New(t).Config())
 	t.Cleanup(end)
 	_, err := h.pool.Exec(t.Context(), `ALTER TABLE transactions ADD CHECK (text <> 'forbidden')`)
 	h.must(err)
@@ -43,16 +46,16 @@ func TestHostileRecords(t *testing.T) {
 		v.move()
 		for night := 1; night <= 3; night++ {
 			got := v.night(body)
-			want := hostileNight{persist.VerdictComplete, page.good(), page.bad(), got.calls}
+			want := hostileNight{queue.VerdictComplete, page.good(), page.bad(), got.calls}
 			if want.quarantined > 0 {
-				want.verdict = persist.VerdictPartial
+				want.verdict = queue.VerdictPartial
 			}
 			if fmt.Sprint(got) != fmt.Sprint(want) || got.calls > 3 {
 				rt.Fatalf("night %d: %+v\nwant %+v", night, got, want)
 			}
 		}
 		v.acceptAll()
-		if got := v.night(body); got.verdict != persist.VerdictComplete || got.quarantined != 0 {
+		if got := v.night(body); got.verdict != queue.VerdictComplete || got.quarantined != 0 {
 			rt.Fatalf("after all was accepted: %+v", got)
 		}
 	})
@@ -199,7 +202,7 @@ func (p hostilePage) bad() int {
 
 // victim is one provider whose answers are given, and the process that reads it.
 type victim struct {
-	*house
+	*shared
 	engine  *jobs.Engine
 	answer  atomic.Pointer[[]byte]
 	calls   atomic.Int64
@@ -209,15 +212,15 @@ type victim struct {
 }
 
 type hostileNight struct {
-	verdict     persist.Verdict
+	verdict     queue.Verdict
 	rows        []string
 	quarantined int
 	calls       int64
 }
 
-func (h *house) hostile() *victim {
-	v := &victim{house: h, name: "hostile"}
-	h.must(h.store.UpsertConnection(h.Context(), v.name, "rest"))
+func (h *shared) hostile() *victim {
+	v := &victim{shared: h, name: "hostile"}
+	h.must(h.store.Connections.Use(h.Context(), v.name, connections.Endpoint{Provider: "rest"}))
 	pipe := fetchtest.NewPipe()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		v.calls.Add(1)
@@ -240,8 +243,8 @@ func (h *house) hostile() *victim {
 	client, err := fetch.NewClient(fetch.Options{
 		Connection: c, Driver: driver, Concurrency: 1, AllowPrivate: true,
 		Timeout: 10 * time.Second, MaxWait: time.Second,
-		Retry:  fetch.Retry{Attempts: 2, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: time.Minute},
-		Ledger: h.store, Once: h.store, Tokens: h.store, Log: zerolog.Nop(), Dial: pipe.Dial,
+		Retry: fetch.Retry{Attempts: 2, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: time.Minute},
+		Calls: h.store.Admit, Once: h.store.Admit, Tokens: h.store.Tokens, Log: zerolog.Nop(), Dial: pipe.Dial,
 	})
 	h.must(err)
 	v.stop = func() {
@@ -253,7 +256,7 @@ func (h *house) hostile() *victim {
 		Store: h.store, Pages: h.writer, Committer: h.committer, Pool: h.pool, Log: zerolog.Nop(),
 		Step: func(string) {},
 		Connections: []*jobs.Connection{{
-			Name: v.name, Provider: provider.Name, Connector: client.Connector(), Concurrency: 1, Keep: time.Hour,
+			Name: v.name, Endpoint: connections.Endpoint{Provider: provider.Name}, Connector: client.Connector(), Concurrency: 1, Keep: time.Hour,
 		}},
 		Jobs: []jobs.Job{{
 			Name: v.name, Connection: v.name, Datasets: []finance.Dataset{finance.Transactions}, Zone: time.UTC,
@@ -268,15 +271,15 @@ func (h *house) hostile() *victim {
 func (v *victim) move() {
 	ctx := v.Context()
 	if v.consent != 0 {
-		_, err := v.store.EndConsent(ctx, v.consent, finance.ConsentRevoked, "its trial is over",
-			persist.FromOperator, finance.CallID{})
+		_, err := v.store.Consents.End(ctx, v.consent, finance.ConsentRevoked, "its trial is over",
+			consents.FromOperator, finance.CallID{})
 		v.must(err)
 	}
 	v.providers++
 	external := fmt.Sprintf("c%d", v.providers)
-	_, err := v.store.ImportConsents(ctx, v.name, []persist.ConsentImport{{ExternalID: external}})
+	_, err := v.store.Consents.Import(ctx, v.name, []consents.Import{{ExternalID: external}})
 	v.must(err)
-	consent, err := v.store.ConsentByExternal(ctx, v.name, external)
+	consent, err := v.store.Consents.ByExternalID(ctx, v.name, external)
 	v.must(err)
 	v.consent = consent.ID
 }
@@ -288,13 +291,13 @@ func (v *victim) night(body []byte) hostileNight {
 	v.calls.Store(0)
 	job, err := v.engine.Job(v.name)
 	v.must(err)
-	run, _, err := v.engine.Fire(ctx, job, persist.Manual, time.Now())
+	run, _, err := v.engine.Fire(ctx, job, queue.Manual, time.Now())
 	v.must(err)
 	var batch int64
 	v.must(v.pool.QueryRow(ctx, "SELECT id FROM batches WHERE run_id = $1", run.ID).Scan(&batch))
 	v.must(v.engine.Work(ctx, batch))
 	out := hostileNight{calls: v.calls.Load()}
-	var verdict *persist.Verdict
+	var verdict *queue.Verdict
 	v.must(v.pool.QueryRow(ctx, "SELECT verdict FROM runs WHERE id = $1", run.ID).Scan(&verdict))
 	if verdict != nil {
 		out.verdict = *verdict
@@ -311,9 +314,9 @@ func (v *victim) night(body []byte) hostileNight {
 
 // acceptAll accepts whatever is in quarantine.
 func (v *victim) acceptAll() {
-	list, err := v.store.Quarantine(v.Context(), persist.QuarantineFilter{Consent: v.consent})
+	list, err := v.store.Read.Quarantine(v.Context(), read.QuarantineFilter{Consent: v.consent})
 	v.must(err)
 	for _, r := range list {
-		v.must(v.store.AcceptQuarantined(v.Context(), r.ID, "it is a test"))
+		v.must(v.store.Streams.AcceptQuarantined(v.Context(), r.ID, "it is a test"))
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
+	"syncer/persist/read"
 	"syncer/sandbox"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
 
 // ended is how the items of a report that are not proven complete have ended, by consent.
-func ended(r persist.Report) map[int64][2]string {
+func ended(r read.Report) map[int64][2]string {
 	m := map[int64][2]string{}
 	for _, i := range r.NotComplete {
 		m[i.Consent] = [2]string{string(i.Outcome), string(i.Class)}
@@ -42,7 +44,7 @@ func TestOneBadConsentHarmsNoOther(t *testing.T) {
 		l.consent(revoked).ID:   {"excused", "consent"},
 		l.consent(malformed).ID: {"partial", "malformed"},
 	}
-	if diff := cmp.Diff(want, ended(root)); diff != "" || root.Run.Verdict != persist.VerdictPartial {
+	if diff := cmp.Diff(want, ended(root)); diff != "" || root.Run.Verdict != queue.VerdictPartial {
 		t.Errorf("verdict %s, not complete (-want +got):\n%s%+v", root.Run.Verdict, diff, root.NotComplete)
 	}
 	if c := root.Counts[0]; c.Expected != 40 || c.Rows+c.Empty != 37 || c.Missing != 0 {
@@ -59,7 +61,7 @@ func TestOneBadConsentHarmsNoOther(t *testing.T) {
 
 	clear()
 	before := l.kit.Journal.CountBySubject(ngsim.Name)
-	rerun, root := l.rerun(n, root.Run, persist.Selection{Failed: true})
+	rerun, root := l.rerun(n, root.Run, plan.Selection{Failed: true})
 	got := map[string]int{}
 	for subject, n := range l.kit.Journal.CountBySubject(ngsim.Name) {
 		if n != before[subject] {
@@ -69,15 +71,15 @@ func TestOneBadConsentHarmsNoOther(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{id(failing): 1}, got); diff != "" {
 		t.Errorf("calls of the rerun by consent (-want +got):\n%s", diff)
 	}
-	if rerun.Run.Verdict != persist.VerdictComplete || root.Run.Verdict != persist.VerdictPartial {
+	if rerun.Run.Verdict != queue.VerdictComplete || root.Run.Verdict != queue.VerdictPartial {
 		t.Errorf("rerun of what failed: %s, the run: %s", rerun.Run.Verdict, root.Run.Verdict)
 	}
 
-	_, root = l.rerun(n, root.Run, persist.Selection{})
-	if root.Run.Verdict != persist.VerdictComplete || l.calls(revoked) != 1 {
+	_, root = l.rerun(n, root.Run, plan.Selection{})
+	if root.Run.Verdict != queue.VerdictComplete || l.calls(revoked) != 1 {
 		t.Errorf("after the faults: %s, %d calls for the revoked consent", root.Run.Verdict, l.calls(revoked))
 	}
-	if _, _, err := n.Rerun(t.Context(), root.Run, persist.Selection{}); err == nil || !strings.Contains(err.Error(), "nothing to rerun") {
+	if _, _, err := n.Rerun(t.Context(), root.Run, plan.Selection{}); err == nil || !strings.Contains(err.Error(), "nothing to rerun") {
 		t.Errorf("a rerun of nothing: %v", err)
 	}
 }
@@ -92,7 +94,7 @@ func TestRepeatChangesNothing(t *testing.T) {
 	var versions [2]map[string]string
 	for i := range versions {
 		for _, job := range []string{debt, money} {
-			if r := l.run(n, job); r.Run.Verdict != persist.VerdictComplete {
+			if r := l.run(n, job); r.Run.Verdict != queue.VerdictComplete {
 				t.Fatalf("run of %s: %s, %+v", job, r.Run.Verdict, r.NotComplete)
 			}
 		}

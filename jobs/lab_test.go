@@ -18,7 +18,15 @@ import (
 	"syncer/finance"
 	"syncer/jobs"
 	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
+	"syncer/persist/read"
+	"syncer/persist/seal"
+	"syncer/persist/write"
 	"syncer/sandbox"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -34,7 +42,7 @@ type lab struct {
 	ngURL  string
 	bkURL  string
 	db     persisttest.Database
-	sealer *persist.Sealer
+	sealer *seal.Sealer
 	store  *persist.Store // the test's own
 }
 
@@ -62,13 +70,13 @@ func newLab(t testing.TB, ngo ngsim.Options, bko banksim.Options) *lab {
 	l.must(err)
 	l.bkURL, err = server.Mount("bank", l.bank.Handler())
 	l.must(err)
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	l.must(err)
-	l.sealer, err = persist.OpenSealer(keys)
+	l.sealer, err = seal.OpenSealer(keys)
 	l.must(err)
 	l.store = l.newStore()
-	l.must(l.store.UpsertConnection(t.Context(), ng, "norskgjeld"))
-	l.must(l.store.UpsertConnection(t.Context(), bank, "sbanken"))
+	l.must(l.store.Connections.Use(t.Context(), ng, connections.Endpoint{Provider: "norskgjeld"}))
+	l.must(l.store.Connections.Use(t.Context(), bank, connections.Endpoint{Provider: "sbanken"}))
 	return l
 }
 
@@ -80,35 +88,35 @@ func (l *lab) must(err error) {
 }
 
 func (l *lab) newStore() *persist.Store {
-	return persist.NewStore(l.db.Pool, l.sealer, persist.Worker{ID: uuid.New(), Host: "test"})
+	return persist.NewStore(l.db.Pool, l.sealer, pg.Worker{ID: uuid.New(), Host: "test"})
 }
 
 // importNG imports the first n seeded consents of the registry.
 func (l *lab) importNG(n int) {
 	l.Helper()
-	var list []persist.ConsentImport
+	var list []consents.Import
 	for i := range n {
 		c := l.ng.Consent(i)
-		list = append(list, persist.ConsentImport{ExternalID: c.ID, NationalID: c.NationalID, Scopes: []string{c.Scope},
+		list = append(list, consents.Import{ExternalID: c.ID, NationalID: c.NationalID, Scopes: []string{c.Scope},
 			ValidUntil: c.ValidUntil, SingleUse: c.SingleUse})
 	}
-	_, err := l.store.ImportConsents(l.Context(), ng, list)
+	_, err := l.store.Consents.Import(l.Context(), ng, list)
 	l.must(err)
 }
 
 // importBank imports the first n customers of the bank.
 func (l *lab) importBank(n int) {
 	l.Helper()
-	var list []persist.ConsentImport
+	var list []consents.Import
 	for i := range n {
-		list = append(list, persist.ConsentImport{ExternalID: fmt.Sprintf("agreement-%d", i),
+		list = append(list, consents.Import{ExternalID: fmt.Sprintf("agreement-%d", i),
 			NationalID: l.bank.Customer(i).CustomerID, KeepPlain: true})
 	}
-	_, err := l.store.ImportConsents(l.Context(), bank, list)
+	_, err := l.store.Consents.Import(l.Context(), bank, list)
 	l.must(err)
 }
 
-// node is one process of the house.
+// node is one process of the lab.
 type node struct {
 	*jobs.Engine
 	store *persist.Store
@@ -123,7 +131,8 @@ type nodeOptions struct {
 	maxWait     time.Duration
 	timeout     time.Duration
 	drain       time.Duration
-	idle        bool           // plans and answers no bell
+	idle        bool           // plans and answers no wake-up
+	only        bool           // works only the runs that it is told to
 	mute        bool           // says only once that it lives; see lapse
 	schedule    *jobs.Schedule // of the debt job
 	step        func(string)
@@ -131,7 +140,9 @@ type nodeOptions struct {
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
 	purposes    []string      // of the debt job
+	sweep       time.Duration // 0: 200 ms
 	history     int           // days, of the money job; 0: 400
+	inFlight    time.Duration // of unanswered single-use calls; 0: no status is asked for behind them
 	more        *aggregator   // a further connection, with a job of the same name; nil: none
 }
 
@@ -140,11 +151,11 @@ func (l *lab) start(o nodeOptions) *node {
 	l.Helper()
 	o.settle()
 	pool := cmp.Or(o.pool, l.db.Pool)
-	store := persist.NewStore(pool, l.sealer, persist.Worker{ID: uuid.New(), Host: "test"})
+	store := persist.NewStore(pool, l.sealer, pg.Worker{ID: uuid.New(), Host: "test"})
 	conns := []*jobs.Connection{l.connection(store, ng, o), l.connection(store, bank, o)}
-	writer := persist.NewWriter(pool, l.sealer, persist.WriterOptions{Step: o.step})
+	writer := write.NewWriter(pool, l.sealer, write.WriterOptions{Step: o.step})
 	life, end := context.WithCancel(context.WithoutCancel(l.Context()))
-	committer := persist.StartCommitter(life, writer, 0)
+	committer := write.StartCommitter(life, writer, 0)
 	options := jobs.Options{
 		Store: store, Pages: writer, Committer: committer, Pool: pool, Connections: conns, Log: o.log,
 		Jobs: []jobs.Job{
@@ -154,7 +165,7 @@ func (l *lab) start(o nodeOptions) *node {
 				Zone: time.UTC, BatchSize: o.batchSize, History: cmp.Or(o.history, 400), Lookback: 10},
 		},
 		// A process that a busy machine keeps from its heartbeat would lose its batches, and what it has in hand.
-		Batches: 2, Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: 200 * time.Millisecond,
+		Batches: 2, Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: cmp.Or(o.sweep, 200*time.Millisecond),
 		Drain: o.drain, Step: o.step,
 	}
 	if o.more != nil {
@@ -164,6 +175,7 @@ func (l *lab) start(o nodeOptions) *node {
 	if o.mute {
 		options.Lease, options.Heartbeat = 3*time.Hour, time.Hour
 	}
+	options.Only = o.only
 	if !o.idle {
 		options.Serve = []string{debt, money}
 		if o.more != nil {
@@ -234,21 +246,21 @@ func (l *lab) connection(store *persist.Store, name string, o nodeOptions) *jobs
 	driver.Rate = 0
 	client, err := fetch.NewClient(fetch.Options{
 		Connection: c, Driver: driver, Concurrency: o.concurrency, Timeout: o.timeout, MaxWait: o.maxWait, AllowPrivate: true,
-		Retry:  fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: 10 * time.Second},
-		Ledger: store, Once: store, Tokens: store, Fingerprint: l.sealer.Fingerprint, Log: zerolog.Nop(),
+		Retry: fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: 10 * time.Second},
+		Calls: store.Admit, Once: store.Admit, Tokens: store.Tokens, Fingerprint: l.sealer.Fingerprint, Log: zerolog.Nop(),
 	})
 	l.must(err)
 	l.Cleanup(client.CloseIdle)
-	return &jobs.Connection{Name: name, Provider: provider.Name, Connector: o.wrap(client.Connector()), Credentials: client.Credentials,
-		Concurrency: o.concurrency, Keep: time.Hour}
+	return &jobs.Connection{Name: name, Endpoint: connections.Endpoint{Provider: provider.Name}, Connector: o.wrap(client.Connector()), Credentials: client.Credentials,
+		Concurrency: o.concurrency, Keep: time.Hour, InFlight: o.inFlight}
 }
 
 // fire plans a run of a job by hand.
-func (l *lab) fire(n *node, job string) persist.Run {
+func (l *lab) fire(n *node, job string) queue.Run {
 	l.Helper()
 	j, err := n.Job(job)
 	l.must(err)
-	run, created, err := n.Fire(l.Context(), j, persist.Manual, time.Now())
+	run, created, err := n.Fire(l.Context(), j, queue.Manual, time.Now())
 	l.must(err)
 	if !created {
 		l.Fatalf("run %d of %s was there already", run.ID, job)
@@ -257,25 +269,24 @@ func (l *lab) fire(n *node, job string) persist.Run {
 }
 
 // settled waits for a run's verdict.
-func (l *lab) settled(n *node, run persist.Run) persist.Report {
+func (l *lab) settled(n *node, run queue.Run) read.Report {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), time.Minute)
-	defer cancel()
-	report, err := n.Follow(ctx, run.ID, 20*time.Millisecond, func(persist.Report) {})
-	if err != nil {
-		l.Fatalf("run %d has no verdict: %v\n%+v", run.ID, err, report)
-	}
+	l.eventually(fmt.Sprintf("run %d has its verdict", run.ID), func() bool {
+		return l.number("SELECT count(*) FROM runs WHERE id = $1 AND verdict IS NOT NULL", run.ID) == 1
+	})
+	report, err := n.store.Read.Report(l.Context(), run.ID)
+	l.must(err)
 	return report
 }
 
 // run fires a job and waits for its verdict.
-func (l *lab) run(n *node, job string) persist.Report {
+func (l *lab) run(n *node, job string) read.Report {
 	l.Helper()
 	return l.settled(n, l.fire(n, job))
 }
 
 // rerun reruns a settled run and waits for the rerun's verdict. It gives the root run's report too.
-func (l *lab) rerun(n *node, run persist.Run, s persist.Selection) (rerun, root persist.Report) {
+func (l *lab) rerun(n *node, run queue.Run, s plan.Selection) (rerun, root read.Report) {
 	l.Helper()
 	again, created, err := n.Rerun(l.Context(), run, s)
 	l.must(err)
@@ -283,7 +294,7 @@ func (l *lab) rerun(n *node, run persist.Run, s persist.Selection) (rerun, root 
 		l.Fatalf("a rerun of run %d is going already", run.ID)
 	}
 	rerun = l.settled(n, again)
-	root, err = n.store.RunReport(l.Context(), run.ID)
+	root, err = n.store.Read.Report(l.Context(), run.ID)
 	l.must(err)
 	return rerun, root
 }
@@ -299,7 +310,7 @@ func (l *lab) fault(r sandbox.Rule) (clear func()) {
 // consent is our consent for the seeded consent i of the registry.
 func (l *lab) consent(i int) finance.Consent {
 	l.Helper()
-	c, err := l.store.ConsentByExternal(l.Context(), ng, l.ng.Consent(i).ID)
+	c, err := l.store.Consents.ByExternalID(l.Context(), ng, l.ng.Consent(i).ID)
 	l.must(err)
 	return c
 }
@@ -315,6 +326,16 @@ func (l *lab) number(sql string, args ...any) int {
 		l.Fatalf("%s: %v", sql, err)
 	}
 	return n
+}
+
+// kept fails the test if the tables break a promise.
+func (l *lab) kept() {
+	l.Helper()
+	broken, err := l.store.Read.Verify(l.Context())
+	l.must(err)
+	for _, b := range broken {
+		l.Errorf("%s (%d): %s", b.Rule, b.Count, b.What)
+	}
 }
 
 // eventually waits until ok, looking often.

@@ -8,7 +8,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 )
 
 // Behind one connection there may be many banks, as behind an aggregator's. While one of them is down, its consents
@@ -21,12 +21,15 @@ var errPutOff = errors.New("the consent is put off")
 
 // turn is the work on one consent in this claim of its batch.
 type turn struct {
-	items   []persist.Item
-	second  bool                                // it was put off before: now it is decided
-	started map[finance.Dataset]bool            // items whose attempt is counted
-	failed  map[finance.Stream]*fetch.Error     // streams that were asked for once, in a bad moment
-	refused map[finance.Stream]persist.Decision // accounts that need not be asked for a second time
-	well    bool                                // its newest answer was a page, so its token is good
+	items   []queue.Item
+	second  bool                              // it was put off before: now it is decided
+	started map[finance.Dataset]bool          // items whose attempt is counted
+	failed  map[finance.Stream]*fetch.Error   // streams that were asked for once, in a bad moment
+	refused map[finance.Stream]queue.Decision // accounts that need not be asked for a second time
+	members members                           // what its pages have brought, not noted yet
+	well    bool                              // its newest answer was a page, so its token is good
+
+	renewals int // how often an item was begun again, because the consent went on under another id
 }
 
 // putOff says whether a stream that failed is to be asked for again in a second turn. last is the last page that was
@@ -61,14 +64,16 @@ type line struct {
 	failing int // turns in a row that were put off
 }
 
-// newLine lines consents up. Those that were begun before, and not decided, come last: they may be what held the batch
-// up.
-func newLine(consents [][]persist.Item) *line {
+// newLine lines consents up in any order: those of one bank, or those that ended long ago, often stand together in a list,
+// and so many refusals in a row would look as if nothing worked. Those that were begun before, and not decided, come last:
+// they may be what held the batch up.
+func newLine(consents [][]queue.Item) *line {
 	l := &line{}
 	for _, items := range consents {
 		l.waiting = append(l.waiting, &turn{items: items, started: map[finance.Dataset]bool{},
-			failed: map[finance.Stream]*fetch.Error{}, refused: map[finance.Stream]persist.Decision{}})
+			failed: map[finance.Stream]*fetch.Error{}, refused: map[finance.Stream]queue.Decision{}})
 	}
+	rand.Shuffle(len(l.waiting), func(i, j int) { l.waiting[i], l.waiting[j] = l.waiting[j], l.waiting[i] })
 	slices.SortStableFunc(l.waiting, func(x, y *turn) int { return x.attempts() - y.attempts() })
 	return l
 }

@@ -5,7 +5,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/write"
 )
 
 // memory is what is remembered of a stream's pages. A page may be passed over only if the last pass has seen it with the
@@ -46,7 +46,7 @@ func (m *memory) forget(page fetch.Page) (keys []finance.PageKey) {
 
 // storedRows tells a connector what is stored of a stream. It implements fetch.Rows.
 type storedRows struct {
-	pages  *persist.Writer
+	pages  *write.Writer
 	stream finance.Stream
 	run    int64
 }

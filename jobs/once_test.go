@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
 	"syncer/sandbox"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -18,7 +19,7 @@ import (
 // stored answer. When the first one wakes up, it writes nothing.
 func TestSingleUseAnswerSurvivesACrash(t *testing.T) {
 	t.Parallel()
-	for _, step := range []string{"s8.decoded", "s14.after", "s12.decide"} {
+	for _, step := range []string{"page.decoded", "commit.done", "item.deciding"} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, ngsim.Options{Consents: 4, SingleUse: 1}, banksim.Options{})
@@ -41,7 +42,7 @@ func TestSingleUseAnswerSurvivesACrash(t *testing.T) {
 			})
 			l.lapse()
 			r := l.settled(l.start(nodeOptions{}), run)
-			if r.Run.Verdict != persist.VerdictComplete {
+			if r.Run.Verdict != queue.VerdictComplete {
 				t.Errorf("verdict %s: %+v", r.Run.Verdict, r.NotComplete)
 			}
 			rows, calls := l.versions(), l.number("SELECT count(*) FROM calls WHERE purpose = 'data'")
@@ -74,7 +75,7 @@ func TestUnansweredSingleUseIsNotSentAgain(t *testing.T) {
 	if got := l.consent(2).Status; got != finance.ConsentConsumedUnknown || l.calls(2) != 1 {
 		t.Errorf("the consent is %s after %d calls", got, l.calls(2))
 	}
-	if _, _, err := n.Rerun(t.Context(), root.Run, persist.Selection{}); err == nil {
+	if _, _, err := n.Rerun(t.Context(), root.Run, plan.Selection{}); err == nil {
 		t.Error("a rerun would call for a consent that may be spent")
 	}
 	l.run(n, debt)

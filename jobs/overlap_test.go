@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -19,8 +19,8 @@ func TestTicksThatPileUpAskOnce(t *testing.T) {
 	job, err := planner.Job(debt)
 	l.must(err)
 	at := time.Now().Truncate(15 * time.Minute)
-	tick := func(n *node, i int) persist.Run {
-		run, created, err := n.Fire(t.Context(), job, persist.Scheduled, at.Add(time.Duration(i)*15*time.Minute))
+	tick := func(n *node, i int) queue.Run {
+		run, created, err := n.Fire(t.Context(), job, queue.Scheduled, at.Add(time.Duration(i)*15*time.Minute))
 		l.must(err)
 		if !created {
 			t.Errorf("tick %d has no run of its own", i)
@@ -29,12 +29,12 @@ func TestTicksThatPileUpAskOnce(t *testing.T) {
 	}
 	first := tick(planner, 0)
 	for i := 1; i < 6; i++ {
-		if run := tick(planner, i); run.Expected != 0 || run.Overlapped != 8 || run.Verdict != persist.VerdictPartial {
+		if run := tick(planner, i); run.Expected != 0 || run.Overlapped != 8 || run.Verdict != queue.VerdictPartial {
 			t.Errorf("tick %d: %+v", i, run)
 		}
 	}
 	n := l.start(nodeOptions{})
-	if r := l.settled(n, first); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.settled(n, first); r.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("verdict %s, %+v", r.Run.Verdict, r.NotComplete)
 	}
 	for i := range 8 {
@@ -42,7 +42,7 @@ func TestTicksThatPileUpAskOnce(t *testing.T) {
 			t.Errorf("consent %d was called for %d times", i, calls)
 		}
 	}
-	if r := l.settled(n, tick(n, 6)); r.Run.Verdict != persist.VerdictComplete || r.Run.Expected != 8 || r.Run.Overlapped != 0 {
+	if r := l.settled(n, tick(n, 6)); r.Run.Verdict != queue.VerdictComplete || r.Run.Expected != 8 || r.Run.Overlapped != 0 {
 		t.Errorf("the tick after: %+v", r.Run)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 )
 
 // panicked makes an error of what recover gave; nil, of nothing. Without it a defect of one connector would take the
@@ -22,7 +22,7 @@ func panicked(value any, log *zerolog.Logger, op string) error {
 }
 
 // recovered is panicked for the work on an item.
-func (w *batchWork) recovered(value any, item *persist.Item) error {
+func (w *batchWork) recovered(value any, item *queue.Item) error {
 	log := w.log.With().Int64("consent", item.Consent.ID).Logger()
 	return panicked(value, &log, "read "+string(item.Dataset))
 }

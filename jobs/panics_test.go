@@ -12,7 +12,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -63,7 +63,7 @@ func TestAPanicFailsItsItemAlone(t *testing.T) {
 			return bomb{c, l.consent(1).ID, behind}
 		}})
 		r := l.run(n, debt)
-		if r.Run.Verdict != persist.VerdictPartial || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.Malformed ||
+		if r.Run.Verdict != queue.VerdictPartial || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.Malformed ||
 			r.NotComplete[0].Outcome != finance.Failed {
 			t.Errorf("behind %t: the run is %s: %+v", behind, r.Run.Verdict, r.NotComplete)
 		}

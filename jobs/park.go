@@ -16,13 +16,13 @@ import (
 func parkUnusable(ctx context.Context, store *persist.Store, log *zerolog.Logger, connection string, f *fetch.Error) error {
 	reason := f.Error()
 	if f.Credentials == "" {
-		first, err := store.ParkConnection(ctx, connection, f.Class, reason)
+		first, err := store.Connections.Park(ctx, connection, f.Class, reason)
 		if first {
 			tellParked(log, connection, f.Class, reason)
 		}
 		return err
 	}
-	first, err := store.ParkCredentials(ctx, connection, f.Credentials, f.Class, reason)
+	first, err := store.Connections.ParkCredentials(ctx, connection, f.Credentials, f.Class, reason)
 	if first {
 		tellRefused(log, connection, f.Class, reason)
 	}
@@ -32,7 +32,7 @@ func parkUnusable(ctx context.Context, store *persist.Store, log *zerolog.Logger
 // parkConnection stops every further call over the connection until an operator opens it again, and says so
 // once.
 func (w *batchWork) parkConnection(ctx context.Context, class finance.Class, reason string) error {
-	first, err := w.Store.ParkConnection(ctx, w.conn.Name, class, reason)
+	first, err := w.Store.Connections.Park(ctx, w.conn.Name, class, reason)
 	if first {
 		tellParked(&w.log, w.conn.Name, class, reason)
 	}

@@ -16,43 +16,51 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/fetch/rest"
 	"syncer/finance"
 	"syncer/jobs"
 	"syncer/persist"
+	"syncer/persist/admit"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
+	"syncer/persist/pg"
+	"syncer/persist/queue"
+	"syncer/persist/seal"
+	"syncer/persist/write"
 )
 
-// house is what all providers of the model share: a database, and one process that works.
-type house struct {
+// shared is what all providers of the model share: a database, and one process that works.
+type shared struct {
 	testing.TB
 	pool      *pgxpool.Pool
-	sealer    *persist.Sealer
+	sealer    *seal.Sealer
 	store     *persist.Store
-	writer    *persist.Writer
-	committer *persist.Committer
+	writer    *write.Writer
+	committer *write.Committer
 	step      func(string)
 	providers int
 }
 
-// newHouse opens a house inside of a bubble, whose clock its connections must survive.
-func newHouse(t testing.TB, config *pgxpool.Config) (*house, func()) {
-	h := &house{TB: t, step: func(string) {}}
+// newShared opens it inside of a bubble, whose clock its connections must survive.
+func newShared(t testing.TB, config *pgxpool.Config) (*shared, func()) {
+	h := &shared{TB: t, step: func(string) {}}
 	const ever = 1_000_000 * time.Hour
 	config.MaxConnLifetime, config.MaxConnIdleTime, config.HealthCheckPeriod = ever, ever, ever
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	h.must(err)
 	h.pool = pool
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	h.must(err)
-	h.sealer, err = persist.OpenSealer(keys)
+	h.sealer, err = seal.OpenSealer(keys)
 	h.must(err)
-	h.store = persist.NewStore(pool, h.sealer, persist.Worker{ID: uuid.New(), Host: "test"})
-	h.must(h.store.Heartbeat(t.Context(), 1000*time.Hour))
-	h.writer = persist.NewWriter(pool, h.sealer, persist.WriterOptions{Step: func(s string) { h.step(s) }})
+	h.store = persist.NewStore(pool, h.sealer, pg.Worker{ID: uuid.New(), Host: "test"})
+	h.must(h.store.Workers.Heartbeat(t.Context(), 1000*time.Hour))
+	h.writer = write.NewWriter(pool, h.sealer, write.WriterOptions{Step: func(s string) { h.step(s) }})
 	life, end := context.WithCancel(t.Context())
-	h.committer = persist.StartCommitter(life, h.writer, 0)
+	h.committer = write.StartCommitter(life, h.writer, 0)
 	return h, func() {
 		end()
 		h.committer.Wait()
@@ -61,19 +69,19 @@ func newHouse(t testing.TB, config *pgxpool.Config) (*house, func()) {
 }
 
 // must ends the check: a Fatal would end a goroutine that others wait for.
-func (h *house) must(err error) {
+func (h *shared) must(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// ledger is the house's, whose pauses are over by the database's clock at once: the process waits for them by its own.
-type ledger struct {
-	*persist.Store
+// quickPauses is the store, whose pauses are over by the database's clock at once: the process waits for them by its own.
+type quickPauses struct {
+	*admit.Store
 	pool *pgxpool.Pool
 }
 
-func (l ledger) Pause(ctx context.Context, p finance.Pause) (time.Duration, error) {
+func (l quickPauses) Pause(ctx context.Context, p calls.Pause) (time.Duration, error) {
 	closed, err := l.Store.Pause(ctx, p)
 	if err != nil {
 		return 0, err
@@ -85,7 +93,7 @@ func (l ledger) Pause(ctx context.Context, p finance.Pause) (time.Duration, erro
 
 // reader is the process that reads one provider of the model, night after night.
 type reader struct {
-	*house
+	*shared
 	book    *bookkeeper
 	engine  *jobs.Engine
 	name    string
@@ -110,13 +118,13 @@ type killPoint struct {
 	days int // that pass before another one takes the batch
 }
 
-func (h *house) read(book *bookkeeper) *reader {
+func (h *shared) read(book *bookkeeper) *reader {
 	h.providers++
-	r := &reader{house: h, book: book, name: fmt.Sprintf("model%d", h.providers)}
-	h.must(h.store.UpsertConnection(h.Context(), r.name, "rest"))
-	_, err := h.store.ImportConsents(h.Context(), r.name, []persist.ConsentImport{{ExternalID: "c"}})
+	r := &reader{shared: h, book: book, name: fmt.Sprintf("model%d", h.providers)}
+	h.must(h.store.Connections.Use(h.Context(), r.name, connections.Endpoint{Provider: "rest"}))
+	_, err := h.store.Consents.Import(h.Context(), r.name, []consents.Import{{ExternalID: "c"}})
 	h.must(err)
-	consent, err := h.store.ConsentByExternal(h.Context(), r.name, "c")
+	consent, err := h.store.Consents.ByExternalID(h.Context(), r.name, "c")
 	h.must(err)
 	r.consent = consent.ID
 
@@ -134,12 +142,12 @@ func (h *house) read(book *bookkeeper) *reader {
 		Settings: &rest.Settings{Description: "model.yaml"}}
 	driver, err := provider.Open(c)
 	h.must(err)
-	l := ledger{h.store, h.pool}
+	l := quickPauses{h.store.Admit, h.pool}
 	client, err := fetch.NewClient(fetch.Options{
 		Connection: c, Driver: driver, Concurrency: 1, AllowPrivate: true,
 		Timeout: 10 * time.Second, MaxWait: 20 * time.Second,
-		Retry:  fetch.Retry{Attempts: 2, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: time.Minute},
-		Ledger: l, Once: h.store, Tokens: h.store, Log: zerolog.Nop(), Dial: pipe.Dial,
+		Retry: fetch.Retry{Attempts: 2, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: time.Minute},
+		Calls: l, Once: h.store.Admit, Tokens: h.store.Tokens, Log: zerolog.Nop(), Dial: pipe.Dial,
 	})
 	h.must(err)
 	r.stop = func() {
@@ -154,7 +162,7 @@ func (h *house) read(book *bookkeeper) *reader {
 	r.engine, err = jobs.New(jobs.Options{
 		Store: h.store, Pages: h.writer, Committer: h.committer, Pool: h.pool, Log: zerolog.Nop(), Step: r.step,
 		Connections: []*jobs.Connection{{
-			Name: r.name, Provider: provider.Name, Connector: &onlooker{client.Connector(), r}, Concurrency: 1, Keep: time.Hour,
+			Name: r.name, Endpoint: connections.Endpoint{Provider: provider.Name}, Connector: &onlooker{client.Connector(), r}, Concurrency: 1, Keep: time.Hour,
 		}},
 		Jobs: []jobs.Job{{
 			Name: r.name, Connection: r.name, Datasets: []finance.Dataset{dataset}, Zone: time.UTC, BatchSize: 1,
@@ -175,10 +183,10 @@ const (
 func (r *reader) step(name string) {
 	n := 0
 	switch name {
-	case "s8.decoded":
+	case "page.decoded":
 		r.pages++
 		n = r.pages
-	case "s12.decide":
+	case "item.deciding":
 		n = 1
 	default:
 		return
@@ -186,7 +194,7 @@ func (r *reader) step(name string) {
 	if k := r.kill; k == nil || k.step != name || k.nth != n {
 		return
 	}
-	if name == "s8.decoded" {
+	if name == "page.decoded" {
 		r.wait(r.before + r.pages - 1)
 	}
 	r.killed = true
@@ -246,7 +254,7 @@ type night struct {
 
 // outcome is what came of a night.
 type outcome struct {
-	verdict persist.Verdict
+	verdict queue.Verdict
 	reasons []string
 	midPass bool // at its end
 	stale   bool // it went on with the pass of an earlier run
@@ -277,7 +285,7 @@ func (r *reader) spend(n night) outcome {
 
 	job, err := r.engine.Job(r.name)
 	r.must(err)
-	run, _, err := r.engine.Fire(ctx, job, persist.Manual, time.Now())
+	run, _, err := r.engine.Fire(ctx, job, queue.Manual, time.Now())
 	r.must(err)
 	r.run = run.ID
 	r.must(r.pool.QueryRow(ctx, "SELECT id FROM batches WHERE run_id = $1", r.run).Scan(&r.batch))

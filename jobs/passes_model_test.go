@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"syncer/finance"
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/queue"
 )
 
 // A provider's list changes at any time, its pages fail in any way, workers are killed and parked: after every run the
@@ -44,7 +44,7 @@ func TestPassesAgainstAModel(t *testing.T) {
 	go func() {
 		defer close(bubble)
 		synctest.Test(t, func(t *testing.T) {
-			h, end := newHouse(t, config)
+			h, end := newShared(t, config)
 			defer end()
 			time.Sleep(time.Until(time.Date(2026, 6, 1, 3, 0, 0, 0, time.UTC)))
 			for one := range drawn {
@@ -94,7 +94,7 @@ type finding struct {
 }
 
 // try spends the nights of a trial, and looks at the tables after each.
-func (h *house) try(one trial) (f finding) {
+func (h *shared) try(one trial) (f finding) {
 	b := &bookkeeper{way: one.way, photos: map[int][]ranked{}, today: finance.DateOf(time.Now().UTC())}
 	for _, c := range one.entries {
 		b.change(c)
@@ -193,7 +193,7 @@ func drawNight(rt *rapid.T) (n night) {
 	}), 0, 10).Draw(rt, "script")
 	for range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(rt, "kills") {
 		n.kills = append(n.kills, killPoint{
-			step: rapid.SampledFrom([]string{"s8.decoded", "s8.decoded", "s8.decoded", "s12.decide"}).Draw(rt, "step"),
+			step: rapid.SampledFrom([]string{"page.decoded", "page.decoded", "page.decoded", "item.deciding"}).Draw(rt, "step"),
 			nth:  rapid.IntRange(1, 4).Draw(rt, "nth"),
 			days: rapid.SampledFrom([]int{0, 0, 1}).Draw(rt, "days"),
 		})
@@ -229,7 +229,7 @@ func (m *witness) look(o outcome) {
 	m.nothingLost(o, rows)
 	m.removedIsGone(o, rows)
 	m.completeIsComplete(o, rows)
-	if o.quiet && o.verdict != persist.VerdictComplete && !m.mayLack() {
+	if o.quiet && o.verdict != queue.VerdictComplete && !m.mayMiss() {
 		m.fail("nothing was amiss, and the run is %s: %v", o.verdict, o.reasons)
 	}
 }
@@ -432,7 +432,7 @@ func (m *witness) shownBetween(id string, from, to int) bool {
 // completeIsComplete: a run that is complete has all that was there from the beginning of its pass to the end, as it
 // is, unless it slipped past in a way that the API does not tell.
 func (m *witness) completeIsComplete(o outcome, rows []row) {
-	if o.verdict != persist.VerdictComplete {
+	if o.verdict != queue.VerdictComplete {
 		return
 	}
 	if o.midPass {
@@ -517,9 +517,9 @@ func (m *witness) toldIsHeard(o outcome) {
 	}
 }
 
-// mayLack is the one list whose end is not believed: a single full page that does not say whether it is the last one,
+// mayMiss is the one list whose end is not believed: a single full page that does not say whether it is the last one,
 // with more records known.
-func (m *witness) mayLack() bool {
+func (m *witness) mayMiss() bool {
 	return strings.HasPrefix(m.end, "absent")
 }
 
@@ -538,10 +538,10 @@ func (m *witness) quiet() {
 		last = m.spend(night{})
 		m.look(last)
 	}
-	if m.mayLack() && last.verdict != persist.VerdictComplete {
+	if m.mayMiss() && last.verdict != queue.VerdictComplete {
 		return
 	}
-	if last.verdict != persist.VerdictComplete {
+	if last.verdict != queue.VerdictComplete {
 		m.fail("the provider is quiet, and the run is %s: %v", last.verdict, last.reasons)
 	}
 	m.mu.Lock()
@@ -550,7 +550,7 @@ func (m *witness) quiet() {
 	for _, e := range m.live() {
 		if m.asked(e, from, m.now) && !m.made &&
 			!stands(rows, e) {
-			m.fail("the provider is quiet, and the tables lack %+v", *e)
+			m.fail("the provider is quiet, and %+v is missing from the tables", *e)
 		}
 	}
 	if m.dated {
@@ -567,7 +567,7 @@ func (m *witness) quiet() {
 	}
 	for what, n := range want {
 		if n != 0 {
-			m.fail("the provider is quiet, and the tables lack %d of %s", n, what)
+			m.fail("the provider is quiet, and %d of %s are missing from the tables", n, what)
 		}
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 	"syncer/finance"
 	"syncer/jobs"
-	"syncer/persist"
+	"syncer/persist/queue"
+	"syncer/persist/read"
 )
 
 // listOf answers with pages of two of the rows that the list has just now, newest first. A row is an id, or an id and an
@@ -59,7 +60,7 @@ func TestAPageThatComesBackIsRead(t *testing.T) {
 	night := func(list string, want ...string) {
 		t.Helper()
 		rows.Store(list)
-		if r := a.run(n, a.name); r.Run.Verdict != persist.VerdictComplete {
+		if r := a.run(n, a.name); r.Run.Verdict != queue.VerdictComplete {
 			t.Fatalf("%s: %s, %+v", list, r.Run.Verdict, r.NotComplete)
 		}
 		if diff := cmp.Diff(want, a.texts(amounts)); diff != "" {
@@ -84,13 +85,13 @@ func TestABrokenPassReadsWhatIsNewToo(t *testing.T) {
 	list := listOf(&rows)
 	a.answers(txPath("c0", "a1"), failing("2", list))
 	n := a.start(nodeOptions{more: a})
-	if r := a.run(n, a.name); r.Run.Verdict == persist.VerdictComplete {
+	if r := a.run(n, a.name); r.Run.Verdict == queue.VerdictComplete {
 		t.Fatal("a page failed, and the run is complete")
 	}
 	a.answers(txPath("c0", "a1"), list)
 	rows.Store("new 1 2 3 4 5 6")
 	a.took()
-	if r := a.run(n, a.name); r.Run.Verdict != persist.VerdictComplete {
+	if r := a.run(n, a.name); r.Run.Verdict != queue.VerdictComplete {
 		t.Fatalf("%s, %+v", r.Run.Verdict, r.NotComplete)
 	}
 	want := []string{"1=-10", "2=-10", "3=-10", "4=-10", "5=-10", "6=-10", "new=-10"}
@@ -107,13 +108,14 @@ func TestABrokenPassReadsWhatIsNewToo(t *testing.T) {
 func TestABackfillMakesTheNightlyPagesNews(t *testing.T) {
 	t.Parallel()
 	a := newAggregator(t, 1, "a1")
+	a.dated = true
 	var rows atomic.Value
 	rows.Store("1 2")
 	a.answers(txPath("c0", "a1"), listOf(&rows))
 	n := a.start(nodeOptions{more: a})
-	run := func(list string, r persist.Report, want string) {
+	run := func(list string, r read.Report, want string) {
 		t.Helper()
-		if got := strings.Join(a.texts(amounts), " "); r.Run.Verdict != persist.VerdictComplete || got != want {
+		if got := strings.Join(a.texts(amounts), " "); r.Run.Verdict != queue.VerdictComplete || got != want {
 			t.Errorf("%s: %s, %s", list, r.Run.Verdict, got)
 		}
 	}
@@ -121,7 +123,8 @@ func TestABackfillMakesTheNightlyPagesNews(t *testing.T) {
 	rows.Store("1=-99 2")
 	job, err := n.Job(a.name)
 	a.must(err)
-	runs, err := n.Backfill(t.Context(), job, jobs.Windows(finance.NewDate(2026, 11, 1), finance.NewDate(2026, 11, 20), 30))
+	plan, err := n.Backfill(t.Context(), job, jobs.BackfillSpec{Windows: jobs.Windows(finance.NewDate(2026, 11, 1), finance.NewDate(2026, 11, 20), 30)})
+	runs := plan.Runs
 	a.must(err)
 	run("the backfill", a.settled(n, runs[0]), "1=-99 2=-10")
 	rows.Store("1 2")

@@ -18,14 +18,21 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/fetch/sbanken"
 	"syncer/finance"
 	"syncer/jobs"
 	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
 	"syncer/persist/embedded"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/queue"
+	"syncer/persist/seal"
+	"syncer/persist/write"
 	"syncer/sandbox"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -146,26 +153,26 @@ func must(t testing.TB, err error) {
 
 // start imports the consents and starts the engine.
 func (p *pipeline) start(b *testing.B) {
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	must(b, err)
-	sealer, err := persist.OpenSealer(keys)
+	sealer, err := seal.OpenSealer(keys)
 	must(b, err)
-	p.store = persist.NewStore(p.pool, sealer, persist.Worker{ID: uuid.New(), Host: "benchmark"})
-	must(b, p.store.UpsertConnection(b.Context(), bank, "sbanken"))
-	var list []persist.ConsentImport
+	p.store = persist.NewStore(p.pool, sealer, pg.Worker{ID: uuid.New(), Host: "benchmark"})
+	must(b, p.store.Connections.Use(b.Context(), bank, connections.Endpoint{Provider: "sbanken"}))
+	var list []consents.Import
 	world := banksim.New(withKit(benchWorld()))
 	for i := range world.Len() {
-		list = append(list, persist.ConsentImport{ExternalID: fmt.Sprintf("agreement-%d", i),
+		list = append(list, consents.Import{ExternalID: fmt.Sprintf("agreement-%d", i),
 			NationalID: world.Customer(i).CustomerID, KeepPlain: true})
 	}
-	_, err = p.store.ImportConsents(b.Context(), bank, list)
+	_, err = p.store.Consents.Import(b.Context(), bank, list)
 	must(b, err)
 	life, end := context.WithCancel(context.WithoutCancel(b.Context()))
-	writer := persist.NewWriter(p.pool, sealer, persist.WriterOptions{})
-	committer := persist.StartCommitter(life, writer, 0)
+	writer := write.NewWriter(p.pool, sealer, write.WriterOptions{})
+	committer := write.StartCommitter(life, writer, 0)
 	p.engine, err = jobs.New(jobs.Options{
 		Store: p.store, Pages: writer, Committer: committer, Pool: p.pool, Log: zerolog.Nop(), Serve: []string{money},
-		Connections: []*jobs.Connection{{Name: bank, Provider: "sbanken", Connector: p.client(b, p.store).Connector(),
+		Connections: []*jobs.Connection{{Name: bank, Endpoint: connections.Endpoint{Provider: "sbanken"}, Connector: p.client(b, p.store.Admit).Connector(),
 			Concurrency: 8, Keep: 30 * 24 * time.Hour}},
 		Jobs: []jobs.Job{{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
 			Zone: time.UTC, BatchSize: 6, History: history, Lookback: history}},
@@ -183,7 +190,7 @@ func (p *pipeline) start(b *testing.B) {
 // history is how far back every pass reads, also one that follows another.
 const history = 330
 
-func (p *pipeline) client(b *testing.B, ledger fetch.Ledger) *fetch.Client {
+func (p *pipeline) client(b *testing.B, store fetch.CallStore) *fetch.Client {
 	provider, creds := sbanken.Provider(), banksim.DefaultClient()
 	c := fetch.Connection{Name: bank, Provider: provider.Name, Environment: "prod", BaseURL: p.url, AuthURL: p.url,
 		Settings: &sbanken.Settings{APIVersion: 2, CustomerHeader: "auto", PageLength: pageRows},
@@ -193,7 +200,7 @@ func (p *pipeline) client(b *testing.B, ledger fetch.Ledger) *fetch.Client {
 	must(b, err)
 	driver.Rate = 0
 	client, err := fetch.NewClient(fetch.Options{Connection: c, Driver: driver, Concurrency: 8, AllowPrivate: true,
-		Ledger: ledger, Tokens: p.store, Log: zerolog.Nop()})
+		Calls: store, Tokens: p.store.Tokens, Log: zerolog.Nop()})
 	must(b, err)
 	b.Cleanup(client.CloseIdle)
 	return client
@@ -202,17 +209,17 @@ func (p *pipeline) client(b *testing.B, ledger fetch.Ledger) *fetch.Client {
 // know reads every page once, so that the bank has rendered it, and gives its typed rows for the COPY. They are not
 // kept: millions of values on the heap would make each of syncer's collections dear.
 func (p *pipeline) know(b *testing.B) (groups [][][]any) {
-	connector := p.client(b, fetchtest.NewLedger()).Connector()
+	connector := p.client(b, fetchtest.NewCallStore()).Connector()
 	world := banksim.New(withKit(benchWorld()))
 	var pages []persisttest.CopyPage
 	today := finance.DateOf(time.Now())
 	p.rows, p.asked = 0, nil
 	for i := range world.Len() {
-		consent, err := p.store.ConsentByExternal(b.Context(), bank, fmt.Sprintf("agreement-%d", i))
+		consent, err := p.store.Consents.ByExternalID(b.Context(), bank, fmt.Sprintf("agreement-%d", i))
 		must(b, err)
 		for _, account := range world.Customer(i).Accounts {
 			s := finance.Stream{Consent: consent.ID, Dataset: finance.Transactions, Account: account.AccountID}
-			q := fetch.Stream{Stream: s, Scope: finance.Scope{Dataset: s.Dataset, Consent: &consent}, Today: today, Since: today.AddDays(-history)}
+			q := fetch.Stream{Stream: s, Task: calls.Task{Dataset: s.Dataset, Consent: &consent}, Today: today, Since: today.AddDays(-history)}
 			for page, err := range connector.Pages(b.Context(), q, "") {
 				must(b, err)
 				pages = append(pages, persisttest.CopyPage{Consent: s.Consent, Call: page.Answer.Call.ID, Transactions: page.Records.Transactions})
@@ -302,20 +309,20 @@ func (p *pipeline) copy(b *testing.B) cost {
 func (p *pipeline) pass(b *testing.B) int {
 	job, err := p.engine.Job(money)
 	must(b, err)
-	run, _, err := p.engine.Fire(b.Context(), job, persist.Manual, time.Now())
+	run, _, err := p.engine.Fire(b.Context(), job, queue.Manual, time.Now())
 	must(b, err)
 	verdict := p.verdict(b, run)
 	var n int
 	must(b, p.pool.QueryRow(b.Context(), `SELECT sum(i.records) FROM items i JOIN batches b ON b.id = i.batch_id
 		WHERE b.run_id = $1 AND i.dataset = 'transactions'`, run.ID).Scan(&n))
-	if verdict != string(persist.VerdictComplete) || n != p.rows {
+	if verdict != string(queue.VerdictComplete) || n != p.rows {
 		b.Fatalf("%d of %d rows, verdict %q", n, p.rows, verdict)
 	}
 	return n
 }
 
 // verdict waits for a run's verdict. It is cheaper than Engine.Follow, which would be measured too.
-func (p *pipeline) verdict(b *testing.B, run persist.Run) (verdict string) {
+func (p *pipeline) verdict(b *testing.B, run queue.Run) (verdict string) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for ; verdict == ""; <-ticker.C {

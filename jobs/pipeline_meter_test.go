@@ -16,8 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"syncer/persist/persisttest"
 	"syncer/sandbox"
+	"syncer/sandbox/sandboxtest"
 	banksim "syncer/sandbox/sbanken"
 )
 
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(persisttest.Run(m))
+	os.Exit(sandboxtest.SideBySideIfShort(m))
 }
 
 // serveBank serves a bank until its stdin is closed, which the end of its parent does too. Its address is the first

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -40,7 +41,7 @@ func TestAConsentServesItsPurposeAlone(t *testing.T) {
 		t.Errorf("called for %s of the six", got)
 	}
 	l.purpose(5, "advice")
-	if _, root := l.rerun(worker, run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete || l.calls(5) == 0 {
+	if _, root := l.rerun(worker, run, plan.Selection{}); root.Run.Verdict != queue.VerdictComplete || l.calls(5) == 0 {
 		t.Errorf("after the consent's purpose was put right: %s, %d calls", root.Run.Verdict, l.calls(5))
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
+	"syncer/persist/read"
 	"syncer/sandbox"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -30,23 +32,23 @@ func TestARerunBringsWhatWasInQuarantine(t *testing.T) {
 	clear := l.fault(drifted())
 	n := l.start(nodeOptions{})
 	root := l.run(n, money)
-	if root.Run.Verdict != persist.VerdictPartial || l.number("SELECT count(*) FROM quarantine") != 1 {
+	if root.Run.Verdict != queue.VerdictPartial || l.number("SELECT count(*) FROM quarantine") != 1 {
 		t.Fatalf("the first run is %s %+v", root.Run.Verdict, root.NotComplete)
 	}
 	clear()
 	had := l.number("SELECT count(*) FROM transactions")
-	rerun, root := l.rerun(n, root.Run, persist.Selection{})
+	rerun, root := l.rerun(n, root.Run, plan.Selection{})
 	if has := l.number("SELECT count(*) FROM transactions"); has != had+1 {
 		t.Errorf("the rerun is %s, the first run %s; there were %d transactions and are %d", rerun.Run.Verdict, root.Run.Verdict, had, has)
 	}
-	if rerun.Run.Verdict != persist.VerdictComplete || root.Run.Verdict != persist.VerdictComplete {
+	if rerun.Run.Verdict != queue.VerdictComplete || root.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("the rerun is %s, the first run %s", rerun.Run.Verdict, root.Run.Verdict)
 	}
 }
 
-// TestARunThatGoesOnWithAPassKnowsWhatItLacks: the pass of the first run broke off behind a page with a row in
+// TestARunThatGoesOnWithAPassKnowsWhatIsMissing: the pass of the first run broke off behind a page with a row in
 // quarantine, so the rerun that goes on with it has not proven the item.
-func TestARunThatGoesOnWithAPassKnowsWhatItLacks(t *testing.T) {
+func TestARunThatGoesOnWithAPassKnowsWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, ngsim.Options{}, banksim.Options{Customers: 1, Transactions: 80})
 	l.importBank(1)
@@ -61,13 +63,13 @@ func TestARunThatGoesOnWithAPassKnowsWhatItLacks(t *testing.T) {
 	unspoil()
 	mend()
 	had := l.number("SELECT count(*) FROM transactions")
-	rerun, root := l.rerun(n, root.Run, persist.Selection{})
-	if rerun.Run.Verdict != persist.VerdictPartial || root.Run.Verdict != persist.VerdictPartial {
+	rerun, root := l.rerun(n, root.Run, plan.Selection{})
+	if rerun.Run.Verdict != queue.VerdictPartial || root.Run.Verdict != queue.VerdictPartial {
 		t.Errorf("the rerun is %s, the first run %s; there were %d transactions and are %d", rerun.Run.Verdict, root.Run.Verdict,
 			had, l.number("SELECT count(*) FROM transactions"))
 	}
-	rerun, root = l.rerun(n, root.Run, persist.Selection{})
-	if rerun.Run.Verdict != persist.VerdictComplete || root.Run.Verdict != persist.VerdictComplete {
+	rerun, root = l.rerun(n, root.Run, plan.Selection{})
+	if rerun.Run.Verdict != queue.VerdictComplete || root.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("the second rerun is %s, the first run %s", rerun.Run.Verdict, root.Run.Verdict)
 	}
 }
@@ -90,14 +92,14 @@ func TestARecordThatStaysBrokenHoldsNothingBack(t *testing.T) {
 	clear := l.fault(sandbox.Rule{Provider: banksim.Name, Only: "api",
 		Action: sandbox.Action{Kind: sandbox.Replace, Old: member, New: member + "\"odd\":\"a\nb\","}})
 
-	callsOf := func(r persist.Report) int {
+	callsOf := func(r read.Report) int {
 		return l.number("SELECT count(*) FROM calls WHERE purpose = 'data' AND run_id = $1", r.Run.ID)
 	}
 	var calls []int
 	for night, want := range []string{"1 true", "2 false", "2 false"} {
 		r := l.run(n, money)
 		calls = append(calls, callsOf(r))
-		if r.Run.Verdict != persist.VerdictPartial || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.Malformed {
+		if r.Run.Verdict != queue.VerdictPartial || len(r.NotComplete) != 1 || r.NotComplete[0].Class != finance.Malformed {
 			t.Fatalf("night %d is %s: %+v", night+1, r.Run.Verdict, r.NotComplete)
 		}
 		var got string
@@ -111,10 +113,10 @@ func TestARecordThatStaysBrokenHoldsNothingBack(t *testing.T) {
 		t.Errorf("the nights took %v calls, a quiet one takes %d", calls, callsOf(quiet))
 	}
 
-	list, err := l.store.Quarantine(t.Context(), persist.QuarantineFilter{})
+	list, err := l.store.Read.Quarantine(t.Context(), read.QuarantineFilter{})
 	l.must(err)
-	l.must(l.store.AcceptQuarantined(t.Context(), list[0].ID, "the bank will not mend it"))
-	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+	l.must(l.store.Streams.AcceptQuarantined(t.Context(), list[0].ID, "the bank will not mend it"))
+	if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("after it was accepted: %s %+v", r.Run.Verdict, r.NotComplete)
 	}
 	clear()
@@ -160,7 +162,7 @@ func TestMostlyUnreadableFails(t *testing.T) {
 		t.Errorf("the run is %s: %+v", root.Run.Verdict, root.NotComplete)
 	}
 	mended.Store(true)
-	if rerun, root := l.rerun(n, root.Run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete {
+	if rerun, root := l.rerun(n, root.Run, plan.Selection{}); root.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("the rerun is %s, the first run %s: %+v", rerun.Run.Verdict, root.Run.Verdict, rerun.NotComplete)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/consents"
 	"syncer/persist/persisttest"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
@@ -22,11 +22,11 @@ const (
 	revokeFor    = 15 * time.Second
 )
 
-// inFlight is how long after a consent has ended a call may still be sent for it: the ledger was asked just before. A
+// inFlight is how long after a consent has ended a call may still be sent for it: the store was asked just before. A
 // call that waits for its slot looks again, so it is the same at any rate.
 const inFlight = time.Second
 
-// Of ten thousand consents many are revoked while eight workers call for them. A call that the ledger was asked
+// Of ten thousand consents many are revoked while eight workers call for them. A call that the store was asked
 // for after the commit of the revocation is never sent, by the sandbox's journal; those that were on their way at that
 // instant are counted.
 func TestNoCallAfterARevocation(t *testing.T) {
@@ -45,7 +45,7 @@ func TestNoCallAfterARevocation(t *testing.T) {
 	for _, n := range nodes {
 		n.stop()
 	}
-	l.must(l.kit.Journal.Settle(t.Context()))
+	l.must(l.kit.Journal.WaitForAnswers(t.Context()))
 	sent := l.sentAt()
 	flying, before, untouched, worst := 0, 0, len(known), time.Duration(0)
 	for _, e := range l.kit.Journal.Entries() {
@@ -115,7 +115,7 @@ func (l *lab) revokeSome() map[string]time.Time {
 					continue
 				}
 				external := l.ng.Consent(i).ID
-				changed, err := l.store.EndConsent(l.Context(), ids[external], finance.ConsentRevoked, "withdrawn", persist.FromFeed, finance.CallID{})
+				changed, err := l.store.Consents.End(l.Context(), ids[external], finance.ConsentRevoked, "withdrawn", consents.FromFeed, finance.CallID{})
 				committed := time.Now()
 				if err != nil || !changed {
 					l.Errorf("revoke: %v, %v", changed, err)

@@ -34,7 +34,8 @@ type Schedule struct {
 // hoursMask has a bit for each hour of the day; cron marks "every hour" by all of them.
 const hoursMask = 1<<24 - 1
 
-// ParseSchedule reads a five-field cron expression or a descriptor such as @daily. The zone is given apart: a TZ=
+// ParseSchedule reads a five-field cron expression, which means what crontab(5) means by it or is refused, or a
+// descriptor such as @daily. The zone is given apart: a TZ=
 // prefix is refused, because cron/v3 panics on a broken one. An expression that fires at no time in the next five
 // years ("0 0 31 2 *") is refused, because cron/v3 would wait for the year 1.
 func ParseSchedule(expr string, zone *time.Location, now time.Time) (s *Schedule, err error) {
@@ -45,7 +46,11 @@ func ParseSchedule(expr string, zone *time.Location, now time.Time) (s *Schedule
 	if strings.HasPrefix(expr, "@every") {
 		return nil, fmt.Errorf("schedule %q: @every has no fixed times, so a restart would move them: write a cron expression such as */15 * * * *", expr)
 	}
-	parsed, err := cron.ParseStandard(expr)
+	crontab, err := asCrontab(expr)
+	if err != nil {
+		return nil, fmt.Errorf("schedule %q: %w", expr, err)
+	}
+	parsed, err := cron.ParseStandard(crontab)
 	if err != nil {
 		return nil, fmt.Errorf("schedule %q: %w", expr, err)
 	}
@@ -63,6 +68,33 @@ func ParseSchedule(expr string, zone *time.Location, now time.Time) (s *Schedule
 
 // String is the expression and its zone.
 func (s *Schedule) String() string { return s.expr + " " + s.zone.String() }
+
+// Same says whether another schedule, as its String has it, fires at the same times because it says the
+// same in other words: */1 is *, and 0-59 of the minutes too. A text that is no schedule is not the
+// same.
+func (s *Schedule) Same(text string) bool {
+	if text == s.String() {
+		return true
+	}
+	expr, ok := strings.CutSuffix(text, " "+s.zone.String())
+	if !ok {
+		return false
+	}
+	crontab, err := asCrontab(strings.TrimSpace(expr))
+	if err != nil {
+		return false
+	}
+	parsed, err := cron.ParseStandard(crontab)
+	other, ok := parsed.(*cron.SpecSchedule)
+	return err == nil && ok && times(other) == times(s.spec)
+}
+
+// times are what a schedule names. Cron marks a star by the highest bit. That counts for the days
+// alone: of day and weekday one that is no star is enough.
+func times(s *cron.SpecSchedule) [5]uint64 {
+	const star = 1 << 63
+	return [5]uint64{s.Minute &^ star, s.Hour &^ star, s.Dom, s.Month &^ star, s.Dow}
+}
 
 // Next is the first nominal time after t, or the zero time if there is none within five years.
 func (s *Schedule) Next(t time.Time) time.Time {

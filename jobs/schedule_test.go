@@ -130,3 +130,27 @@ func TestDailyMeansDaily(t *testing.T) {
 		}
 	})
 }
+
+func TestOneScheduleInOtherWords(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		one, other string
+		same       bool
+	}{
+		{"*/15 * * * *", "0,15,30,45 * * * *", true},
+		{"*/15 * * * *", "*/15 */1 * * *", true},
+		{"* * * * *", "0-59 * * * *", true},
+		{"30 2 * * *", "30 2 * * 0-6", false}, // of day and weekday, both no stars, either is enough: here that is the same, elsewhere not
+		{"0 0 * * *", "@daily", true},
+		{"30 2 * * *", "30 3 * * *", false},
+		{"30 2 1 * 1", "30 2 1 * *", false},
+		{"30 2 * * *", "no schedule", false},
+	} {
+		if got := schedule(t, test.one).Same(test.other + " Europe/Oslo"); got != test.same {
+			t.Errorf("%s and %s: %v", test.one, test.other, got)
+		}
+	}
+	if schedule(t, "30 2 * * *").Same("30 2 * * * UTC") {
+		t.Error("another zone is another schedule")
+	}
+}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -23,7 +23,7 @@ func TestTwoEnginesShareARun(t *testing.T) {
 	met := [2]bool{}
 	for i := range nodes {
 		nodes[i] = l.start(nodeOptions{batchSize: 5, step: func(step string) {
-			if step != "s12.decide" {
+			if step != "item.deciding" {
 				return
 			}
 			mu.Lock()
@@ -40,7 +40,7 @@ func TestTwoEnginesShareARun(t *testing.T) {
 			}
 		}})
 	}
-	if r := l.run(nodes[0], debt); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.run(nodes[0], debt); r.Run.Verdict != queue.VerdictComplete {
 		t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
 	}
 	if decided[0] == 0 || decided[1] == 0 || decided[0]+decided[1] != 60 {
@@ -63,7 +63,7 @@ func TestLeavingGivesTheBatchBack(t *testing.T) {
 	l := newLab(t, ngsim.Options{Consents: 30}, banksim.Options{Customers: 1, Transactions: 300})
 	l.importNG(30)
 	l.importBank(1)
-	for _, c := range []struct{ job, step string }{{debt, "s12.decide"}, {money, "s14.after"}} {
+	for _, c := range []struct{ job, step string }{{debt, "item.deciding"}, {money, "commit.done"}} {
 		t.Run(c.job, func(t *testing.T) {
 			var first *node
 			var once sync.Once
@@ -90,7 +90,7 @@ func TestLeavingGivesTheBatchBack(t *testing.T) {
 			calls := l.number("SELECT count(*) FROM calls WHERE purpose = 'data' AND class = 'ok'")
 			second, began := l.start(nodeOptions{}), time.Now()
 			defer second.stop()
-			if r := l.settled(second, run); r.Run.Verdict != persist.VerdictComplete || time.Since(began) > 10*time.Second {
+			if r := l.settled(second, run); r.Run.Verdict != queue.VerdictComplete || time.Since(began) > 10*time.Second {
 				t.Errorf("%s after %s: %+v", r.Run.Verdict, time.Since(began), r.NotComplete)
 			}
 			if l.number("SELECT count(*) FROM calls WHERE purpose = 'data' AND class = 'ok'") == calls {
@@ -99,6 +99,48 @@ func TestLeavingGivesTheBatchBack(t *testing.T) {
 			if n := l.number("SELECT count(*) FROM (SELECT FROM calls WHERE purpose = 'data' AND run_id = $1 AND dataset = $2 GROUP BY consent_id HAVING count(*) > 1) x",
 				run.ID, finance.Debts); n != 0 {
 				t.Errorf("%d consents were called for twice", n)
+			}
+		})
+	}
+}
+
+// A wake-up that a leaving process has answered, or whose batch it gives back, is sent again at once: whoever stays must not wait
+// for the sweep.
+func TestALeavingProcessSwallowsNoWakeUp(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{Consents: 12}, banksim.Options{Customers: 1})
+	l.importNG(12)
+	for name, leavesInWork := range map[string]bool{"before a batch": false, "in a batch": true} {
+		t.Run(name, func(t *testing.T) {
+			var once sync.Once
+			inWork, mayGoOn := make(chan struct{}), make(chan struct{})
+			first := l.start(nodeOptions{batchSize: 2, concurrency: 1, sweep: time.Minute, step: func(step string) {
+				if leavesInWork && step == "item.deciding" {
+					once.Do(func() { close(inWork); <-mayGoOn })
+				}
+			}})
+			defer first.stop()
+			second := l.start(nodeOptions{batchSize: 2, sweep: time.Minute, idle: leavesInWork})
+			if leavesInWork { // the other one comes when all batches are in the first one's hands, or wait for them
+				l.fire(first, debt)
+				<-inWork
+				second.stop()
+				second = l.start(nodeOptions{batchSize: 2, sweep: time.Minute})
+			}
+			defer second.stop()
+			first.Leave()
+			run := queue.Run{ID: int64(l.number("SELECT coalesce(max(id), 0) FROM runs"))}
+			if !leavesInWork {
+				run = l.fire(second, debt)
+			}
+			began := time.Now()
+			close(mayGoOn)
+			if leavesInWork {
+				first.stop()
+			}
+			r := l.settled(second, run)
+			if took := time.Since(began); r.Run.Verdict != queue.VerdictComplete || took > 15*time.Second {
+				t.Errorf("%s after %s: %+v", r.Run.Verdict, took, r.NotComplete)
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 )
 
 // othersWithin is how close together two answers about somebody else park a connection. One may be a slip of one
@@ -33,7 +33,7 @@ func (o *others) again(now time.Time) bool {
 
 // wrongSubject tells of an answer about somebody else, of which nothing was stored, and parks the connection at the
 // second one.
-func (w *batchWork) wrongSubject(ctx context.Context, item *persist.Item, f *fetch.Error) error {
+func (w *batchWork) wrongSubject(ctx context.Context, item *queue.Item, f *fetch.Error) error {
 	w.log.Error().Int64("consent", item.Consent.ID).Str("dataset", string(item.Dataset)).Stringer("request_id", f.Call).
 		Str("correlation_id", f.Correlation).Msg("the provider answered about another subject than was asked for; nothing was stored")
 	if !w.conn.others.again(time.Now()) {

@@ -20,7 +20,7 @@ func TestAnswersAboutOthersParkTheConnection(t *testing.T) {
 		l.fault(sandbox.Rule{Template: debtTemplate, Times: c.times, Action: sandbox.Action{Kind: sandbox.WrongSubject}})
 		n := l.start(nodeOptions{concurrency: 1, batchSize: 30})
 		l.run(n, debt)
-		conn, err := l.store.ConnectionByName(t.Context(), ng)
+		conn, err := l.store.Connections.ByName(t.Context(), ng)
 		l.must(err)
 		if made := l.number("SELECT count(*) FROM calls WHERE purpose = 'data'"); conn.Parked != c.parked || made != c.calls {
 			t.Errorf("after %d calls parked is %t; want %d, %t", made, conn.Parked, c.calls, c.parked)

@@ -8,7 +8,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 )
 
 // tally is what an item has brought so far, in this and in earlier claims of its batch.
@@ -17,22 +17,24 @@ type tally struct {
 	records     int
 	quarantined int // in this run
 	partial     string
-	// lacks is what pages lack that are not this item's own: an earlier run has read them, or they are of the list of
+	// noted is what is missing from pages that are not this item's own: an earlier run has read them, or they are of the list of
 	// accounts.
-	lacks string
+	noted string
 	// opened says that a stream of it was asked for in this turn, so that the next one is no further read of the consent.
 	opened bool
 	last   finance.CallID // the newest call that brought a page
 
-	accounts int       // of an item that is read account by account; 0: it is not
-	refused  []refusal // accounts that could not be read
-	withheld []refusal // accounts of which the provider may not, or will not, tell
-	unasked  int       // accounts whose turn did not come, because those before them were refused one after the other
-	unlisted *refusal  // why the list of accounts could not be read, where those known from before were read all the same
-	beyond   string    // how many accounts are more than one run reads; empty: none
-	isolated bool      // records of it were in quarantine when it was begun
-	open     int       // records of it in quarantine that are not resolved, of this run or of earlier ones
-	brought  bool      // an earlier attempt of the run has brought records of accounts that this one need not ask for
+	accounts int          // of an item that is read account by account; 0: it is not
+	refused  []refusal    // accounts that could not be read
+	withheld []refusal    // accounts of which the provider may not, or will not, tell
+	keptBack []string     // their ids
+	unasked  int          // accounts whose turn did not come, because those before them were refused one after the other
+	unlisted *refusal     // why the list of accounts could not be read, where those known from before were read all the same
+	beyond   string       // how many accounts are more than one run reads; empty: none
+	isolated bool         // records of it were in quarantine when it was begun
+	open     int          // records of it in quarantine that are not resolved, of this run or of earlier ones
+	over     *fetch.Error // what speaks against the consent, by a status alone and said of one account
+	brought  bool         // an earlier attempt of the run has brought records of accounts that this one need not ask for
 }
 
 // refusal is what one account of an item, or the list of them, was answered.
@@ -44,14 +46,14 @@ type refusal struct {
 	call        finance.CallID
 }
 
-func refusalOf(name string, d persist.Decision) refusal {
+func refusalOf(name string, d queue.Decision) refusal {
 	return refusal{name, d.Class, d.Reason, d.Correlation, d.Call}
 }
 
 func (r refusal) String() string { return fmt.Sprintf("%s (%s: %s)", r.name, r.class, r.reason) }
 
 // keepIn keeps what was read for the consent's second turn.
-func (t *tally) keepIn(item *persist.Item) {
+func (t *tally) keepIn(item *queue.Item) {
 	item.Records = t.records
 	item.Quarantined = t.quarantined
 	item.Partial = t.partial
@@ -64,10 +66,10 @@ func (t *tally) keepIn(item *persist.Item) {
 // now, and a repetition is a read of its own.
 func (t *tally) takes(s *fetch.Stream) {
 	s.Continues = t.opened
-	s.Scope.OneTry = !t.turn.second
+	s.Task.OneTry = !t.turn.second
 	if t.turn.failed[s.Stream] != nil {
 		s.Continues = false
-		s.Scope.Tried = 1
+		s.Task.Tried = 1
 	}
 }
 
@@ -89,8 +91,8 @@ func missed(page fetch.Page) (n int) {
 	return n
 }
 
-// listLacks is what an item lacks whose list of accounts is not complete.
-const listLacks = "the list of accounts is not complete"
+// listIncomplete is why an item is partial whose list of accounts is not complete.
+const listIncomplete = "the list of accounts is not complete"
 
 // addAside adds records that Postgres refuses, of the item itself or of its list of accounts.
 func (t *tally) addAside(own bool, records int) {
@@ -100,26 +102,35 @@ func (t *tally) addAside(own bool, records int) {
 		t.quarantined += records
 		t.records -= min(records, t.records)
 	default:
-		t.lack(listLacks)
+		t.note(listIncomplete)
 	}
 }
 
-// lack notes something that is missing although no page of this item's own says so.
-func (t *tally) lack(what string) { t.lacks = cmp.Or(t.lacks, what) }
+// note notes something that is missing although no page of this item's own says so.
+func (t *tally) note(what string) { t.noted = cmp.Or(t.noted, what) }
+
+// noteToo notes something that is missing beside what was noted before.
+func (t *tally) noteToo(what string) {
+	if t.noted != "" {
+		what = t.noted + "; " + what
+	}
+	t.noted = what
+}
 
 // decide is the outcome of an item whose streams have all had their turn.
-func (t *tally) decide() persist.Decision {
-	d := persist.Decision{Call: t.last}
-	lacks := t.missing()
+func (t *tally) decide() queue.Decision {
+	d := queue.Decision{Call: t.last}
+	missing := t.missing()
 	switch {
 	case fetch.MostlyUnread(t.quarantined, t.records+t.quarantined):
-		d.Outcome, d.Class = finance.Failed, finance.Malformed
+		d.Outcome = finance.Failed
+		d.Class = finance.Malformed
 		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine",
 			t.quarantined, t.records+t.quarantined)
 	case len(t.refused) > 0 && t.read() == 0 && !t.notAsked():
-		d = t.worst(finance.Failed, lacks)
-	case len(lacks) > 0:
-		d = t.worst(finance.Partial, lacks)
+		d = t.worst(finance.Failed, missing)
+	case len(missing) > 0:
+		d = t.worst(finance.Partial, missing)
 	case t.accounts > 0 && t.accounts == len(t.withheld):
 		d = t.worst(finance.Excused, []string{t.withheldText()})
 	case t.records > 0 || t.brought:
@@ -143,7 +154,7 @@ func (t *tally) notAsked() bool {
 	})
 }
 
-// missing says what the item lacks, a sentence for each kind; none: it is whole.
+// missing says what of the item is missing, a sentence for each kind; none: it is whole.
 func (t *tally) missing() []string {
 	var says []string
 	if len(t.refused) > 0 {
@@ -160,10 +171,10 @@ func (t *tally) missing() []string {
 		says = append(says, t.partial)
 	}
 	if t.open > 0 {
-		says = append(says, fmt.Sprintf("%d records could not be read and are in quarantine", t.open))
+		says = append(says, fmt.Sprintf("records could not be read and are in quarantine: %d", t.open)) // one kind, however many
 	}
-	if t.lacks != "" {
-		says = append(says, t.lacks)
+	if t.noted != "" {
+		says = append(says, t.noted)
 	}
 	if len(says) > 0 && len(t.withheld) > 0 {
 		says = append(says, t.withheldText())
@@ -205,8 +216,8 @@ var fromWorst = []finance.Class{
 }
 
 // worst is a decision in the name of the worst that accounts, or the list of them, were answered.
-func (t *tally) worst(outcome finance.Outcome, says []string) persist.Decision {
-	d := persist.Decision{Outcome: outcome, Reason: strings.Join(says, "; "), Call: t.last}
+func (t *tally) worst(outcome finance.Outcome, says []string) queue.Decision {
+	d := queue.Decision{Outcome: outcome, Reason: strings.Join(says, "; "), Call: t.last}
 	all := slices.Clone(t.refused)
 	if t.unlisted != nil {
 		all = append(all, *t.unlisted)
@@ -223,7 +234,8 @@ func (t *tally) worst(outcome finance.Outcome, says []string) persist.Decision {
 	worst := slices.MinFunc(all, func(x, y refusal) int {
 		return cmp.Compare(slices.Index(fromWorst, x.class), slices.Index(fromWorst, y.class))
 	})
-	d.Class, d.Correlation = worst.class, worst.correlation
+	d.Class = worst.class
+	d.Correlation = worst.correlation
 	if !worst.call.IsZero() {
 		d.Call = worst.call
 	}

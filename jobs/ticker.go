@@ -3,15 +3,18 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
 
-	"syncer/persist"
+	"syncer/persist/queue"
 )
 
-// maxCaughtUp bounds the runs that the policy "all" makes after a long absence.
+// maxCaughtUp bounds the runs that the policy "all" makes after a long absence: the newest ones.
+// docs/operating.md tells.
 const maxCaughtUp = 1000
 
 // Tick fires the schedules of all jobs until ctx ends; a run whose planning is then in hand is not made. An engine that
@@ -32,6 +35,7 @@ func (e *Engine) Tick(ctx context.Context) {
 	// not wait for the next one to be found.
 	clock.Start()
 	var past sync.WaitGroup
+	past.Go(func() { e.forgetJobs(ctx) })
 	for _, job := range e.jobs {
 		if job.Schedule == nil {
 			past.Go(func() { e.unschedule(ctx, job) })
@@ -48,7 +52,7 @@ func (e *Engine) Tick(ctx context.Context) {
 }
 
 // tick fires what has become due. A failure is told and retried, more and more seldom; ticks of the job that come
-// meanwhile are found by the retry, since the ledger still shows them as not considered.
+// meanwhile are found by the retry, since the table still shows them as not considered.
 func (e *Engine) tick(ctx context.Context, job Job) {
 	came := time.Now()
 	for wait := tickRetry; ; wait = min(2*wait, tickRetryMost) {
@@ -65,23 +69,45 @@ func (e *Engine) tick(ctx context.Context, job Job) {
 	}
 }
 
-// unschedule forgets the ledger of a job that has no schedule, so that it begins anew if it gets one again.
+// unschedule forgets which ticks were considered of a job that has no schedule, so that it begins anew if it gets one again.
 func (e *Engine) unschedule(ctx context.Context, job Job) {
-	if err := e.Store.Unschedule(ctx, job.Name); err != nil && ctx.Err() == nil {
+	if err := e.Store.Plan.Unschedule(ctx, job.Name); err != nil && ctx.Err() == nil {
 		e.Log.Warn().Err(err).Str("job", job.Name).Msg("given a schedule again, the job may catch up what was not missed")
+	}
+}
+
+// forgetJobs forgets which ticks were considered of jobs that the configuration has no more. One that is given back
+// after months begins then: what it would have fired was not missed.
+func (e *Engine) forgetJobs(ctx context.Context) {
+	known := append(slices.Collect(maps.Keys(e.jobs)), e.Known...)
+	gone, err := e.Store.Plan.ForgetSchedules(ctx, known)
+	if err != nil && ctx.Err() == nil {
+		e.Log.Warn().Err(err).
+			Msg("a job that is not configured any more may catch up what was not missed, if it is given back")
+	}
+	if len(gone) > 0 {
+		e.Log.Warn().Strs("jobs", gone).
+			Msg("these jobs are not configured any more: if they are given back, they begin then")
 	}
 }
 
 // What keeps a tick from being fired may be a provider who is asked in vain each time, so the retries become seldom.
 const tickRetry, tickRetryMost = 5 * time.Second, 5 * time.Minute
 
-// catchUp fires the nominal times of a job that have passed since the ledger was last advanced, as the policy says,
+// catchUp fires the nominal times of a job that have passed since its ticks were last considered, as the policy says,
 // and advances it. The newest one is simply on time, and fires under every policy, if it was less than a minute old when
 // the tick came: one that could not be fired at once has not been missed.
 func (e *Engine) catchUp(ctx context.Context, job Job, came, now time.Time) error {
 	// A job that was never seen begins now: what lies before its birth was not missed. The tick of the very second in
 	// which it was seen is its first.
-	considered, was, err := e.Store.Considered(ctx, job.Name, job.Schedule.String(), came.Add(-time.Second))
+	spelled, err := e.Store.Plan.ScheduleExpression(ctx, job.Name)
+	if err != nil {
+		return err
+	}
+	if !job.Schedule.Same(spelled) {
+		spelled = job.Schedule.String()
+	}
+	considered, was, err := e.Store.Plan.Considered(ctx, job.Name, spelled, came.Add(-time.Second))
 	if err != nil {
 		return err
 	}
@@ -96,7 +122,7 @@ func (e *Engine) catchUp(ctx context.Context, job Job, came, now time.Time) erro
 			Time("since", considered).Msg("ticks were missed and are skipped by policy")
 	}
 	for _, at := range fire {
-		if _, _, err := e.Fire(ctx, job, persist.Scheduled, at); err != nil {
+		if _, _, err := e.Fire(ctx, job, queue.Scheduled, at); err != nil {
 			return fmt.Errorf("fire %s: %w", job.Name, err)
 		}
 		e.Step("tick.fired")
@@ -104,7 +130,7 @@ func (e *Engine) catchUp(ctx context.Context, job Job, came, now time.Time) erro
 	if len(due) == 0 {
 		return nil
 	}
-	return e.Store.AdvanceSchedule(ctx, job.Name, due[len(due)-1])
+	return e.Store.Plan.AdvanceSchedule(ctx, job.Name, due[len(due)-1])
 }
 
 // onTime is how late a tick may be fired and still count as fired by its clock rather than caught up.

@@ -18,13 +18,15 @@ import (
 	"syncer/finance"
 	"syncer/jobs"
 	"syncer/persist"
+	"syncer/persist/connections"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
 )
 
 const day = 24 * time.Hour
 
 // life is one process of the service, from its start to its end. With crash it dies earlier: at the first run that it
-// has fired at that time or later, before the ledger of the schedules is told.
+// has fired at that time or later, before the tick is noted as considered.
 type life struct{ from, until, crash string }
 
 // ticks are the nominal times of one schedule, as a calendar on the wall in Oslo has them. Nobody was there for those
@@ -174,7 +176,7 @@ func inUTC(t testing.TB, list []string) []string {
 	return out
 }
 
-// The only process dies between firing and telling the ledger, on both nights. The next one finds the run made, and
+// The only process dies between firing and noting the tick as considered, on both nights. The next one finds the run made, and
 // makes no second one, whatever the policy.
 func TestCrashAtTheTick(t *testing.T) {
 	if testing.Short() {
@@ -227,7 +229,7 @@ func onOneClock(t *testing.T, from string, f func(t *testing.T, pool *pgxpool.Po
 	synctest.Test(t, func(t *testing.T) {
 		// Time stands still while anybody waits for the database, so it is as quick as it seems.
 		<-time.After(time.Until(instant(t, from).Add(-time.Minute)))
-		pool, err := persist.Open(t.Context(), url, persist.OpenOptions{MaxConns: 6})
+		pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 6})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,8 +359,8 @@ func (l life) tell(t *testing.T, pool *pgxpool.Pool, all []jobs.Job, fired func(
 	ctx, die := context.WithDeadline(t.Context(), instant(t, l.until))
 	defer die()
 	engine, err := jobs.New(jobs.Options{
-		Store: persist.NewStore(pool, nil, persist.Worker{ID: uuid.New()}), Pool: pool, Jobs: all,
-		Connections: []*jobs.Connection{{Name: "registry", Provider: "norskgjeld"}}, Log: log,
+		Store: persist.NewStore(pool, nil, pg.Worker{ID: uuid.New()}), Pool: pool, Jobs: all,
+		Connections: []*jobs.Connection{{Name: "registry", Endpoint: connections.Endpoint{Provider: "norskgjeld"}}}, Log: log,
 		Step: func(step string) {
 			if fired != nil {
 				fired(step)

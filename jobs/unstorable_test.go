@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -23,7 +23,7 @@ func TestAPageThatCannotBeStoredCostsItsAccount(t *testing.T) {
 	l.must(err)
 	n := l.start(nodeOptions{})
 	report := l.run(n, money)
-	if report.Run.Verdict != persist.VerdictPartial || len(report.NotComplete) != 1 {
+	if report.Run.Verdict != queue.VerdictPartial || len(report.NotComplete) != 1 {
 		t.Fatalf("verdict %q, %d items not complete", report.Run.Verdict, len(report.NotComplete))
 	}
 	item := report.NotComplete[0]

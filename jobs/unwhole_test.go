@@ -11,7 +11,7 @@ import (
 	"syncer/finance"
 )
 
-// An answer that is not the whole one removes nothing, however often it comes; one that is removes what it lacks at the
+// An answer that is not the whole one removes nothing, however often it comes; one that is removes what is missing from it at the
 // second look. What it was is told.
 func TestAnswersThatAreNotWholeRemoveNothing(t *testing.T) {
 	t.Parallel()

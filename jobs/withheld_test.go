@@ -9,7 +9,9 @@ import (
 
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
+	"syncer/persist/write"
 	ngsim "syncer/sandbox/norskgjeld"
 	banksim "syncer/sandbox/sbanken"
 )
@@ -42,7 +44,7 @@ func TestWithheldRemovalsMakeItemsPartial(t *testing.T) {
 	l.importBank(6)
 	var on atomic.Bool
 	n := l.start(nodeOptions{wrap: func(c fetch.Connector) fetch.Connector { return hollow{c, &on} }})
-	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 		t.Fatalf("%s: %+v", r.Run.Verdict, r.NotComplete)
 	}
 	accounts := l.number("SELECT count(*) FROM accounts")
@@ -50,22 +52,22 @@ func TestWithheldRemovalsMakeItemsPartial(t *testing.T) {
 	night := l.run(n, money)
 	items := map[finance.Dataset]int{}
 	for _, i := range night.NotComplete {
-		if i.Outcome == finance.Partial && strings.Contains(i.Reason, persist.RemovalsWithheld) {
+		if i.Outcome == finance.Partial && strings.Contains(i.Reason, write.RemovalsWithheld) {
 			items[i.Dataset]++
 		}
 	}
 	// Of six consents, all of the first three are too much: two lost theirs.
-	if items[finance.Accounts] != 4 || items[finance.Transactions] != 4 || night.Run.Verdict != persist.VerdictPartial {
+	if items[finance.Accounts] != 4 || items[finance.Transactions] != 4 || night.Run.Verdict != queue.VerdictPartial {
 		t.Errorf("%s, %v: %+v", night.Run.Verdict, items, night.NotComplete)
 	}
 	if len(night.Guards) != 1 || night.Guards[0].WithheldOf != 4 || night.Guards[0].Consents != 2 {
 		t.Errorf("guards: %+v", night.Guards)
 	}
 	on.Store(false)
-	if rerun, root := l.rerun(n, night.Run, persist.Selection{}); root.Run.Verdict != persist.VerdictComplete {
+	if rerun, root := l.rerun(n, night.Run, plan.Selection{}); root.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("the rerun is %s, the night %s: %+v", rerun.Run.Verdict, root.Run.Verdict, rerun.NotComplete)
 	}
-	if r := l.run(n, money); r.Run.Verdict != persist.VerdictComplete {
+	if r := l.run(n, money); r.Run.Verdict != queue.VerdictComplete {
 		t.Errorf("the next night is %s: %+v", r.Run.Verdict, r.NotComplete)
 	}
 	if alive := l.number("SELECT count(*) FROM accounts WHERE removed_at IS NULL"); alive != accounts {

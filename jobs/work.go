@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,13 +11,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/pg"
+	"syncer/persist/queue"
 )
 
 // batchWork is one claimed batch in the hands of this process.
 type batchWork struct {
 	*Engine
-	batch persist.Claimed
+	batch queue.Claimed
 	job   Job
 	conn  *Connection
 	log   zerolog.Logger
@@ -25,8 +27,15 @@ type batchWork struct {
 	park   *parked // why no further item is begun; nil: go on
 	broken bool    // an item met an error of our own, so none is begun either
 
-	before   persist.Attempts // of a rerun: what the run and its reruns have done so far
-	isolated map[int64]bool   // the consents of which records were in quarantine when the batch was claimed
+	columns *columns
+	members members // what the consents that had their turn have brought
+	told    told    // what the log has said of items
+
+	before   queue.Attempts // of a rerun: what the run and its reruns have done so far
+	isolated map[int64]bool // the consents of which records were in quarantine when the batch was claimed
+
+	changes map[int64][]*keyChange     // by consent: streams whose rows have old keys
+	rekeyed map[finance.Dataset]string // why a dataset of the batch may not be read, see checkKeys; empty: it may
 }
 
 // parked says that a batch can't go on before a time.
@@ -36,45 +45,90 @@ type parked struct {
 	bucket string // that is closed; empty: none
 }
 
-// errLeft ends an item whose worker has been asked to leave; the item stays undecided.
-var errLeft = errors.New("the worker is leaving")
+// errLeaving ends an item whose worker has been asked to leave; the item stays undecided.
+var errLeaving = errors.New("the worker is leaving")
 
 // errParked ends an item that met a closed gate; the item stays undecided.
 var errParked = errors.New("the batch is parked")
 
-// work answers a doorbell: it claims the batch, works its items and gives it back in one of four ways: done, parked,
-// released, or lost to another worker. It returns no error to River, because everything that must be known stands in
-// our tables and the sweep rings again.
-func (e *Engine) work(ctx context.Context, batch int64) error {
-	if e.leaving() {
-		return nil
+// work answers a wake-up: it claims the batch, works its items and gives it back in one of four ways: done, parked,
+// released, or lost to another worker. It gives no error, because everything that must be known stands in our tables and
+// the sweep wakes a worker again; worked says that the batch was claimed.
+func (e *Engine) work(ctx context.Context, batch int64) (worked bool) {
+	if !e.mayWork(ctx, batch) {
+		return false
 	}
-	claimed, ok, err := e.Store.Claim(ctx, batch)
+	claimed, ok, err := e.Store.Queue.ClaimOf(ctx, batch, e.only.named())
 	if err != nil {
-		e.Log.Warn().Err(err).Int64("batch", batch).Msg("claim failed; the sweep rings again")
-		return nil
+		e.Log.Warn().Err(err).Int64("batch", batch).Msg("the batch could not be claimed; the sweep wakes a worker for it again")
+		return false
+	}
+	if claimed.InLine {
+		e.inLine.Store(true)
 	}
 	if !ok {
-		return nil
+		return false
 	}
-	e.Step("s0.claimed")
+	e.Step("batch.claimed")
 	log := e.Log.With().Int64("run", claimed.Run).Int64("batch", claimed.ID).Int64("fence", claimed.Fence).
 		Str("job", claimed.Job).Str("connection", claimed.Connection).Logger()
-	w := &batchWork{Engine: e, batch: claimed, log: log}
+	w := &batchWork{Engine: e, batch: claimed, log: log, columns: newColumns()}
 	if claimed.Poisoned {
 		log.Error().Int("lost", claimed.Lost).Msg("batch has killed its workers: its open items have failed")
 	} else {
-		w.giveBack(ctx, w.workItems(ctx))
+		err := w.workItems(ctx)
+		w.tellRest()
+		if err == nil {
+			w.keepMembers(ctx)
+		}
+		w.giveBack(ctx, err)
 	}
 	if ctx.Err() != nil { // the work was cut off
-		last, cancel := lastly(ctx)
+		last, cancel := finalContext(ctx)
 		defer cancel()
 		ctx = last
 	}
 	if err := e.settle(ctx, claimed.Run); err != nil {
 		log.Warn().Err(err).Msg("settling the run failed; the sweep tries again")
 	}
-	return nil
+	if err := e.wakeNext(ctx, claimed.ID); err != nil {
+		log.Warn().Err(err).Msg("no worker could be woken for the batch that is next in line; it asks again by itself")
+	}
+	if e.leaving() { // the batch may not be done: a wake-up for one that is costs a look
+		again := queue.DueBatch{ID: claimed.ID, Run: claimed.Run, Job: claimed.Job, Fence: claimed.Fence,
+			Backfill: !claimed.WindowFrom.IsZero()}
+		if err := e.waker.again(ctx, []queue.DueBatch{again}); err != nil {
+			log.Warn().Err(err).Msg("no worker could be woken for the batch that was given back; the sweep does it")
+		}
+	}
+	return true
+}
+
+// wakeNext wakes workers for the batches that waited for one that was just given back.
+func (e *Engine) wakeNext(ctx context.Context, batch int64) error {
+	next, err := e.Store.Queue.NextInLine(ctx, batch)
+	if err != nil {
+		return err
+	}
+	return e.waker.again(ctx, next)
+}
+
+// mayWork says whether a batch's connection leads, for this process, where the database says it does. After a move a process
+// with the old configuration sends nothing for it, and says so; one with the new configuration works the batch.
+func (e *Engine) mayWork(ctx context.Context, batch int64) bool {
+	name, err := e.Store.Queue.ConnectionOf(ctx, batch)
+	conn := e.connections[name]
+	switch {
+	case err != nil:
+	case conn == nil: // planned by a process with another configuration; our sweep leaves it out
+		err = fmt.Errorf("connection %s is not configured in this process", name)
+	default:
+		err = e.Store.Connections.CheckEndpoint(ctx, name, conn.Endpoint)
+	}
+	if err != nil {
+		e.Log.Warn().Err(err).Int64("batch", batch).Msg("the batch is left to others")
+	}
+	return err == nil
 }
 
 // workItems works every undecided item. Consents are worked side by side; the datasets of one consent in order. An
@@ -86,21 +140,31 @@ func (w *batchWork) workItems(ctx context.Context) error {
 		return err
 	}
 	w.conn = w.connections[w.batch.Connection]
-	if w.conn == nil {
-		return errors.New("the connection " + w.batch.Connection + " is not configured in this process")
-	}
-	if err := w.makeUpFirst(ctx); err != nil || w.stopped() {
+	if err := w.catchUpFeedFirst(ctx); err != nil || w.stopped() {
 		return err
 	}
-	items, err := w.Store.Items(ctx, w.batch.ID)
+	tried, err := w.Store.Consents.TakeUpRenewals(ctx, w.batch.ID)
 	if err != nil {
 		return err
 	}
-	if w.isolated, err = w.Store.Isolated(ctx, w.batch.ID); err != nil {
+	if tried > 0 {
+		w.Step("renewed.tried")
+	}
+	items, err := w.Store.Queue.Items(ctx, w.batch.ID)
+	if err != nil {
 		return err
 	}
-	if w.batch.Kind == persist.Rerun {
-		if w.before, err = w.Store.AttemptsBefore(ctx, w.batch.ID, w.batch.OfRun); err != nil {
+	if err := w.checkKeys(ctx, items); err != nil {
+		return err
+	}
+	if err := w.loadKeyChanges(ctx); err != nil {
+		return err
+	}
+	if w.isolated, err = w.Store.Streams.Isolated(ctx, w.batch.ID); err != nil {
+		return err
+	}
+	if w.batch.Kind == queue.Rerun {
+		if w.before, err = w.Store.Queue.AttemptsBefore(ctx, w.batch.ID, w.batch.OfRun); err != nil {
 			return err
 		}
 	}
@@ -134,8 +198,8 @@ func (w *batchWork) workLine(ctx context.Context, line *line) error {
 }
 
 // byConsent cuts the items, which are in working order, into those of one consent each.
-func byConsent(items []persist.Item) [][]persist.Item {
-	var cut [][]persist.Item
+func byConsent(items []queue.Item) [][]queue.Item {
+	var cut [][]queue.Item
 	for start := 0; start < len(items); {
 		end := start + 1
 		for end < len(items) && items[end].Consent.ID == items[start].Consent.ID {
@@ -150,56 +214,70 @@ func byConsent(items []persist.Item) [][]persist.Item {
 // workConsent works the items of a consent, one after the other. With errPutOff it wants another turn.
 func (w *batchWork) workConsent(ctx context.Context, t *turn) error {
 	items := t.items
-	for i := range items {
+	for i := 0; i < len(items); {
 		if items[i].Outcome != "" {
+			i++
 			continue
 		}
-		if w.stopped() {
+		if !w.enter(ctx.Done()) {
 			return nil
 		}
-		decision, err := w.workItem(ctx, &items[i], t)
-		if errors.Is(err, errLeft) || errors.Is(err, errParked) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := w.decide(ctx, &items[i], decision); err != nil {
-			return err
-		}
-		if items[i].Consent.SingleUse && decision.Outcome != finance.Failed {
-			// The stored answer is needed no more and the consent is spent. This comes after the decision: before it, a
-			// crash would leave an open item of a consent that may not be called for.
-			if err := w.Store.SettleInbox(ctx, items[i].Consent.ID); err != nil {
+		err := w.workOpenItem(ctx, &items[i], t)
+		w.conn.judging.ended()
+		switch {
+		case errors.Is(err, errRenewed) && t.renewals < mostRenewals:
+			if err := w.renewed(ctx, t); err != nil {
 				return err
 			}
+			continue // the same item again
+		case errors.Is(err, errLeaving), errors.Is(err, errParked):
+			return nil
+		case err != nil:
+			return err
 		}
-		items[i].Outcome, items[i].Class, items[i].Reason = decision.Outcome, decision.Class, decision.Reason
+		i++
 	}
+	w.noteMembers(t)
 	return nil
 }
 
-func (w *batchWork) decide(ctx context.Context, item *persist.Item, d persist.Decision) error {
-	w.Step("s12.decide")
-	if err := w.Store.DecideItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset, d); err != nil {
+// workOpenItem works an item that is not decided yet, and decides it.
+func (w *batchWork) workOpenItem(ctx context.Context, item *queue.Item, t *turn) error {
+	if w.stopped() {
+		return errLeaving
+	}
+	decision, err := w.workItem(ctx, item, t)
+	if errors.Is(err, errUnspent) { // not twice: the call that is made now is too young to be asked about
+		decision, err = w.workItem(ctx, item, t)
+	}
+	if err != nil {
 		return err
 	}
-	event := w.log.Debug()
-	switch d.Outcome {
-	case finance.Failed:
-		event = w.log.Warn()
-	case finance.Partial, finance.Excused:
-		event = w.log.Info()
+	if err := w.decide(ctx, item, decision); err != nil {
+		return err
 	}
-	event.Int64("consent", item.Consent.ID).Str("dataset", string(item.Dataset)).Str("outcome", string(d.Outcome)).
-		Str("class", string(d.Class)).Str("reason", d.Reason)
-	if d.Correlation != "" {
-		event.Str("correlation_id", d.Correlation)
+	if err := w.clear(ctx, item, decision); err != nil {
+		return err
 	}
-	if !d.Call.IsZero() {
-		event.Stringer("request_id", d.Call)
+	if item.Consent.SingleUse && decision.Outcome != finance.Failed {
+		// The stored answer is needed no more and the consent is spent. This comes after the decision: before it, a
+		// crash would leave an open item of a consent that may not be called for.
+		if err := w.Store.Consents.Consume(ctx, item.Consent.ID); err != nil {
+			return err
+		}
 	}
-	event.Msg("item decided")
+	item.Outcome = decision.Outcome
+	item.Class = decision.Class
+	item.Reason = decision.Reason
+	return nil
+}
+
+func (w *batchWork) decide(ctx context.Context, item *queue.Item, d queue.Decision) error {
+	w.Step("item.deciding")
+	if err := w.Store.Queue.DecideItem(ctx, w.batch.ID, w.batch.Fence, item.Consent.ID, item.Dataset, d); err != nil {
+		return err
+	}
+	w.tell(queue.Decided{Consent: item.Consent.ID, Dataset: item.Dataset, Decision: d})
 	return nil
 }
 
@@ -235,15 +313,15 @@ func (w *batchWork) parkFor(wait time.Duration, reason, bucket string) {
 // giveBack ends this worker's hold on the batch. Its last statement is deliberate: it must be tried even when the
 // work was cut off, because a batch that is not given back waits for its lease to end.
 func (w *batchWork) giveBack(ctx context.Context, err error) {
-	if errors.Is(err, persist.ErrFenced) {
+	if errors.Is(err, pg.ErrFenced) {
 		w.log.Warn().Msg("fenced off: another worker has taken the batch over; nothing was written")
 		return
 	}
-	back := w.wayBack(err)
+	back := w.chooseReturn(err)
 	// The lease is the process's, so a batch that is not given back would be held for as long as the process lives.
 	for {
 		err := lastStatement(ctx, back)
-		if err == nil || errors.Is(err, persist.ErrFenced) {
+		if err == nil || errors.Is(err, pg.ErrFenced) {
 			return
 		}
 		w.log.Warn().Err(err).Msg("giving the batch back failed; it is tried again")
@@ -258,31 +336,31 @@ func (w *batchWork) giveBack(ctx context.Context, err error) {
 }
 
 func lastStatement(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := lastly(ctx)
+	ctx, cancel := finalContext(ctx)
 	defer cancel()
 	return f(ctx)
 }
 
-// wayBack is how the batch is given back after its work ended with err. It is chosen once: that giving back fails, as it
+// chooseReturn is how the batch is given back after its work ended with err. It is chosen once: that giving back fails, as it
 // does while the database is away, is no further interruption.
-func (w *batchWork) wayBack(err error) func(context.Context) error {
-	park := func(p persist.Parking) func(context.Context) error {
-		return func(ctx context.Context) error { return w.Store.Park(ctx, w.batch.ID, w.batch.Fence, p) }
+func (w *batchWork) chooseReturn(err error) func(context.Context) error {
+	park := func(p queue.Parking) func(context.Context) error {
+		return func(ctx context.Context) error { return w.Store.Queue.Park(ctx, w.batch.ID, w.batch.Fence, p) }
 	}
 	switch {
 	case err == nil && w.park != nil:
 		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")
-		return park(persist.Parking{For: w.park.wait, Reason: w.park.reason, Bucket: w.park.bucket})
+		return park(queue.Parking{For: w.park.wait, Reason: w.park.reason, Bucket: w.park.bucket})
 	case err == nil && !w.leaving():
-		w.Step("s14.finish")
+		w.Step("batch.finishing")
 		w.rested(false)
-		return func(ctx context.Context) error { return w.Store.Finish(ctx, w.batch.ID, w.batch.Fence) }
+		return func(ctx context.Context) error { return w.Store.Queue.Finish(ctx, w.batch.ID, w.batch.Fence) }
 	case err == nil || errors.Is(err, context.Canceled):
-		return func(ctx context.Context) error { return w.Store.Release(ctx, w.batch.ID, w.batch.Fence) }
+		return func(ctx context.Context) error { return w.Store.Queue.Release(ctx, w.batch.ID, w.batch.Fence) }
 	}
 	rest := w.rested(true)
 	w.log.Error().Err(err).Dur("wait", rest).Msg("batch interrupted; it is tried again in a while")
-	return park(persist.Parking{For: rest, Reason: "interrupted: " + err.Error()})
+	return park(queue.Parking{For: rest, Reason: "interrupted: " + err.Error()})
 }
 
 // A batch rests after an error of our own, such as an unreachable database: the longer, the more often in a row.

@@ -12,18 +12,22 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"syncer/calls"
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
+	"syncer/persist/pg"
 )
 
 // ask is a question for a call of bank that should pass.
-func ask(rate float64) finance.Ask {
-	return finance.Ask{Connection: "bank", Bucket: "bank", PerSecond: rate}
+func ask(rate float64) calls.Ask {
+	return calls.Ask{Connection: "bank", Bucket: "bank", PerSecond: rate}
 }
 
-func admit(t testing.TB, s *persist.Store, a finance.Ask) finance.Admission {
+func admission(t testing.TB, s *persist.Store, a calls.Ask) calls.Admission {
 	t.Helper()
-	got, err := s.Admit(t.Context(), a)
+	got, err := s.Admit.Admit(t.Context(), a)
 	must(t, err)
 	return got
 }
@@ -32,7 +36,7 @@ func admit(t testing.TB, s *persist.Store, a finance.Ask) finance.Admission {
 // slots begin an hour ahead, so that they stand without gaps: after n of them the next is exactly n intervals later.
 func TestSlotsOfThreeProcessesKeepTheirDistance(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	const rate, each, askers = 100.0, 20, 8
 	h.exec(t, "INSERT INTO gates (bucket, connection, next_slot) VALUES ('bank', 'bank', date_trunc('second', now()) + interval '1 hour')")
 	h.exec(t, "CREATE TABLE before AS SELECT next_slot FROM gates")
@@ -43,7 +47,7 @@ func TestSlotsOfThreeProcessesKeepTheirDistance(t *testing.T) {
 		for range askers {
 			wg.Go(func() {
 				for range each {
-					a, err := s.Admit(t.Context(), ask(rate))
+					a, err := s.Admit.Admit(t.Context(), ask(rate))
 					if err != nil || a.Refusal != "" || a.Gate != 0 {
 						t.Errorf("admit: %+v, %v", a, err)
 						return
@@ -80,14 +84,14 @@ func TestSlotsOfThreeProcessesKeepTheirDistance(t *testing.T) {
 // Every slot of one crowd is its own, in the order of asking.
 func TestCrowdGetsDistinctSlots(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	const n, rate = 200, 10.0
 	slots := make([]time.Duration, n)
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
 			begin := time.Now()
-			a, err := h.Admit(t.Context(), ask(rate))
+			a, err := h.Admit.Admit(t.Context(), ask(rate))
 			if err != nil {
 				t.Error(err)
 			}
@@ -109,52 +113,52 @@ func TestCrowdGetsDistinctSlots(t *testing.T) {
 
 func TestAdmitRefuses(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ids := h.consents(t, 6)
 	h.exec(t, "UPDATE consents SET valid_from = now() + interval '1 hour' WHERE id = $1", ids[1])
 	h.exec(t, "UPDATE consents SET valid_until = clock_timestamp() WHERE id = $1", ids[2])
-	_, err := h.EndConsent(t.Context(), ids[3], finance.ConsentRevoked, "told so", persist.FromFeed, finance.CallID{})
+	_, err := h.Consents.End(t.Context(), ids[3], finance.ConsentRevoked, "told so", consents.FromFeed, finance.CallID{})
 	must(t, err)
-	must(t, h.UpsertConnection(t.Context(), "other", "vipps"))
-	if _, err := h.ParkConnection(t.Context(), "other", finance.Fatal, "wrong secret"); err != nil {
+	must(t, h.Connections.Use(t.Context(), "other", connections.Endpoint{Provider: "vipps"}))
+	if _, err := h.Connections.Park(t.Context(), "other", finance.Fatal, "wrong secret"); err != nil {
 		t.Fatal(err)
 	}
-	must(t, h.UpsertConnection(t.Context(), "third", "vipps"))
-	if _, err := h.ParkCredentials(t.Context(), "bank", "old", finance.Fatal, "status 401"); err != nil {
+	must(t, h.Connections.Use(t.Context(), "third", connections.Endpoint{Provider: "vipps"}))
+	if _, err := h.Connections.ParkCredentials(t.Context(), "bank", "old", finance.Fatal, "status 401"); err != nil {
 		t.Fatal(err)
 	}
 	_, batches := h.plan(t, 10)
 	fence := claim(t, h.Store, batches[0]).Fence
-	consent := func(i int) finance.Scope { return finance.Scope{Consent: &finance.Consent{ID: ids[i]}} }
+	consent := func(i int) calls.Task { return calls.Task{Consent: &finance.Consent{ID: ids[i]}} }
 	for _, test := range []struct {
 		name    string
-		ask     finance.Ask
+		ask     calls.Ask
 		refusal finance.Class
 		reason  string
 	}{
-		{"an active consent passes", finance.Ask{Scope: consent(0)}, "", ""},
-		{"a live fence passes", finance.Ask{Scope: finance.Scope{Batch: batches[0], Fence: fence}}, "", ""},
-		{"not begun", finance.Ask{Scope: consent(1)}, finance.Refused, "not valid yet: from 2"},
-		{"over by the clock", finance.Ask{Scope: consent(2)}, finance.Refused, "consent ended: expired"},
-		{"revoked", finance.Ask{Scope: consent(3)}, finance.Refused, "consent ended: revoked"},
-		{"unknown", finance.Ask{Scope: finance.Scope{Consent: &finance.Consent{ID: 1 << 40}}}, finance.Refused, "not known"},
-		{"an old fence", finance.Ask{Scope: finance.Scope{Batch: batches[0], Fence: fence - 1}}, finance.Fenced, "taken over"},
-		{"no such batch", finance.Ask{Scope: finance.Scope{Batch: 1 << 40, Fence: 1}}, finance.Fenced, "taken over"},
-		{"parked", finance.Ask{Connection: "other"}, finance.Fatal, "connection other is parked: wrong secret"},
-		{"parked for all", finance.Ask{Connection: "other", Credentials: "new"}, finance.Fatal, "connection other is parked: wrong secret"},
-		{"refused credentials", finance.Ask{Credentials: "old"}, finance.Fatal, "connection bank is parked for these credentials: status 401"},
-		{"refused credentials of another connection", finance.Ask{Connection: "third", Credentials: "old"}, "", ""},
-		{"other credentials", finance.Ask{Credentials: "new"}, "", ""},
-		{"refused credentials and an old fence", finance.Ask{Credentials: "old", Scope: finance.Scope{Batch: batches[0], Fence: fence - 1}},
+		{"an active consent passes", calls.Ask{Task: consent(0)}, "", ""},
+		{"a live fence passes", calls.Ask{Task: calls.Task{Batch: batches[0], Fence: fence}}, "", ""},
+		{"not begun", calls.Ask{Task: consent(1)}, finance.Refused, "not valid yet: from 2"},
+		{"over by the clock", calls.Ask{Task: consent(2)}, finance.Refused, "consent ended: expired"},
+		{"revoked", calls.Ask{Task: consent(3)}, finance.Refused, "consent ended: revoked"},
+		{"unknown", calls.Ask{Task: calls.Task{Consent: &finance.Consent{ID: 1 << 40}}}, finance.Refused, "not known"},
+		{"an old fence", calls.Ask{Task: calls.Task{Batch: batches[0], Fence: fence - 1}}, finance.Fenced, "taken over"},
+		{"no such batch", calls.Ask{Task: calls.Task{Batch: 1 << 40, Fence: 1}}, finance.Fenced, "taken over"},
+		{"parked", calls.Ask{Connection: "other"}, finance.Fatal, "connection other is parked: wrong secret"},
+		{"parked for all", calls.Ask{Connection: "other", Credentials: "new"}, finance.Fatal, "connection other is parked: wrong secret"},
+		{"refused credentials", calls.Ask{Credentials: "old"}, finance.Fatal, "connection bank is parked for these credentials: status 401"},
+		{"refused credentials of another connection", calls.Ask{Connection: "third", Credentials: "old"}, "", ""},
+		{"other credentials", calls.Ask{Credentials: "new"}, "", ""},
+		{"refused credentials and an old fence", calls.Ask{Credentials: "old", Task: calls.Task{Batch: batches[0], Fence: fence - 1}},
 			finance.Fenced, "taken over"},
-		{"refused credentials for a revoked consent", finance.Ask{Credentials: "old", Scope: consent(3)}, finance.Fatal, "these credentials"},
+		{"refused credentials for a revoked consent", calls.Ask{Credentials: "old", Task: consent(3)}, finance.Fatal, "these credentials"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.ask.Bucket, test.ask.PerSecond = "refused", 1
 			if test.ask.Connection == "" {
 				test.ask.Connection = "bank"
 			}
-			got := admit(t, h.Store, test.ask)
+			got := admission(t, h.Store, test.ask)
 			if got.Refusal != test.refusal || !strings.Contains(got.Reason, test.reason) {
 				t.Errorf("got %q (%s), want %q (%s)", got.Refusal, got.Reason, test.refusal, test.reason)
 			}
@@ -168,15 +172,15 @@ func TestAdmitRefuses(t *testing.T) {
 // I9: four reads a day are four, however many ask at once, from wherever, and a call that goes on spends none.
 func TestDailyReads(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 4 })[0]
+	h := newFixture(t)
+	id := h.consents(t, 1, func(c *consents.Import) { c.ReadsPerDay = 4 })[0]
 	opening := ask(0)
-	opening.Opening, opening.Scope = true, finance.Scope{Consent: &finance.Consent{ID: id}}
+	opening.Opening, opening.Task = true, calls.Task{Consent: &finance.Consent{ID: id}}
 	stores := []*persist.Store{h.Store, h.sibling(t, time.Hour), h.sibling(t, time.Hour)}
-	got := make(chan finance.Admission, 30)
+	got := make(chan calls.Admission, 30)
 	var wg sync.WaitGroup
 	for i := range 30 {
-		wg.Go(func() { got <- admit(t, stores[i%3], opening) })
+		wg.Go(func() { got <- admission(t, stores[i%3], opening) })
 	}
 	wg.Wait()
 	close(got)
@@ -193,21 +197,21 @@ func TestDailyReads(t *testing.T) {
 	}
 	next := opening
 	next.Opening = false
-	if a := admit(t, h.Store, next); a.Refusal != "" {
+	if a := admission(t, h.Store, next); a.Refusal != "" {
 		t.Errorf("the next page of an opened read: %+v", a)
 	}
 	earlier := func(by string) {
 		h.exec(t, "UPDATE consent_reads SET at = at - $1::interval WHERE at = (SELECT min(at) FROM consent_reads)", by)
 	}
 	earlier("24 hours")
-	if a := admit(t, h.Store, opening); a.Refusal == "" {
+	if a := admission(t, h.Store, opening); a.Refusal == "" {
 		t.Error("a day after its slot the first read counts no more, although it was sent a moment after its slot")
 	}
 	earlier("10 seconds")
-	if a := admit(t, h.Store, opening); a.Refusal != "" {
+	if a := admission(t, h.Store, opening); a.Refusal != "" {
 		t.Errorf("a day after the first read: %+v", a)
 	}
-	if a := admit(t, h.Store, opening); a.Refusal == "" {
+	if a := admission(t, h.Store, opening); a.Refusal == "" {
 		t.Error("one read came back after a day, but two were given out")
 	}
 }
@@ -215,17 +219,17 @@ func TestDailyReads(t *testing.T) {
 // What is asked for with refused credentials spends no read of the consent's day.
 func TestRefusedCredentialsSpendNoRead(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
-	_, err := h.ParkCredentials(t.Context(), "bank", "old", finance.Fatal, "wrong secret")
+	h := newFixture(t)
+	id := h.consents(t, 1, func(c *consents.Import) { c.ReadsPerDay = 1 })[0]
+	_, err := h.Connections.ParkCredentials(t.Context(), "bank", "old", finance.Fatal, "wrong secret")
 	must(t, err)
 	opening := ask(0)
-	opening.Opening, opening.Scope, opening.Credentials = true, finance.Scope{Consent: &finance.Consent{ID: id}}, "old"
-	if a := admit(t, h.Store, opening); a.Refusal != finance.Fatal {
+	opening.Opening, opening.Task, opening.Credentials = true, calls.Task{Consent: &finance.Consent{ID: id}}, "old"
+	if a := admission(t, h.Store, opening); a.Refusal != finance.Fatal {
 		t.Errorf("with refused credentials: %+v", a)
 	}
 	opening.Credentials = "new"
-	if a := admit(t, h.Store, opening); a.Refusal != "" {
+	if a := admission(t, h.Store, opening); a.Refusal != "" {
 		t.Errorf("with others: %+v", a)
 	}
 }
@@ -233,29 +237,29 @@ func TestRefusedCredentialsSpendNoRead(t *testing.T) {
 // A read that was not made is given back once, and only the one that was spent for that call.
 func TestRefundedReadCanBeMade(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	ids := h.consents(t, 2, func(c *persist.ConsentImport) { c.ReadsPerDay = 2 })
-	opening := func(consent int64) finance.Ask {
+	h := newFixture(t)
+	ids := h.consents(t, 2, func(c *consents.Import) { c.ReadsPerDay = 2 })
+	opening := func(consent int64) calls.Ask {
 		a := ask(0)
-		a.Opening, a.Scope, a.Call = true, finance.Scope{Consent: &finance.Consent{ID: consent}}, newCall(debtStream(consent)).ID
+		a.Opening, a.Task, a.Call = true, calls.Task{Consent: &finance.Consent{ID: consent}}, newCall(debtStream(consent)).ID
 		return a
 	}
 	first, second, other := opening(ids[0]), opening(ids[0]), opening(ids[1])
-	for _, a := range []finance.Ask{first, second, other} {
-		if got := admit(t, h.Store, a); got.Refusal != "" {
+	for _, a := range []calls.Ask{first, second, other} {
+		if got := admission(t, h.Store, a); got.Refusal != "" {
 			t.Fatalf("refused: %+v", got)
 		}
 	}
 	for range 2 {
-		must(t, h.Refund(t.Context(), first))
+		must(t, h.Admit.Refund(t.Context(), first))
 	}
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM consent_reads"); n != 2 {
 		t.Errorf("%d reads are spent, want 2", n)
 	}
-	if got := admit(t, h.Store, opening(ids[0])); got.Refusal != "" {
+	if got := admission(t, h.Store, opening(ids[0])); got.Refusal != "" {
 		t.Errorf("the read that was given back: %+v", got)
 	}
-	if got := admit(t, h.Store, opening(ids[0])); got.Refusal != finance.Spent {
+	if got := admission(t, h.Store, opening(ids[0])); got.Refusal != finance.Spent {
 		t.Errorf("a third read of two: %+v", got)
 	}
 }
@@ -263,12 +267,12 @@ func TestRefundedReadCanBeMade(t *testing.T) {
 // A look says what Admit would say and leaves nothing behind: no slot, no read, no transaction.
 func TestLookReservesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
+	h := newFixture(t)
+	id := h.consents(t, 1, func(c *consents.Import) { c.ReadsPerDay = 1 })[0]
 	a := ask(10)
-	a.Opening, a.Scope = true, finance.Scope{Consent: &finance.Consent{ID: id}}
+	a.Opening, a.Task = true, calls.Task{Consent: &finance.Consent{ID: id}}
 	for range 3 {
-		got, err := h.Look(t.Context(), a)
+		got, err := h.Admit.Look(t.Context(), a)
 		if err != nil || got.Refusal != "" || got.Gate > 0 {
 			t.Fatalf("look: %+v, %v", got, err)
 		}
@@ -276,9 +280,9 @@ func TestLookReservesNothing(t *testing.T) {
 	if n := queryInt(t, h.pool, "SELECT (SELECT count(*) FROM consent_reads) + (SELECT count(*) FROM gates)"); n != 0 {
 		t.Errorf("%d reads and slots are spent", n)
 	}
-	_, err := h.EndConsent(t.Context(), id, finance.ConsentRevoked, "told so", persist.FromFeed, finance.CallID{})
+	_, err := h.Consents.End(t.Context(), id, finance.ConsentRevoked, "told so", consents.FromFeed, finance.CallID{})
 	must(t, err)
-	if got, err := h.Look(t.Context(), a); err != nil || got.Refusal != finance.Refused {
+	if got, err := h.Admit.Look(t.Context(), a); err != nil || got.Refusal != finance.Refused {
 		t.Errorf("after the consent has ended: %+v, %v", got, err)
 	}
 }
@@ -286,7 +290,7 @@ func TestLookReservesNothing(t *testing.T) {
 // A consent that names scopes is called for what they cover only.
 func TestScopesAreChecked(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	const show, assess = "debt.unsecured.presentation", "debt.unsecured.processing"
 	for _, test := range []struct {
 		name          string
@@ -303,10 +307,10 @@ func TestScopesAreChecked(t *testing.T) {
 		{"names something beneath it", []string{show + ".admin"}, []string{show}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			id := h.consents(t, 1, func(c *persist.ConsentImport) { c.Scopes = test.scopes })[0]
+			id := h.consents(t, 1, func(c *consents.Import) { c.Scopes = test.scopes })[0]
 			a := ask(0)
-			a.Scope, a.Needs = finance.Scope{Consent: &finance.Consent{ID: id}}, test.needs
-			got := admit(t, h.Store, a)
+			a.Task, a.Needs = calls.Task{Consent: &finance.Consent{ID: id}}, test.needs
+			got := admission(t, h.Store, a)
 			if (got.Refusal == finance.Refused) != test.refused || test.refused && !strings.Contains(got.Reason, "no scope "+show+" or "+assess) &&
 				!strings.Contains(got.Reason, "no scope "+show) {
 				t.Errorf("got %+v", got)
@@ -318,8 +322,8 @@ func TestScopesAreChecked(t *testing.T) {
 // The last read of a day is counted under the consent's lock: an asker waits for one who has it, and then knows of it.
 func TestLastReadIsGivenOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
+	h := newFixture(t)
+	id := h.consents(t, 1, func(c *consents.Import) { c.ReadsPerDay = 1 })[0]
 	tx, err := h.pool.Begin(t.Context())
 	must(t, err)
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
@@ -328,10 +332,10 @@ func TestLastReadIsGivenOnce(t *testing.T) {
 		must(t, err)
 	}
 	opening := ask(0)
-	opening.Opening, opening.Scope = true, finance.Scope{Consent: &finance.Consent{ID: id}}
-	got := make(chan finance.Admission, 1)
+	opening.Opening, opening.Task = true, calls.Task{Consent: &finance.Consent{ID: id}}
+	got := make(chan calls.Admission, 1)
 	go func() {
-		a, err := h.Admit(t.Context(), opening)
+		a, err := h.Admit.Admit(t.Context(), opening)
 		if err != nil {
 			t.Error(err)
 		}
@@ -353,14 +357,14 @@ func TestLastReadIsGivenOnce(t *testing.T) {
 // A closed gate costs neither a slot nor a read.
 func TestClosedGateSpendsNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	id := h.consents(t, 1, func(c *persist.ConsentImport) { c.ReadsPerDay = 1 })[0]
-	pause(t, h, finance.Pause{Bucket: "bank", For: time.Hour, Reason: "retry-after", Call: newCall(debtStream(id))})
+	h := newFixture(t)
+	id := h.consents(t, 1, func(c *consents.Import) { c.ReadsPerDay = 1 })[0]
+	pause(t, h, calls.Pause{Bucket: "bank", For: time.Hour, Reason: "retry-after", Call: newCall(debtStream(id))})
 	a := ask(10)
-	a.Opening, a.Scope = true, finance.Scope{Consent: &finance.Consent{ID: id}}
+	a.Opening, a.Task = true, calls.Task{Consent: &finance.Consent{ID: id}}
 	for _, rate := range []float64{0, 10} {
 		a.PerSecond = rate
-		got := admit(t, h.Store, a)
+		got := admission(t, h.Store, a)
 		if got.Gate < 59*time.Minute || got.Gate > time.Hour || got.Refusal != "" || got.Reason != "retry-after" {
 			t.Errorf("rate %v: got %+v, want a gate of an hour", rate, got)
 		}
@@ -373,9 +377,9 @@ func TestClosedGateSpendsNothing(t *testing.T) {
 // A call without rate and budget leaves no transaction id behind: it costs no WAL and no flush.
 func TestAdmitWithoutRateWritesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for range 20 {
-		if a := admit(t, h.Store, ask(0)); a.Refusal != "" || a.Gate != 0 || a.SendIn > 0 {
+		if a := admission(t, h.Store, ask(0)); a.Refusal != "" || a.Gate != 0 || a.SendIn > 0 {
 			t.Fatalf("got %+v", a)
 		}
 	}
@@ -403,7 +407,7 @@ func (c heldConn) Read(p []byte) (int, error) {
 // another's by now. That must be visible without a rate too.
 func TestAPermissionAgesOnItsWay(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	config := h.pool.Config()
 	config.MaxConns = 1 // a second one would be held while it is made, and not while it answers
 	var hold atomic.Bool
@@ -415,14 +419,16 @@ func TestAPermissionAgesOnItsWay(t *testing.T) {
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	must(t, err)
 	defer pool.Close()
-	s := persist.NewStore(pool, h.sealer, persist.Worker{})
-	admit(t, s, ask(0))
-	if a := admit(t, s, ask(0)); a.SendIn < -time.Second {
+	s := persist.NewStore(pool, h.sealer, pg.Worker{})
+	admission(t, s, ask(0))
+	if a := admission(t, s, ask(0)); a.SendIn < -time.Second {
 		t.Errorf("an answer that came at once: %+v", a)
 	}
 	hold.Store(true)
-	if a := admit(t, s, ask(0)); a.SendIn > -1200*time.Millisecond || a.Refusal != "" {
+	if a := admission(t, s, ask(0)); a.SendIn > -1200*time.Millisecond || a.Refusal != "" {
 		t.Errorf("an answer that was held for 1.5 s: %+v", a)
+	} else if s.Admit.Holds(t.Context(), a.Said, time.Now()) {
+		t.Error("an answer that was held for 1.5 s holds")
 	}
 }
 
@@ -432,15 +438,15 @@ func BenchmarkAdmit(b *testing.B) {
 		rate float64
 	}{{"free", 0}, {"rated", 1e6}} {
 		b.Run(test.name, func(b *testing.B) {
-			h := newHouse(b)
+			h := newFixture(b)
 			id := h.consents(b, 1)[0]
 			_, batches := h.plan(b, 10)
 			a := ask(test.rate)
-			a.Scope = finance.Scope{Batch: batches[0], Fence: claim(b, h.Store, batches[0]).Fence, Consent: &finance.Consent{ID: id}}
+			a.Task = calls.Task{Batch: batches[0], Fence: claim(b, h.Store, batches[0]).Fence, Consent: &finance.Consent{ID: id}}
 			b.SetParallelism(32)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if got, err := h.Admit(b.Context(), a); err != nil || got.Refusal != "" {
+					if got, err := h.Admit.Admit(b.Context(), a); err != nil || got.Refusal != "" {
 						b.Errorf("%+v, %v", got, err)
 						return
 					}

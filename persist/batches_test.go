@@ -11,21 +11,24 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/consents"
+	"syncer/persist/pg"
+	"syncer/persist/queue"
+	"syncer/persist/workers"
 )
 
 // I6: of many claimers one wins, and nobody else while it lives.
 func TestOneClaimerWins(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.consents(t, 1)
 	_, batches := h.plan(t, 10)
-	won := make(chan persist.Claimed, 20)
+	won := make(chan queue.Claimed, 20)
 	var wg sync.WaitGroup
 	for range 20 {
 		s := h.sibling(t, time.Hour)
 		wg.Go(func() {
-			c, ok, err := s.Claim(t.Context(), batches[0])
+			c, ok, err := s.Queue.Claim(t.Context(), batches[0])
 			if err != nil {
 				t.Error(err)
 			}
@@ -40,7 +43,7 @@ func TestOneClaimerWins(t *testing.T) {
 		t.Fatalf("%d claimers won, want 1", len(won))
 	}
 	c := <-won
-	if c.Fence != 1 || c.Claims != 1 || c.Job != "nightly" || c.Connection != "bank" || c.Kind != persist.Manual ||
+	if c.Fence != 1 || c.Claims != 1 || c.Job != "nightly" || c.Connection != "bank" || c.Kind != queue.Manual ||
 		len(c.Datasets) != 1 || c.Datasets[0] != finance.Debts || !c.WindowFrom.IsZero() {
 		t.Errorf("claimed %+v", c)
 	}
@@ -49,7 +52,7 @@ func TestOneClaimerWins(t *testing.T) {
 // W3: a worker that slept through its lease writes nothing any more, whatever it tries.
 func TestSleeperIsFencedOff(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ctx := t.Context()
 	id := h.consents(t, 1)[0]
 	_, batches := h.plan(t, 10)
@@ -62,13 +65,15 @@ func TestSleeperIsFencedOff(t *testing.T) {
 	}
 	before := queryAll(t, h.pool, "SELECT b::text, i::text FROM batches b, items i")
 	for name, try := range map[string]func() error{
-		"start":   func() error { return sleeper.StartItem(ctx, b, old.Fence, id, finance.Debts) },
-		"decide":  func() error { return sleeper.DecideItem(ctx, b, old.Fence, id, finance.Debts, decision(finance.Rows)) },
-		"park":    func() error { return sleeper.Park(ctx, b, old.Fence, persist.Parking{For: time.Hour, Reason: "x"}) },
-		"release": func() error { return sleeper.Release(ctx, b, old.Fence) },
-		"finish":  func() error { return sleeper.Finish(ctx, b, old.Fence) },
+		"start": func() error { return sleeper.Queue.StartItem(ctx, b, old.Fence, id, finance.Debts) },
+		"decide": func() error {
+			return sleeper.Queue.DecideItem(ctx, b, old.Fence, id, finance.Debts, decision(finance.Rows))
+		},
+		"park":    func() error { return sleeper.Queue.Park(ctx, b, old.Fence, queue.Parking{For: time.Hour, Reason: "x"}) },
+		"release": func() error { return sleeper.Queue.Release(ctx, b, old.Fence) },
+		"finish":  func() error { return sleeper.Queue.Finish(ctx, b, old.Fence) },
 	} {
-		if err := try(); !errors.Is(err, persist.ErrFenced) {
+		if err := try(); !errors.Is(err, pg.ErrFenced) {
 			t.Errorf("%s: %v, want ErrFenced", name, err)
 		}
 	}
@@ -79,7 +84,7 @@ func TestSleeperIsFencedOff(t *testing.T) {
 
 func TestDueAreFreeBatches(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ctx := t.Context()
 	h.consents(t, 6)
 	_, batches := h.plan(t, 1)
@@ -89,9 +94,9 @@ func TestDueAreFreeBatches(t *testing.T) {
 	parked := claim(t, h.Store, batches[2]) // parked for an hour
 	woken := claim(t, h.Store, batches[3])  // parked until now: due
 	h.work(t, batches[4], finance.Rows)     // done
-	must(t, h.Park(ctx, batches[2], parked.Fence, persist.Parking{For: time.Hour, Reason: "retry-after"}))
-	must(t, h.Park(ctx, batches[3], woken.Fence, persist.Parking{For: 0, Reason: "retry-after"}))
-	due, err := h.Due(ctx, []string{"nightly"}, 10)
+	must(t, h.Queue.Park(ctx, batches[2], parked.Fence, queue.Parking{For: time.Hour, Reason: "retry-after"}))
+	must(t, h.Queue.Park(ctx, batches[3], woken.Fence, queue.Parking{For: 0, Reason: "retry-after"}))
+	due, err := h.Queue.Due(ctx, []string{"nightly"}, []string{"bank"}, 10)
 	must(t, err)
 	got := map[int64]bool{}
 	for _, d := range due {
@@ -103,42 +108,45 @@ func TestDueAreFreeBatches(t *testing.T) {
 		}
 	}
 	for i, want := range []bool{true, false, false, true, false, true} {
-		if _, ok, err := h.sibling(t, time.Hour).Claim(ctx, batches[i]); ok != want || err != nil {
+		if _, ok, err := h.sibling(t, time.Hour).Queue.Claim(ctx, batches[i]); ok != want || err != nil {
 			t.Errorf("batch %d: claimed %v, want %v (%v)", i, ok, want, err)
 		}
 	}
-	if due, _ := h.Due(ctx, []string{"another"}, 10); len(due) != 0 {
+	if due, _ := h.Queue.Due(ctx, []string{"nightly"}, []string{"another"}, 10); len(due) != 0 {
+		t.Errorf("batches over another connection: %v", due)
+	}
+	if due, _ := h.Queue.Due(ctx, []string{"another"}, []string{"bank"}, 10); len(due) != 0 {
 		t.Errorf("batches of a job that was not asked for: %v", due)
 	}
 }
 
 func TestLeavingFreesWhatIsHeld(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.consents(t, 1)
 	_, batches := h.plan(t, 1)
 	leaver := h.sibling(t, time.Hour)
 	claim(t, leaver, batches[0])
-	must(t, leaver.Leave(t.Context()))
+	must(t, leaver.Workers.Leave(t.Context()))
 	claim(t, h.Store, batches[0])
 }
 
 // O6: a batch that kills its workers is given up; one that only loses them while it gets on is not.
 func TestPoisonedBatch(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ctx := t.Context()
 	ids := h.consents(t, 8)
 	run, batches := h.plan(t, 8)
 	b := batches[0]
-	die := func() persist.Claimed { return claim(t, h.sibling(t, time.Microsecond), b) }
+	die := func() queue.Claimed { return claim(t, h.sibling(t, time.Microsecond), b) }
 	c := die()
 	for want := 1; want <= 2; want++ { // two die without progress
 		if c = die(); c.Lost != want || c.Poisoned {
 			t.Fatalf("%+v, want lost %d", c, want)
 		}
 	}
-	must(t, h.DecideItem(ctx, b, c.Fence, ids[0], finance.Debts, decision(finance.Rows)))
+	must(t, h.Queue.DecideItem(ctx, b, c.Fence, ids[0], finance.Debts, decision(finance.Rows)))
 	if c = die(); c.Lost != 0 {
 		t.Fatalf("an item was decided: %+v", c)
 	}
@@ -152,7 +160,7 @@ func TestPoisonedBatch(t *testing.T) {
 	for range 2 {
 		c = die()
 	}
-	must(t, h.Release(ctx, b, c.Fence)) // given back in order: whatever it was, it did not kill this one
+	must(t, h.Queue.Release(ctx, b, c.Fence)) // given back in order: whatever it was, it did not kill this one
 	if c = die(); c.Lost != 0 {
 		t.Fatalf("it was released: %+v", c)
 	}
@@ -165,31 +173,32 @@ func TestPoisonedBatch(t *testing.T) {
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM items WHERE outcome = 'failed' AND class = 'poisoned' AND reason <> ''"); n != 7 {
 		t.Errorf("%d items failed, want the 7 undecided", n)
 	}
-	if v, settled, err := h.Settle(ctx, run.ID); v != persist.VerdictPartial || !settled || err != nil {
+	if v, settled, err := h.Queue.Settle(ctx, run.ID); v != queue.VerdictPartial || !settled || err != nil {
 		t.Errorf("settled %v as %q, %v", settled, v, err)
 	}
 }
 
 func TestItemsInWorkingOrder(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ctx := t.Context()
-	ids := h.consents(t, 2, func(c *persist.ConsentImport) {
+	ids := h.consents(t, 2, func(c *consents.Import) {
 		c.NationalID, c.KeepPlain, c.Scopes, c.ReadsPerDay, c.SingleUse = "29868099311", true, []string{"a", "b"}, 4, true
 	})
 	_, batches := h.plan(t, 10, finance.Debts, finance.Transactions, finance.Accounts)
 	c := claim(t, h.Store, batches[0])
-	must(t, h.StartItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts))
-	must(t, h.StartItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts))
-	must(t, h.DecideItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts, decision(finance.Failed)))
-	must(t, h.DecideItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts, decision(finance.Rows))) // the first word stands
-	items, err := h.Items(ctx, batches[0])
+	must(t, h.Queue.StartItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts))
+	must(t, h.Queue.StartItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts))
+	must(t, h.Queue.DecideItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts, decision(finance.Failed)))
+	must(t, h.Queue.DecideItem(ctx, batches[0], c.Fence, ids[0], finance.Accounts, decision(finance.Rows))) // the first word stands
+	items, err := h.Queue.Items(ctx, batches[0])
 	must(t, err)
 	if len(items) != 6 {
 		t.Fatalf("%d items, want 6", len(items))
 	}
+	order := []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts}
 	for i, item := range items {
-		if item.Consent.ID != ids[i/3] || item.Dataset.Rank() != i%3 {
+		if item.Consent.ID != ids[i/3] || item.Dataset != order[i%3] {
 			t.Errorf("item %d is %s of consent %d", i, item.Dataset, item.Consent.ID)
 		}
 		plain, _ := item.Consent.Subject.Reveal()
@@ -207,7 +216,7 @@ func TestItemsInWorkingOrder(t *testing.T) {
 	if i := items[1]; i.Outcome != "" || !i.StartedAt.IsZero() {
 		t.Errorf("the next item is %+v", i)
 	}
-	if err := h.Finish(ctx, batches[0], c.Fence); !errors.Is(err, persist.ErrUndecided) {
+	if err := h.Queue.Finish(ctx, batches[0], c.Fence); !errors.Is(err, queue.ErrUndecided) {
 		t.Errorf("finish with open items: %v", err)
 	}
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM batches WHERE state = 'done'"); n != 0 {
@@ -217,12 +226,12 @@ func TestItemsInWorkingOrder(t *testing.T) {
 
 func TestDecideItemsIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ids := h.consents(t, 2)
 	_, batches := h.plan(t, 10)
 	c := claim(t, h.Store, batches[0])
-	bad := persist.Decision{Outcome: finance.Failed} // without a reason
-	err := h.DecideItems(t.Context(), batches[0], c.Fence, []persist.Decided{
+	bad := queue.Decision{Outcome: finance.Failed} // without a reason
+	err := h.Queue.DecideItems(t.Context(), batches[0], c.Fence, []queue.Decided{
 		{Consent: ids[0], Dataset: finance.Debts, Decision: decision(finance.Rows)},
 		{Consent: ids[1], Dataset: finance.Debts, Decision: bad}})
 	if err == nil {
@@ -235,9 +244,9 @@ func TestDecideItemsIsAllOrNothing(t *testing.T) {
 
 func TestWorkersAreSeen(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.sibling(t, time.Microsecond)
-	list, err := h.Workers(t.Context())
+	list, err := h.Read.Workers(t.Context())
 	must(t, err)
 	alive := 0
 	for _, w := range list {
@@ -251,9 +260,9 @@ func TestWorkersAreSeen(t *testing.T) {
 }
 
 // considered asks for the schedule of nightly and compares.
-func (h *house) considered(t *testing.T, expression string, begin, want time.Time, wantWas string) {
+func (h *fixture) considered(t *testing.T, expression string, begin, want time.Time, wantWas string) {
 	t.Helper()
-	got, was, err := h.Considered(t.Context(), "nightly", expression, begin)
+	got, was, err := h.Plan.Considered(t.Context(), "nightly", expression, begin)
 	if !got.Equal(want) || was != wantWas || err != nil {
 		t.Errorf("%s: considered %v, was %q, %v; want %v, %q", expression, got, was, err, want, wantWas)
 	}
@@ -261,47 +270,47 @@ func (h *house) considered(t *testing.T, expression string, begin, want time.Tim
 
 func TestScheduleNeverGoesBack(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	at := time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC)
 	h.considered(t, "@daily", at.Add(-24*time.Hour), at.Add(-24*time.Hour), "")
 	for _, to := range []time.Time{at, at.Add(-time.Hour), at.Add(-time.Nanosecond)} {
-		must(t, h.AdvanceSchedule(t.Context(), "nightly", to))
+		must(t, h.Plan.AdvanceSchedule(t.Context(), "nightly", to))
 		h.considered(t, "@daily", at.Add(time.Hour), at, "")
 	}
 	h.considered(t, "@hourly", at.Add(-time.Hour), at, "@daily")
 }
 
-// The ledger of a job's ticks is that of one schedule. One that was kept before schedules were told apart goes on.
+// What is recorded of a job's ticks is of one schedule. One that was kept before schedules were told apart goes on.
 func TestAnotherScheduleBeginsAnew(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	at := time.Date(2026, 10, 25, 2, 30, 0, 0, time.UTC)
 	week := 7 * 24 * time.Hour
 	h.exec(t, "INSERT INTO schedules (job, considered) VALUES ('nightly', $1)", at)
 	h.considered(t, "30 2 * * * Europe/Oslo", at.Add(week), at, "")
 	h.considered(t, "30 2 * * * UTC", at.Add(week), at.Add(week), "30 2 * * * Europe/Oslo")
 	h.considered(t, "30 2 * * * UTC", at.Add(2*week), at.Add(week), "")
-	must(t, h.Unschedule(t.Context(), "nightly"))
+	must(t, h.Plan.Unschedule(t.Context(), "nightly"))
 	h.considered(t, "30 2 * * * UTC", at.Add(3*week), at.Add(3*week), "")
 }
 
 func TestForgetWorkersKeepsTheRecentlySilent(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.sibling(t, time.Hour)
 	h.sibling(t, time.Microsecond)
 	if _, err := h.pool.Exec(t.Context(), `INSERT INTO workers (id, host, pid, expires_at) VALUES (gen_random_uuid(), 'gone', 1, now() - interval '2 hours')`); err != nil {
 		t.Fatal(err)
 	}
-	before, err := h.Workers(t.Context())
+	before, err := h.Read.Workers(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := h.ForgetWorkers(t.Context())
+	n, err := h.Workers.ForgetWorkers(t.Context())
 	if err != nil || n != 1 {
 		t.Fatalf("forgot %d workers, %v; want the one that is silent for hours", n, err)
 	}
-	if after, err := h.Workers(t.Context()); err != nil || len(after) != len(before)-1 {
+	if after, err := h.Read.Workers(t.Context()); err != nil || len(after) != len(before)-1 {
 		t.Fatalf("%d workers are left of %d, %v", len(after), len(before), err)
 	}
 }
@@ -310,11 +319,11 @@ func TestForgetWorkersKeepsTheRecentlySilent(t *testing.T) {
 // as long as it sleeps. The next claimer cuts its connections.
 func TestClaimCutsAHolderFrozenInACopy(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.consents(t, 1)
 	_, batches := h.plan(t, 10)
 	frozen := h.sibling(t, 300*time.Millisecond)
-	if _, ok, err := frozen.Claim(t.Context(), batches[0]); !ok || err != nil {
+	if _, ok, err := frozen.Queue.Claim(t.Context(), batches[0]); !ok || err != nil {
 		t.Fatalf("the first claim: %v, %v", ok, err)
 	}
 	conn, err := pgx.ConnectConfig(t.Context(), h.pool.Config().ConnConfig.Copy())
@@ -322,7 +331,7 @@ func TestClaimCutsAHolderFrozenInACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	for _, sql := range []string{"SET application_name = '" + persist.ApplicationName(frozen.Worker().ID) + "'", "SET statement_timeout = '1s'",
+	for _, sql := range []string{"SET application_name = '" + workers.ApplicationName(frozen.Worker().ID) + "'", "SET statement_timeout = '1s'",
 		"BEGIN", fmt.Sprintf("SELECT id FROM batches WHERE id = %d FOR SHARE", batches[0])} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -337,7 +346,7 @@ func TestClaimCutsAHolderFrozenInACopy(t *testing.T) {
 	defer stop.Close()
 	deadline := time.After(20 * time.Second)
 	for {
-		c, ok, err := h.Claim(t.Context(), batches[0])
+		c, ok, err := h.Queue.Claim(t.Context(), batches[0])
 		if ok && err == nil && c.Fence == 2 {
 			break
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncer/finance"
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/write"
 )
 
 // BenchmarkCommit measures what a page costs beside a plain COPY of the same typed rows into the same table over one
@@ -28,16 +28,16 @@ func BenchmarkCommit(b *testing.B) {
 	for _, c := range []struct {
 		name              string
 		seeded, unchanged bool
-		virgin            bool
+		fresh             bool
 		beside            int
 		rows              int // of a page
 	}{
-		{name: "first", virgin: true, rows: 100},
+		{name: "first", fresh: true, rows: 100},
 		{name: "asked", rows: 100},
 		{name: "repeat", seeded: true, rows: 100},
 		{name: "unchanged", seeded: true, unchanged: true, rows: 100},
 		{name: "thousand", seeded: true, unchanged: true, rows: 1000},
-		{name: "million", virgin: true, beside: 1_000_000, rows: 100},
+		{name: "million", fresh: true, beside: 1_000_000, rows: 100},
 		{name: "million-asked", beside: 1_000_000, rows: 100},
 		{name: "million-repeat", seeded: true, beside: 1_000_000, rows: 100},
 	} {
@@ -59,7 +59,7 @@ func BenchmarkCommit(b *testing.B) {
 				if !c.seeded {
 					clearTables(b, pool)
 				}
-				groups := benchPages(batch, c.rows, c.virgin, c.unchanged)
+				groups := benchPages(batch, c.rows, c.fresh, c.unchanged)
 				before, start := lsn(b, pool), time.Now()
 				rows += benchCommit(b, w, groups)
 				spent += time.Since(start)
@@ -89,14 +89,14 @@ func benchStreams(rows int) (streams []finance.Stream) {
 }
 
 // benchPages are the pages of one pass over all streams, of so many rows each, in groups of one transaction.
-func benchPages(batch int64, rows int, virgin, unchanged bool) (groups [][]persist.PageWrite) {
-	var group []persist.PageWrite
+func benchPages(batch int64, rows int, fresh, unchanged bool) (groups [][]write.PageWrite) {
+	var group []write.PageWrite
 	body := make([]byte, 90*rows)
 	for _, s := range benchStreams(rows) {
 		for n := range benchPagesEach {
 			p := newPage(s, fmt.Sprintf("%s:%d", "2026-03-29", n))
 			binary.BigEndian.PutUint64(p.Call.ID[:8], uint64(time.Now().UnixNano())) // in order, as version 7 is
-			p.Scope.Batch, p.Scope.Fence, p.Virgin, p.Remember, p.Unchanged = batch, 1, virgin, true, unchanged
+			p.Task.Batch, p.Task.Fence, p.NewStream, p.Remember, p.Unchanged = batch, 1, fresh, true, unchanged
 			p.Key, p.Hash = finance.PageKey{byte(n)}, finance.Hash{byte(n)} // the same bytes every time
 			p.Body, p.Facts.Records = body, rows
 			if unchanged {
@@ -122,7 +122,7 @@ func benchTransaction(account string, n, place int) finance.Transaction {
 	return t
 }
 
-func benchCommit(b *testing.B, w *persist.Writer, groups [][]persist.PageWrite) (rows int) {
+func benchCommit(b *testing.B, w *write.Writer, groups [][]write.PageWrite) (rows int) {
 	for _, group := range groups {
 		for _, r := range w.Commit(b.Context(), group) {
 			if r.Err != nil {

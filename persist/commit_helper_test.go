@@ -11,8 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"syncer/calls"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/write"
 )
 
 // plainArchive keeps a body as it is.
@@ -20,24 +21,24 @@ type plainArchive struct{}
 
 func (plainArchive) SealBody(body []byte, _ finance.CallID) ([]byte, error) { return body, nil }
 
-func newCall(s finance.Stream) finance.Call {
+func newCall(s finance.Stream) calls.Call {
 	var id finance.CallID
 	_, _ = rand.Read(id[:])
-	return finance.Call{
-		ID: id, Connection: "bank", Bucket: "bank", Purpose: finance.ForData,
-		Scope:  finance.Scope{Run: 1, Dataset: s.Dataset, Consent: &finance.Consent{ID: s.Consent}},
+	return calls.Call{
+		ID: id, Connection: "bank", Bucket: "bank", Purpose: calls.ForData,
+		Task:   calls.Task{Run: 1, Dataset: s.Dataset, Consent: &finance.Consent{ID: s.Consent}},
 		Method: "GET", Path: "/v1/transactions", Attempt: 1, SentAt: time.Now(), Duration: time.Millisecond,
 		Status: 200, Bytes: 100, Correlation: "corr-" + id.String()[:8], Class: finance.OK,
 	}
 }
 
 // newPage is a page outside a batch; tests change what they are about.
-func newPage(s finance.Stream, position string) persist.PageWrite {
+func newPage(s finance.Stream, position string) write.PageWrite {
 	call := newCall(s)
 	body := []byte(call.ID.String())
 	sum := sha256.Sum256(body)
-	return persist.PageWrite{
-		Scope: call.Scope, Stream: s, Key: finance.PageKey(sum[16:]), Call: call, Body: body,
+	return write.PageWrite{
+		Task: call.Task, Stream: s, Key: finance.PageKey(sum[16:]), Call: call, Body: body,
 		Hash: finance.Hash(sum[:16]), Position: position, Keep: time.Hour,
 	}
 }
@@ -58,7 +59,7 @@ func newTransaction(account, id, text string, place int) finance.Transaction {
 }
 
 // transactionsPage is a page of booked transactions: id, text, id, text ...
-func transactionsPage(s finance.Stream, position string, idText ...string) persist.PageWrite {
+func transactionsPage(s finance.Stream, position string, idText ...string) write.PageWrite {
 	p := newPage(s, position)
 	for i := 0; i < len(idText); i += 2 {
 		p.Records.Transactions = append(p.Records.Transactions, newTransaction(s.Account, idText[i], idText[i+1], i/2))
@@ -68,7 +69,7 @@ func transactionsPage(s finance.Stream, position string, idText ...string) persi
 }
 
 // refusedPage is a page that Postgres refuses, and no record of it is to blame.
-func refusedPage(t testing.TB, pool *pgxpool.Pool, s finance.Stream) persist.PageWrite {
+func refusedPage(t testing.TB, pool *pgxpool.Pool, s finance.Stream) write.PageWrite {
 	t.Helper()
 	if _, err := pool.Exec(t.Context(), `ALTER TABLE cursors ADD CHECK (position <> 'refused')`); err != nil {
 		t.Fatal(err)
@@ -76,14 +77,14 @@ func refusedPage(t testing.TB, pool *pgxpool.Pool, s finance.Stream) persist.Pag
 	return transactionsPage(s, "refused", "a", "x")
 }
 
-func newWriter(pool *pgxpool.Pool) *persist.Writer {
-	return persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{})
+func newWriter(pool *pgxpool.Pool) *write.Writer {
+	return write.NewWriter(pool, plainArchive{}, write.WriterOptions{})
 }
 
 // commitAll commits the pages together and fails the test if one fails.
-func commitAll(t *testing.T, w *persist.Writer, pages ...persist.PageWrite) []persist.Written {
+func commitAll(t *testing.T, w *write.Writer, pages ...write.PageWrite) []write.Written {
 	t.Helper()
-	var written []persist.Written
+	var written []write.Written
 	for i, r := range w.Commit(t.Context(), pages) {
 		if r.Err != nil {
 			t.Fatalf("page %d: %v", i, r.Err)

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/write"
 )
 
 // cutter is a proxy in front of Postgres that cuts the line at a COMMIT, as often as it is armed.
@@ -140,10 +140,10 @@ func TestCommitSettlesALostCommit(t *testing.T) {
 			w := newWriter(behind(t, db, c))
 			s := transactionsStream(7, "acc")
 			p := transactionsPage(s, "1", "a", "one")
-			p.Scope.Batch, p.Scope.Fence = newBatch(t, db.Pool, s), 1
+			p.Task.Batch, p.Task.Fence = newBatch(t, db.Pool, s), 1
 
 			got := commitAll(t, w, p)
-			if diff := cmp.Diff([]persist.Written{{Inserted: 1}}, got); diff != "" {
+			if diff := cmp.Diff([]write.Written{{Inserted: 1}}, got); diff != "" {
 				t.Error(diff)
 			}
 			if c.before+c.after > 0 {
@@ -169,15 +169,15 @@ func TestCommitSaysWhenItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	db := persisttest.NewDatabase(t)
 	c := &cutter{after: 1}
-	w := persist.NewWriter(behind(t, db, c), plainArchive{}, persist.WriterOptions{Patience: time.Nanosecond,
+	w := write.NewWriter(behind(t, db, c), plainArchive{}, write.WriterOptions{Patience: time.Nanosecond,
 		Step: func(name string) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.down = name == "s14.before"
+			c.down = name == "commit.ready"
 		}})
 	p := transactionsPage(transactionsStream(7, "acc"), "1", "a", "one")
-	results := w.Commit(t.Context(), []persist.PageWrite{p})
-	if !errors.Is(results[0].Err, persist.ErrUncertain) {
+	results := w.Commit(t.Context(), []write.PageWrite{p})
+	if !errors.Is(results[0].Err, write.ErrUncertain) {
 		t.Errorf("got %v, want ErrUncertain", results[0].Err)
 	}
 }
@@ -185,11 +185,11 @@ func TestCommitSaysWhenItDoesNotKnow(t *testing.T) {
 // A server process that is killed in the middle takes the page with it; the next attempt writes it.
 func TestCommitStartsOverWhenItsServerProcessDies(t *testing.T) {
 	t.Parallel()
-	for _, step := range []string{"s9.begin", "s13.cursor", "s10.copied", "s12.items", "s14.before"} {
+	for _, step := range []string{"commit.fenced", "commit.cursors", "commit.rows", "commit.items", "commit.ready"} {
 		t.Run(step, func(t *testing.T) {
 			pool := persisttest.New(t)
 			killed := false
-			w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
+			w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
 				if name != step || killed {
 					return
 				}
@@ -198,7 +198,7 @@ func TestCommitStartsOverWhenItsServerProcessDies(t *testing.T) {
 					WHERE state = 'idle in transaction' AND datname = current_database()`)
 			}})
 			got := commitAll(t, w, transactionsPage(transactionsStream(7, "acc"), "1", "a", "one"))
-			if diff := cmp.Diff([]persist.Written{{Inserted: 1}}, got); diff != "" || !killed {
+			if diff := cmp.Diff([]write.Written{{Inserted: 1}}, got); diff != "" || !killed {
 				t.Error(diff, killed)
 			}
 			if n := queryInt(t, pool, "SELECT count(*) FROM calls, transactions, cursors WHERE version = 1"); n != 1 {
@@ -237,8 +237,8 @@ func TestCommitStartsOverAfterADeadlock(t *testing.T) {
 	}
 	commitAll(t, newWriter(pool), transactionsPage(s, "0", "z", "zero"))
 	tries, rivals := 0, make(chan error, 1)
-	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
-		if name != "s13.cursor" {
+	w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
+		if name != "commit.cursors" {
 			return
 		}
 		if tries++; tries > 1 {
@@ -253,7 +253,7 @@ func TestCommitStartsOverAfterADeadlock(t *testing.T) {
 		}()
 	}})
 	p := transactionsPage(s, "1", "a", "one")
-	p.Scope.Batch, p.Scope.Fence = batch, 1
+	p.Task.Batch, p.Task.Fence = batch, 1
 	commitAll(t, w, p)
 	if err := <-rivals; err != nil || tries != 2 {
 		t.Errorf("%d tries; the rival: %v", tries, err)

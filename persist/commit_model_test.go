@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"syncer/finance"
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/write"
 )
 
 // model is what the tables must hold after pages were written one after the other.
@@ -33,7 +33,7 @@ func (r modelRow) String() string {
 	return fmt.Sprintf("%s pending=%v removed=%v", r.text, r.pending, r.removed)
 }
 
-func (m *model) write(n int, p *persist.PageWrite, drawn []modelRecord) (w persist.Written) {
+func (m *model) write(n int, p *write.PageWrite, drawn []modelRecord) (w write.Written) {
 	kept := map[string]bool{}
 	if p.Whole != nil {
 		for _, id := range p.Whole.Earlier {
@@ -122,8 +122,8 @@ func TestCommitAgainstAModel(t *testing.T) {
 		numbers := map[string]int{} // of the pages, by call
 		n := 0
 		for range rapid.IntRange(1, 4).Draw(rt, "groups") {
-			var group []persist.PageWrite
-			var want []persist.Written
+			var group []write.PageWrite
+			var want []write.Written
 			for range rapid.IntRange(1, 4).Draw(rt, "pages") {
 				p, drawn := drawPage(rt, consent)
 				numbers[p.Call.ID.String()] = n
@@ -131,7 +131,7 @@ func TestCommitAgainstAModel(t *testing.T) {
 				group = append(group, p)
 				n++
 			}
-			var got []persist.Written
+			var got []write.Written
 			for _, r := range w.Commit(t.Context(), group) {
 				if r.Err != nil {
 					rt.Fatal(r.Err)
@@ -153,10 +153,10 @@ func TestCommitAgainstAModel(t *testing.T) {
 	})
 }
 
-func drawPage(rt *rapid.T, consent int64) (persist.PageWrite, []modelRecord) {
+func drawPage(rt *rapid.T, consent int64) (write.PageWrite, []modelRecord) {
 	account := rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "account")
 	p := newPage(transactionsStream(consent, account), "")
-	p.Virgin = rapid.Bool().Draw(rt, "virgin")
+	p.NewStream = rapid.Bool().Draw(rt, "new stream")
 	var drawn []modelRecord
 	for i := range rapid.IntRange(0, 5).Draw(rt, "records") {
 		r := modelRecord{

@@ -11,8 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/write"
 )
 
 func TestCommitWritesThePageWithItsCallAndCursor(t *testing.T) {
@@ -22,11 +23,11 @@ func TestCommitWritesThePageWithItsCallAndCursor(t *testing.T) {
 	s := transactionsStream(7, "acc")
 	batch := newBatch(t, pool, s)
 	p := transactionsPage(s, "next", "a", "one", "b", "two")
-	p.Scope.Batch, p.Scope.Fence, p.MidPass, p.Remember, p.Partial = batch, 1, true, true, "creditors 3 missing"
+	p.Task.Batch, p.Task.Fence, p.MidPass, p.Remember, p.Partial = batch, 1, true, true, "creditors 3 missing"
 	p.Rejects = []finance.Reject{{Place: 2, Reason: "no date"}}
 
 	got := commitAll(t, w, p)
-	if diff := cmp.Diff([]persist.Written{{Inserted: 2}}, got); diff != "" {
+	if diff := cmp.Diff([]write.Written{{Inserted: 2}}, got); diff != "" {
 		t.Error(diff)
 	}
 	for _, c := range []struct{ sql, want string }{
@@ -74,7 +75,7 @@ func TestCommitOfTheSamePageChangesNothing(t *testing.T) {
 	unchanged := newPage(s, "3")
 	unchanged.Unchanged, unchanged.KeptCall, unchanged.Facts.Records = true, first.Call.ID, 2
 	got := commitAll(t, w, again, unchanged)
-	if diff := cmp.Diff([]persist.Written{{Unchanged: 2}, {Unchanged: 2}}, got); diff != "" {
+	if diff := cmp.Diff([]write.Written{{Unchanged: 2}, {Unchanged: 2}}, got); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(before, queryAll(t, pool, versions)); diff != "" {
@@ -101,7 +102,7 @@ func TestCommitMovesTheOldVersionToTheHistory(t *testing.T) {
 	first, second := transactionsPage(s, "1", "a", "one", "b", "same"), transactionsPage(s, "2", "b", "same", "a", "uno", "c", "new")
 	commitAll(t, w, first)
 	got := commitAll(t, w, second)
-	if diff := cmp.Diff([]persist.Written{{Inserted: 1, Updated: 1, Unchanged: 1}}, got); diff != "" {
+	if diff := cmp.Diff([]write.Written{{Inserted: 1, Updated: 1, Unchanged: 1}}, got); diff != "" {
 		t.Error(diff)
 	}
 	n := queryInt(t, pool, `SELECT count(*) FROM transactions t JOIN transactions_history h USING (consent_id, account_id, transaction_id)
@@ -130,7 +131,7 @@ func TestCommitOfAGroupKeepsTheOrderOfItsPages(t *testing.T) {
 		transactionsPage(s, "2", "a", "uno", "b", "two", "c", "x", "c", "y"),
 		whole,
 		transactionsPage(s, "4", "a", "back"))
-	want := []persist.Written{
+	want := []write.Written{
 		{Inserted: 2, Unchanged: 1},
 		{Inserted: 1, Updated: 1, Unchanged: 1, Clashes: 1},
 		{Unchanged: 1, Removed: 2},
@@ -163,9 +164,9 @@ func TestCommitTrustsAVirginStreamOnlyUntilARowIsThere(t *testing.T) {
 	s := transactionsStream(7, "acc")
 	commitAll(t, w, transactionsPage(s, "1", "a", "one", "b", "two"))
 	p := transactionsPage(s, "2", "a", "one", "b", "dos", "c", "three")
-	p.Virgin = true
+	p.NewStream = true
 	got := commitAll(t, w, p)
-	if diff := cmp.Diff([]persist.Written{{Inserted: 1, Updated: 1, Unchanged: 1}}, got); diff != "" {
+	if diff := cmp.Diff([]write.Written{{Inserted: 1, Updated: 1, Unchanged: 1}}, got); diff != "" {
 		t.Error(diff)
 	}
 	if n := queryInt(t, pool, "SELECT count(*) FROM calls"); n != 2 {
@@ -180,13 +181,13 @@ func TestCommitLeavesOutAFencedBatch(t *testing.T) {
 	mine, taken := transactionsStream(1, "acc"), transactionsStream(2, "acc")
 	good, lostBatch := newBatch(t, pool, mine), newBatch(t, pool, taken)
 	p, q := transactionsPage(mine, "1", "a", "one"), transactionsPage(taken, "1", "b", "two")
-	p.Scope.Batch, p.Scope.Fence = good, 1
-	q.Scope.Batch, q.Scope.Fence = lostBatch, 1
+	p.Task.Batch, p.Task.Fence = good, 1
+	q.Task.Batch, q.Task.Fence = lostBatch, 1
 	if _, err := pool.Exec(t.Context(), "UPDATE batches SET fence = 2 WHERE id = $1", lostBatch); err != nil {
 		t.Fatal(err)
 	}
-	results := w.Commit(t.Context(), []persist.PageWrite{q, p})
-	if !errors.Is(results[0].Err, persist.ErrFenced) || results[1].Err != nil {
+	results := w.Commit(t.Context(), []write.PageWrite{q, p})
+	if !errors.Is(results[0].Err, pg.ErrFenced) || results[1].Err != nil {
 		t.Fatalf("got %v", results)
 	}
 	for _, table := range []string{"transactions", "calls", "answers", "cursors"} {
@@ -197,8 +198,8 @@ func TestCommitLeavesOutAFencedBatch(t *testing.T) {
 	if n := queryInt(t, pool, "SELECT count(*) FROM transactions WHERE consent_id = 2"); n != 0 {
 		t.Error("the fenced page was written")
 	}
-	results = w.Commit(t.Context(), []persist.PageWrite{q})
-	if !errors.Is(results[0].Err, persist.ErrFenced) {
+	results = w.Commit(t.Context(), []write.PageWrite{q})
+	if !errors.Is(results[0].Err, pg.ErrFenced) {
 		t.Errorf("alone: got %v", results[0].Err)
 	}
 }
@@ -210,15 +211,15 @@ func TestCommitHoldsItsBatchAgainstAClaim(t *testing.T) {
 	s := transactionsStream(1, "acc")
 	batch := newBatch(t, pool, s)
 	claimed := make(chan error, 1)
-	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
-		if name != "s14.before" {
+	w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
+		if name != "commit.ready" {
 			return
 		}
 		_, err := pool.Exec(t.Context(), "SET lock_timeout = '50ms'; UPDATE batches SET fence = fence + 1; RESET lock_timeout")
 		claimed <- err
 	}})
 	p := transactionsPage(s, "1", "a", "one")
-	p.Scope.Batch, p.Scope.Fence = batch, 1
+	p.Task.Batch, p.Task.Fence = batch, 1
 	commitAll(t, w, p)
 	if err := <-claimed; err == nil || !strings.Contains(err.Error(), "55P03") {
 		t.Errorf("the claim did not wait: %v", err)
@@ -239,7 +240,7 @@ func TestCommitOfAWholeSetRemovesWhatVanished(t *testing.T) {
 	next := newPage(booked, "3")
 	next.Whole = &finance.Whole{Status: finance.Pending, Prefix: "p:", Earlier: []string{"p:2"}}
 	got := commitAll(t, w, next)
-	if diff := cmp.Diff([]persist.Written{{Removed: 1}}, got); diff != "" {
+	if diff := cmp.Diff([]write.Written{{Removed: 1}}, got); diff != "" {
 		t.Error(diff)
 	}
 	removed := queryAll(t, pool, `SELECT t.account_id, t.transaction_id, t.removed_at = h.replaced_at, t.place, h.removed_at IS NULL
@@ -263,7 +264,7 @@ func TestCommitOfAllAccountsCoversTheirBalances(t *testing.T) {
 	pool := persisttest.New(t)
 	w := newWriter(pool)
 	s := finance.Stream{Consent: 1, Dataset: finance.Accounts}
-	page := func(ids ...string) persist.PageWrite {
+	page := func(ids ...string) write.PageWrite {
 		p := newPage(s, "")
 		for i, id := range ids {
 			l := finance.Lineage{Place: int32(i)}
@@ -281,7 +282,7 @@ func TestCommitOfAllAccountsCoversTheirBalances(t *testing.T) {
 	next.Records.Balances = next.Records.Balances[:3] // b has no available balance any more
 	next.Whole = &finance.Whole{Earlier: []string{"d"}}
 	got := commitAll(t, w, next)
-	if diff := cmp.Diff([]persist.Written{{Unchanged: 5, Removed: 4}}, got); diff != "" {
+	if diff := cmp.Diff([]write.Written{{Unchanged: 5, Removed: 4}}, got); diff != "" {
 		t.Error(diff)
 	}
 	gone := queryAll(t, pool, "SELECT account_id, kind FROM balances WHERE removed_at IS NOT NULL ORDER BY 1, 2")
@@ -379,7 +380,7 @@ func TestCommitSetsAsideTheRecordThatCantBeStored(t *testing.T) {
 			c.spoil(&bad.Records.Transactions[1])
 			got := commitAll(t, w, transactionsPage(s, "1", "a", "x"), bad, transactionsPage(s, "3", "d", "x"),
 				transactionsPage(other, "1", "a", "x"))
-			want := []persist.Written{{Inserted: 1}, {Inserted: 2, Aside: 1}, {Inserted: 1}, {Inserted: 1}}
+			want := []write.Written{{Inserted: 1}, {Inserted: 2, Aside: 1}, {Inserted: 1}, {Inserted: 1}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -414,7 +415,7 @@ func TestRefusedRecordsOfOneContentAreTwo(t *testing.T) {
 	}
 	s := transactionsStream(7, "acc")
 	got := commitAll(t, newWriter(pool), transactionsPage(s, "1", "a", "x", "b", "secret", "c", "x", "d", "secret", "e", "x"))
-	if diff := cmp.Diff([]persist.Written{{Inserted: 3, Aside: 2}}, got); diff != "" {
+	if diff := cmp.Diff([]write.Written{{Inserted: 3, Aside: 2}}, got); diff != "" {
 		t.Error(diff)
 	}
 	aside := queryAll(t, pool, "SELECT record_id FROM quarantine ORDER BY 1")
@@ -450,8 +451,8 @@ func TestCommitRefusesAPageThatNoRecordIsToBlameFor(t *testing.T) {
 			}
 			page := transactionsPage(transactionsStream(7, "acc"), "1",
 				"a", "x", "b", "x", "c", "x", "d", "x", "e", "x", "f", "x", "g", "x", "h", "x", "i", "x", "j", "x")
-			result := newWriter(pool).Commit(t.Context(), []persist.PageWrite{page})[0]
-			if _, ok := errors.AsType[*persist.UnstorableError](result.Err); !ok {
+			result := newWriter(pool).Commit(t.Context(), []write.PageWrite{page})[0]
+			if _, ok := errors.AsType[*write.UnstorableError](result.Err); !ok {
 				t.Errorf("the page: %v", result.Err)
 			}
 			if n := queryInt(t, pool, "SELECT (SELECT count(*) FROM cursors) + (SELECT count(*) FROM quarantine)"); n != 0 {

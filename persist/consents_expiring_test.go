@@ -7,20 +7,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/consents"
 )
 
 // The lists of 14, 7 and 1 days: by the end, only active ones, with the time they were last read to the end.
 func TestExpiringConsents(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	const day = 24 * time.Hour
 	var ids []int64
 	for _, in := range []time.Duration{13 * day, 6 * day, 20 * time.Hour, 15 * day, 6*day + time.Hour, time.Hour} {
 		ids = append(ids, h.consents(t, 1, endsIn(in))...)
 	}
 	h.consents(t, 1) // open-ended
-	_, err := h.EndConsent(t.Context(), ids[4], finance.ConsentRevoked, "gone", persist.FromFeed, finance.CallID{})
+	_, err := h.Consents.End(t.Context(), ids[4], finance.ConsentRevoked, "gone", consents.FromFeed, finance.CallID{})
 	must(t, err)
 	h.pulled(t, ids[0], finance.Accounts, "", "2 hours", false)
 	h.pulled(t, ids[0], finance.Transactions, "a", "3 hours", false)
@@ -36,7 +36,7 @@ func TestExpiringConsents(t *testing.T) {
 		{14 * day, 1, []int64{ids[5]}},
 		{time.Minute, 10, nil},
 	} {
-		list, err := h.Expiring(t.Context(), "bank", test.within, test.limit)
+		list, err := h.Read.Expiring(t.Context(), "bank", test.within, test.limit)
 		must(t, err)
 		var got []int64
 		for _, c := range list {
@@ -49,10 +49,10 @@ func TestExpiringConsents(t *testing.T) {
 			t.Errorf("within %s: %s", test.within, diff)
 		}
 	}
-	if list, err := h.Expiring(t.Context(), "elsewhere", 14*day, 10); len(list) != 0 || err != nil {
+	if list, err := h.Read.Expiring(t.Context(), "elsewhere", 14*day, 10); len(list) != 0 || err != nil {
 		t.Errorf("another connection's: %v, %v", list, err)
 	}
-	if list, err := h.Expiring(t.Context(), "", 14*day, 10); len(list) != 4 || err != nil {
+	if list, err := h.Read.Expiring(t.Context(), "", 14*day, 10); len(list) != 4 || err != nil {
 		t.Errorf("every connection's: %v, %v", list, err)
 	}
 }

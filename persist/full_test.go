@@ -10,9 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
-	"syncer/finance"
+	"syncer/calls"
 	"syncer/persist"
+	"syncer/persist/connections"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/write"
 )
 
 // refuse has the next inserts into a table fail with an error of Postgres, as often as told. It counts them all.
@@ -49,15 +52,15 @@ func TestCommitTriesAgain(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newFixture(t)
 			refuse(t, h.pool, "transactions", tc.code, tc.times)
 			w := newWriter(h.pool)
-			got := w.Commit(t.Context(), []persist.PageWrite{transactionsPage(transactionsStream(7, "acc"), "1", "a", "one")})
-			var pg *pgconn.PgError
+			got := w.Commit(t.Context(), []write.PageWrite{transactionsPage(transactionsStream(7, "acc"), "1", "a", "one")})
+			pg, told := errors.AsType[*pgconn.PgError](got[0].Err)
 			switch {
 			case tc.want == "" && got[0].Err != nil:
 				t.Errorf("not written: %v", got[0].Err)
-			case tc.want != "" && (!errors.As(got[0].Err, &pg) || pg.Code != tc.want):
+			case tc.want != "" && (!told || pg.Code != tc.want):
 				t.Errorf("got %v, want %s", got[0].Err, tc.want)
 			}
 		})
@@ -69,32 +72,32 @@ func TestFullDiskStopsTheSends(t *testing.T) {
 	t.Parallel()
 	var log lines
 	db := persisttest.NewDatabase(t)
-	pool, err := persist.Open(t.Context(), db.URL, persist.OpenOptions{Log: zerolog.New(&log)})
+	pool, err := pg.Open(t.Context(), db.URL, pg.Options{Log: zerolog.New(&log)})
 	must(t, err)
 	t.Cleanup(pool.Close)
-	s := persist.NewStore(pool, nil, persist.Worker{ID: [16]byte{1}})
-	must(t, s.UpsertConnection(t.Context(), "bank", "sbanken"))
-	ask := finance.Ask{Connection: "bank", Bucket: "bank"}
-	if _, err := s.Admit(t.Context(), ask); err != nil {
+	s := persist.NewStore(pool, nil, pg.Worker{ID: [16]byte{1}})
+	must(t, s.Connections.Use(t.Context(), "bank", connections.Endpoint{Provider: "sbanken"}))
+	ask := calls.Ask{Connection: "bank", Bucket: "bank"}
+	if _, err := s.Admit.Admit(t.Context(), ask); err != nil {
 		t.Fatal(err)
 	}
 	refuse(t, db.Pool, "calls", "53100", 2)
-	if err := s.Record(t.Context(), newCall(transactionsStream(1, ""))); err == nil {
+	if err := s.Admit.Record(t.Context(), newCall(transactionsStream(1, ""))); err == nil {
 		t.Fatal("recorded on a full disk")
 	}
-	if _, err := s.Admit(t.Context(), ask); !errors.Is(err, persist.ErrFull) {
+	if _, err := s.Admit.Admit(t.Context(), ask); !errors.Is(err, pg.ErrFull) {
 		t.Errorf("Admit: %v", err)
 	}
-	if _, err := s.Look(t.Context(), ask); !errors.Is(err, persist.ErrFull) {
+	if _, err := s.Admit.Look(t.Context(), ask); !errors.Is(err, pg.ErrFull) {
 		t.Errorf("Look: %v", err)
 	}
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for began := time.Now(); ; <-ticker.C {
-		if _, err = s.Admit(t.Context(), ask); err == nil {
+		if _, err = s.Admit.Admit(t.Context(), ask); err == nil {
 			break
 		}
-		if !errors.Is(err, persist.ErrFull) || time.Since(began) > 30*time.Second {
+		if !errors.Is(err, pg.ErrFull) || time.Since(began) > 30*time.Second {
 			t.Fatal(err)
 		}
 	}

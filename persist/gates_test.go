@@ -6,18 +6,19 @@ import (
 	"testing"
 	"time"
 
+	"syncer/calls"
 	"syncer/finance"
 )
 
-func pauseOf(d time.Duration, reason string) finance.Pause {
+func pauseOf(d time.Duration, reason string) calls.Pause {
 	call := newCall(debtStream(1))
 	call.Class, call.Status, call.RetryAfter = finance.Throttled, 429, d
-	return finance.Pause{Bucket: "bank", For: d, Reason: reason, Call: call}
+	return calls.Pause{Bucket: "bank", For: d, Reason: reason, Call: call}
 }
 
-func gate(t *testing.T, h *house) time.Duration {
+func gate(t *testing.T, h *fixture) time.Duration {
 	t.Helper()
-	a, err := h.Look(t.Context(), ask(0))
+	a, err := h.Admit.Look(t.Context(), ask(0))
 	must(t, err)
 	return a.Gate
 }
@@ -25,7 +26,7 @@ func gate(t *testing.T, h *house) time.Duration {
 // I4: a gate is only ever closed for longer.
 func TestPauseNeverShortens(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	if d := gate(t, h); d > 0 {
 		t.Fatalf("a gate that was never closed is closed for %v", d)
 	}
@@ -44,7 +45,7 @@ func TestPauseNeverShortens(t *testing.T) {
 		if d := gate(t, h); d < step.atLeast {
 			t.Errorf("after a pause of %v the gate is closed for %v, want at least %v", step.pause, d, step.atLeast)
 		}
-		if a := admit(t, h.Store, ask(10)); a.Reason != step.reason && step.pause > time.Second {
+		if a := admission(t, h.Store, ask(10)); a.Reason != step.reason && step.pause > time.Second {
 			t.Errorf("after a pause of %v the reason is %q, want %q", step.pause, a.Reason, step.reason)
 		}
 	}
@@ -56,24 +57,24 @@ func TestPauseNeverShortens(t *testing.T) {
 // Those who waited for the gate are spread by the rate from its end on, not sent together at that instant.
 func TestSlotsBeginWhereThePauseEnds(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	admit(t, h.Store, ask(10))
+	h := newFixture(t)
+	admission(t, h.Store, ask(10))
 	pause(t, h, pauseOf(time.Hour, "retry-after"))
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM gates WHERE next_slot = not_before AND not_before > now() + interval '59 minutes'"); n != 1 {
 		t.Error("the next slot does not begin with the end of the pause")
 	}
 	h.exec(t, "UPDATE gates SET not_before = clock_timestamp(), next_slot = clock_timestamp() + interval '1 minute'")
-	if a := admit(t, h.Store, ask(10)); a.Gate != 0 || a.SendIn < 59*time.Second {
+	if a := admission(t, h.Store, ask(10)); a.Gate != 0 || a.SendIn < 59*time.Second {
 		t.Errorf("an open gate with slots given out until a minute ahead: %+v", a)
 	}
 }
 
-// What the ledger says of a pause is what the gate does: `verify` takes a call that was sent while the gate was open by
+// What the table says of a pause is what the gate does: `verify` takes a call that was sent while the gate was open by
 // then for one too early otherwise. Whoever closes it may have to wait for those who are being admitted.
 func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	admit(t, h.Store, ask(10))
+	h := newFixture(t)
+	admission(t, h.Store, ask(10))
 	tx, err := h.pool.Begin(t.Context())
 	must(t, err)
 	defer func() { _ = tx.Rollback(t.Context()) }()
@@ -81,7 +82,7 @@ func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {
 	must(t, err)
 	closed := make(chan error, 1)
 	go func() {
-		_, err := h.Pause(t.Context(), pauseOf(time.Hour, "retry-after"))
+		_, err := h.Admit.Pause(t.Context(), pauseOf(time.Hour, "retry-after"))
 		closed <- err
 	}()
 	waiting := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -90,21 +91,21 @@ func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {
 	must(t, tx.Commit(t.Context()))
 	must(t, <-closed)
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM pauses p JOIN gates g USING (bucket) WHERE p.not_before = g.not_before"); n != 1 {
-		t.Error("the ledger gives the pause another end than the gate")
+		t.Error("the table gives the pause another end than the gate")
 	}
 }
 
 func TestPausesOfManyProcessesKeepTheLongest(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	var wg sync.WaitGroup
 	for i := range 20 {
 		s := h.sibling(t, time.Hour)
 		wg.Go(func() {
-			if _, err := s.Pause(t.Context(), pauseOf(time.Duration(i)*time.Minute, "retry-after")); err != nil {
+			if _, err := s.Admit.Pause(t.Context(), pauseOf(time.Duration(i)*time.Minute, "retry-after")); err != nil {
 				t.Error(err)
 			}
-			if _, err := s.Admit(t.Context(), ask(100)); err != nil {
+			if _, err := s.Admit.Admit(t.Context(), ask(100)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -117,26 +118,26 @@ func TestPausesOfManyProcessesKeepTheLongest(t *testing.T) {
 
 func TestGateAtInfinity(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.exec(t, "INSERT INTO gates (bucket, connection, not_before) VALUES ('bank', 'bank', 'infinity')")
 	if d := gate(t, h); d < 50*365*24*time.Hour {
 		t.Errorf("a gate closed for ever is closed for %v", d)
 	}
-	if a := admit(t, h.Store, ask(1)); a.Gate < 50*365*24*time.Hour {
+	if a := admission(t, h.Store, ask(1)); a.Gate < 50*365*24*time.Hour {
 		t.Errorf("a gate closed for ever admits: %+v", a)
 	}
 }
 
 func TestRecordTwiceIsOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	a, b := newCall(debtStream(1)), newCall(debtStream(2))
 	b.Reason, b.Correlation, b.Status = "a \x00 and \xff", "c\x00", 0
-	must(t, h.Record(t.Context(), a, b))
-	must(t, h.Record(t.Context(), a))
+	must(t, h.Admit.Record(t.Context(), a, b))
+	must(t, h.Admit.Record(t.Context(), a))
 	durable := newCall(debtStream(3))
 	durable.Durable = true
-	must(t, h.Record(t.Context(), durable))
+	must(t, h.Admit.Record(t.Context(), durable))
 	if n := queryInt(t, h.pool, "SELECT count(*) FROM calls"); n != 2 {
 		t.Errorf("%d calls, want 2", n)
 	}

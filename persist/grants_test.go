@@ -12,17 +12,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
+	"syncer/persist/queue"
+	"syncer/persist/refusals"
+	"syncer/persist/seal"
 )
 
 // holder is whom the grants of these tests were given to.
 const holder = "our client at the bank's server"
 
-func given(id, refresh string, change ...func(*persist.GivenConsent)) persist.GivenConsent {
-	g := persist.GivenConsent{
-		ConsentImport: persist.ConsentImport{ExternalID: id, NationalID: "01417014922", Scopes: []string{"read"}, Purpose: "loan"},
-		Refresh:       finance.NewSecret(refresh), Holder: holder,
+func given(id, refresh string, change ...func(*consents.Given)) consents.Given {
+	g := consents.Given{
+		Import:  consents.Import{ExternalID: id, NationalID: "01417014922", Scopes: []string{"read"}, Purpose: "loan"},
+		Refresh: finance.NewSecret(refresh), Holder: holder,
 	}
 	for _, f := range change {
 		f(&g)
@@ -30,19 +36,19 @@ func given(id, refresh string, change ...func(*persist.GivenConsent)) persist.Gi
 	return g
 }
 
-func (h *house) give(t *testing.T, g persist.GivenConsent) persist.Gift {
+func (h *fixture) give(t *testing.T, g consents.Given) consents.GiveResult {
 	t.Helper()
-	gift, err := h.GiveConsent(t.Context(), "bank", g)
+	got, err := h.Consents.Give(t.Context(), "bank", g)
 	must(t, err)
-	return gift
+	return got
 }
 
 // grant is the refresh token that is kept, or "".
-func (h *house) grant(t *testing.T, consent int64) string {
+func (h *fixture) grant(t *testing.T, consent int64) string {
 	t.Helper()
-	kept, err := h.LoadGrant(t.Context(), consent, holder)
+	kept, err := h.Tokens.LoadGrant(t.Context(), consent, holder)
 	must(t, err)
-	has, err := h.HasGrant(t.Context(), consent)
+	has, err := h.Tokens.HasGrant(t.Context(), consent)
 	must(t, err)
 	if has == kept.Refresh.IsZero() || kept.Other {
 		t.Errorf("there is one: %v, another's: %v", has, kept.Other)
@@ -52,19 +58,19 @@ func (h *house) grant(t *testing.T, consent int64) string {
 
 func TestAGivenConsentIsKeptWithItsSealedGrant(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	until := time.Now().Add(90 * 24 * time.Hour).UTC().Truncate(time.Microsecond)
-	gift := h.give(t, given("c-1", "canary-refresh", func(g *persist.GivenConsent) { g.ValidUntil, g.KeepPlain = until, true }))
-	if gift.Was != "" {
-		t.Errorf("a new consent was %q", gift.Was)
+	got := h.give(t, given("c-1", "canary-refresh", func(g *consents.Given) { g.ValidUntil, g.KeepPlain = until, true }))
+	if got.Was != "" {
+		t.Errorf("a new consent was %q", got.Was)
 	}
-	c, err := h.Consent(t.Context(), gift.ID)
+	c, err := h.Consents.ByID(t.Context(), got.ID)
 	must(t, err)
 	plain, _ := c.Subject.Reveal()
 	if c.Status != finance.ConsentActive || !c.ValidUntil.Equal(until) || !c.Subject.Is("01417014922") || plain != "01417014922" || c.Purpose != "loan" {
 		t.Errorf("%+v", c)
 	}
-	if got := h.grant(t, gift.ID); got != "canary-refresh" {
+	if got := h.grant(t, got.ID); got != "canary-refresh" {
 		t.Errorf("loaded %q", got)
 	}
 	var sealed []byte
@@ -78,18 +84,18 @@ func TestAGivenConsentIsKeptWithItsSealedGrant(t *testing.T) {
 	// Moved to another consent it can't be opened: it was sealed for its own.
 	other := h.give(t, given("c-2", ""))
 	h.exec(t, "INSERT INTO grants (consent_id, sealed) VALUES ($1, $2)", other.ID, sealed)
-	if _, err := h.LoadGrant(t.Context(), other.ID, holder); !errors.Is(err, persist.ErrUnseal) {
+	if _, err := h.Tokens.LoadGrant(t.Context(), other.ID, holder); !errors.Is(err, seal.ErrUnseal) {
 		t.Errorf("a grant moved to another consent: %v", err)
 	}
 }
 
 func TestGivingAgain(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	first := h.give(t, given("c-1", "one"))
 	for _, status := range []finance.ConsentStatus{finance.ConsentReauthRequired, finance.ConsentRevoked, finance.ConsentExpired, finance.ConsentActive} {
 		if status != finance.ConsentActive {
-			if _, err := h.EndConsent(t.Context(), first.ID, status, "test", persist.FromAnswer, finance.CallID{}); err != nil {
+			if _, err := h.Consents.End(t.Context(), first.ID, status, "test", consents.FromAnswer, finance.CallID{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -98,11 +104,11 @@ func TestGivingAgain(t *testing.T) {
 			_, err := h.pool.Exec(t.Context(), "UPDATE consents SET reads_per_day = 4, valid_until = now() + interval '1 day' WHERE id = $1", first.ID)
 			must(t, err)
 		}
-		gift := h.give(t, given("c-1", next, func(g *persist.GivenConsent) { g.NationalID, g.Scopes = "", []string{"read", "more"} }))
-		c, err := h.Consent(t.Context(), first.ID)
+		got := h.give(t, given("c-1", next, func(g *consents.Given) { g.NationalID, g.Scopes = "", []string{"read", "more"} }))
+		c, err := h.Consents.ByID(t.Context(), first.ID)
 		must(t, err)
-		if gift.ID != first.ID || gift.Was != status || c.Status != finance.ConsentActive || len(c.Scopes) != 2 || !c.Subject.Is("01417014922") {
-			t.Errorf("%s: %+v, %+v", status, gift, c)
+		if got.ID != first.ID || got.Was != status || c.Status != finance.ConsentActive || len(c.Scopes) != 2 || !c.Subject.Is("01417014922") {
+			t.Errorf("%s: %+v, %+v", status, got, c)
 		}
 		if c.ReadsPerDay != 4 || c.ValidUntil.IsZero() {
 			t.Errorf("%s: %d reads a day, until %s", status, c.ReadsPerDay, c.ValidUntil)
@@ -111,7 +117,7 @@ func TestGivingAgain(t *testing.T) {
 			t.Errorf("%s: the grant is %q", status, got)
 		}
 	}
-	history, err := h.ConsentHistory(t.Context(), first.ID)
+	history, err := h.Read.ConsentHistory(t.Context(), first.ID)
 	must(t, err)
 	var lines []string
 	for _, e := range history {
@@ -131,25 +137,25 @@ func TestGivingAgain(t *testing.T) {
 
 func TestWhatCantBeGivenChangesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	used := h.give(t, given("used", "", func(g *persist.GivenConsent) { g.SingleUse = true }))
-	if _, err := h.EndConsent(t.Context(), used.ID, finance.ConsentConsumed, "", persist.FromAnswer, finance.CallID{}); err != nil {
+	h := newFixture(t)
+	used := h.give(t, given("used", "", func(g *consents.Given) { g.SingleUse = true }))
+	if _, err := h.Consents.End(t.Context(), used.ID, finance.ConsentConsumed, "", consents.FromAnswer, finance.CallID{}); err != nil {
 		t.Fatal(err)
 	}
 	known := h.give(t, given("known", "hers"))
 	tests := []struct {
 		name string
-		g    persist.GivenConsent
+		g    consents.Given
 		want string
 	}{
-		{"used up", given("used", ""), persist.ErrUsedUp.Error()},
-		{"another subject", given("known", "his", func(g *persist.GivenConsent) { g.NationalID = "14842249091" }), persist.ErrOtherSubject.Error()},
+		{"used up", given("used", ""), consents.ErrUsedUp.Error()},
+		{"another subject", given("known", "his", func(g *consents.Given) { g.NationalID = "14842249091" }), consents.ErrOtherSubject.Error()},
 		{"no id", given("", "x"), "external id is empty"},
 		{"a national id", given("01417014922", "x"), "national identity number"},
-		{"ended", given("late", "x", func(g *persist.GivenConsent) { g.ValidUntil = time.Now().Add(-time.Minute) }), "ended already"},
+		{"ended", given("late", "x", func(g *consents.Given) { g.ValidUntil = time.Now().Add(-time.Minute) }), "ended already"},
 	}
 	for _, tt := range tests {
-		_, err := h.GiveConsent(t.Context(), "bank", tt.g)
+		_, err := h.Consents.Give(t.Context(), "bank", tt.g)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "0141") {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -162,16 +168,16 @@ func TestWhatCantBeGivenChangesNothing(t *testing.T) {
 // A consent that is given again forgets the access tokens of its old grant, and no other's.
 func TestGivingAgainForgetsOldTokens(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	first := h.give(t, given("c-1", "one"))
 	mine := fmt.Sprintf("bank\nhttps://api\nread\nconsent %d", first.ID)
 	others := []string{mine + "1", "bank\nhttps://api\nread", fmt.Sprintf("bank2\n\n\nconsent %d", first.ID)}
 	for _, key := range append(others, mine) {
-		must(t, h.SaveToken(t.Context(), key, finance.Token{AccessToken: "a"}))
+		must(t, h.Tokens.SaveToken(t.Context(), key, calls.Token{AccessToken: "a"}))
 	}
 	h.give(t, given("c-1", "two"))
 	for _, key := range append(others, mine) {
-		if _, ok, err := h.LoadToken(t.Context(), key); ok != (key != mine) || err != nil {
+		if _, ok, err := h.Tokens.LoadToken(t.Context(), key); ok != (key != mine) || err != nil {
 			t.Errorf("%q: kept %v, %v", key, ok, err)
 		}
 	}
@@ -179,7 +185,7 @@ func TestGivingAgainForgetsOldTokens(t *testing.T) {
 
 func TestSaveGrantComparesAndSwaps(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	id := h.give(t, given("c-1", "one")).ID
 	secret := finance.NewSecret
 	for _, step := range []struct {
@@ -192,12 +198,12 @@ func TestSaveGrantComparesAndSwaps(t *testing.T) {
 		{"one", "three", false, "two"},
 		{"two", "three", true, "three"},
 	} {
-		saved, err := h.SaveGrant(t.Context(), id, secret(step.old), secret(step.next))
+		saved, err := h.Tokens.SaveGrant(t.Context(), id, secret(step.old), secret(step.next))
 		if saved != step.saved || err != nil || h.grant(t, id) != step.left {
 			t.Errorf("%+v: saved %v, %v, left %q", step, saved, err, h.grant(t, id))
 		}
 	}
-	if saved, err := h.SaveGrant(t.Context(), 4711, secret("one"), secret("two")); saved || err != nil {
+	if saved, err := h.Tokens.SaveGrant(t.Context(), 4711, secret("one"), secret("two")); saved || err != nil {
 		t.Errorf("no such consent: %v, %v", saved, err)
 	}
 }
@@ -205,14 +211,14 @@ func TestSaveGrantComparesAndSwaps(t *testing.T) {
 // T6: of many that rotate the same token, one is the winner.
 func TestOneOfManySavesWins(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	id := h.give(t, given("c-1", "one")).ID
 	stores := []*persist.Store{h.Store, h.sibling(t, time.Hour), h.sibling(t, time.Hour)}
 	var won atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 12 {
 		wg.Go(func() {
-			saved, err := stores[i%3].SaveGrant(t.Context(), id, finance.NewSecret("one"), finance.NewSecret(fmt.Sprint("next ", i)))
+			saved, err := stores[i%3].Tokens.SaveGrant(t.Context(), id, finance.NewSecret("one"), finance.NewSecret(fmt.Sprint("next ", i)))
 			if err != nil {
 				t.Error(err)
 			}
@@ -229,10 +235,10 @@ func TestOneOfManySavesWins(t *testing.T) {
 
 func TestARefusedGrantIsGivenNoMore(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	id := h.give(t, given("c-1", "one")).ID
 	end := func(refresh string) bool {
-		ended, err := h.EndGrant(t.Context(), id, finance.NewSecret(refresh))
+		ended, err := h.Tokens.EndGrant(t.Context(), id, finance.NewSecret(refresh))
 		must(t, err)
 		return ended
 	}
@@ -250,34 +256,34 @@ func TestARefusedGrantIsGivenNoMore(t *testing.T) {
 	}
 }
 
-// A provider that refuses everybody at once is not believed, and what it has refused may be tried again.
+// A provider that refuses so many at once is not believed, and what it has refused may be tried again.
 func TestADisbelievedRefusalKeepsTheGrants(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	var ids []int64
 	for i := range 4 {
-		ids = append(ids, h.give(t, given(fmt.Sprint("c-", i), fmt.Sprint("refresh-", i), func(g *persist.GivenConsent) { g.NationalID = "" })).ID)
+		ids = append(ids, h.give(t, given(fmt.Sprint("c-", i), fmt.Sprint("refresh-", i), func(g *consents.Given) { g.NationalID = "" })).ID)
 	}
 	_, batches := h.plan(t, 10)
 	c := claim(t, h.Store, batches[0])
-	refuse := func(id int64) string {
-		kept, err := h.LoadGrant(t.Context(), id, holder)
+	refuse := func(id int64) refusals.Refused {
+		kept, err := h.Tokens.LoadGrant(t.Context(), id, holder)
 		if kept.Refresh.IsZero() || err != nil {
 			t.Fatalf("consent %d: %v", id, err)
 		}
-		if _, err := h.EndGrant(t.Context(), id, kept.Refresh); err != nil {
+		if _, err := h.Tokens.EndGrant(t.Context(), id, kept.Refresh); err != nil {
 			t.Fatal(err)
 		}
-		reason, _, err := h.RefuseConsent(t.Context(), persist.Refusal{
-			Connection: "bank", Batch: c.ID, Fence: c.Fence, Status: finance.ConsentReauthRequired, Reason: "invalid_grant",
-			Item: persist.Decided{Consent: id, Dataset: finance.Debts, Decision: decision(finance.Excused)},
-		}, persist.Disbelief{Handful: 2, Percent: 2, Window: time.Hour})
+		out, err := h.Refusals.Refuse(t.Context(), refusals.Refusal{
+			Connection: "bank", Batch: c.ID, Fence: c.Fence, Status: finance.ConsentReauthRequired, Reason: "invalid_grant", Named: true,
+			Item: queue.Decided{Consent: id, Dataset: finance.Debts, Decision: decision(finance.Excused)},
+		})
 		must(t, err)
-		return reason
+		return out
 	}
-	for i, id := range ids { // the third is one too many, and the fourth meets a parked connection
-		if reason := refuse(id); (reason != "") != (i >= 2) {
-			t.Fatalf("refusal %d: %q", i, reason)
+	for i, id := range ids { // the third is one too many
+		if out := refuse(id); (out.Held > 0) != (i >= 2) {
+			t.Fatalf("refusal %d: %+v", i, out)
 		}
 	}
 	for i, id := range ids {
@@ -285,8 +291,8 @@ func TestADisbelievedRefusalKeepsTheGrants(t *testing.T) {
 			t.Errorf("the grant of consent %d is %q", id, got)
 		}
 	}
-	if n := queryInt(t, h.pool, "SELECT count(*) FROM consents WHERE status = 'active'"); n != 4 {
-		t.Errorf("%d consents are active", n)
+	if n := queryInt(t, h.pool, "SELECT count(*) FROM consents WHERE status = 'suspected'"); n != 4 {
+		t.Errorf("%d consents are suspected", n)
 	}
 }
 
@@ -294,14 +300,14 @@ func TestADisbelievedRefusalKeepsTheGrants(t *testing.T) {
 // of a connection at once: a client that is changed before the last of them is used gets none.
 func TestAGrantIsGivenToItsHolderAlone(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	must(t, h.UpsertConnection(t.Context(), "club", "club"))
+	h := newFixture(t)
+	must(t, h.Connections.Use(t.Context(), "club", connections.Endpoint{Provider: "club"}))
 	first, second := h.give(t, given("c-1", "one")).ID, h.give(t, given("c-2", "two")).ID
-	gift, err := h.GiveConsent(t.Context(), "club", given("c-3", "three"))
+	got, err := h.Consents.Give(t.Context(), "club", given("c-3", "three"))
 	must(t, err)
 	load := func(id int64, who string) string {
 		t.Helper()
-		kept, err := h.LoadGrant(t.Context(), id, who)
+		kept, err := h.Tokens.LoadGrant(t.Context(), id, who)
 		must(t, err)
 		if kept.Other != kept.Refresh.IsZero() {
 			t.Errorf("another's: %v, none: %v", kept.Other, kept.Refresh.IsZero())
@@ -318,7 +324,7 @@ func TestAGrantIsGivenToItsHolderAlone(t *testing.T) {
 	if got := load(first, "the client of the upgrade"); got != "one" {
 		t.Errorf("after the upgrade: %q", got)
 	}
-	for id, want := range map[int64]string{first: "", second: "", gift.ID: "three"} {
+	for id, want := range map[int64]string{first: "", second: "", got.ID: "three"} {
 		if got := load(id, "another client"); got != want {
 			t.Errorf("consent %d: another client got %q, want %q", id, got, want)
 		}

@@ -15,6 +15,8 @@ import (
 
 	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/write"
 )
 
 // lines collects a log.
@@ -41,7 +43,7 @@ func TestSilentDatabaseIsNotWaitedForWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var log lines
 	db := persisttest.NewDatabase(t)
-	pool, f := persisttest.Freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second, MaxConns: 4, Log: zerolog.New(&log)})
+	pool, f := persisttest.Freezable(t, db.URL, pg.Options{StatementTimeout: time.Second, MaxConns: 4, Log: zerolog.New(&log)})
 	all := make([]*pgxpool.Conn, 4)
 	for i := range all {
 		var err error
@@ -73,19 +75,19 @@ func TestCommitOverASilentConnectionStartsOver(t *testing.T) {
 		t.Skip("waits half a minute for connections that have gone silent")
 	}
 	t.Parallel()
-	for _, step := range []string{"s9.begin", "s13.cursor", "s14.before"} {
+	for _, step := range []string{"commit.fenced", "commit.cursors", "commit.ready"} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			db := persisttest.NewDatabase(t)
-			pool, f := persisttest.Freezable(t, db.URL, persist.OpenOptions{StatementTimeout: time.Second})
-			w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
+			pool, f := persisttest.Freezable(t, db.URL, pg.Options{StatementTimeout: time.Second})
+			w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
 				if name == step {
 					step = ""
 					f.Freeze()
 				}
 			}})
 			got := commitAll(t, w, transactionsPage(transactionsStream(7, "acc"), "1", "a", "one"))
-			if diff := cmp.Diff([]persist.Written{{Inserted: 1}}, got); diff != "" {
+			if diff := cmp.Diff([]write.Written{{Inserted: 1}}, got); diff != "" {
 				t.Error(diff)
 			}
 			if n := queryInt(t, db.Pool, "SELECT count(*) FROM calls, transactions, cursors WHERE version = 1"); n != 1 {
@@ -99,7 +101,7 @@ func TestCommitOverASilentConnectionStartsOver(t *testing.T) {
 // closed, and so is every other before it is used.
 func TestReadOnlyServerIsLeftAtOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	all := make([]*pgxpool.Conn, 5)
 	for i := range all {
 		var err error
@@ -113,7 +115,7 @@ func TestReadOnlyServerIsLeftAtOnce(t *testing.T) {
 	}
 	failed := 0
 	for range 20 {
-		if err := h.Heartbeat(t.Context(), time.Minute); err != nil {
+		if err := h.Workers.Heartbeat(t.Context(), time.Minute); err != nil {
 			failed++
 		}
 	}
@@ -123,30 +125,30 @@ func TestReadOnlyServerIsLeftAtOnce(t *testing.T) {
 }
 
 // The heartbeat has a connection of its own: it neither waits for those of the pool, nor is it lost with them.
-func TestHeartBeatsWhileThePoolIsBusy(t *testing.T) {
+func TestHeartbeatsGoOnWhileThePoolIsBusy(t *testing.T) {
 	t.Parallel()
 	db := persisttest.NewDatabase(t)
-	pool, f := persisttest.Freezable(t, db.URL, persist.OpenOptions{MaxConns: 2})
-	s := persist.NewStore(pool, nil, persist.Worker{ID: [16]byte{1}, Host: "busy"})
-	heart := s.Heart()
-	t.Cleanup(func() { heart.Stop(t.Context()) })
+	pool, f := persisttest.Freezable(t, db.URL, pg.Options{MaxConns: 2})
+	s := persist.NewStore(pool, nil, pg.Worker{ID: [16]byte{1}, Host: "busy"})
+	heartbeats := s.Workers.Heartbeats()
+	t.Cleanup(func() { heartbeats.Stop(t.Context()) })
 	const lease = 6 * time.Second
-	must(t, heart.Beat(t.Context(), lease))
+	must(t, heartbeats.Beat(t.Context(), lease))
 	for range 2 {
 		c, err := pool.Acquire(t.Context())
 		must(t, err)
 		defer c.Release()
 	}
 	for range 3 {
-		must(t, heart.Beat(t.Context(), lease))
+		must(t, heartbeats.Beat(t.Context(), lease))
 	}
 
 	f.Freeze()
 	began := time.Now()
-	if err := heart.Beat(t.Context(), lease); err == nil || time.Since(began) > lease/2 {
+	if err := heartbeats.Beat(t.Context(), lease); err == nil || time.Since(began) > lease/2 {
 		t.Errorf("the beat over a silent connection took %v: %v", time.Since(began), err)
 	}
-	must(t, heart.Beat(t.Context(), lease))
+	must(t, heartbeats.Beat(t.Context(), lease))
 	if n := queryInt(t, db.Pool, "SELECT count(*) FROM workers WHERE host = 'busy' AND expires_at > now()"); n != 1 {
 		t.Error("the process is taken for dead")
 	}

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"syncer/persist/persisttest"
+	"syncer/sandbox/sandboxtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(persisttest.Run(m)) }
+func TestMain(m *testing.M) { os.Exit(sandboxtest.SideBySideIfShort(m)) }

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
 )
 
 func TestOpenSetsTheSession(t *testing.T) {
@@ -20,23 +20,23 @@ func TestOpenSetsTheSession(t *testing.T) {
 		current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'), current_setting('timezone'), current_setting('jit'))`
 	for _, tc := range []struct {
 		name, extra, want string
-		opt               persist.OpenOptions
+		opt               pg.Options
 	}{
-		{"defaults", "", "syncer 1min 5s 10s UTC off", persist.OpenOptions{}},
-		{"options", "", "demo 0 5s 10s UTC off", persist.OpenOptions{ApplicationName: "demo", StatementTimeout: -1}},
-		{"the URL wins", "&statement_timeout=2000&application_name=mine", "mine 2s 5s 10s UTC off", persist.OpenOptions{ApplicationName: "demo"}},
+		{"defaults", "", "syncer 1min 5s 10s UTC off", pg.Options{}},
+		{"options", "", "demo 0 5s 10s UTC off", pg.Options{ApplicationName: "demo", StatementTimeout: -1}},
+		{"the URL wins", "&statement_timeout=2000&application_name=mine", "mine 2s 5s 10s UTC off", pg.Options{ApplicationName: "demo"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			separator := "?"
 			if strings.Contains(db.URL, "?") {
 				separator = "&"
 			}
-			pool, err := persist.Open(t.Context(), db.URL+separator+strings.TrimPrefix(tc.extra, "&"), tc.opt)
+			pool, err := pg.Open(t.Context(), db.URL+separator+strings.TrimPrefix(tc.extra, "&"), tc.opt)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer pool.Close()
-			if diff := cmp.Diff(tc.want, query[string](t, pool, show)); diff != "" {
+			if diff := cmp.Diff(tc.want, queryAll(t, pool, show)[0]); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -46,11 +46,11 @@ func TestOpenSetsTheSession(t *testing.T) {
 func TestOpenRefusesAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	db := persisttest.Empty(t)
-	name := query[string](t, db.Pool, "SELECT current_database()::text")
+	name := queryAll(t, db.Pool, "SELECT current_database()::text")[0]
 	if _, err := db.Pool.Exec(t.Context(), "ALTER DATABASE "+name+" SET default_transaction_read_only = on"); err != nil {
 		t.Fatal(err)
 	}
-	if pool, err := persist.Open(t.Context(), db.URL, persist.OpenOptions{}); err == nil {
+	if pool, err := pg.Open(t.Context(), db.URL, pg.Options{}); err == nil {
 		pool.Close()
 		t.Error("a standby was accepted: the first write would have failed in the middle of a run")
 	} else if !strings.Contains(err.Error(), "read only") {
@@ -83,7 +83,7 @@ func TestOpenErrorsSayWhatToDoAndHideThePassword(t *testing.T) {
 		{"bad option", "postgres://u:" + secret + "@host/db?sslmode=bad", "percent-encoded"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			pool, err := persist.Open(t.Context(), tc.url, persist.OpenOptions{})
+			pool, err := pg.Open(t.Context(), tc.url, pg.Options{})
 			if err == nil {
 				pool.Close()
 				t.Fatal("opened")
@@ -106,7 +106,7 @@ func TestOpenKeepsThePoolOfTheURL(t *testing.T) {
 		with = url + "&pool_max_conns=3"
 	}
 	for url, want := range map[string]int32{url: 16, with: 3} {
-		pool, err := persist.Open(t.Context(), url, persist.OpenOptions{})
+		pool, err := pg.Open(t.Context(), url, pg.Options{})
 		must(t, err)
 		if got := pool.Config().MaxConns; got != want {
 			t.Errorf("a pool of %d, want %d", got, want)
@@ -138,7 +138,7 @@ func TestOpenExplainsARefusal(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		_, err = persist.Open(t.Context(), "postgres://u:p@"+server.Addr().String()+"/db?sslmode=disable", persist.OpenOptions{})
+		_, err = pg.Open(t.Context(), "postgres://u:p@"+server.Addr().String()+"/db?sslmode=disable", pg.Options{})
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "database.max_conns") {
 			t.Errorf("%s: %v", code, err)
 		}
@@ -152,7 +152,7 @@ func TestOpenNamesAMissingDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.Path = "/no_such_database"
-	if _, err := persist.Open(t.Context(), u.String(), persist.OpenOptions{}); err == nil || !strings.Contains(err.Error(), "create the database") {
+	if _, err := pg.Open(t.Context(), u.String(), pg.Options{}); err == nil || !strings.Contains(err.Error(), "create the database") {
 		t.Errorf("Open = %v", err)
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
 )
 
 // The planner prices a join that it was forbidden at ten thousand million, and what is that dear Postgres before 18
@@ -16,11 +17,11 @@ import (
 // a year of nights lost each other to the lock timeout.
 func TestPlanCompilesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.consents(t, 1)
 	asked := false
-	_, _, err := h.PlanRun(t.Context(), spec(time.Now(), 1, finance.Debts),
-		func(ctx context.Context, tx pgx.Tx, _ []persist.BatchRef) error {
+	_, _, err := h.Plan.Run(t.Context(), spec(time.Now(), 1, finance.Debts),
+		func(ctx context.Context, tx pgx.Tx, _ []plan.BatchRef) error {
 			var jit string
 			if err := tx.QueryRow(ctx, "SHOW jit").Scan(&jit); err != nil {
 				return err
@@ -32,15 +33,15 @@ func TestPlanCompilesNothing(t *testing.T) {
 		})
 	must(t, err)
 	if !asked {
-		t.Error("nobody was rung for")
+		t.Error("nobody was woken")
 	}
 }
 
 // tick plans the scheduled run of a nominal time and gives its batches.
-func (h *house) tick(t *testing.T, at time.Time, expected, overlapped int) (persist.Run, []int64) {
+func (h *fixture) tick(t *testing.T, at time.Time, expected, overlapped int) (queue.Run, []int64) {
 	t.Helper()
 	var batches []int64
-	run, _, err := h.PlanRun(t.Context(), spec(at, 2, finance.Accounts, finance.Transactions), listBatches(&batches))
+	run, _, err := h.Plan.Run(t.Context(), spec(at, 2, finance.Accounts, finance.Transactions), listBatches(&batches))
 	must(t, err)
 	if run.Expected != expected || run.Overlapped != overlapped {
 		t.Errorf("the run of %s has %d items and leaves %d to others, want %d and %d", at.Format(time.Kitchen), run.Expected,
@@ -53,16 +54,16 @@ func (h *house) tick(t *testing.T, at time.Time, expected, overlapped int) (pers
 // consent is lost and none is asked twice for the same night. It is not complete, since it has not brought everything.
 func TestATickLeavesToAnOpenRunWhatItIsStillAt(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.consents(t, 5)
 	at := time.Date(2026, 11, 1, 1, 30, 0, 0, time.UTC)
 	first, batches := h.tick(t, at, 10, 0)
 	h.work(t, batches[0], make4(finance.Empty)...)
 	c := claim(t, h.Store, batches[1])
-	items, err := h.Items(t.Context(), c.ID)
+	items, err := h.Queue.Items(t.Context(), c.ID)
 	must(t, err)
-	must(t, h.DecideItem(t.Context(), c.ID, c.Fence, items[0].Consent.ID, items[0].Dataset, decision(finance.Empty)))
-	must(t, h.Park(t.Context(), c.ID, c.Fence, persist.Parking{For: time.Hour, Reason: "a gate"}))
+	must(t, h.Queue.DecideItem(t.Context(), c.ID, c.Fence, items[0].Consent.ID, items[0].Dataset, decision(finance.Empty)))
+	must(t, h.Queue.Park(t.Context(), c.ID, c.Fence, queue.Parking{For: time.Hour, Reason: "a gate"}))
 
 	second, more := h.tick(t, at.Add(time.Hour), 5, 5)
 	if n := queryInt(t, h.pool, `SELECT count(*) FROM batches b JOIN items i ON i.batch_id = b.id JOIN batches o ON o.run_id = $2
@@ -71,10 +72,10 @@ func TestATickLeavesToAnOpenRunWhatItIsStillAt(t *testing.T) {
 		t.Errorf("%d items are undecided in both runs", n)
 	}
 	third, none := h.tick(t, at.Add(2*time.Hour), 0, 10)
-	if third.Verdict != persist.VerdictPartial || len(none) != 0 {
+	if third.Verdict != queue.VerdictPartial || len(none) != 0 {
 		t.Errorf("a tick with nothing to do: verdict %q, %d batches", third.Verdict, len(none))
 	}
-	if run, _, err := h.PlanRun(t.Context(), persist.RunSpec{Job: "nightly", Connection: "bank", Kind: persist.Manual,
+	if run, _, err := h.Plan.Run(t.Context(), plan.RunSpec{Job: "nightly", Connection: "bank", Kind: queue.Manual,
 		ScheduledFor: at.Add(3 * time.Hour), Datasets: first.Datasets, BatchSize: 5}, listBatches(&none)); err != nil || run.Expected != 10 {
 		t.Errorf("a run by hand has %d items, want all 10; %v", run.Expected, err)
 	}
@@ -82,10 +83,10 @@ func TestATickLeavesToAnOpenRunWhatItIsStillAt(t *testing.T) {
 		n := queryInt(t, h.pool, "SELECT count(*) FROM items WHERE batch_id = $1", batch)
 		h.work(t, batch, make4(finance.Empty)[:n]...)
 	}
-	if v, settled, err := h.Settle(t.Context(), second.ID); v != persist.VerdictPartial || !settled || err != nil {
+	if v, settled, err := h.Queue.Settle(t.Context(), second.ID); v != queue.VerdictPartial || !settled || err != nil {
 		t.Errorf("everything it took is proven, but it did not take everything: %q, %v, %v", v, settled, err)
 	}
-	if broken, err := h.Verify(t.Context()); len(broken) != 0 || err != nil {
+	if broken, err := h.Read.Verify(t.Context()); len(broken) != 0 || err != nil {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
 }
@@ -95,17 +96,17 @@ func make4(o finance.Outcome) []finance.Outcome { return []finance.Outcome{o, o,
 // Runs that are settled, those of other jobs and backfills are nobody's reason to leave anything out.
 func TestOnlyOpenRunsOfTheJobOverlap(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.consents(t, 3)
 	at := time.Date(2026, 11, 1, 1, 30, 0, 0, time.UTC)
 	var batches []int64
-	for _, s := range []persist.RunSpec{
-		{Job: "other", Kind: persist.Scheduled},
-		{Job: "nightly", Kind: persist.Backfill, WindowFrom: finance.NewDate(2026, 1, 1), WindowTo: finance.NewDate(2026, 1, 31)},
+	for _, s := range []plan.RunSpec{
+		{Job: "other", Kind: queue.Scheduled},
+		{Job: "nightly", Kind: queue.Backfill, WindowFrom: finance.NewDate(2026, 1, 1), WindowTo: finance.NewDate(2026, 1, 31)},
 	} {
 		s.Connection, s.ScheduledFor, s.BatchSize = "bank", at.Add(-time.Hour), 10
 		s.Datasets = []finance.Dataset{finance.Accounts, finance.Transactions}
-		_, _, err := h.PlanRun(t.Context(), s, listBatches(&batches))
+		_, _, err := h.Plan.Run(t.Context(), s, listBatches(&batches))
 		must(t, err)
 	}
 	run, own := h.tick(t, at, 6, 0)
@@ -113,7 +114,7 @@ func TestOnlyOpenRunsOfTheJobOverlap(t *testing.T) {
 		n := queryInt(t, h.pool, "SELECT count(*) FROM items WHERE batch_id = $1", batch)
 		h.work(t, batch, make4(finance.Empty)[:n]...)
 	}
-	_, _, err := h.Settle(t.Context(), run.ID)
+	_, _, err := h.Queue.Settle(t.Context(), run.ID)
 	must(t, err)
 	h.tick(t, at.Add(time.Hour), 6, 0)
 }

@@ -2,18 +2,17 @@ package persist_test
 
 import (
 	"errors"
-	"io/fs"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rs/zerolog"
 
 	"syncer/finance"
-	"syncer/migrations"
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/read"
+	"syncer/persist/streams"
+	"syncer/persist/write"
 )
 
 // broken is a record that could not be read: its key and its bytes.
@@ -92,7 +91,7 @@ func TestQuarantineHoldsARecordOnce(t *testing.T) {
 			s := transactionsStream(7, "acc")
 			for i, c := range passes {
 				p := newPage(s, "on")
-				p.Scope.Run, p.MidPass, p.Covers, p.Rejects = c.run, c.midPass, c.covers, c.rejects
+				p.Task.Run, p.MidPass, p.Covers, p.Rejects = c.run, c.midPass, c.covers, c.rejects
 				p.Isolated = true
 				for _, id := range strings.Fields(c.shows) {
 					p.Records.Transactions = append(p.Records.Transactions, newTransaction("acc", id, "x", 0))
@@ -110,14 +109,14 @@ func TestQuarantineHoldsARecordOnce(t *testing.T) {
 // What is accepted stays so while it comes with the same bytes.
 func TestQuarantineIsAccepted(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	w := newWriter(h.pool)
 	consent := h.consents(t, 1)[0]
 	s := transactionsStream(consent, "acc")
 	p := newPage(s, "on")
 	p.Rejects = []finance.Reject{broken("k", "a")}
 	commitAll(t, w, p)
-	list, err := h.Quarantine(t.Context(), persist.QuarantineFilter{Connection: "bank"})
+	list, err := h.Read.Quarantine(t.Context(), read.QuarantineFilter{Connection: "bank"})
 	if err != nil || len(list) != 1 || list[0].Key != "k" || list[0].Consent != consent || list[0].Call != p.Call.ID {
 		t.Fatalf("%+v, %v", list, err)
 	}
@@ -135,26 +134,26 @@ func TestQuarantineIsAccepted(t *testing.T) {
 	if n, err := w.OpenQuarantine(t.Context(), s, 2); err != nil || n != 1 {
 		t.Errorf("%d are open, %v", n, err)
 	}
-	must(t, h.AcceptQuarantined(t.Context(), id, "the bank will not mend it"))
+	must(t, h.Streams.AcceptQuarantined(t.Context(), id, "the bank will not mend it"))
 	known(1, map[finance.Hash]finance.Met{asked[0]: {Accepted: true}})
-	if err := h.AcceptQuarantined(t.Context(), id, "again"); !errors.Is(err, persist.ErrResolved) {
+	if err := h.Streams.AcceptQuarantined(t.Context(), id, "again"); !errors.Is(err, streams.ErrResolved) {
 		t.Errorf("accepted twice: %v", err)
 	}
-	if err := h.AcceptQuarantined(t.Context(), id+1, "no such"); !errors.Is(err, persist.ErrNotFound) {
+	if err := h.Streams.AcceptQuarantined(t.Context(), id+1, "no such"); !errors.Is(err, pg.ErrNotFound) {
 		t.Errorf("accepted what is not there: %v", err)
 	}
 	again := newPage(s, "on")
-	again.Scope.Run = 2
+	again.Task.Run = 2
 	again.Rejects = []finance.Reject{broken("k", "a")}
 	again.Rejects[0].Known, again.Rejects[0].Accepted = true, true
 	commitAll(t, w, again)
 	if n, err := w.OpenQuarantine(t.Context(), s, 2); err != nil || n != 0 {
 		t.Errorf("%d are open after what was accepted came again, %v", n, err)
 	}
-	if at, err := w.Standing(t.Context(), s); err != nil || at.Lacks != "" {
+	if at, err := w.StreamState(t.Context(), s); err != nil || at.Missing != "" {
 		t.Errorf("%+v, %v", at, err)
 	}
-	all, err := h.Quarantine(t.Context(), persist.QuarantineFilter{Resolved: true})
+	all, err := h.Read.Quarantine(t.Context(), read.QuarantineFilter{Resolved: true})
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -182,7 +181,7 @@ func TestBalancesInSeveralCurrencies(t *testing.T) {
 	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
-	page := func(paged bool, currencies ...string) persist.PageWrite {
+	page := func(paged bool, currencies ...string) write.PageWrite {
 		p := newPage(finance.Stream{Consent: 1, Dataset: finance.Accounts}, "")
 		p.Records.Accounts = []finance.Account{{ID: "a"}}
 		for _, currency := range currencies {
@@ -199,7 +198,7 @@ func TestBalancesInSeveralCurrencies(t *testing.T) {
 			WHERE b.removed_at IS NULL ORDER BY 1`), " ")
 	}
 	for i, c := range []struct {
-		page persist.PageWrite
+		page write.PageWrite
 		want string
 	}{
 		{page(false, "NOK", "EUR"), "EUR NOK"},
@@ -217,47 +216,10 @@ func TestBalancesInSeveralCurrencies(t *testing.T) {
 	}
 }
 
-// What was there before quarantine knew the records: notes of figures name their currency, and rows of quarantine, which
-// were one for each coming, are resolved.
-func TestMigrationOfQuarantine(t *testing.T) {
-	t.Parallel()
-	db := persisttest.Empty(t)
-	before := fstest.MapFS{}
-	all, err := fs.Glob(migrations.FS, "*.sql")
-	must(t, err)
-	for _, name := range all {
-		if name >= "00011" {
-			continue
-		}
-		text, err := migrations.FS.ReadFile(name)
-		must(t, err)
-		before[name] = &fstest.MapFile{Data: text}
-	}
-	must(t, persist.MigrateFiles(t.Context(), db.Pool, before, zerolog.Nop()))
-	_, err = db.Pool.Exec(t.Context(), `
-		INSERT INTO balances (consent_id, account_id, kind, amount, currency, content_hash, call_id, place)
-			SELECT 1, 'a', 'booked', 1, 'NOK', 'x', gen_random_uuid(), 0;
-		INSERT INTO absences (consent_id, kind, account_id, record_id, call_id)
-			SELECT 1, 'balances', 'a', 'booked', gen_random_uuid();
-		INSERT INTO quarantine (consent_id, dataset, account_id, call_id, place, reason)
-			SELECT 1, 'transactions', 'a', gen_random_uuid(), 3, 'no date' FROM generate_series(1, 3)`)
-	must(t, err)
-	must(t, persist.Migrate(t.Context(), db.Pool, zerolog.Nop()))
-	for sql, want := range map[string]string{
-		`SELECT record_id FROM absences`: "booked NOK",
-		`SELECT count(*), count(DISTINCT body_hash), min(resolved_as), max(resolved_as) FROM quarantine`: "3 3 replaced replaced",
-		`SELECT count(*) FROM quarantine WHERE resolved_at IS NULL`:                                      "0",
-	} {
-		if got := strings.Join(queryAll(t, db.Pool, sql), ","); got != want {
-			t.Errorf("%s: %s, want %s", sql, got, want)
-		}
-	}
-}
-
 // Which consents of a batch have records in quarantine is asked for all of them at once.
 func TestIsolatedConsentsOfABatch(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ids := h.consents(t, 3)
 	_, batches := h.plan(t, 3)
 	w := newWriter(h.pool)
@@ -271,7 +233,7 @@ func TestIsolatedConsentsOfABatch(t *testing.T) {
 		WHERE consent_id = $1`, ids[1]); err != nil {
 		t.Fatal(err)
 	}
-	isolated, err := h.Isolated(t.Context(), batches[0])
+	isolated, err := h.Streams.Isolated(t.Context(), batches[0])
 	if diff := cmp.Diff(map[int64]bool{ids[0]: true}, isolated); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}

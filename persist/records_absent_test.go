@@ -8,13 +8,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncer/finance"
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/plan"
+	"syncer/persist/write"
 )
 
 // debtsPage is a page of debts. whole is "one" for a set that one answer shows, "paged" for one that took several,
 // and empty for a page that proves nothing.
-func debtsPage(consent int64, whole string, ids ...string) persist.PageWrite {
+func debtsPage(consent int64, whole string, ids ...string) write.PageWrite {
 	p := newPage(finance.Stream{Consent: consent, Dataset: finance.Debts}, "")
 	for i, id := range ids {
 		d := finance.Debt{Lineage: finance.Lineage{Place: int32(i)}, ID: id, Creditor: "bank", TermsLeft: -1, CoBorrower: -1}
@@ -144,7 +145,7 @@ func TestAbsentAccountsTakeTheirBalancesAlong(t *testing.T) {
 	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)
-	page := func(paged bool, ids ...string) persist.PageWrite {
+	page := func(paged bool, ids ...string) write.PageWrite {
 		p := newPage(finance.Stream{Consent: 1, Dataset: finance.Accounts}, "")
 		for _, id := range ids {
 			p.Records.Accounts = append(p.Records.Accounts, finance.Account{ID: id})
@@ -176,7 +177,7 @@ func TestAbsentAccountsTakeTheirBalancesAlong(t *testing.T) {
 // A reservation that came back booked needs no second look; as many as bookings came, and of the same money.
 func TestAbsentReservationsThatWereBooked(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ids := h.consents(t, 1)
 	s := transactionsStream(ids[0], "acc")
 	w := newWriter(h.pool)
@@ -195,7 +196,7 @@ func TestAbsentReservationsThatWereBooked(t *testing.T) {
 
 	run, _ := h.plan(t, 1, finance.Transactions)
 	last := newPage(s, "")
-	last.Scope.Run = run.ID
+	last.Task.Run = run.ID
 	last.Records.Transactions = []finance.Transaction{amount(newTransaction("acc", "b1", "x", 0), "-10")}
 	last.Whole = &finance.Whole{Status: finance.Pending, Paged: true}
 	commitAll(t, w, last)
@@ -219,10 +220,10 @@ func TestAbsentReservationsThatWereBooked(t *testing.T) {
 	booked.Records.Transactions = []finance.Transaction{amount(newTransaction("acc", "b4", "x", 0), "-30")}
 	commitAll(t, w, booked)
 	h.exec(t, `UPDATE runs SET verdict = 'partial', settled_at = now() WHERE id = $1`, root.ID)
-	rerun, _, err := h.PlanRerun(t.Context(), persist.RerunSpec{OfRun: root.ID, BatchSize: 1}, listBatches(new([]int64)))
+	rerun, _, err := h.Plan.Rerun(t.Context(), plan.RerunSpec{OfRun: root.ID, BatchSize: 1}, listBatches(new([]int64)))
 	must(t, err)
 	again := newPage(s, "")
-	again.Scope.Run = rerun.ID
+	again.Task.Run = rerun.ID
 	again.Whole = &finance.Whole{Status: finance.Pending, Prefix: "p4", Paged: true}
 	if got := commitAll(t, w, again); got[0].Removed != 1 {
 		t.Errorf("a reservation that was booked in the run before its rerun: %+v", got[0])

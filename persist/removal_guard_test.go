@@ -13,14 +13,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
+	"syncer/calls"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/pg"
+	"syncer/persist/streams"
+	"syncer/persist/write"
 )
 
-// guardedHouse is a house whose consents have debts already, and a writer whose log is kept.
-type guardedHouse struct {
-	*house
-	writer     *persist.Writer
+// guardedFixture is a fixture whose consents have debts already, and a writer whose log is kept.
+type guardedFixture struct {
+	*fixture
+	writer     *write.Writer
 	writerPool *pgxpool.Pool
 	log        *syncBuffer
 	ids        []int64
@@ -49,12 +52,12 @@ func (s *syncBuffer) alerts() (lines []string) {
 	return lines
 }
 
-// newGuardedHouse gives each of n consents so many debts, as of an earlier night.
-func newGuardedHouse(t *testing.T, n, debts int) *guardedHouse {
+// newGuardedFixture gives each of n consents so many debts, as of an earlier night.
+func newGuardedFixture(t *testing.T, n, debts int) *guardedFixture {
 	t.Helper()
-	h := &guardedHouse{house: newHouse(t), log: &syncBuffer{}}
-	opt := persist.OpenOptions{MaxConns: 8, Log: zerolog.New(h.log)}
-	pool, err := persist.Open(t.Context(), h.pool.Config().ConnString(), opt)
+	h := &guardedFixture{fixture: newFixture(t), log: &syncBuffer{}}
+	opt := pg.Options{MaxConns: 8, Log: zerolog.New(h.log)}
+	pool, err := pg.Open(t.Context(), h.pool.Config().ConnString(), opt)
 	must(t, err)
 	t.Cleanup(pool.Close)
 	h.writerPool = pool
@@ -62,7 +65,7 @@ func newGuardedHouse(t *testing.T, n, debts int) *guardedHouse {
 	h.ids = h.consents(t, n)
 	night := h.night(t)
 	for chunk := range slices.Chunk(h.ids, 100) {
-		var pages []persist.PageWrite
+		var pages []write.PageWrite
 		for _, id := range chunk {
 			pages = append(pages, night.page(id, debtNames(debts)...))
 		}
@@ -85,13 +88,13 @@ type guardedNight struct {
 	batches map[int64]int64 // of each consent
 }
 
-func (h *guardedHouse) night(t *testing.T) *guardedNight {
+func (h *guardedFixture) night(t *testing.T) *guardedNight {
 	t.Helper()
 	run, batches := h.plan(t, 1000)
 	return h.begin(t, run.ID, batches)
 }
 
-func (h *guardedHouse) begin(t *testing.T, run int64, batches []int64) *guardedNight {
+func (h *guardedFixture) begin(t *testing.T, run int64, batches []int64) *guardedNight {
 	t.Helper()
 	n := &guardedNight{run: run, batches: map[int64]int64{}}
 	h.decideAll(t)
@@ -110,7 +113,7 @@ func (h *guardedHouse) begin(t *testing.T, run int64, batches []int64) *guardedN
 }
 
 // decideAll decides what was worked, as jobs would.
-func (h *guardedHouse) decideAll(t *testing.T) {
+func (h *guardedFixture) decideAll(t *testing.T) {
 	t.Helper()
 	h.exec(t, `UPDATE items i SET finished_at = now(), reason = i.partial,
 		outcome = CASE WHEN i.partial <> '' THEN 'partial' WHEN i.records > 0 THEN 'rows' ELSE 'empty' END
@@ -118,15 +121,15 @@ func (h *guardedHouse) decideAll(t *testing.T) {
 }
 
 // page is one answer that shows all debts of a consent.
-func (n *guardedNight) page(consent int64, names ...string) persist.PageWrite {
+func (n *guardedNight) page(consent int64, names ...string) write.PageWrite {
 	p := debtsPage(consent, "one", names...)
-	p.Scope = finance.Scope{Run: n.run, Batch: n.batches[consent], Fence: n.fence, Dataset: finance.Debts}
-	p.Call.Scope.Run = n.run
+	p.Task = calls.Task{Run: n.run, Batch: n.batches[consent], Fence: n.fence, Dataset: finance.Debts}
+	p.Call.Task.Run = n.run
 	return p
 }
 
 // guardState is what a night has come to: how many records are alive, noted as withheld, and removed.
-func (h *guardedHouse) state(t *testing.T) string {
+func (h *guardedFixture) state(t *testing.T) string {
 	t.Helper()
 	return strings.Join(queryAll(t, h.pool, `SELECT
 		(SELECT count(*) FROM debts WHERE removed_at IS NULL) || ' alive, ' ||
@@ -164,7 +167,7 @@ func TestRemovalGuardCloses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newGuardedHouse(t, c.consents, c.debts)
+			h := newGuardedFixture(t, c.consents, c.debts)
 			night := h.night(t)
 			for i, id := range h.ids {
 				shown := c.debts
@@ -184,11 +187,11 @@ func TestRemovalGuardCloses(t *testing.T) {
 			if n := len(h.log.alerts()); n != min(len(c.reason), 1) {
 				t.Errorf("%d alerts: %s", n, h.log.alerts())
 			}
-			partial := queryInt(t, h.pool, `SELECT count(*) FROM items WHERE partial = $1`, persist.RemovalsWithheld)
+			partial := queryInt(t, h.pool, `SELECT count(*) FROM items WHERE partial = $1`, write.RemovalsWithheld)
 			if with := queryInt(t, h.pool, `SELECT count(DISTINCT consent_id) FROM absences`); partial != with {
 				t.Errorf("%d items say that removals are withheld, of %d consents", partial, with)
 			}
-			if broken, err := h.Verify(t.Context()); err != nil || len(broken) > 0 {
+			if broken, err := h.Read.Verify(t.Context()); err != nil || len(broken) > 0 {
 				t.Errorf("verify: %v, %v", broken, err)
 			}
 		})
@@ -196,14 +199,14 @@ func TestRemovalGuardCloses(t *testing.T) {
 }
 
 // write puts a page into the night.
-func (n *guardedNight) write(p persist.PageWrite) persist.PageWrite {
-	p.Scope = finance.Scope{Run: n.run, Batch: n.batches[p.Stream.Consent], Fence: n.fence, Dataset: p.Stream.Dataset}
-	p.Call.Scope.Run = n.run
+func (n *guardedNight) write(p write.PageWrite) write.PageWrite {
+	p.Task = calls.Task{Run: n.run, Batch: n.batches[p.Stream.Consent], Fence: n.fence, Dataset: p.Stream.Dataset}
+	p.Call.Task.Run = n.run
 	return p
 }
 
 // begun is a night of some datasets over all consents.
-func (h *guardedHouse) begun(t *testing.T, datasets ...finance.Dataset) *guardedNight {
+func (h *guardedFixture) begun(t *testing.T, datasets ...finance.Dataset) *guardedNight {
 	t.Helper()
 	run, batches := h.plan(t, 1000, datasets...)
 	return h.begin(t, run.ID, batches)
@@ -213,9 +216,9 @@ func (h *guardedHouse) begun(t *testing.T, datasets ...finance.Dataset) *guarded
 // has.
 func TestRemovalGuardOfTransactions(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 10, 0)
+	h := newGuardedFixture(t, 10, 0)
 	accounts := []string{"one", "two"}
-	page := func(n *guardedNight, id int64, account string, booked, pending int) persist.PageWrite {
+	page := func(n *guardedNight, id int64, account string, booked, pending int) write.PageWrite {
 		p := newPage(transactionsStream(id, account), "")
 		for i := range booked + pending {
 			tx := newTransaction(account, fmt.Sprintf("t%d", i), "x", i)
@@ -260,8 +263,8 @@ func TestRemovalGuardOfTransactions(t *testing.T) {
 // Accounts count, and their balances follow them.
 func TestRemovalGuardOfAccounts(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 10, 0)
-	page := func(n *guardedNight, id int64, accounts ...string) persist.PageWrite {
+	h := newGuardedFixture(t, 10, 0)
+	page := func(n *guardedNight, id int64, accounts ...string) write.PageWrite {
 		p := newPage(finance.Stream{Consent: id, Dataset: finance.Accounts}, "")
 		for i, a := range accounts {
 			at := finance.Lineage{Place: int32(i)}
@@ -295,8 +298,8 @@ func TestRemovalGuardOfAccounts(t *testing.T) {
 	if got, want := lines(), "16 accounts, 32 balances, 16 and 32 withheld"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	did, err := h.UndoRemovals(t.Context(), night.run)
-	if err != nil || did != (persist.RemovalChange{Consents: 2, Records: 4}) {
+	did, err := h.Streams.UndoRemovals(t.Context(), night.run)
+	if err != nil || did != (streams.RemovalChange{Consents: 2, Records: 4}) {
 		t.Errorf("undo: %+v, %v", did, err)
 	}
 	after := queryAll(t, h.pool, `SELECT consent_id, account_id, kind, first_seen_at::text, call_id::text, place
@@ -304,8 +307,8 @@ func TestRemovalGuardOfAccounts(t *testing.T) {
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Error(diff)
 	}
-	did, err = h.AcceptRemovals(t.Context(), night.run)
-	if err != nil || did != (persist.RemovalChange{Consents: 8, Records: 16}) {
+	did, err = h.Streams.AcceptRemovals(t.Context(), night.run)
+	if err != nil || did != (streams.RemovalChange{Consents: 8, Records: 16}) {
 		t.Errorf("accept: %+v, %v", did, err)
 	}
 	if got, want := lines(), "4 accounts, 8 balances, 0 and 0 withheld"; got != want {
@@ -316,9 +319,9 @@ func TestRemovalGuardOfAccounts(t *testing.T) {
 // Writers with pages of several datasets, in any order, lock the guards in one order.
 func TestRemovalGuardsAreLockedInOneOrder(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 60, 1)
+	h := newGuardedFixture(t, 60, 1)
 	both := h.begun(t, finance.Accounts, finance.Debts)
-	accountsPage := func(n *guardedNight, id int64, accounts ...string) persist.PageWrite {
+	accountsPage := func(n *guardedNight, id int64, accounts ...string) write.PageWrite {
 		p := newPage(finance.Stream{Consent: id, Dataset: finance.Accounts}, "")
 		for _, a := range accounts {
 			p.Records.Accounts = append(p.Records.Accounts, finance.Account{ID: a})
@@ -331,24 +334,24 @@ func TestRemovalGuardsAreLockedInOneOrder(t *testing.T) {
 	}
 	night := h.begun(t, finance.Accounts, finance.Debts)
 	var repeated atomic.Int64 // transactions that were begun and not committed
-	watched := persist.NewWriter(h.writerPool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
+	watched := write.NewWriter(h.writerPool, plainArchive{}, write.WriterOptions{Step: func(name string) {
 		switch name {
-		case "s9.begin":
+		case "commit.fenced":
 			repeated.Add(1)
-		case "s14.after":
+		case "commit.done":
 			repeated.Add(-1)
 		}
 	}})
-	c := persist.StartCommitter(t.Context(), watched, 6)
+	c := write.StartCommitter(t.Context(), watched, 6)
 	var readers sync.WaitGroup
 	for i, id := range h.ids {
 		readers.Go(func() {
-			pages := []persist.PageWrite{accountsPage(night, id), night.page(id)}
+			pages := []write.PageWrite{accountsPage(night, id), night.page(id)}
 			if i%2 == 0 {
 				slices.Reverse(pages)
 			}
 			for _, p := range pages {
-				if _, err := c.Submit(t.Context(), p); err != nil {
+				if err := c.Line(0).Hand(t.Context(), p); err != nil {
 					t.Error(err)
 				}
 			}
@@ -370,7 +373,7 @@ func TestRemovalGuardsAreLockedInOneOrder(t *testing.T) {
 // A process that closed the guard and was killed before it could tell leaves that to the next.
 func TestRemovalGuardIsToldByTheNext(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 10, 1)
+	h := newGuardedFixture(t, 10, 1)
 	night := h.night(t)
 	for _, id := range h.ids[:3] {
 		commitAll(t, h.writer, night.page(id))
@@ -387,7 +390,7 @@ func TestRemovalGuardIsToldByTheNext(t *testing.T) {
 // What there was before a run is counted where it is needed: rows of an earlier time, of the run's consents.
 func TestRemovalGuardCountsWhatWasThereBefore(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 30, 2)
+	h := newGuardedFixture(t, 30, 2)
 	fresh := h.consents(t, 30)
 	night := h.night(t)
 	for _, id := range fresh { // they had nothing before this night

@@ -11,11 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/pg"
+	"syncer/persist/plan"
+	"syncer/persist/streams"
+	"syncer/persist/write"
 )
 
 // debtLines are all debts with what must be again as it was.
-func (h *guardedHouse) debtLines(t *testing.T) []string {
+func (h *guardedFixture) debtLines(t *testing.T) []string {
 	t.Helper()
 	return queryAll(t, h.pool, `SELECT consent_id, debt_id, creditor, first_seen_at::text, encode(content_hash, 'hex'),
 		call_id::text, place, removed_at IS NULL FROM debts ORDER BY consent_id, debt_id`)
@@ -23,7 +26,7 @@ func (h *guardedHouse) debtLines(t *testing.T) []string {
 
 // emptyNight writes a night in which every consent's list is empty, by several writers side by side, and gives how many
 // rows are alive.
-func (h *guardedHouse) emptyNight(t *testing.T, night *guardedNight) {
+func (h *guardedFixture) emptyNight(t *testing.T, night *guardedNight) {
 	t.Helper()
 	ids := slices.Clone(h.ids)
 	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
@@ -36,7 +39,7 @@ func (h *guardedHouse) emptyNight(t *testing.T, night *guardedNight) {
 	for range 4 {
 		writers.Go(func() {
 			for chunk := range work {
-				var pages []persist.PageWrite
+				var pages []write.PageWrite
 				for _, id := range chunk {
 					pages = append(pages, night.page(id))
 				}
@@ -55,7 +58,7 @@ func (h *guardedHouse) emptyNight(t *testing.T, night *guardedNight) {
 // what went comes back as it was.
 func TestUndoRemovalsBringsBackWhatWent(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 300, 3)
+	h := newGuardedFixture(t, 300, 3)
 	before := h.debtLines(t)
 	night := h.night(t)
 	h.emptyNight(t, night)
@@ -68,8 +71,8 @@ func TestUndoRemovalsBringsBackWhatWent(t *testing.T) {
 	h.decideAll(t)
 
 	last := queryAll(t, h.pool, `SELECT max(changed_xid::text::int8) FROM debts`)
-	did, err := h.UndoRemovals(t.Context(), night.run)
-	if diff := cmp.Diff(persist.RemovalChange{Consents: 60, Records: 180}, did); diff != "" || err != nil {
+	did, err := h.Streams.UndoRemovals(t.Context(), night.run)
+	if diff := cmp.Diff(streams.RemovalChange{Consents: 60, Records: 180}, did); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
 	if diff := cmp.Diff(before, h.debtLines(t)); diff != "" {
@@ -82,10 +85,10 @@ func TestUndoRemovalsBringsBackWhatWent(t *testing.T) {
 	if diff := cmp.Diff([]string{"180 true true true true true"}, changed); diff != "" {
 		t.Errorf("a change of its own: %s", diff)
 	}
-	if again, err := h.UndoRemovals(t.Context(), night.run); again != (persist.RemovalChange{}) || err != nil {
+	if again, err := h.Streams.UndoRemovals(t.Context(), night.run); again != (streams.RemovalChange{}) || err != nil {
 		t.Errorf("undone once more: %+v, %v", again, err)
 	}
-	if broken, err := h.Verify(t.Context()); err != nil || len(broken) > 0 {
+	if broken, err := h.Read.Verify(t.Context()); err != nil || len(broken) > 0 {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
 
@@ -93,7 +96,7 @@ func TestUndoRemovalsBringsBackWhatWent(t *testing.T) {
 	next := h.night(t)
 	for _, id := range h.ids {
 		got := commitAll(t, h.writer, next.page(id, debtNames(3)...))
-		if got[0] != (persist.Written{Unchanged: 3}) {
+		if got[0] != (write.Written{Unchanged: 3}) {
 			t.Fatalf("the next night wrote %+v", got[0])
 		}
 	}
@@ -108,7 +111,7 @@ func TestUndoRemovalsBringsBackWhatWent(t *testing.T) {
 // Without undo, a good night brings everything back by itself, with its first_seen_at.
 func TestWithheldRemovalsEndWithAGoodNight(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 40, 2)
+	h := newGuardedFixture(t, 40, 2)
 	h.emptyNight(t, h.night(t))
 	next := h.night(t)
 	for _, id := range h.ids {
@@ -125,7 +128,7 @@ func TestWithheldRemovalsEndWithAGoodNight(t *testing.T) {
 // Accepting removes what is withheld now. What is shown again is not, and the next night is guarded again.
 func TestAcceptRemovalsRemovesWhatIsWithheld(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 50, 2)
+	h := newGuardedFixture(t, 50, 2)
 	night := h.night(t)
 	for _, id := range h.ids[:30] {
 		commitAll(t, h.writer, night.page(id))
@@ -135,7 +138,7 @@ func TestAcceptRemovalsRemovesWhatIsWithheld(t *testing.T) {
 		t.Fatalf("%s, want %s", got, want)
 	}
 	h.decideAll(t)
-	withheld, err := h.WithheldRemovals(t.Context())
+	withheld, err := h.Read.WithheldRemovals(t.Context())
 	must(t, err)
 	if len(withheld) != 1 || withheld[0].Run != night.run || withheld[0].Withheld != 39 || withheld[0].WithheldOf != 20 ||
 		withheld[0].Records != 20 || withheld[0].Consents != 10 || withheld[0].Dataset != finance.Debts {
@@ -144,11 +147,11 @@ func TestAcceptRemovalsRemovesWhatIsWithheld(t *testing.T) {
 	// Of a consent that has ended nothing will be shown any more: it does not wait for a person, and accepting means it
 	// too.
 	h.exec(t, `UPDATE consents SET status = 'revoked', ended_at = now() WHERE id = $1`, h.ids[12])
-	if rest, err := h.WithheldRemovals(t.Context()); err != nil || rest[0].Withheld != 37 || rest[0].WithheldOf != 19 {
+	if rest, err := h.Read.WithheldRemovals(t.Context()); err != nil || rest[0].Withheld != 37 || rest[0].WithheldOf != 19 {
 		t.Errorf("withheld of consents that are active: %+v, %v", rest, err)
 	}
-	did, err := h.AcceptRemovals(t.Context(), night.run)
-	if diff := cmp.Diff(persist.RemovalChange{Consents: 20, Records: 39}, did); diff != "" || err != nil {
+	did, err := h.Streams.AcceptRemovals(t.Context(), night.run)
+	if diff := cmp.Diff(streams.RemovalChange{Consents: 20, Records: 39}, did); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
 	if got, want := h.state(t), "41 alive, 0 withheld, 59 removed"; got != want {
@@ -160,13 +163,13 @@ func TestAcceptRemovalsRemovesWhatIsWithheld(t *testing.T) {
 		WHERE d.removed_at IS NOT NULL AND d.place = -1 AND h.removed_at IS NULL`, night.run); n != 59 {
 		t.Errorf("%d removals are as they must be, want 59", n)
 	}
-	if broken, err := h.Verify(t.Context()); err != nil || len(broken) > 0 {
+	if broken, err := h.Read.Verify(t.Context()); err != nil || len(broken) > 0 {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
-	if did, err := h.UndoRemovals(t.Context(), night.run); err != nil || did.Records != 20 {
+	if did, err := h.Streams.UndoRemovals(t.Context(), night.run); err != nil || did.Records != 20 {
 		t.Errorf("undo after accept brings back what went before the guard closed: %+v, %v", did, err)
 	}
-	if again, err := h.AcceptRemovals(t.Context(), night.run); again != (persist.RemovalChange{}) || err != nil {
+	if again, err := h.Streams.AcceptRemovals(t.Context(), night.run); again != (streams.RemovalChange{}) || err != nil {
 		t.Errorf("accepted once more: %+v, %v", again, err)
 	}
 
@@ -182,7 +185,7 @@ func TestAcceptRemovalsRemovesWhatIsWithheld(t *testing.T) {
 // What a rerun removes counts to the run it is for: else every rerun could remove another share.
 func TestRemovalsOfARerunCountToItsRun(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 50, 1)
+	h := newGuardedFixture(t, 50, 1)
 	night := h.night(t)
 	for _, id := range h.ids {
 		commitAll(t, h.writer, night.page(id))
@@ -191,12 +194,12 @@ func TestRemovalsOfARerunCountToItsRun(t *testing.T) {
 	for _, b := range night.batches {
 		h.exec(t, `UPDATE batches SET state = 'done', holder = NULL, finished_at = now() WHERE id = $1`, b)
 	}
-	_, settled, err := h.Settle(t.Context(), night.run)
+	_, settled, err := h.Queue.Settle(t.Context(), night.run)
 	if must(t, err); !settled {
 		t.Fatal("not settled")
 	}
 	var batches []int64
-	again, _, err := h.PlanRerun(t.Context(), persist.RerunSpec{OfRun: night.run, BatchSize: 100}, listBatches(&batches))
+	again, _, err := h.Plan.Rerun(t.Context(), plan.RerunSpec{OfRun: night.run, BatchSize: 100}, listBatches(&batches))
 	must(t, err)
 	if again.Expected != 40 {
 		t.Errorf("the rerun takes %d items, want 40", again.Expected)
@@ -211,7 +214,7 @@ func TestRemovalsOfARerunCountToItsRun(t *testing.T) {
 	if n := len(h.log.alerts()); n != 1 {
 		t.Errorf("%d alerts, want 1", n)
 	}
-	if did, err := h.AcceptRemovals(t.Context(), again.ID); err != nil || did.Records != 40 {
+	if did, err := h.Streams.AcceptRemovals(t.Context(), again.ID); err != nil || did.Records != 40 {
 		t.Errorf("accept by the rerun's number: %+v, %v", did, err)
 	}
 }
@@ -219,7 +222,7 @@ func TestRemovalsOfARerunCountToItsRun(t *testing.T) {
 // A page that is written once more after it was, as by another worker, counts once.
 func TestRemovalsCountOnce(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 50, 2)
+	h := newGuardedFixture(t, 50, 2)
 	night := h.night(t)
 	for _, id := range h.ids[:8] {
 		page := night.page(id)
@@ -240,13 +243,13 @@ func TestRemovalsCountOnce(t *testing.T) {
 // 15 in a hundred may have ended in truth, whatever the order and however many write.
 func TestRemovalsOfConsentsThatEndedInTruth(t *testing.T) {
 	t.Parallel()
-	h := newGuardedHouse(t, 400, 2)
+	h := newGuardedFixture(t, 400, 2)
 	night := h.night(t)
 	ended := map[int64]bool{}
 	for _, i := range rand.Perm(400)[:60] {
 		ended[h.ids[i]] = true
 	}
-	c := persist.StartCommitter(t.Context(), h.writer, 3)
+	c := write.StartCommitter(t.Context(), h.writer, 3)
 	var readers sync.WaitGroup
 	for chunk := range slices.Chunk(h.ids, 50) {
 		readers.Go(func() {
@@ -255,7 +258,7 @@ func TestRemovalsOfConsentsThatEndedInTruth(t *testing.T) {
 				if ended[id] {
 					page = night.page(id)
 				}
-				if _, err := c.Submit(t.Context(), page); err != nil {
+				if err := c.Line(0).Hand(t.Context(), page); err != nil {
 					t.Error(err)
 				}
 			}
@@ -272,11 +275,11 @@ func TestRemovalsOfConsentsThatEndedInTruth(t *testing.T) {
 	if n := len(h.log.alerts()); n != 0 {
 		t.Errorf("%d alerts", n)
 	}
-	_, err := h.UndoRemovals(t.Context(), night.run)
-	if !errors.Is(err, persist.ErrGuardOpen) {
+	_, err := h.Streams.UndoRemovals(t.Context(), night.run)
+	if !errors.Is(err, streams.ErrGuardOpen) {
 		t.Errorf("undo where the guard is open: %v", err)
 	}
-	if _, err := h.AcceptRemovals(t.Context(), 4711); !errors.Is(err, persist.ErrNotFound) {
+	if _, err := h.Streams.AcceptRemovals(t.Context(), 4711); !errors.Is(err, pg.ErrNotFound) {
 		t.Errorf("accept of a run that is not there: %v", err)
 	}
 }

@@ -1,19 +1,16 @@
 package persist_test
 
 import (
-	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"syncer/finance"
-	"syncer/persist"
 )
 
 // keepAnswers commits n pages of a consent whose answers are kept for an hour, and gives the calls.
-func (h *house) keepAnswers(t *testing.T, n int) []finance.CallID {
+func (h *fixture) keepAnswers(t *testing.T, n int) []finance.CallID {
 	t.Helper()
 	s := transactionsStream(h.consents(t, 1)[0], "acc")
 	var calls []finance.CallID
@@ -26,9 +23,9 @@ func (h *house) keepAnswers(t *testing.T, n int) []finance.CallID {
 	return calls
 }
 
-func (h *house) drop(t *testing.T, most, want int) {
+func (h *fixture) drop(t *testing.T, most, want int) {
 	t.Helper()
-	if n, err := h.DropAnswers(t.Context(), most); n != want || err != nil {
+	if n, err := h.Streams.DropAnswers(t.Context(), most); n != want || err != nil {
 		t.Errorf("dropped %d, want %d; %v", n, want, err)
 	}
 }
@@ -37,7 +34,7 @@ func (h *house) drop(t *testing.T, most, want int) {
 // who asks for the call hears until when it was kept.
 func TestAnswersGoWhenTheirTimeIsOver(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	calls := h.keepAnswers(t, 4)
 	h.drop(t, 100, 0)
 	h.exec(t, "UPDATE answers SET keep_until = now() - interval '1 second' WHERE call_id <> $1", [16]byte(calls[3]))
@@ -48,13 +45,13 @@ func TestAnswersGoWhenTheirTimeIsOver(t *testing.T) {
 		t.Errorf("%d answers without content, want 3", n)
 	}
 	for i, call := range calls {
-		r, err := h.CallByID(t.Context(), call)
+		r, err := h.Read.CallByID(t.Context(), call)
 		must(t, err)
 		if gone := r.KeptUntil.Before(time.Now()); r.Kept == gone || gone != (i < 3) || time.Until(r.KeptUntil) > time.Hour {
 			t.Errorf("call %d: kept %v, until %s", i, r.Kept, r.KeptUntil)
 		}
 	}
-	if broken, err := h.Verify(t.Context()); len(broken) != 0 || err != nil {
+	if broken, err := h.Read.Verify(t.Context()); len(broken) != 0 || err != nil {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
 }
@@ -63,7 +60,7 @@ func TestAnswersGoWhenTheirTimeIsOver(t *testing.T) {
 // is kept anew. When it changes, what is new is kept.
 func TestAPageOutlivesItsAnswer(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	w := newWriter(h.pool)
 	s := transactionsStream(h.consents(t, 1)[0], "acc")
 	p := transactionsPage(s, "p1", "t1", "bread")
@@ -84,17 +81,17 @@ func TestAPageOutlivesItsAnswer(t *testing.T) {
 	if n := queryInt(t, h.pool, "SELECT count(body) FROM answers"); n != 0 {
 		t.Errorf("%d answers are kept anew", n)
 	}
-	r, err := h.CallByID(t.Context(), again.Call.ID)
+	r, err := h.Read.CallByID(t.Context(), again.Call.ID)
 	if err != nil || r.Kept || r.KeptAs != p.Call.ID || r.KeptUntil.IsZero() {
 		t.Errorf("the repeated call: %+v, %v", r, err)
 	}
 	news := transactionsPage(s, "p1", "t1", "butter")
 	news.Keep, news.Remember = time.Hour, true
 	commitAll(t, w, news)
-	if r, err := h.CallByID(t.Context(), news.Call.ID); err != nil || !r.Kept {
+	if r, err := h.Read.CallByID(t.Context(), news.Call.ID); err != nil || !r.Kept {
 		t.Errorf("the changed page: %+v, %v", r, err)
 	}
-	if broken, err := h.Verify(t.Context()); len(broken) != 0 || err != nil {
+	if broken, err := h.Read.Verify(t.Context()); len(broken) != 0 || err != nil {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
 }
@@ -102,7 +99,7 @@ func TestAPageOutlivesItsAnswer(t *testing.T) {
 // Several processes that drop at once share the work: none waits for another, and none does what another has done.
 func TestDroppingIsShared(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	h.fillAnswers(t, 300, "-1 hour")
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -111,7 +108,7 @@ func TestDroppingIsShared(t *testing.T) {
 		other := h.sibling(t, 0)
 		wg.Go(func() {
 			for {
-				n, err := other.DropAnswers(t.Context(), 20)
+				n, err := other.Streams.DropAnswers(t.Context(), 20)
 				if err != nil {
 					t.Error(err)
 				}
@@ -130,30 +127,8 @@ func TestDroppingIsShared(t *testing.T) {
 	}
 }
 
-// With nothing to do the sweep reads a handful of pages, however many answers are kept and however many were dropped.
-func TestLookingForEndedAnswersIsCheap(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.fillAnswers(t, 30_000, "1 hour")
-	h.fillAnswers(t, 2_000, "-1 hour")
-	h.drop(t, 5_000, 2_000)
-	h.drop(t, 5_000, 0)
-	h.exec(t, "ANALYZE answers")
-	rows, err := h.pool.Query(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY OFF) "+persist.DropEnded, 1000)
-	plan, err := collect[string](rows, err)
-	must(t, err)
-	text := strings.Join(plan, "\n")
-	read := regexp.MustCompile(`Buffers: shared hit=(\d+)`).FindStringSubmatch(text)
-	if read == nil {
-		t.Fatalf("no buffers in the plan:\n%s", text)
-	}
-	if n, _ := strconv.Atoi(read[1]); n > 50 || strings.Contains(text, "Seq Scan") {
-		t.Errorf("%d pages read:\n%s", n, text)
-	}
-}
-
 // fillAnswers makes answers of calls that there are not, to be kept for an interval from now.
-func (h *house) fillAnswers(t *testing.T, n int, keep string) {
+func (h *fixture) fillAnswers(t *testing.T, n int, keep string) {
 	t.Helper()
 	h.exec(t, `INSERT INTO answers (call_id, body_hash, bytes, body, keep_until)
 		SELECT gen_random_uuid(), '\x01', 10, '\x01', now() + $2::interval + n * interval '1 ms' FROM generate_series(1, $1::int) n`, n, keep)

@@ -14,32 +14,35 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/consents"
+	"syncer/persist/seal"
 )
 
-// keyed is a house whose key file can be changed.
+// keyed is a fixture whose key file can be changed.
 type keyed struct {
-	*house
+	*fixture
 	file atomic.Pointer[[]byte]
 }
 
 func newKeyed(t *testing.T) *keyed {
 	t.Helper()
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	must(t, err)
 	k := &keyed{}
 	k.file.Store(&keys)
-	k.house = newHouse(t)
-	k.house.sealer = k.process(t)
-	k.house.Store = k.house.sibling(t, time.Hour)
+	k.fixture = newFixture(t)
+	k.fixture.sealer = k.process(t)
+	k.fixture.Store = k.fixture.sibling(t, time.Hour)
 	return k
 }
 
 // process is a sealer that follows the key file.
-func (k *keyed) process(t *testing.T) *persist.Sealer {
+func (k *keyed) process(t *testing.T) *seal.Sealer {
 	t.Helper()
-	s, err := persist.OpenSealer(*k.file.Load())
+	s, err := seal.OpenSealer(*k.file.Load())
 	must(t, err)
 	s.Follow(func() ([]byte, error) { return *k.file.Load(), nil })
 	return s
@@ -48,39 +51,39 @@ func (k *keyed) process(t *testing.T) *persist.Sealer {
 // store is the store of a process that has just been started.
 func (k *keyed) store(t *testing.T) *persist.Store {
 	t.Helper()
-	other := *k.house
+	other := *k.fixture
 	other.sealer = k.process(t)
 	return other.sibling(t, time.Hour)
 }
 
-func (k *keyed) change(t *testing.T, f func([]byte) ([]byte, error)) persist.KeyFile {
+func (k *keyed) change(t *testing.T, f func([]byte) ([]byte, error)) seal.KeyFile {
 	t.Helper()
 	next, err := f(*k.file.Load())
 	must(t, err)
 	k.file.Store(&next)
-	info, err := persist.ReadKeyFile(next)
+	info, err := seal.ReadKeyFile(next)
 	must(t, err)
 	return info
 }
 
 // fill seals one value of every kind, and n grants.
-func (k *keyed) fill(t *testing.T, n int) (consents []int64, call finance.CallID) {
+func (k *keyed) fill(t *testing.T, n int) (filled []int64, call finance.CallID) {
 	t.Helper()
 	for i := range n {
-		consents = append(consents, k.give(t, given(fmt.Sprint("c-", i), fmt.Sprint("refresh-", i), func(g *persist.GivenConsent) { g.KeepPlain = i%2 == 0 })).ID)
+		filled = append(filled, k.give(t, given(fmt.Sprint("c-", i), fmt.Sprint("refresh-", i), func(g *consents.Given) { g.KeepPlain = i%2 == 0 })).ID)
 	}
-	must(t, k.SaveToken(t.Context(), tokenKey, finance.Token{AccessToken: "access"}))
+	must(t, k.Tokens.SaveToken(t.Context(), tokenKey, calls.Token{AccessToken: "access"}))
 	call = finance.CallID{7}
 	body, err := k.sealer.SealBody([]byte("an answer"), call)
 	must(t, err)
-	k.exec(t, "INSERT INTO inbox (consent_id, call_id, answered_at, status, body) VALUES ($1, $2, now(), 200, $3)", consents[0], [16]byte(call), body)
+	k.exec(t, "INSERT INTO inbox (consent_id, call_id, answered_at, status, body) VALUES ($1, $2, now(), 200, $3)", filled[0], [16]byte(call), body)
 	k.exec(t, "INSERT INTO answers (call_id, body_hash, bytes, body, keep_until) VALUES ($1, '', 9, $2, now())", [16]byte(call), body)
-	return consents, call
+	return filled, call
 }
 
 func left(t *testing.T, s *persist.Store, key uint32) (n int) {
 	t.Helper()
-	counts, err := s.CountSealed(t.Context())
+	counts, err := s.Seal.CountSealed(t.Context())
 	must(t, err)
 	for _, c := range counts {
 		if c.Key != key {
@@ -94,13 +97,13 @@ func TestEverySealedValueFollowsTheKey(t *testing.T) {
 	t.Parallel()
 	k := newKeyed(t)
 	consents, call := k.fill(t, 3)
-	info := k.change(t, persist.Rotate)
+	info := k.change(t, seal.Rotate)
 	store := k.store(t)
 	if n := left(t, store, info.Primary); n != 3+2+1+1+1 {
 		t.Errorf("%d values are left to be sealed anew", n)
 	}
 	done := map[string]int{}
-	must(t, store.Reseal(t.Context(), info.Primary, func(r persist.Resealed) { done[r.Table] = r.Done }))
+	must(t, store.Seal.Reseal(t.Context(), info.Primary, func(r seal.Resealed) { done[r.Table] = r.Done }))
 	if diff := cmp.Diff(map[string]int{"grants": 3, "consents": 2, "tokens": 1, "inbox": 1, "answers": 1}, done); diff != "" {
 		t.Error(diff)
 	}
@@ -108,22 +111,22 @@ func TestEverySealedValueFollowsTheKey(t *testing.T) {
 		t.Errorf("%d values are left", n)
 	}
 
-	if info = k.change(t, persist.Retire); len(info.Old) != 0 {
+	if info = k.change(t, seal.Retire); len(info.Old) != 0 {
 		t.Errorf("%+v", info)
 	}
 	store = k.store(t) // which has never seen the old key
 	for i, id := range consents {
-		kept, err := store.LoadGrant(t.Context(), id, holder)
+		kept, err := store.Tokens.LoadGrant(t.Context(), id, holder)
 		if err != nil || kept.Refresh.Reveal() != fmt.Sprint("refresh-", i) {
 			t.Errorf("grant %d: %v", i, err)
 		}
-		c, err := store.Consent(t.Context(), id)
+		c, err := store.Consents.ByID(t.Context(), id)
 		must(t, err)
 		if plain, _ := c.Subject.Reveal(); (plain == "01417014922") != (i%2 == 0) || !c.Subject.Is("01417014922") {
 			t.Errorf("the subject of consent %d", id)
 		}
 	}
-	if token, ok, err := store.LoadToken(t.Context(), tokenKey); !ok || err != nil || token.AccessToken != "access" {
+	if token, ok, err := store.Tokens.LoadToken(t.Context(), tokenKey); !ok || err != nil || token.AccessToken != "access" {
 		t.Errorf("token: %v, %v", ok, err)
 	}
 	fresh := k.process(t)
@@ -141,15 +144,15 @@ func TestResealGoesOnWhereItWasBrokenOff(t *testing.T) {
 	t.Parallel()
 	k := newKeyed(t)
 	k.fill(t, 450)
-	info := k.change(t, persist.Rotate)
+	info := k.change(t, seal.Rotate)
 	ctx, cancel := context.WithCancel(t.Context())
 	first := 0
-	err := k.store(t).Reseal(ctx, info.Primary, func(r persist.Resealed) { first = r.Done; cancel() })
+	err := k.store(t).Seal.Reseal(ctx, info.Primary, func(r seal.Resealed) { first = r.Done; cancel() })
 	if !errors.Is(err, context.Canceled) || first != 200 {
 		t.Fatalf("%v after %d", err, first)
 	}
 	second := map[string]int{}
-	must(t, k.store(t).Reseal(t.Context(), info.Primary, func(r persist.Resealed) { second[r.Table] = r.Done }))
+	must(t, k.store(t).Seal.Reseal(t.Context(), info.Primary, func(r seal.Resealed) { second[r.Table] = r.Done }))
 	if second["grants"] != 250 || left(t, k.Store, info.Primary) != 0 {
 		t.Errorf("%+v, %d left", second, left(t, k.Store, info.Primary))
 	}
@@ -166,20 +169,20 @@ func TestWhatCantBeSealedAnewHoldsNothingUp(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), "SELECT FROM grants WHERE consent_id = $1 FOR UPDATE", consents[2]); err != nil {
 		t.Fatal(err)
 	}
-	info := k.change(t, persist.Rotate)
+	info := k.change(t, seal.Rotate)
 	store := k.store(t)
-	var grants persist.Resealed
-	tell := func(r persist.Resealed) {
+	var grants seal.Resealed
+	tell := func(r seal.Resealed) {
 		if r.Table == "grants" {
 			grants = r
 		}
 	}
-	must(t, store.Reseal(t.Context(), info.Primary, tell))
+	must(t, store.Seal.Reseal(t.Context(), info.Primary, tell))
 	if grants.Done != 2 || grants.Stuck != 1 || grants.Sample != fmt.Sprint("grants ", consents[1]) || left(t, store, info.Primary) != 2 {
 		t.Errorf("%+v, %d left", grants, left(t, store, info.Primary))
 	}
 	must(t, tx.Rollback(t.Context()))
-	must(t, store.Reseal(t.Context(), info.Primary, tell))
+	must(t, store.Seal.Reseal(t.Context(), info.Primary, tell))
 	if grants.Done != 1 || left(t, store, info.Primary) != 1 {
 		t.Errorf("the second pass: %+v, %d left", grants, left(t, store, info.Primary))
 	}
@@ -191,18 +194,18 @@ func TestTokensMoveWhileTheKeysChange(t *testing.T) {
 	t.Parallel()
 	k := newKeyed(t)
 	consents, _ := k.fill(t, 1)
-	info := k.change(t, persist.Rotate)
-	must(t, k.store(t).Reseal(t.Context(), info.Primary, func(persist.Resealed) {}))
+	info := k.change(t, seal.Rotate)
+	must(t, k.store(t).Seal.Reseal(t.Context(), info.Primary, func(seal.Resealed) {}))
 	// k.Store is a process from before: it meets a key that it has not, and looks.
-	saved, err := k.SaveGrant(t.Context(), consents[0], finance.NewSecret("refresh-0"), finance.NewSecret("next"))
+	saved, err := k.Tokens.SaveGrant(t.Context(), consents[0], finance.NewSecret("refresh-0"), finance.NewSecret("next"))
 	if !saved || err != nil {
 		t.Errorf("saved %v, %v", saved, err)
 	}
-	dropped, err := k.DropToken(t.Context(), tokenKey, "access")
+	dropped, err := k.Tokens.DropToken(t.Context(), tokenKey, "access")
 	if !dropped || err != nil {
 		t.Errorf("dropped %v, %v", dropped, err)
 	}
-	if _, ok, err := k.LoadToken(t.Context(), tokenKey); ok || err != nil {
+	if _, ok, err := k.Tokens.LoadToken(t.Context(), tokenKey); ok || err != nil {
 		t.Errorf("the dropped token: %v, %v", ok, err)
 	}
 }
@@ -210,13 +213,14 @@ func TestTokensMoveWhileTheKeysChange(t *testing.T) {
 // Every column of bytes is either sealed anew or known to be no secret. A new one must be put into one of the two lists.
 func TestNoSealedColumnIsForgotten(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	rows, err := h.pool.Query(t.Context(), `SELECT table_name || '.' || column_name FROM information_schema.columns
 		WHERE table_schema = 'public' AND data_type = 'bytea' ORDER BY 1`)
 	all, err := collect[string](rows, err)
 	must(t, err)
+	noSecret := []string{"pages.page_key", "cursors.reported"}
 	all = slices.DeleteFunc(all, func(name string) bool {
-		return strings.HasSuffix(name, "_hash") || strings.HasSuffix(name, "_hmac") || name == "pages.page_key"
+		return strings.HasSuffix(name, "_hash") || strings.HasSuffix(name, "_hmac") || slices.Contains(noSecret, name)
 	})
 	want := []string{"answers.body", "consents.subject_sealed", "grants.sealed", "inbox.body", "tokens.sealed"}
 	if diff := cmp.Diff(want, all); diff != "" {
@@ -226,40 +230,40 @@ func TestNoSealedColumnIsForgotten(t *testing.T) {
 
 func TestKeyFileFromPreparedToRetired(t *testing.T) {
 	t.Parallel()
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	must(t, err)
-	read := func(keys []byte) persist.KeyFile {
-		info, err := persist.ReadKeyFile(keys)
+	read := func(keys []byte) seal.KeyFile {
+		info, err := seal.ReadKeyFile(keys)
 		must(t, err)
 		return info
 	}
 	first := read(keys)
-	prepared, err := persist.Prepare(keys)
+	prepared, err := seal.Prepare(keys)
 	must(t, err)
-	if again, err := persist.Prepare(prepared); err != nil || !bytes.Equal(again, prepared) {
+	if again, err := seal.Prepare(prepared); err != nil || !bytes.Equal(again, prepared) {
 		t.Errorf("prepared twice: %v", err)
 	}
 	with := read(prepared)
 	if with.Primary != first.Primary || with.Prepared == 0 || len(with.Old) != 0 {
 		t.Errorf("%+v", with)
 	}
-	rotated, err := persist.Rotate(prepared)
+	rotated, err := seal.Rotate(prepared)
 	must(t, err)
 	after := read(rotated)
 	if after.Primary != with.Prepared || after.Prepared != 0 || !slices.Equal(after.Old, []uint32{first.Primary}) || time.Since(after.Rotated) > time.Minute {
 		t.Errorf("%+v", after)
 	}
 	// What a machine that has only the prepared file holds opens what the rotated one has sealed.
-	here, err := persist.OpenSealer(rotated)
+	here, err := seal.OpenSealer(rotated)
 	must(t, err)
-	there, err := persist.OpenSealer(prepared)
+	there, err := seal.OpenSealer(prepared)
 	must(t, err)
 	sealed, err := here.Seal([]byte("x"), []byte("row"))
 	must(t, err)
 	if plain, err := there.Unseal(sealed, []byte("row")); err != nil || string(plain) != "x" {
 		t.Errorf("%q, %v", plain, err)
 	}
-	retired, err := persist.Retire(rotated)
+	retired, err := seal.Retire(rotated)
 	must(t, err)
 	if last := read(retired); last.Primary != after.Primary || len(last.Old) != 0 {
 		t.Errorf("%+v", last)
@@ -270,47 +274,47 @@ func TestKeyFileFromPreparedToRetired(t *testing.T) {
 }
 
 // A process that runs on takes a new key within FollowEvery, and at once when it meets a value of it. A key file of
-// another house is not taken.
+// another installation is not taken.
 func TestARunningProcessFollowsItsKeyFile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		keys, err := persist.NewKeyset()
+		keys, err := seal.NewKeyset()
 		must(t, err)
 		current, reads := keys, 0
-		running, err := persist.OpenSealer(keys)
+		running, err := seal.OpenSealer(keys)
 		must(t, err)
 		running.Follow(func() ([]byte, error) { reads++; return current, nil })
-		seal := func() uint32 {
+		sealsWith := func() uint32 {
 			if _, err := running.Seal([]byte("x"), nil); err != nil {
 				t.Error(err)
 			}
 			return running.KeyID()
 		}
-		old := seal()
-		rotated, err := persist.Rotate(keys)
+		old := sealsWith()
+		rotated, err := seal.Rotate(keys)
 		must(t, err)
 		current = rotated
-		if seal() != old || reads != 0 {
+		if sealsWith() != old || reads != 0 {
 			t.Errorf("%d reads within the first moment", reads)
 		}
-		<-time.After(persist.FollowEvery)
-		if seal() == old || reads != 1 {
+		<-time.After(seal.FollowEvery)
+		if sealsWith() == old || reads != 1 {
 			t.Errorf("it seals with the old key after %d reads", reads)
 		}
 		for range 100 {
-			seal()
+			sealsWith()
 		}
 		if reads != 1 {
 			t.Errorf("%d reads for 101 values", reads)
 		}
 
-		next, err := persist.Rotate(rotated)
+		next, err := seal.Rotate(rotated)
 		must(t, err)
-		other, err := persist.OpenSealer(next)
+		other, err := seal.OpenSealer(next)
 		must(t, err)
 		sealed, err := other.Seal([]byte("from elsewhere"), []byte("row"))
 		must(t, err)
-		if _, err := running.Unseal(sealed, []byte("row")); !errors.Is(err, persist.ErrUnseal) {
+		if _, err := running.Unseal(sealed, []byte("row")); !errors.Is(err, seal.ErrUnseal) {
 			t.Errorf("opened without its key: %v", err)
 		}
 		current = next
@@ -318,12 +322,12 @@ func TestARunningProcessFollowsItsKeyFile(t *testing.T) {
 			t.Errorf("%q, %v", plain, err)
 		}
 
-		stranger, err := persist.NewKeyset()
+		stranger, err := seal.NewKeyset()
 		must(t, err)
 		for _, bad := range [][]byte{stranger, []byte("{}"), nil} {
 			current = bad
-			<-time.After(persist.FollowEvery)
-			if seal() != other.KeyID() {
+			<-time.After(seal.FollowEvery)
+			if sealsWith() != other.KeyID() {
 				t.Error("it took the keys of a stranger")
 			}
 		}

@@ -12,21 +12,21 @@ import (
 	"pgregory.net/rapid"
 
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/seal"
 )
 
-func newSealer(t *testing.T) (*persist.Sealer, []byte) {
+func newSealer(t *testing.T) (*seal.Sealer, []byte) {
 	t.Helper()
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return openSealer(t, keys), keys
 }
 
-func openSealer(t *testing.T, keys []byte) *persist.Sealer {
+func openSealer(t *testing.T, keys []byte) *seal.Sealer {
 	t.Helper()
-	s, err := persist.OpenSealer(keys)
+	s, err := seal.OpenSealer(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestSealIsBoundToItsRow(t *testing.T) {
 		"cut":                    func() ([]byte, error) { return s.Unseal(sealed[:3], []byte("consents/1/subject")) },
 		"another key file":       func() ([]byte, error) { return other.Unseal(sealed, []byte("consents/1/subject")) },
 	} {
-		if got, err := open(); !errors.Is(err, persist.ErrUnseal) || got != nil {
+		if got, err := open(); !errors.Is(err, seal.ErrUnseal) || got != nil {
 			t.Errorf("%s: got %q, %v; want ErrUnseal", name, got, err)
 		}
 	}
@@ -68,7 +68,7 @@ func TestRotateKeepsTheOldReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rotated, err := persist.Rotate(keys)
+	rotated, err := seal.Rotate(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestRotateKeepsTheOldReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := old.Unseal(after, nil); !errors.Is(err, persist.ErrUnseal) {
+	if _, err := old.Unseal(after, nil); !errors.Is(err, seal.ErrUnseal) {
 		t.Errorf("the new key is in the old file too: %v", err)
 	}
 	if !bytes.Equal(s.SubjectHMAC("13097248022"), old.SubjectHMAC("13097248022")) {
@@ -121,7 +121,7 @@ func TestBodyRoundTrip(t *testing.T) {
 			t.Fatalf("OpenBody = %x, %v", got, err)
 		}
 		call[0] ^= 1
-		if _, err := s.OpenBody(sealed, call); !errors.Is(err, persist.ErrUnseal) {
+		if _, err := s.OpenBody(sealed, call); !errors.Is(err, seal.ErrUnseal) {
 			t.Fatalf("another call's body opened: %v", err)
 		}
 	})
@@ -136,14 +136,14 @@ func TestBodyIsCompressedAndBounded(t *testing.T) {
 	if err != nil || len(sealed) > len(page)/20 {
 		t.Errorf("sealed %d bytes into %d, %v", len(page), len(sealed), err)
 	}
-	largest := make([]byte, persist.MaxBody)
+	largest := make([]byte, seal.MaxBody)
 	if sealed, err = s.SealBody(largest, call); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.OpenBody(sealed, call); err != nil || len(got) != len(largest) {
 		t.Errorf("a body of exactly MaxBody: %d bytes, %v", len(got), err)
 	}
-	if _, err := s.SealBody(append(largest, 0), call); !errors.Is(err, persist.ErrBodyTooLarge) {
+	if _, err := s.SealBody(append(largest, 0), call); !errors.Is(err, seal.ErrBodyTooLarge) {
 		t.Errorf("a body above MaxBody: %v", err)
 	}
 }
@@ -198,10 +198,10 @@ func TestBadKeyFileTellsNothing(t *testing.T) {
 		"a string keyset":  with("seal", secret),
 		"a damaged keyset": bytes.Replace(keys, []byte(`"value"`), []byte(`"valu"`), 1),
 	} {
-		_, openErr := persist.OpenSealer(bad)
-		_, rotateErr := persist.Rotate(bad)
+		_, openErr := seal.OpenSealer(bad)
+		_, rotateErr := seal.Rotate(bad)
 		for _, err := range []error{openErr, rotateErr} {
-			if !errors.Is(err, persist.ErrKeyFile) {
+			if !errors.Is(err, seal.ErrKeyFile) {
 				t.Errorf("%s: %v, want ErrKeyFile", name, err)
 			} else if strings.Contains(err.Error(), secret[:8]) {
 				t.Errorf("%s: the error shows the key", name)

@@ -12,56 +12,62 @@ import (
 
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
+	"syncer/persist/seal"
 )
 
-// house is a migrated database with the connection bank, and one store on it.
-type house struct {
+// fixture is a migrated database with the connection bank, and one store on it.
+type fixture struct {
 	*persist.Store
 	pool   *pgxpool.Pool
-	sealer *persist.Sealer
+	sealer *seal.Sealer
 }
 
-func newHouse(t testing.TB) *house {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := persist.OpenSealer(keys)
+	sealer, err := seal.OpenSealer(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{pool: persisttest.New(t), sealer: sealer}
+	h := &fixture{pool: persisttest.New(t), sealer: sealer}
 	h.Store = h.sibling(t, time.Hour)
-	must(t, h.UpsertConnection(t.Context(), "bank", "sbanken"))
+	must(t, h.Connections.Use(t.Context(), "bank", connections.Endpoint{Provider: "sbanken"}))
 	return h
 }
 
 // sibling is the store of another process, which lives for the lease; 0: it was never heard of.
-func (h *house) sibling(t testing.TB, lease time.Duration) *persist.Store {
+func (h *fixture) sibling(t testing.TB, lease time.Duration) *persist.Store {
 	t.Helper()
-	w := persist.Worker{Host: "test", PID: 1}
+	w := pg.Worker{Host: "test", PID: 1}
 	_, _ = rand.Read(w.ID[:])
 	s := persist.NewStore(h.pool, h.sealer, w)
 	if lease > 0 {
-		must(t, s.Heartbeat(t.Context(), lease))
+		must(t, s.Workers.Heartbeat(t.Context(), lease))
 	}
 	return s
 }
 
 // consents imports n consents and gives their ids.
-func (h *house) consents(t testing.TB, n int, change ...func(*persist.ConsentImport)) []int64 {
+func (h *fixture) consents(t testing.TB, n int, change ...func(*consents.Import)) []int64 {
 	t.Helper()
 	start := queryInt(t, h.pool, "SELECT count(*) FROM consents")
-	list := make([]persist.ConsentImport, n)
+	list := make([]consents.Import, n)
 	for i := range list {
-		list[i] = persist.ConsentImport{ExternalID: fmt.Sprintf("consent-%d", start+int64(i)), ValidFrom: time.Now().Add(-time.Hour)}
+		list[i] = consents.Import{ExternalID: fmt.Sprintf("consent-%d", start+int64(i)), ValidFrom: time.Now().Add(-time.Hour)}
 		for _, f := range change {
 			f(&list[i])
 		}
 	}
-	if _, err := h.ImportConsents(t.Context(), "bank", list); err != nil {
+	if _, err := h.Consents.Import(t.Context(), "bank", list); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := h.pool.Query(t.Context(), "SELECT id FROM consents ORDER BY id DESC LIMIT $1", n)
@@ -81,13 +87,13 @@ func collect[T any](rows pgx.Rows, err error) ([]T, error) {
 }
 
 // plan makes a run of all consents in batches of size and gives its batches.
-func (h *house) plan(t testing.TB, size int, datasets ...finance.Dataset) (persist.Run, []int64) {
+func (h *fixture) plan(t testing.TB, size int, datasets ...finance.Dataset) (queue.Run, []int64) {
 	t.Helper()
 	if len(datasets) == 0 {
 		datasets = []finance.Dataset{finance.Debts}
 	}
 	var batches []int64
-	run, created, err := h.PlanRun(t.Context(), persist.RunSpec{Job: "nightly", Connection: "bank", Kind: persist.Manual,
+	run, created, err := h.Plan.Run(t.Context(), plan.RunSpec{Job: "nightly", Connection: "bank", Kind: queue.Manual,
 		ScheduledFor: time.Now(), Datasets: datasets, BatchSize: size}, listBatches(&batches))
 	if err != nil || !created {
 		t.Fatalf("plan: created %v, %v", created, err)
@@ -95,8 +101,8 @@ func (h *house) plan(t testing.TB, size int, datasets ...finance.Dataset) (persi
 	return run, batches
 }
 
-func listBatches(list *[]int64) persist.Enqueue {
-	return func(_ context.Context, _ pgx.Tx, batches []persist.BatchRef) error {
+func listBatches(list *[]int64) plan.Enqueue {
+	return func(_ context.Context, _ pgx.Tx, batches []plan.BatchRef) error {
 		for _, b := range batches {
 			*list = append(*list, b.ID)
 		}
@@ -104,9 +110,9 @@ func listBatches(list *[]int64) persist.Enqueue {
 	}
 }
 
-func claim(t testing.TB, s *persist.Store, batch int64) persist.Claimed {
+func claim(t testing.TB, s *persist.Store, batch int64) queue.Claimed {
 	t.Helper()
-	c, ok, err := s.Claim(t.Context(), batch)
+	c, ok, err := s.Queue.Claim(t.Context(), batch)
 	if err != nil || !ok {
 		t.Fatalf("claim batch %d: ok %v, %v", batch, ok, err)
 	}
@@ -114,22 +120,22 @@ func claim(t testing.TB, s *persist.Store, batch int64) persist.Claimed {
 }
 
 // work claims a batch, decides its items by their order as told, and finishes it.
-func (h *house) work(t testing.TB, batch int64, outcomes ...finance.Outcome) {
+func (h *fixture) work(t testing.TB, batch int64, outcomes ...finance.Outcome) {
 	t.Helper()
 	c := claim(t, h.Store, batch)
-	items, err := h.Items(t.Context(), batch)
+	items, err := h.Queue.Items(t.Context(), batch)
 	must(t, err)
 	if len(items) != len(outcomes) {
 		t.Fatalf("batch %d has %d items, the test decides %d", batch, len(items), len(outcomes))
 	}
 	for i, item := range items {
-		must(t, h.DecideItem(t.Context(), batch, c.Fence, item.Consent.ID, item.Dataset, decision(outcomes[i])))
+		must(t, h.Queue.DecideItem(t.Context(), batch, c.Fence, item.Consent.ID, item.Dataset, decision(outcomes[i])))
 	}
-	must(t, h.Finish(t.Context(), batch, c.Fence))
+	must(t, h.Queue.Finish(t.Context(), batch, c.Fence))
 }
 
-func decision(o finance.Outcome) persist.Decision {
-	d := persist.Decision{Outcome: o, Correlation: "corr-1"}
+func decision(o finance.Outcome) queue.Decision {
+	d := queue.Decision{Outcome: o, Correlation: "corr-1"}
 	switch o {
 	case finance.Failed:
 		d.Class, d.Reason = finance.Rejected, "the provider said no"
@@ -141,7 +147,7 @@ func decision(o finance.Outcome) persist.Decision {
 	return d
 }
 
-func (h *house) exec(t testing.TB, sql string, args ...any) {
+func (h *fixture) exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	if _, err := h.pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatal(err)

@@ -2,16 +2,21 @@ package persist_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"syncer/calls"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/consents"
+	"syncer/persist/plan"
+	"syncer/persist/queue"
 )
 
-// Each rule finds what breaks it, and a healthy house breaks none.
+// Each rule finds what breaks it, and a healthy database breaks none.
 func TestVerifyFindsWhatIsBroken(t *testing.T) {
 	t.Parallel()
+	const nothing = "nothing"
 	const someCall = "'00000000-0000-7000-8000-000000000001'"
 	const record = "'\\x00', " + someCall + ", 0"
 	history := func(table, wrong, columns, values string) string { // one of its two calls is another consent's
@@ -21,6 +26,8 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 			calls + " LIMIT 1), (SELECT id FROM calls WHERE consent_id = 3 - " + calls + " LIMIT 1), " + values
 	}
 	for rule, breakIt := range map[string]string{
+		nothing: "SELECT",
+
 		"cursor-has-call":         "INSERT INTO cursors (consent_id, dataset, position, mid_pass, call_id) VALUES (1, 'debt', 'p', false, " + someCall + ")",
 		"page-has-call":           "INSERT INTO pages (consent_id, dataset, page_key, body_hash, call_id, facts) VALUES (1, 'debt', '', '', " + someCall + ", '{}')",
 		"answer-has-call":         "INSERT INTO answers (call_id, body_hash, bytes, body, keep_until) VALUES (" + someCall + ", '', 1, '', now())",
@@ -37,7 +44,7 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 		"spent-once":              "UPDATE consents SET single_use = true",
 		"complete-means-all":      "UPDATE runs SET overlapped = 1, expected = 0, verdict = 'complete', settled_at = now()",
 		"no-call-in-a-pause":      "INSERT INTO pauses (bucket, reason, announced_at, not_before) VALUES ('bank', 'r', now() - interval '1 hour', now() + interval '1 hour')",
-		"reads-within-budget":     "INSERT INTO consent_reads SELECT 1, now() - n * interval '11 hours 59 minutes' FROM generate_series(0, 2) n; UPDATE consents SET reads_per_day = 2",
+		"reads-within-budget":     "UPDATE consents SET reads_per_day = 2; INSERT INTO consent_reads SELECT 1, now() + interval '1 minute' - n * interval '11 hours 59 minutes' FROM generate_series(0, 2) n",
 		"no-send-forgotten":       "INSERT INTO inbox (consent_id, call_id, intended_at) VALUES (1, " + someCall + ", now() - interval '6 minutes')",
 		"written-means-read":      "UPDATE items SET inserted = 1, updated = 1, records = 1",
 
@@ -65,16 +72,19 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newFixture(t)
 			two := h.consents(t, 2)
 			h.plan(t, 10)
-			must(t, h.Record(t.Context(), newCall(debtStream(two[0])), newCall(debtStream(two[0])), newCall(debtStream(two[1]))))
-			if broken, err := h.Verify(t.Context()); len(broken) != 0 || err != nil {
-				t.Fatalf("a healthy house: %v, %v", broken, err)
-			}
+			must(t, h.Admit.Record(t.Context(), newCall(debtStream(two[0])), newCall(debtStream(two[0])), newCall(debtStream(two[1]))))
 			h.exec(t, breakIt)
-			broken, err := h.Verify(t.Context())
+			broken, err := h.Read.Verify(t.Context())
 			must(t, err)
+			if rule == nothing {
+				if len(broken) != 0 {
+					t.Errorf("nothing is broken, and verify says %v", broken)
+				}
+				return
+			}
 			if !slicesHasRule(broken, rule) {
 				t.Errorf("not found; verify says %v", broken)
 			}
@@ -87,11 +97,11 @@ func TestVerifyKnowsTheLimits(t *testing.T) {
 	t.Parallel()
 	type call struct {
 		ago     time.Duration // when it was sent
-		purpose finance.Purpose
+		purpose calls.Purpose
 		class   finance.Class
 		status  int
 	}
-	sent := func(ago time.Duration) []call { return []call{{ago, finance.ForData, finance.OK, 200}} }
+	sent := func(ago time.Duration) []call { return []call{{ago, calls.ForData, finance.OK, 200}} }
 	const gone = `INSERT INTO consent_events (consent_id, at, source, from_status, to_status) VALUES
 		(1, now() - interval '3 hours', 'answer', 'active', 'reauth_required'), (1, now() - interval '1 hour', 'grant', 'reauth_required', 'active')`
 	const pause = `INSERT INTO pauses (bucket, reason, announced_at, not_before) VALUES ('%s', 'r', now() - interval '10 minutes', now() - interval '5 minutes')`
@@ -107,28 +117,28 @@ func TestVerifyKnowsTheLimits(t *testing.T) {
 		{"before the end", gone, "", sent(4 * time.Hour)},
 		{"on its way at the end", gone, "", sent(3*time.Hour - 5*time.Second)},
 		{"while it was gone", gone, "no-call-after-the-end", sent(2 * time.Hour)},
-		{"its status, while it was gone", gone, "no-call-after-the-end", []call{{2 * time.Hour, finance.ForStatus, finance.OK, 200}}},
-		{"a token, while it was gone", gone, "", []call{{2 * time.Hour, finance.ForToken, finance.OK, 200}}},
+		{"its status, while it was gone", gone, "no-call-after-the-end", []call{{2 * time.Hour, calls.ForStatus, finance.OK, 200}}},
+		{"a token, while it was gone", gone, "", []call{{2 * time.Hour, calls.ForToken, finance.OK, 200}}},
 		{"given again", gone, "", sent(30 * time.Minute)},
 		{"spent after a refusal", "UPDATE consents SET single_use = true", "",
-			[]call{{time.Minute, finance.ForData, finance.Throttled, 429}, {0, finance.ForData, finance.OK, 200}}},
+			[]call{{time.Minute, calls.ForData, finance.Throttled, 429}, {0, calls.ForData, finance.OK, 200}}},
 		{"spent after silence", "UPDATE consents SET single_use = true", "spent-once",
-			[]call{{time.Minute, finance.ForData, finance.Unanswered, 0}, {0, finance.ForData, finance.OK, 200}}},
+			[]call{{time.Minute, calls.ForData, finance.Unanswered, 0}, {0, calls.ForData, finance.OK, 200}}},
 		{"two reads a day", "INSERT INTO consent_reads SELECT 1, now() - n * interval '12 hours' FROM generate_series(0, 3) n; UPDATE consents SET reads_per_day = 2", "", nil},
 		{"just sent", "INSERT INTO inbox (consent_id, call_id) VALUES (1, gen_random_uuid())", "", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newFixture(t)
 			s := debtStream(h.consents(t, 1)[0])
 			h.exec(t, "UPDATE consent_events SET at = at - interval '1 day'")
 			for _, c := range tt.calls {
 				k := newCall(s)
 				k.SentAt, k.Purpose, k.Class, k.Status = time.Now().Add(-c.ago), c.purpose, c.class, c.status
-				must(t, h.Record(t.Context(), k))
+				must(t, h.Admit.Record(t.Context(), k))
 			}
 			h.exec(t, tt.setup)
-			broken, err := h.Verify(t.Context())
+			broken, err := h.Read.Verify(t.Context())
 			must(t, err)
 			if len(broken) > 1 || len(broken) == 1 && broken[0].Rule != tt.rule || len(broken) == 0 && tt.rule != "" {
 				t.Errorf("verify says %v, want %q", broken, tt.rule)
@@ -140,24 +150,82 @@ func TestVerifyKnowsTheLimits(t *testing.T) {
 // A page that is committed in order breaks nothing.
 func TestVerifyAfterAPage(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	id := h.consents(t, 1)[0]
 	_, batches := h.plan(t, 10, finance.Transactions)
 	c := claim(t, h.Store, batches[0])
 	s := transactionsStream(id, "acc")
 	p := transactionsPage(s, "p1", "t1", "bread")
-	p.Scope = finance.Scope{Run: c.Run, Batch: c.ID, Fence: c.Fence, Dataset: finance.Transactions, Consent: &finance.Consent{ID: id}}
+	p.Task = calls.Task{Run: c.Run, Batch: c.ID, Fence: c.Fence, Dataset: finance.Transactions, Consent: &finance.Consent{ID: id}}
 	commitAll(t, newWriter(h.pool), p)
-	must(t, h.DecideItem(t.Context(), c.ID, c.Fence, id, finance.Transactions, persist.Decision{Outcome: finance.Rows, Call: p.Call.ID}))
-	must(t, h.Finish(t.Context(), c.ID, c.Fence))
-	if v, _, err := h.Settle(t.Context(), c.Run); v != persist.VerdictComplete || err != nil {
+	must(t, h.Queue.DecideItem(t.Context(), c.ID, c.Fence, id, finance.Transactions, queue.Decision{Outcome: finance.Rows, Call: p.Call.ID}))
+	must(t, h.Queue.Finish(t.Context(), c.ID, c.Fence))
+	if v, _, err := h.Queue.Settle(t.Context(), c.Run); v != queue.VerdictComplete || err != nil {
 		t.Errorf("settled as %q, %v", v, err)
 	}
-	if broken, err := h.Verify(t.Context()); len(broken) != 0 || err != nil {
+	if broken, err := h.Read.Verify(t.Context()); len(broken) != 0 || err != nil {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
-	r, err := h.RunReport(t.Context(), c.Run)
+	r, err := h.Read.Report(t.Context(), c.Run)
 	if err != nil || len(r.Counts) != 1 || r.Counts[0].Records != 1 || r.Counts[0].Inserted != 1 || r.Wall <= 0 || r.Wall > time.Minute {
 		t.Errorf("report %+v, %v", r, err)
+	}
+}
+
+// A rerun asks only for what is missing, so an item may be proven by it without a record of its own, where an earlier attempt
+// has brought some.
+func TestVerifyKnowsThatARerunBringsLittle(t *testing.T) {
+	t.Parallel()
+	for records, want := range map[int]bool{5: false, 0: true} {
+		h := newFixture(t)
+		h.consents(t, 1)
+		run, _ := h.plan(t, 10)
+		h.exec(t, `UPDATE items SET outcome = 'partial', reason = 'an account was refused', records = $1, finished_at = now()`, records)
+		h.exec(t, `UPDATE batches SET state = 'done', finished_at = now()`)
+		h.exec(t, `UPDATE runs SET verdict = 'partial', settled_at = now()`)
+		var batches []int64
+		again, created, err := h.Plan.Rerun(t.Context(), plan.RerunSpec{OfRun: run.ID, BatchSize: 10}, listBatches(&batches))
+		if err != nil || !created {
+			t.Fatalf("created %v, %v", created, err)
+		}
+		h.exec(t, `UPDATE items SET outcome = 'rows', finished_at = now()
+			WHERE batch_id IN (SELECT id FROM batches WHERE run_id = $1)`, again.ID)
+		broken, err := h.Read.Verify(t.Context())
+		must(t, err)
+		if found := slicesHasRule(broken, "rows-mean-records"); found != want {
+			t.Errorf("after %d records verify says %v", records, broken)
+		}
+	}
+}
+
+// Reads that were made before the budget became less were right when they were made, whoever has lowered it. One that is made
+// after that is one too many.
+func TestReadsBeforeALowerBudgetAreRight(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	ids := h.consents(t, 2, func(c *consents.Import) { c.ReadsPerDay = 4 })
+	reads := "INSERT INTO consent_reads (consent_id, at, call_id) SELECT id, %s, gen_random_uuid() FROM consents"
+	for _, at := range []string{"now() - interval '3 hours'", "now() - interval '1 hour'", "now() + interval '3 minutes'"} {
+		h.exec(t, fmt.Sprintf(reads, at)) // the slot of the last lies ahead
+	}
+	broken := func() string {
+		all, err := h.Read.Verify(t.Context())
+		must(t, err)
+		for _, v := range all {
+			if v.Rule == "reads-within-budget" {
+				return v.What
+			}
+		}
+		return ""
+	}
+	h.exec(t, "UPDATE consents SET reads_per_day = 2")
+	if got := broken(); got != "" {
+		t.Errorf("what was right when it was made is called wrong: %s", got)
+	}
+	h.exec(t, "UPDATE consents SET reads_per_day = 3 WHERE id = $1", ids[0]) // a higher one lowers nothing
+	h.exec(t, "UPDATE consents SET reads_per_day = 2 WHERE id = $1", ids[1])
+	h.exec(t, fmt.Sprintf(reads, "clock_timestamp()"))
+	if got := broken(); !strings.Contains(got, fmt.Sprint(ids[0])) || !strings.Contains(got, fmt.Sprint(ids[1])) {
+		t.Errorf("reads beyond the budget are not told: %q", got)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/write"
 )
 
 // Pages that wait while another group is written share the next transaction, and nothing waits without need.
@@ -20,20 +20,20 @@ func TestCommitterGroupsWhatIsWaiting(t *testing.T) {
 	t.Parallel()
 	pool := persisttest.New(t)
 	holding, release := make(chan bool, 100), make(chan bool)
-	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
-		if name == "s14.before" {
+	w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
+		if name == "commit.ready" {
 			holding <- true
 			<-release
 		}
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
-	c := persist.StartCommitter(ctx, w, 1)
+	c := write.StartCommitter(ctx, w, 1)
 	var submits sync.WaitGroup
 	submit := func(consent int64, position string) {
 		submits.Go(func() {
 			p := transactionsPage(transactionsStream(consent, "acc"), position, position, "text")
-			if got, err := c.Submit(t.Context(), p); err != nil || got.Inserted != 1 {
-				t.Errorf("page %s of %d: %+v, %v", position, consent, got, err)
+			if err := c.Line(0).Hand(t.Context(), p); err != nil {
+				t.Errorf("page %s of %d: %v", position, consent, err)
 			}
 		})
 	}
@@ -52,7 +52,7 @@ func TestCommitterGroupsWhatIsWaiting(t *testing.T) {
 	}
 	cancel()
 	c.Wait()
-	if _, err := c.Submit(t.Context(), newPage(transactionsStream(1, "acc"), "")); !errors.Is(err, context.Canceled) {
+	if err := c.Line(0).Hand(t.Context(), newPage(transactionsStream(1, "acc"), "")); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -74,13 +74,13 @@ func TestCommittersSideBySide(t *testing.T) {
 	batches := []int64{newBatch(t, pool, all...), newBatch(t, pool, all...)}
 	var submits sync.WaitGroup
 	for n, batch := range batches {
-		c := persist.StartCommitter(ctx, newWriter(pool), 2)
+		c := write.StartCommitter(ctx, newWriter(pool), 2)
 		for _, s := range all {
 			submits.Go(func() {
 				for i := range pages {
 					p := transactionsPage(s, fmt.Sprint(i), "shared", fmt.Sprint("by ", n, " in ", i), fmt.Sprint("own", n, "-", i), "x")
-					p.Scope.Batch, p.Scope.Fence = batch, 1
-					if _, err := c.Submit(t.Context(), p); err != nil {
+					p.Task.Batch, p.Task.Fence = batch, 1
+					if err := c.Line(0).Hand(t.Context(), p); err != nil {
 						t.Error(err)
 						return
 					}
@@ -109,20 +109,20 @@ func TestCommitterFailsWhatIsBehindAFailedPage(t *testing.T) {
 	t.Parallel()
 	pool := persisttest.New(t)
 	holding, release := make(chan bool, 100), make(chan bool)
-	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
-		if name == "s9.begin" {
+	w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
+		if name == "commit.fenced" {
 			holding <- true
 			<-release
 		}
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := persist.StartCommitter(ctx, w, 2)
+	c := write.StartCommitter(ctx, w, 2)
 	s, errs := transactionsStream(1, "acc"), make(chan error, 2)
 	bad := refusedPage(t, pool, s)
-	go func() { _, err := c.Submit(t.Context(), bad); errs <- err }()
+	go func() { errs <- c.Line(0).Hand(t.Context(), bad) }()
 	<-holding
-	go func() { _, err := c.Submit(t.Context(), transactionsPage(s, "2", "b", "x")); errs <- err }()
+	go func() { errs <- c.Line(0).Hand(t.Context(), transactionsPage(s, "2", "b", "x")) }()
 	for c.Waiting() < 1 {
 		oneTurn(t, pool)
 	}
@@ -147,24 +147,24 @@ func TestCommitterTakesBackAWaitingPage(t *testing.T) {
 	t.Parallel()
 	pool := persisttest.New(t)
 	holding, release := make(chan bool, 100), make(chan bool)
-	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
-		if name == "s9.begin" {
+	w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
+		if name == "commit.fenced" {
 			holding <- true
 			<-release
 		}
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := persist.StartCommitter(ctx, w, 1)
+	c := write.StartCommitter(ctx, w, 1)
 	leaving, leave := context.WithCancel(t.Context())
 	errs := make(chan error, 1)
 	go func() {
-		_, err := c.Submit(leaving, transactionsPage(transactionsStream(1, "acc"), "1", "a", "x"))
+		err := c.Line(0).Hand(leaving, transactionsPage(transactionsStream(1, "acc"), "1", "a", "x"))
 		errs <- err
 	}()
 	<-holding
 	leave()
-	if _, err := c.Submit(leaving, transactionsPage(transactionsStream(2, "acc"), "1", "b", "x")); !errors.Is(err, context.Canceled) {
+	if err := c.Line(0).Hand(leaving, transactionsPage(transactionsStream(2, "acc"), "1", "b", "x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("the waiting page: %v", err)
 	}
 	close(release)

@@ -10,22 +10,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/write"
 )
 
 // heldCommitter has one writer, which waits in every transaction until it is released.
-func heldCommitter(t *testing.T, pool *pgxpool.Pool) (c *persist.Committer, holding <-chan bool, release chan bool) {
+func heldCommitter(t *testing.T, pool *pgxpool.Pool) (c *write.Committer, holding <-chan bool, release chan bool) {
 	held, release := make(chan bool, 100), make(chan bool)
-	w := persist.NewWriter(pool, plainArchive{}, persist.WriterOptions{Step: func(name string) {
-		if name == "s9.begin" {
+	w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
+		if name == "commit.fenced" {
 			held <- true
 			<-release
 		}
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	return persist.StartCommitter(ctx, w, 1), held, release
+	return write.StartCommitter(ctx, w, 1), held, release
 }
 
 // Pages are handed in while the first is being written; they share the next transaction, in their order.
@@ -66,7 +66,7 @@ func TestLineWaitsWhenItIsFull(t *testing.T) {
 	pool := persisttest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	line := persist.StartCommitter(ctx, newWriter(pool), 1).Line(0)
+	line := write.StartCommitter(ctx, newWriter(pool), 1).Line(0)
 	for n := range 3 {
 		p := transactionsPage(transactionsStream(1, "acc"), fmt.Sprint(n), "a", fmt.Sprint(n))
 		p.Body = []byte("body")
@@ -124,7 +124,7 @@ func TestLineTellsTheFirstFailure(t *testing.T) {
 	}
 	handed := line.Hand(t.Context(), transactionsPage(s, "3", "c", "x"))
 	for _, err := range []error{handed, line.Drain(t.Context())} {
-		if _, ok := errors.AsType[*persist.UnstorableError](err); !ok {
+		if _, ok := errors.AsType[*write.UnstorableError](err); !ok {
 			t.Errorf("the first failure is to be told, got %v", err)
 		}
 	}

@@ -174,7 +174,8 @@ func (a *Authorize) answer(client Client, q url.Values, r *http.Request) (url.Va
 	a.mu.Lock()
 	person := a.person
 	a.mu.Unlock()
-	challenge, method := q.Get("code_challenge"), q.Get("code_challenge_method")
+	challenge := q.Get("code_challenge")
+	method := q.Get("code_challenge_method")
 	switch {
 	case q.Get("response_type") != "code":
 		return nil, &Refusal{Code: "unsupported_response_type"}

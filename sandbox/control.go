@@ -50,22 +50,22 @@ func (k *Kit) Control() http.Handler {
 
 func (k *Kit) readJournal(w http.ResponseWriter, r *http.Request) {
 	after, _ := strconv.ParseUint(r.URL.Query().Get("after"), 10, 64) // absent: all
-	k.settle(r)
+	k.waitForAnswers(r)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	_ = k.Journal.WriteJSON(w, after) // the reader may be gone
 }
 
-// settle gives answers that are just being finished time to get into the
+// waitForAnswers gives answers that are just being finished time to get into the
 // journal. One that hangs on purpose must not hold the reader up.
-func (k *Kit) settle(r *http.Request) {
+func (k *Kit) waitForAnswers(r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 100*time.Millisecond)
 	defer cancel()
-	_ = k.Journal.Settle(ctx)
+	_ = k.Journal.WaitForAnswers(ctx)
 }
 
 func (k *Kit) prove(w http.ResponseWriter, r *http.Request) {
 	flight, _ := time.ParseDuration(r.URL.Query().Get("flight")) // absent: strict
-	k.settle(r)
+	k.waitForAnswers(r)
 	totals := make(map[string]int)
 	for t, n := range k.Journal.Totals() {
 		kind := "api"

@@ -53,7 +53,8 @@ func (in injection) serve(w *statusWriter, r *http.Request) {
 
 func (in injection) status(w *statusWriter, r *http.Request) {
 	f := in.fault
-	status, body := f.Status, f.Body
+	status := f.Status
+	body := f.Body
 	if f.Kind == ErrorIn200 {
 		status = http.StatusOK
 		if body == "" {

@@ -14,12 +14,11 @@ import (
 // calls included. It is what proofs about the caller's manners are made from,
 // so it measures real time and not the Clock that tests move.
 type Journal struct {
-	mu      sync.Mutex
-	now     func() time.Time
-	start   time.Time
-	limit   int
-	sink    *json.Encoder
-	sinkErr error
+	mu    sync.Mutex
+	now   func() time.Time
+	start time.Time
+	limit int
+	sink  *json.Encoder
 
 	open  int           // arrivals without an end to their answer
 	quiet chan struct{} // closed when open falls to 0
@@ -90,7 +89,8 @@ func NewJournal(o JournalOptions) *Journal {
 }
 
 func (j *Journal) clear() {
-	j.entries, j.arrivals = nil, 0
+	j.entries = nil
+	j.arrivals = 0
 	j.totals = make(map[Total]int)
 	j.subjects = make(map[subjectKey]int)
 	j.words = make(map[string]string)
@@ -177,7 +177,8 @@ func (v *Visit) Fault(name string) {
 func (v *Visit) Demand(pause time.Duration, subject string) {
 	v.journal.mu.Lock()
 	defer v.journal.mu.Unlock()
-	v.entry.Pause, v.entry.PauseSubject = pause, subject
+	v.entry.Pause = pause
+	v.entry.PauseSubject = subject
 }
 
 func (v *Visit) demands() bool {
@@ -202,17 +203,18 @@ func (v *Visit) Finish(status int) {
 		e.Announced = e.Done
 	}
 	j.totals[Total{e.Provider, e.Token, status}]++
-	if j.sink != nil && j.sinkErr == nil {
-		j.sinkErr = j.sink.Encode(e)
+	if j.sink != nil && j.sink.Encode(e) != nil { // the rest is not written either: half a journal proves nothing
+		j.sink = nil
 	}
 }
 
-// Settle waits until every answer that was begun has ended in the journal too.
+// WaitForAnswers waits until every answer that was begun has ended in the journal too.
 // A caller has its answer a moment before the journal has its end, so whoever
 // proves something right after a call settles first.
-func (j *Journal) Settle(ctx context.Context) error {
+func (j *Journal) WaitForAnswers(ctx context.Context) error {
 	j.mu.Lock()
-	open, quiet := j.open, j.quiet
+	open := j.open
+	quiet := j.quiet
 	j.mu.Unlock()
 	if open == 0 {
 		return nil
@@ -287,12 +289,4 @@ func (j *Journal) WriteJSON(w io.Writer, after uint64) error {
 		}
 	}
 	return nil
-}
-
-// SinkError is the first failure to write to the sink; nothing is written
-// after it.
-func (j *Journal) SinkError() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.sinkErr
 }

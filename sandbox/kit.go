@@ -129,7 +129,8 @@ func (k *Kit) serve(s Site, w http.ResponseWriter, r *http.Request) {
 }
 
 func (s Site) problem(w http.ResponseWriter, r *http.Request, status int) {
-	contentType, body := "application/json", ""
+	contentType := "application/json"
+	body := ""
 	if s.Problem != nil {
 		contentType, body = s.Problem(r, status)
 	}

@@ -53,7 +53,8 @@ func NewLimiter(clock *Clock, q Quota) *Limiter {
 func (l *Limiter) Set(q Quota) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.quota, l.buckets = q, make(map[string]*usage)
+	l.quota = q
+	l.buckets = make(map[string]*usage)
 }
 
 // Take counts a call against the bucket's quota and says whether it may pass.
@@ -100,12 +101,14 @@ func (u *usage) takeToken(q Quota, now time.Time) Decision {
 
 func (u *usage) takeFixed(q Quota, now time.Time) Decision {
 	if now.Sub(u.at) >= q.Period {
-		u.at, u.count = now, 0
+		u.at = now
+		u.count = 0
 	}
 	d := Decision{Reset: u.at.Add(q.Period)}
 	if u.count < q.Calls {
 		u.count++
-		d.Allowed, d.Remaining = true, q.Calls-u.count
+		d.Allowed = true
+		d.Remaining = q.Calls - u.count
 	}
 	return d
 }

@@ -22,7 +22,8 @@ func NationalID(seed uint64, index int) string {
 	// An affine permutation spreads neighbours over all birthdays. Every slot
 	// owns ten individual numbers, of which at least one has control digits.
 	slot := (uint64(index)*spread + Mix(seed, 'n')%People) % People
-	day, group := slot/50, slot%50
+	day := slot / 50
+	group := slot % 50
 	birth := time.Date(1930, 1, 1+int(day), 0, 0, 0, 0, time.UTC)
 	first := int(Mix(seed, slot) % 10)
 	for i := range 10 {

@@ -67,7 +67,8 @@ func BasicEncoded(r *http.Request) (id, secret string, ok bool) {
 // Headers takes id and secret from two request headers.
 func Headers(idHeader, secretHeader string) Identify {
 	return func(r *http.Request) (string, string, bool) {
-		id, secret := r.Header.Get(idHeader), r.Header.Get(secretHeader)
+		id := r.Header.Get(idHeader)
+		secret := r.Header.Get(secretHeader)
 		return id, secret, id != "" && secret != ""
 	}
 }

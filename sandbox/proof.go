@@ -79,7 +79,8 @@ func IdleTime(entries []Entry) []Window {
 		}
 		for _, next := range after(buckets[bucketOf(e)], w.From) {
 			if w.covers(next) {
-				w.Idle, w.Next = next.At-w.From, next.Seq
+				w.Idle = next.At - w.From
+				w.Next = next.Seq
 				break
 			}
 		}
@@ -97,7 +98,8 @@ func (j *Journal) MaxInWindow(provider, bucket string, span time.Duration) int {
 
 // MaxInWindow is Journal.MaxInWindow for entries read elsewhere.
 func MaxInWindow(entries []Entry, provider, bucket string, span time.Duration) int {
-	most, first := 0, 0
+	most := 0
+	first := 0
 	var at []time.Duration
 	for _, e := range entries {
 		if e.Provider == provider && e.Bucket == bucket {

@@ -78,7 +78,8 @@ func (u UUIDs) Index(id string) (int, bool) {
 // shuffle is a four-round Feistel network over 48 bits: a permutation, so no
 // two indices meet in one UUID.
 func (u UUIDs) shuffle(v uint64) uint64 {
-	l, r := v>>24&0xffffff, v&0xffffff
+	l := v >> 24 & 0xffffff
+	r := v & 0xffffff
 	for round := range uint64(4) {
 		l, r = r, l^(Mix(u.Seed, round, r)&0xffffff)
 	}
@@ -86,7 +87,8 @@ func (u UUIDs) shuffle(v uint64) uint64 {
 }
 
 func (u UUIDs) unshuffle(v uint64) uint64 {
-	l, r := v>>24&0xffffff, v&0xffffff
+	l := v >> 24 & 0xffffff
+	r := v & 0xffffff
 	for round := range uint64(4) {
 		l, r = r^(Mix(u.Seed, 3-round, l)&0xffffff), l
 	}

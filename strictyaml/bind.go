@@ -45,8 +45,9 @@ func (l Later) Bind(into any) error {
 		return nil
 	}
 	s := *l.source
-	s.said, s.Problems = nil, nil
-	s.note(l.path, placeOf(l.node.GetToken()))
+	s.said = nil
+	s.Problems = nil
+	s.note(l.path, locationOf(l.node.GetToken()))
 	s.bind(l.node, v.Elem(), l.path)
 	return s.Problems.Err()
 }
@@ -103,7 +104,8 @@ func (s *Source) bindStruct(n ast.Node, v reflect.Value, path string) {
 	if !ok {
 		return
 	}
-	fields, given := Fields(v.Type()), map[string]bool{}
+	fields := Fields(v.Type())
+	given := map[string]bool{}
 	for _, e := range entries {
 		at := Join(path, e.key)
 		f, known := fields[e.key]
@@ -112,7 +114,7 @@ func (s *Source) bindStruct(n ast.Node, v reflect.Value, path string) {
 			continue
 		}
 		given[e.key] = e.value != nil && e.value.Type() != ast.NullType
-		s.note(at, placeOf(e.token))
+		s.note(at, locationOf(e.token))
 		into := v.FieldByIndex(f.Index)
 		s.bind(e.value, into, at)
 		if text := into.String(); into.Kind() == reflect.String && len(f.words) > 0 && text != "" && !slices.Contains(f.words, text) {
@@ -134,7 +136,7 @@ func (s *Source) bindMap(n ast.Node, v reflect.Value, path string) {
 	m := reflect.MakeMapWithSize(v.Type(), len(entries))
 	for _, e := range entries {
 		at := Join(path, e.key)
-		s.note(at, placeOf(e.token))
+		s.note(at, locationOf(e.token))
 		value := reflect.New(v.Type().Elem())
 		if d, ok := value.Interface().(Defaulter); ok {
 			d.SetDefaults()
@@ -154,7 +156,7 @@ func (s *Source) bindSlice(n ast.Node, v reflect.Value, path string) {
 	list := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
 	for i, item := range seq.Values {
 		at := Join(path, strconv.Itoa(i))
-		s.note(at, placeOf(item.GetToken()))
+		s.note(at, locationOf(item.GetToken()))
 		s.bind(item, list.Index(i), at)
 	}
 	v.Set(list)
@@ -166,7 +168,7 @@ func (s *Source) bindScalar(n ast.Node, v reflect.Value, path string) {
 		s.failAt(n.GetToken(), path, "want one value, got a list or a group of keys")
 		return
 	}
-	s.note(path, placeOf(n.GetToken()))
+	s.note(path, locationOf(n.GetToken()))
 	if err := s.SetText(v.Addr().Interface(), text); err != nil {
 		s.Fail(path, "%s", err)
 	}

@@ -5,10 +5,12 @@ import "fmt"
 // nearest returns the candidate that name was most likely meant to be: the one with the fewest edits, if
 // these are few enough for its length that a person would call it a slip. Ties go to the first candidate.
 func nearest(name string, candidates []string) (string, bool) {
-	best, bestDistance := "", len(name)/3+2
+	best := ""
+	bestDistance := len(name)/3 + 2
 	for _, c := range candidates {
 		if d := distance(name, c); d < bestDistance && d < len(c) {
-			best, bestDistance = c, d
+			best = c
+			bestDistance = d
 		}
 	}
 	return best, best != ""

@@ -37,11 +37,11 @@ type Source struct {
 
 	documents []ast.Node
 	anchors   map[string]ast.Node
-	said      map[string]place // by path
+	said      map[string]location // by path
 }
 
-// place is where a value was said.
-type place struct {
+// location is where a value was said.
+type location struct {
 	line, column int
 	env          string
 }
@@ -52,7 +52,8 @@ func Read(data []byte, file string) (s *Source, err error) {
 	s = &Source{File: file, anchors: map[string]ast.Node{}}
 	defer func() {
 		if p := recover(); p != nil {
-			s, err = nil, Problems{{File: file, Message: "this is not YAML that can be read"}}
+			s = nil
+			err = Problems{{File: file, Message: "this is not YAML that can be read"}}
 		}
 	}()
 	if len(data) > largest {
@@ -64,8 +65,9 @@ func Read(data []byte, file string) (s *Source, err error) {
 		p := Problem{File: file, Message: "not valid YAML"}
 		if syntax, ok := errors.AsType[yaml.Error](err); ok {
 			p.Message += ": " + syntax.GetMessage()
-			at := placeOf(syntax.GetToken())
-			p.Line, p.Column = at.line, at.column
+			at := locationOf(syntax.GetToken())
+			p.Line = at.line
+			p.Column = at.column
 		}
 		return nil, Problems{p}
 	}
@@ -99,20 +101,20 @@ func (s *Source) Said(path string) bool {
 }
 
 // SaidBy notes that the value at path comes from an environment variable.
-func (s *Source) SaidBy(variable, path string) { s.note(path, place{env: variable}) }
+func (s *Source) SaidBy(variable, path string) { s.note(path, location{env: variable}) }
 
-func (s *Source) note(path string, p place) {
+func (s *Source) note(path string, p location) {
 	if s.said == nil {
-		s.said = map[string]place{}
+		s.said = map[string]location{}
 	}
 	s.said[path] = p
 }
 
-func placeOf(tk *token.Token) place {
+func locationOf(tk *token.Token) location {
 	if tk == nil || tk.Position == nil {
-		return place{}
+		return location{}
 	}
-	return place{line: tk.Position.Line, column: tk.Position.Column}
+	return location{line: tk.Position.Line, column: tk.Position.Column}
 }
 
 // Problem is what is wrong at path. Where nothing was said at path itself, as with a key that is missing, its place is
@@ -124,7 +126,7 @@ func (s *Source) Problem(path, format string, args ...any) Problem {
 		}
 		i := strings.LastIndexByte(at, '.')
 		if i < 0 {
-			return s.problem(place{}, path, format, args...)
+			return s.problem(location{}, path, format, args...)
 		}
 		at = at[:i]
 	}
@@ -136,10 +138,10 @@ func (s *Source) Fail(path, format string, args ...any) {
 }
 
 func (s *Source) failAt(tk *token.Token, path, format string, args ...any) {
-	s.Problems = append(s.Problems, s.problem(placeOf(tk), path, format, args...))
+	s.Problems = append(s.Problems, s.problem(locationOf(tk), path, format, args...))
 }
 
-func (s *Source) problem(at place, path, format string, args ...any) Problem {
+func (s *Source) problem(at location, path, format string, args ...any) Problem {
 	p := Problem{File: s.File, Line: at.line, Column: at.column, Env: at.env, Path: path, Message: fmt.Sprintf(format, args...)}
 	if p.Env != "" {
 		p.File = ""

@@ -41,13 +41,13 @@ func (s *Source) mapping(n ast.Node, path string) ([]entry, bool) {
 		case twice:
 			s.failAt(tk, Join(path, key), "this key is already on line %d", line)
 		default:
-			seen[key] = placeOf(tk).line
+			seen[key] = locationOf(tk).line
 			own = append(own, entry{key, tk, value.Value})
 		}
 	}
 	for _, e := range merged {
 		if _, over := seen[e.key]; !over {
-			seen[e.key] = placeOf(e.token).line
+			seen[e.key] = locationOf(e.token).line
 			own = append(own, e)
 		}
 	}
@@ -176,6 +176,6 @@ func (s *Source) value(n ast.Node, path string) any {
 	if !ok {
 		s.failAt(n.GetToken(), path, "this can't be sent as JSON")
 	}
-	s.note(path, placeOf(n.GetToken()))
+	s.note(path, locationOf(n.GetToken()))
 	return text
 }

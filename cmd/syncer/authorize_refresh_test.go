@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,11 +19,18 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"syncer/app"
+	"syncer/calls"
+	"syncer/cli"
 	"syncer/config"
 	"syncer/fetch"
 	"syncer/finance"
-	"syncer/persist"
+	"syncer/persist/connections"
+	"syncer/persist/consents"
 	"syncer/persist/persisttest"
+	"syncer/persist/queue"
+	"syncer/persist/read"
+	"syncer/persist/seal"
 	"syncer/sandbox"
 )
 
@@ -83,7 +91,7 @@ func newClub(t *testing.T) *club {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,14 +122,14 @@ connections: { club: { provider: club, environment: test, allow_private: true, r
 jobs: { dues: { connection: club, datasets: [debt] } }
 `
 
-// provider is how the club is read.
+// Provider is how the club is read.
 func (c *club) provider() fetch.Provider {
 	return fetch.Provider{
 		Name: "club", Title: "Club", Datasets: []finance.Dataset{finance.Debts}, Settings: func() any { return &struct{}{} },
 		Open: func(fetch.Connection) (fetch.Driver, error) {
 			base, err := url.Parse(c.base)
 			return fetch.Driver{
-				Base: base, Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: fetch.ByStatus(a)} },
+				Base: base, Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning { return fetch.Meaning{Class: fetch.ByStatus(a)} },
 				Token: func(fetch.TokenKey) (fetch.TokenRequest, error) { return fetch.TokenRequest{}, nil },
 				Authorize: &fetch.Authorization{Issuer: c.base, URL: c.base + "/authorize", Redirect: c.redirect, Token: fetch.TokenRequest{
 					URL: c.base + "/token", ID: c.id, Secret: fetch.NewSecret(c.secret), Scopes: []string{"openid"}}},
@@ -139,7 +147,7 @@ func (member) Probe(context.Context) error     { return nil }
 func (m member) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
 	return m.client.Walk(ctx, s, from, func(fetch.At) (fetch.Step, error) {
 		return fetch.Step{
-			Request: fetch.Request{Path: "debts", Template: "/debts", Scope: s.Scope, Token: fetch.TokenKey{Consent: s.Consent}},
+			Request: fetch.Request{Path: "debts", Template: "/debts", Task: s.Task, Token: fetch.TokenKey{Consent: s.Consent}},
 			Version: "club-1", Decode: func(*fetch.Answer) (fetch.Page, error) { return fetch.Page{Done: true}, nil },
 		}, nil
 	})
@@ -150,32 +158,38 @@ func (member) Granted(_ context.Context, g fetch.Grant) (fetch.Given, error) {
 	return fetch.Given{ExternalID: id}, err
 }
 
-// house is a process of its own.
-func (c *club) house() *house {
+// config is the path of the club's configuration.
+func (c *club) config() string { return filepath.Join(c.dir, "syncer.yaml") }
+
+// open opens the database as a process of its own does.
+func (c *club) open() *app.Installation {
 	c.t.Helper()
-	cfg, err := config.LoadUnresolved(filepath.Join(c.dir, "syncer.yaml"), os.LookupEnv)
+	cfg, err := config.LoadUnresolved(c.config(), os.LookupEnv)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	h, err := openHouse(c.t.Context(), cfg, openOptions{Providers: []fetch.Provider{c.provider()}, Env: os.LookupEnv, Log: zerolog.New(c.sweeper)})
+	inst, err := app.Open(c.t.Context(), cfg, app.Options{Providers: []fetch.Provider{c.provider()}, Env: os.LookupEnv, Log: zerolog.New(c.sweeper)})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return h
+	return inst
+}
+
+// syncer runs the program in a process of its own, as far as it knows, and gives its exit code.
+func (c *club) syncer(out io.Writer, args ...string) int {
+	setup := cli.Setup{Providers: []fetch.Provider{c.provider()}}
+	args = append(args, "--config", c.config(), "--log-level", "trace")
+	return cli.New(nil, out, c.sweeper, os.LookupEnv, setup).Run(c.t.Context(), args)
 }
 
 // give is a member who consents in the browser.
 func (c *club) give(name string) string {
 	c.t.Helper()
 	c.auth.Sit(sandbox.Person{NationalID: name})
-	h := c.house()
-	defer h.Close()
 	out, in := io.Pipe()
-	done := make(chan error, 1)
-	app := newApp(nil, in, c.sweeper, os.LookupEnv)
-	app.json = true
+	done := make(chan int, 1)
 	go func() {
-		done <- app.authorize(c.t.Context(), h, authorization{Connection: "club", Wait: time.Minute})
+		done <- c.syncer(in, "consents", "authorize", "club", "--wait", "1m", "--json")
 		_ = in.Close()
 	}()
 	lines := bufio.NewReader(out)
@@ -186,31 +200,26 @@ func (c *club) give(name string) string {
 	}
 	visit(c.t, http.MethodGet, asked.Link)
 	rest, _ := io.ReadAll(lines)
-	if err := <-done; err != nil {
-		c.t.Fatal(err)
+	if code := <-done; code != cli.ExitOK {
+		c.t.Fatalf("exit code %d: %s", code, rest)
 	}
 	return string(rest)
 }
 
 // run runs the job in a process of its own, and gives its report.
-func (c *club) run() persist.Report {
+func (c *club) run() read.Report {
 	c.t.Helper()
-	h := c.house()
-	defer h.Close()
-	app := newApp(nil, c.sweeper, c.sweeper, os.LookupEnv)
-	s, err := app.begin(c.t.Context(), h, "dues", true)
+	if code := c.syncer(c.sweeper, "run", "dues", "--new"); code == cli.ExitError || code == cli.ExitUsage || code == cli.ExitInterrupted {
+		c.t.Fatalf("exit code %d", code)
+	}
+	inst := c.open()
+	defer inst.Close()
+	id, err := strconv.ParseInt(c.texts("SELECT max(id)::text FROM runs")[0], 10, 64)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	run, err := s.pick(c.t.Context(), "dues", true)
+	report, err := inst.Store.Read.Report(c.t.Context(), id)
 	if err != nil {
-		c.t.Fatal(err)
-	}
-	report, err := s.finish(c.t.Context(), run)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if err := s.end(); err != nil {
 		c.t.Fatal(err)
 	}
 	return report
@@ -236,12 +245,13 @@ func (c *club) texts(sql string) (all []string) {
 // The life of a grant: given, refreshed and rotated by the nights' runs, withdrawn at the provider, given again; and none
 // of the secrets that have passed is to be found anywhere.
 func TestAGrantFromTheBrowserToItsEndAndBack(t *testing.T) {
+	t.Parallel()
 	c := newClub(t)
 	if out := c.give("anna"); !strings.Contains(out, `"refreshed":true`) || !strings.Contains(out, `"external_id":"member-anna"`) {
 		t.Fatal(out)
 	}
 	for night := 1; night <= 2; night++ {
-		if r := c.run(); r.Run.Verdict != persist.VerdictComplete || c.auth.Reuses() != 0 {
+		if r := c.run(); r.Run.Verdict != queue.VerdictComplete || c.auth.Reuses() != 0 {
 			t.Fatalf("night %d: %s, %d reuses: %+v", night, r.Run.Verdict, c.auth.Reuses(), r.NotComplete)
 		}
 		c.kit.ExpireTokens("club")
@@ -257,14 +267,14 @@ func TestAGrantFromTheBrowserToItsEndAndBack(t *testing.T) {
 		t.Errorf("after the withdrawal: %s, %+v", r.Run.Verdict, r.NotComplete)
 	}
 	before := c.kit.Journal.Arrivals()
-	if r := c.run(); r.Run.Verdict != persist.VerdictPartial || c.kit.Journal.Arrivals() != before {
+	if r := c.run(); r.Run.Verdict != queue.VerdictPartial || c.kit.Journal.Arrivals() != before {
 		t.Errorf("the night after: %s and %d calls", r.Run.Verdict, c.kit.Journal.Arrivals()-before)
 	}
 
 	if out := c.give("anna"); !strings.Contains(out, `"was":"reauth_required"`) {
 		t.Errorf("given again: %s", out)
 	}
-	if r := c.run(); r.Run.Verdict != persist.VerdictComplete || c.kit.Journal.Arrivals() == before {
+	if r := c.run(); r.Run.Verdict != queue.VerdictComplete || c.kit.Journal.Arrivals() == before {
 		t.Errorf("given again: %s, %+v", r.Run.Verdict, r.NotComplete)
 	}
 	got := strings.Join(c.texts("SELECT source || ' ' || coalesce(from_status, 'new') || '>' || to_status FROM consent_events ORDER BY id"), ", ")
@@ -293,30 +303,31 @@ func TestAGrantFromTheBrowserToItsEndAndBack(t *testing.T) {
 // Two processes with a pool of callers each need a token of the same grant, night after night: the database lets one of
 // them refresh it, and the other reads what that one has saved.
 func TestTwoProcessesRefreshOneGrant(t *testing.T) {
+	t.Parallel()
 	c := newClub(t)
 	c.give("anna")
-	one, two := c.house(), c.house()
+	one, two := c.open(), c.open()
 	defer one.Close()
 	defer two.Close()
 	var clients []*fetch.Client
-	for _, h := range []*house{one, two} {
-		client, err := h.client(t.Context(), "club")
+	for _, inst := range []*app.Installation{one, two} {
+		client, err := inst.Client(t.Context(), "club")
 		if err != nil {
 			t.Fatal(err)
 		}
 		clients = append(clients, client)
 	}
 	for night := 1; night <= 3; night++ {
-		var calls sync.WaitGroup
+		var all sync.WaitGroup
 		for i := range 24 {
-			calls.Go(func() {
-				r := fetch.Request{Path: "debts", Template: "/debts", Purpose: finance.ForStatus, Token: fetch.TokenKey{Consent: 1}}
+			all.Go(func() {
+				r := fetch.Request{Path: "debts", Template: "/debts", Purpose: calls.ForStatus, Token: fetch.TokenKey{Consent: 1}}
 				if _, err := clients[i%2].Do(t.Context(), r); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		calls.Wait()
+		all.Wait()
 		if n := len(c.texts("SELECT id::text FROM calls WHERE purpose = 'token'")); n != 1+night || c.auth.Reuses() != 0 {
 			t.Fatalf("night %d: %d token calls, %d reuses", night, n-1, c.auth.Reuses())
 		}
@@ -327,13 +338,14 @@ func TestTwoProcessesRefreshOneGrant(t *testing.T) {
 // A provider that refuses every grant at once is broken: the connection is parked, no consent ends, and once it is opened
 // again the same grants are tried.
 func TestARefusalOfEveryGrantIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	c := newClub(t)
 	c.give("anna") // before the world breaks, so that one grant is good
-	h := c.house()
-	defer h.Close()
+	inst := c.open()
+	defer inst.Close()
 	for i := range 12 {
-		if _, err := h.Store.GiveConsent(t.Context(), "club", persist.GivenConsent{
-			ConsentImport: persist.ConsentImport{ExternalID: fmt.Sprint("member-", i)}, Refresh: finance.NewSecret(fmt.Sprint("refresh-", i)),
+		if _, err := inst.Store.Consents.Give(t.Context(), "club", consents.Given{
+			Import: consents.Import{ExternalID: fmt.Sprint("member-", i)}, Refresh: finance.NewSecret(fmt.Sprint("refresh-", i)),
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -343,7 +355,7 @@ func TestARefusalOfEveryGrantIsNotBelieved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := c.run(); r.Run.Verdict != persist.VerdictFailed {
+	if r := c.run(); r.Run.Verdict != queue.VerdictFailed {
 		t.Errorf("%s: %+v", r.Run.Verdict, r.NotComplete)
 	}
 	parked := c.texts("SELECT parked_reason FROM connections WHERE state = 'parked'")
@@ -357,7 +369,7 @@ func TestARefusalOfEveryGrantIsNotBelieved(t *testing.T) {
 		t.Errorf("the grants of %v are given up", refused)
 	}
 	c.kit.Faults.Remove(broken)
-	if err := h.Store.OpenConnection(t.Context(), "club"); err != nil {
+	if err := inst.Store.Connections.Open(t.Context(), "club"); err != nil {
 		t.Fatal(err)
 	}
 	c.run()
@@ -368,19 +380,20 @@ func TestARefusalOfEveryGrantIsNotBelieved(t *testing.T) {
 
 // A consent that was never given here has no grant: it ends as due for authorisation, and nobody is asked.
 func TestAConsentWithoutAGrantIsDueForAuthorisation(t *testing.T) {
+	t.Parallel()
 	c := newClub(t)
-	h := c.house()
-	if err := h.Store.UpsertConnection(t.Context(), "club", "club"); err != nil {
+	inst := c.open()
+	if err := inst.Store.Connections.Use(t.Context(), "club", connections.Endpoint{Provider: "club"}); err != nil {
 		t.Fatal(err)
 	}
-	var list []persist.ConsentImport
+	var list []consents.Import
 	for i := range 12 { // more than would be believed of a provider
-		list = append(list, persist.ConsentImport{ExternalID: fmt.Sprint("imported-", i)})
+		list = append(list, consents.Import{ExternalID: fmt.Sprint("imported-", i)})
 	}
-	if _, err := h.Store.ImportConsents(t.Context(), "club", list); err != nil {
+	if _, err := inst.Store.Consents.Import(t.Context(), "club", list); err != nil {
 		t.Fatal(err)
 	}
-	h.Close()
+	inst.Close()
 	r := c.run()
 	ended := c.texts("SELECT status FROM consents WHERE status = 'reauth_required'")
 	if len(ended) != 12 || c.kit.Journal.Arrivals() != 0 || len(c.texts("SELECT name FROM connections WHERE state = 'parked'")) != 0 {
@@ -391,12 +404,13 @@ func TestAConsentWithoutAGrantIsDueForAuthorisation(t *testing.T) {
 // A new secret asks nobody again: the refresh token is the client's, and the client is the same. Another client never gets it,
 // which ends no consent: with the old client all goes on. So does what the version before has kept without a holder.
 func TestAGrantSurvivesAnotherSecretAndAnUpgrade(t *testing.T) {
+	t.Parallel()
 	c := newClub(t)
 	c.give("anna")
 	night := func(what string) {
 		t.Helper()
 		c.kit.ExpireTokens("club")
-		if r := c.run(); r.Run.Verdict != persist.VerdictComplete || c.auth.Reuses() != 0 {
+		if r := c.run(); r.Run.Verdict != queue.VerdictComplete || c.auth.Reuses() != 0 {
 			t.Errorf("%s: %s, %d reuses: %+v", what, r.Run.Verdict, c.auth.Reuses(), r.NotComplete)
 		}
 	}

@@ -14,8 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"syncer/persist"
+	"syncer/cli"
 	"syncer/persist/persisttest"
+	"syncer/persist/seal"
+	"syncer/report"
 	"syncer/sandbox"
 	"syncer/sandbox/norskgjeld"
 )
@@ -57,7 +59,7 @@ func newBureau(t *testing.T, redirect string) *bureau {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,11 +105,11 @@ func (b *bureau) sit(stdin io.Reader, args ...string) *sitting {
 	b.t.Helper()
 	out, in := io.Pipe()
 	s := &sitting{lines: bufio.NewReader(out), stderr: &strings.Builder{}, code: make(chan int, 1)}
-	app := newApp(stdin, in, s.stderr, os.LookupEnv)
+	app := cli.New(stdin, in, s.stderr, os.LookupEnv, setup(nil))
 	ctx, cancel := context.WithCancel(b.t.Context())
 	b.t.Cleanup(cancel)
 	go func() {
-		code := app.run(ctx, append([]string{"consents", "authorize", "ng", "--json", "--log-level", "trace", "--config", b.config}, args...))
+		code := app.Run(ctx, append([]string{"consents", "authorize", "ng", "--json", "--log-level", "trace", "--config", b.config}, args...))
 		_ = in.Close()
 		s.code <- code
 	}()
@@ -153,6 +155,7 @@ func visit(t *testing.T, method, address string, change ...func(*http.Request)) 
 
 // The person says yes; the consent is kept, and its one answer is pulled by the next run.
 func TestAuthorizeFromLinkToRows(t *testing.T) {
+	t.Parallel()
 	b := newBureau(t, "")
 	s := b.sit(strings.NewReader(norskgjeld.TestPerson+"\n"), "--subject", "-", "--purpose", "loan")
 	status, header, body, at := visit(t, http.MethodGet, s.link)
@@ -163,7 +166,7 @@ func TestAuthorizeFromLinkToRows(t *testing.T) {
 		t.Errorf("the page: %v", header)
 	}
 	out, code := s.end(t)
-	var given giftJSON
+	var given report.GivenConsent
 	if err := json.Unmarshal([]byte(out), &given); err != nil || code != 0 || given.Event != "given" || !given.SingleUse || given.Was != "" {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, out, s.stderr)
 	}
@@ -177,7 +180,7 @@ func TestAuthorizeFromLinkToRows(t *testing.T) {
 		}
 	}
 	var stdout, stderr strings.Builder
-	if code := newApp(nil, &stdout, &stderr, os.LookupEnv).run(t.Context(), []string{"run", "debt", "--config", b.config}); code != 0 {
+	if code := cli.New(nil, &stdout, &stderr, os.LookupEnv, setup(nil)).Run(t.Context(), []string{"run", "debt", "--config", b.config}); code != 0 {
 		t.Errorf("run: exit code %d\n%s%s", code, &stdout, &stderr)
 	}
 	var status2, purpose string
@@ -190,6 +193,7 @@ func TestAuthorizeFromLinkToRows(t *testing.T) {
 
 // What is not the answer that is waited for changes nothing, and the true one still comes through.
 func TestTheListenerTurnsAwayWhatIsNotTheAnswer(t *testing.T) {
+	t.Parallel()
 	b := newBureau(t, "")
 	s := b.sit(nil)
 	link, err := url.Parse(s.link)
@@ -223,6 +227,7 @@ func TestTheListenerTurnsAwayWhatIsNotTheAnswer(t *testing.T) {
 }
 
 func TestANoIsToldToBothSides(t *testing.T) {
+	t.Parallel()
 	b := newBureau(t, "")
 	for mood, want := range map[sandbox.Mood]string{sandbox.Denies: "the person did not give the consent (consent_denied)", sandbox.Cancels: "the person broke off the login (login_cancelled)"} {
 		b.sim.Authorize().Sit(sandbox.Person{Mood: mood})
@@ -248,6 +253,7 @@ func (b *bureau) number(sql string) (n int) {
 }
 
 func TestWhatTheProviderSaysIsEscaped(t *testing.T) {
+	t.Parallel()
 	b := newBureau(t, "")
 	s := b.sit(nil)
 	link, err := url.Parse(s.link)
@@ -266,9 +272,10 @@ func TestWhatTheProviderSaysIsEscaped(t *testing.T) {
 }
 
 func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
 	b := newBureau(t, "")
 	s := b.sit(nil, "--wait", "50ms")
-	if out, code := s.end(t); code != 1 || !strings.Contains(s.stderr.String(), "nobody has answered in time") {
+	if out, code := s.end(t); code != 1 || !strings.Contains(s.stderr.String(), "nobody answered in time") {
 		t.Errorf("exit code %d\n%s%s", code, out, s.stderr)
 	}
 	if _, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(b.redirect, "http://"), "/callback")); err == nil {
@@ -278,6 +285,7 @@ func TestNobodyAnswers(t *testing.T) {
 
 // The listener is at the redirect address and nowhere else; a second one finds it taken.
 func TestTheListenerIsOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
 	b := newBureau(t, "")
 	s := b.sit(nil)
 	port := b.redirect[strings.LastIndex(b.redirect, ":")+1 : strings.LastIndex(b.redirect, "/")]
@@ -294,7 +302,7 @@ func TestTheListenerIsOnLoopbackOnly(t *testing.T) {
 		}
 	}
 	var stdout, stderr strings.Builder
-	if code := newApp(nil, &stdout, &stderr, os.LookupEnv).run(t.Context(), []string{"consents", "authorize", "ng", "--config", b.config}); code != 1 ||
+	if code := cli.New(nil, &stdout, &stderr, os.LookupEnv, setup(nil)).Run(t.Context(), []string{"consents", "authorize", "ng", "--config", b.config}); code != 1 ||
 		!strings.Contains(stderr.String(), "does another") || stdout.Len() != 0 {
 		t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
 	}
@@ -304,6 +312,7 @@ func TestTheListenerIsOnLoopbackOnly(t *testing.T) {
 
 // Where the redirect address is elsewhere, the person brings the address at which the browser ended.
 func TestAnAnswerThatIsBroughtByHand(t *testing.T) {
+	t.Parallel()
 	const elsewhere = "https://ops.example/oauth/callback"
 	b := newBureau(t, elsewhere)
 	for _, tt := range []struct {

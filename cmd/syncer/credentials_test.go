@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"syncer/persist"
+	"syncer/cli"
 	"syncer/persist/persisttest"
+	"syncer/persist/seal"
 )
 
 // mint is a provider at two addresses, each with an API and a token endpoint of its own. Its tokens tell what
@@ -83,7 +84,7 @@ func newMint(t *testing.T) *mint {
 		t.Cleanup(server.Close)
 		*address = server.URL
 	}
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func (m *mint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// took gives what has arrived since it was asked last.
+// Took gives what has arrived since it was asked last.
 func (m *mint) took() []minted {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -180,7 +181,7 @@ func (m *mint) in(dir string, want int, args ...string) string {
 	m.t.Helper()
 	var out bytes.Buffer
 	args = append(args, "--config", filepath.Join(dir, "syncer.yaml"))
-	if code := newApp(nil, &out, &out, os.LookupEnv).run(m.t.Context(), args); code != want {
+	if code := cli.New(nil, &out, &out, os.LookupEnv, setup(nil)).Run(m.t.Context(), args); code != want {
 		m.t.Fatalf("syncer %s: exit code %d, want %d\n%s", strings.Join(args, " "), code, want, out.String())
 	}
 	return out.String()
@@ -255,7 +256,7 @@ func (m *mint) serving(dir string) (stop func()) {
 	var out bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		ended <- newApp(nil, &out, &out, os.LookupEnv).run(ctx, []string{"serve", "--config", filepath.Join(dir, "syncer.yaml")})
+		ended <- cli.New(nil, &out, &out, os.LookupEnv, setup(nil)).Run(ctx, []string{"serve", "--config", filepath.Join(dir, "syncer.yaml")})
 	}()
 	return sync.OnceFunc(func() {
 		cancel()
@@ -269,7 +270,7 @@ func (m *mint) serving(dir string) (stop func()) {
 // night has whoever serves work a run of the job, and gives its verdict.
 func (m *mint) night(dir string) string {
 	m.t.Helper()
-	if err := plan(m.t.Context(), filepath.Join(dir, "syncer.yaml"), []string{"night"}); err != nil {
+	if err := planOnly(m.t.Context(), filepath.Join(dir, "syncer.yaml"), []string{"night"}); err != nil {
 		m.t.Fatal(err)
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -425,7 +426,7 @@ func TestARefusedSecretIsParkedAlone(t *testing.T) {
 	old.secret = "one"
 	m.configure(old)
 	m.took()
-	m.syncer(exitFailed, "run", "night")
+	m.syncer(cli.ExitFailed, "run", "night")
 	if came := m.took(); len(came) != 0 {
 		t.Errorf("the old secret is not parked any more: %v", came)
 	}
@@ -441,10 +442,10 @@ func TestARefusedSecretIsParkedAlone(t *testing.T) {
 func TestATokenOfTheVersionBeforeIsNotSent(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
-	var sealer *persist.Sealer
+	var sealer *seal.Sealer
 	data, err := os.ReadFile(filepath.Join(m.dir, "syncer.keys"))
 	if err == nil {
-		sealer, err = persist.OpenSealer(data)
+		sealer, err = seal.OpenSealer(data)
 	}
 	if err != nil {
 		t.Fatal(err)

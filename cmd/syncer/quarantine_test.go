@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/cli"
 	"syncer/proof/lab"
 )
 
@@ -22,21 +23,22 @@ func TestQuarantineIsListedAndAccepted(t *testing.T) {
 	if id != 1 {
 		t.Fatalf("the record has the id %d", id)
 	}
-	l.Says(exitPartial, []string{"run", "money1"}, "1 records could not be read and are in quarantine")
+	l.Says(cli.ExitPartial, []string{"run", "money1"}, "records could not be read and are in quarantine: 1")
 	l.Says(0, []string{"quarantine", "list", "--connection", "bank1"}, "open", "amount: not an amount")
 	l.Says(0, []string{"quarantine", "list", "--json"},
 		`"id":1`, `"key":"tx-7"`, `"times":2`, `"place":3`, `"waits":false`)
 	l.Says(0, []string{"quarantine", "list", "--connection", "bank2"})
-	l.Says(exitUsage, []string{"quarantine", "accept", "1"})
-	l.Says(exitUsage, []string{"quarantine", "accept", "one", "--reason", "x"})
-	l.Says(exitError, []string{"quarantine", "accept", "7", "--reason", "x"})
+	l.Says(cli.ExitUsage, []string{"quarantine", "accept", "1"})
+	l.Says(cli.ExitUsage, []string{"quarantine", "accept", "one", "--reason", "x"})
+	l.Says(cli.ExitError, []string{"quarantine", "accept", "7", "--reason", "x"})
 	l.Says(0, []string{"quarantine", "accept", "1", "--reason", "the bank will not mend it"}, "Accepted")
-	l.Says(exitError, []string{"quarantine", "accept", "1", "--reason", "again"})
+	l.Says(cli.ExitError, []string{"quarantine", "accept", "1", "--reason", "again"})
 	if out := l.Says(0, []string{"quarantine", "list"}); strings.Contains(out, "amount") {
 		t.Errorf("what was accepted is open:\n%s", out)
 	}
 	l.Says(0, []string{"quarantine", "list", "--all", "--json"},
 		`"resolved_as":"accepted"`, `"note":"the bank will not mend it"`)
+	l.Says(0, []string{"acts", "--json"}, `"act":"quarantine accept","kind":"record","object":"1","done_at"`)
 	l.Says(0, []string{"run", "money1"}, "complete")
 	l.Verify()
 }

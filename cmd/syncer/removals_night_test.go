@@ -18,8 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/seal"
 	"syncer/proof/lab"
 )
 
@@ -68,7 +68,7 @@ func newDebtNight(t testing.TB, consents int) *debtNight {
 	n.shows(func(int) bool { return false })
 	server := httptest.NewServer(http.HandlerFunc(n.serve))
 	t.Cleanup(server.Close)
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,5 +281,10 @@ func TestAcceptRemovals(t *testing.T) {
 		t.Errorf("accept of no run says %q", said)
 	}
 	n.does(2, "removals", "accept", "x")
+	told := n.number(`SELECT count(*) FROM acts
+		WHERE act = 'removals accept' AND object = '2' AND details = '{"records": 54, "consents": 18}'`)
+	if all := n.number(`SELECT count(*) FROM acts WHERE act LIKE 'removals%'`); told != 1 || all != 1 {
+		t.Errorf("%d of %d acts tell who has accepted what, want 1 of 1", told, all)
+	}
 	n.does(0, "run", "debts")
 }

@@ -5,19 +5,36 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"syncer/persist/persisttest"
+	"syncer/report/text"
 )
 
 // TestScripts runs the command line as a person or a script would; see testdata/script.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	// Under nohup(1) the programs of the scripts would ignore a hangup too, unless it is caught here.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
+	commands := map[string]func(*testscript.TestScript, bool, []string){
+		"exits": exits, "fits": fits, "absent": absent, "mode": mode,
+		"database": func(ts *testscript.TestScript, _ bool, _ []string) {
+			ts.Setenv("SYNCER_DATABASE_URL", persisttest.URL(t))
+		},
+		"empty-database": func(ts *testscript.TestScript, _ bool, _ []string) {
+			ts.Setenv("SYNCER_DATABASE_URL", persisttest.Empty(t).URL)
+		},
+	}
+	labCommands(t, commands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -26,17 +43,10 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("SYNCER_STATE_DIR", env.WorkDir+"/state")
+			env.Values["lab"] = &labOf{}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "fits": fits, "lacks": lacks, "mode": mode,
-			"database": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Setenv("SYNCER_DATABASE_URL", persisttest.URL(t))
-			},
-			"empty-database": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Setenv("SYNCER_DATABASE_URL", persisttest.Empty(t).URL)
-			},
-		},
+		Cmds: commands,
 	})
 }
 
@@ -49,8 +59,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	got := 0
 	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
 			ts.Fatalf("%v: %v", args[1:], err)
 		}
 		got = exit.ExitCode()
@@ -65,7 +75,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 func fits(ts *testscript.TestScript, neg bool, _ []string) {
 	wide := ""
 	for _, line := range strings.Split(ts.ReadFile("stdout"), "\n") {
-		if utf8.RuneCountInString(line) > screenWidth {
+		if utf8.RuneCountInString(line) > text.Width {
 			wide = line
 		}
 	}
@@ -74,8 +84,8 @@ func fits(ts *testscript.TestScript, neg bool, _ []string) {
 	}
 }
 
-// lacks checks that a text stands nowhere in what the last command wrote.
-func lacks(ts *testscript.TestScript, neg bool, args []string) {
+// absent checks that a text stands nowhere in what the last command wrote.
+func absent(ts *testscript.TestScript, neg bool, args []string) {
 	for _, text := range args {
 		if strings.Contains(ts.ReadFile("stdout")+ts.ReadFile("stderr"), text) != neg {
 			ts.Fatalf("%q was written", text)

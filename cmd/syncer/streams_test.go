@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/cli"
 	"syncer/proof/lab"
 	"syncer/sandbox/norskgjeld"
 )
@@ -29,10 +30,10 @@ func TestStreamsAreReset(t *testing.T) {
 		t.Fatal("the first consent has no account")
 	}
 	const command = "streams reset --connection bank1 --consent 1 --dataset transactions"
-	l.Says(exitPartial, []string{"run", "money1"}, "the stored cursor lies in the future", "syncer "+command)
+	l.Says(cli.ExitPartial, []string{"run", "money1"}, "the stored cursor lies in the future", "syncer "+command)
 	args := strings.Fields(command)
 	cursors := l.Number(`SELECT count(*) FROM cursors`)
-	l.Says(exitUsage, args, "of 1 consent would be read from the beginning")
+	l.Says(cli.ExitUsage, args, "of 1 consent would be read from the beginning")
 	if n := l.Number(`SELECT count(*) FROM cursors`); n != cursors {
 		t.Errorf("%d cursors of %d are left without --yes", n, cursors)
 	}
@@ -89,8 +90,8 @@ func TestAFeedIsReset(t *testing.T) {
 	l.ImportNG("ng1", 0, 3)
 	l.Says(0, []string{"consents", "sync", "ng1"}, "read over ng1")
 	l.Number(`WITH c AS (UPDATE connections SET feed_position = 'x' WHERE name = 'ng1' RETURNING 1) SELECT count(*) FROM c`)
-	l.Says(exitError, []string{"consents", "sync", "ng1"})
-	l.Says(exitUsage, []string{"streams", "reset", "--connection", "ng1", "--feed"}, "would be")
+	l.Says(cli.ExitError, []string{"consents", "sync", "ng1"})
+	l.Says(cli.ExitUsage, []string{"streams", "reset", "--connection", "ng1", "--feed"}, "would be")
 	l.Says(0, []string{"streams", "reset", "--connection", "ng1", "--feed", "--yes"}, "will be")
 	l.Says(0, []string{"consents", "sync", "ng1"}, "read over ng1")
 }
@@ -120,7 +121,7 @@ func TestAStreamThatIsReadIsNotReset(t *testing.T) {
 	worker("1 hour")
 	reset := []string{"streams", "reset", "--connection", "bank1", "--yes"}
 	out, code := l.Syncer(reset...)
-	if code != exitError || l.Number(`SELECT count(*) FROM cursors`) != cursors {
+	if code != cli.ExitError || l.Number(`SELECT count(*) FROM cursors`) != cursors {
 		t.Errorf("exit code %d while a run reads:\n%s", code, out)
 	}
 	worker("-1 second")

@@ -20,9 +20,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"syncer/cli"
+	"syncer/demo"
 	"syncer/finance"
 	"syncer/persist"
+	"syncer/persist/connections"
 	"syncer/persist/persisttest"
+	"syncer/persist/pg"
+	"syncer/persist/seal"
 	"syncer/proof/lab"
 	"syncer/sandbox"
 )
@@ -35,7 +40,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 	t.Parallel()
 	n := newNosyNight(t)
 	var runs sync.WaitGroup
-	for _, job := range n.world.jobs() {
+	for _, job := range n.world.Jobs() {
 		runs.Go(func() { n.run("run", job, "--log-level", "trace") })
 	}
 	runs.Wait()
@@ -140,7 +145,7 @@ func (s *sweeper) everything() {
 // nosyNight is the demo's world, whose simulators note every secret that reaches them.
 type nosyNight struct {
 	*sweeper
-	world  *demoWorld
+	world  *demo.World
 	config string
 }
 
@@ -149,36 +154,36 @@ func newNosyNight(t testing.TB) *nosyNight {
 	db := persisttest.NewDatabase(t)
 	n := &nosyNight{sweeper: &sweeper{TB: t, pool: db.Pool, secrets: map[string]string{}}}
 	kit := sandbox.NewKit(sandbox.KitOptions{Seed: 3})
-	parts := demoParts(kit, 1)
+	parts := demo.Parts(kit, 1)
 	for i, p := range parts {
 		parts[i].Handler = n.noting(p.Handler)
 		n.knowAll(p)
 	}
 	var err error
-	if n.world, err = startDemoWorld(kit, parts); err != nil {
+	if n.world, err = demo.StartWorld(kit, parts); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = n.world.server.Close() })
-	if n.config, err = n.world.writeConfig(t.TempDir(), db.URL); err != nil {
+	t.Cleanup(func() { _ = n.world.Close() })
+	if n.config, err = n.world.WriteConfig(t.TempDir(), db.URL); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := os.ReadFile(filepath.Join(filepath.Dir(n.config), "syncer.keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := persist.OpenSealer(keys)
+	sealer, err := seal.OpenSealer(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.importAll(persist.NewStore(db.Pool, sealer, persist.Worker{}))
-	if err := n.world.misbehave(); err != nil {
+	n.importAll(persist.NewStore(db.Pool, sealer, pg.Worker{}))
+	if err := n.world.Misbehave(); err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
 // knowAll notes a provider's secrets and the people behind its consents.
-func (n *nosyNight) knowAll(p demoPart) {
+func (n *nosyNight) knowAll(p demo.Part) {
 	for name, text := range p.Files {
 		if strings.HasSuffix(name, "-secret") || strings.HasSuffix(name, "-key") {
 			n.know(text, "the secret "+name)
@@ -198,29 +203,29 @@ func (n *nosyNight) knowAll(p demoPart) {
 func (n *nosyNight) importAll(store *persist.Store) {
 	n.Helper()
 	provider := map[string]string{}
-	for _, p := range n.world.parts {
+	for _, p := range n.world.Parts {
 		_, rest, _ := strings.Cut(p.Settings, "provider: ")
 		provider[p.Connection], _, _ = strings.Cut(rest, "\n")
-		if err := store.UpsertConnection(n.Context(), p.Connection, provider[p.Connection]); err != nil {
+		if err := store.Connections.Use(n.Context(), p.Connection, connections.Endpoint{Provider: provider[p.Connection]}); err != nil {
 			n.Fatal(err)
 		}
-		if _, err := store.ImportConsents(n.Context(), p.Connection, p.Consents); err != nil {
+		if _, err := store.Consents.Import(n.Context(), p.Connection, p.Consents); err != nil {
 			n.Fatal(err)
 		}
 	}
 }
 
-// run runs the program to its end, whatever that is, and keeps what it printed.
+// FindRun runs the program to its end, whatever that is, and keeps what it printed.
 func (n *nosyNight) run(args ...string) {
 	n.Helper()
 	cmd := exec.CommandContext(n.Context(), "syncer", append([]string{"--config", n.config}, args...)...)
 	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	_, exited := errors.AsType[*exec.ExitError](err)
+	if err != nil && !exited {
 		n.Errorf("run syncer %v: %v", args, err)
 		return
 	}
-	if code := cmd.ProcessState.ExitCode(); code == exitUsage || code < 0 {
+	if code := cmd.ProcessState.ExitCode(); code == cli.ExitUsage || code < 0 {
 		n.Errorf("syncer %v: exit code %d\n%s", args, code, out)
 	}
 	fmt.Fprintf(n, "syncer %v\n%s\n", args, out)

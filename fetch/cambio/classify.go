@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -19,8 +20,8 @@ type classifier struct {
 // usualPause is how long nobody calls after a 429 that names no time.
 const usualPause = 5 * time.Second
 
-func (c classifier) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	v := fetch.Verdict{Class: c.class(r, a), Correlation: a.Header.Get("X-COS-CORRELATION-ID")}
+func (c classifier) classify(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
+	v := fetch.Meaning{Class: c.class(r, a), Correlation: a.Header.Get("X-COS-CORRELATION-ID")}
 	if v.Class == finance.OK && a.Status < 300 {
 		return v
 	}
@@ -69,12 +70,14 @@ func (classifier) class(r *fetch.Request, a *fetch.Answer) finance.Class {
 // forbidden tells apart what a 403 may mean. The gateway refuses a scope: that is a matter of the client's
 // registration, or where each consent has its own grant, of the grant. The services behind it refuse the patient.
 // Neither has answered: something in front of the gateway turns us away.
-func (c classifier) forbidden(v *fetch.Verdict, p *problem) {
+func (c classifier) forbidden(v *fetch.Meaning, p *problem) {
 	switch {
 	case p.layer == unknownLayer:
-		v.Class, v.Reason = finance.Fatal, "403 without an error of the gateway: is our address known to it?"
+		v.Class = finance.Fatal
+		v.Reason = "403 without an error of the gateway: is our address known to it?"
 	case p.names("scope") && c.ownGrants, p.layer != apim && !p.names("scope"):
-		v.Class, v.Status = finance.ConsentOver, finance.ConsentReauthRequired
+		v.Class = finance.ConsentOver
+		v.Status = finance.ConsentReauthRequired
 	default:
 		v.Class = finance.Fatal
 	}
@@ -112,8 +115,9 @@ type issue struct{ severity, code, text, diagnostics string }
 
 func readProblem(body []byte) (p problem) {
 	var kind, words string
-	apimStatus, path := false, false
-	s := fetch.Scan(body)
+	apimStatus := false
+	path := false
+	s := jsonread.Scan(body)
 	for o := s.Object(); o.Next(); {
 		switch o.Key() {
 		case "resourceType":
@@ -147,7 +151,7 @@ func readProblem(body []byte) (p problem) {
 }
 
 // readStatus reads the status of a COSMIC error; a resource has a word there.
-func readStatus(s *fetch.Scanner) int64 {
+func readStatus(s *jsonread.Scanner) int64 {
 	if s.Peek() != '0' {
 		s.Raw()
 		return 0
@@ -156,7 +160,7 @@ func readStatus(s *fetch.Scanner) int64 {
 	return n
 }
 
-func readIssues(s *fetch.Scanner) (out []issue) {
+func readIssues(s *jsonread.Scanner) (out []issue) {
 	for a := s.Array(); a.Next(); {
 		var i issue
 		for o := s.Object(); o.Next(); {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -25,71 +26,71 @@ func TestClassify(t *testing.T) {
 	cosmic := func(words string) string {
 		return `{"timestamp":1795000000000,"path":"/api/open/contacts/` + person + `","status":500,"error":"` + words + `"}`
 	}
-	fatal := func(reason string) fetch.Verdict { return fetch.Verdict{Class: finance.Fatal, Reason: reason} }
+	fatal := func(reason string) fetch.Meaning { return fetch.Meaning{Class: finance.Fatal, Reason: reason} }
 	missing := "Access denied due to missing subscription key. Make sure to include subscription key when making requests to an API."
 	for _, c := range []struct {
 		name     string
 		template string
 		status   int
 		body     string
-		want     fetch.Verdict
+		want     fetch.Meaning
 	}{
-		{"a bundle", invoicesTemplate, 200, `{"resourceType":"Bundle"}`, fetch.Verdict{Class: finance.OK}},
-		{"contacts", visitsTemplate, 200, " [] \n", fetch.Verdict{Class: finance.OK}},
-		{"no contacts", visitsTemplate, 200, `{}`, fetch.Verdict{Class: finance.Transient}},
-		{"a proxy's page", invoicesTemplate, 200, `<html>`, fetch.Verdict{Class: finance.Transient}},
-		{"a cut list", visitsTemplate, 200, `[{"a":`, fetch.Verdict{Class: finance.Transient}},
+		{"a bundle", invoicesTemplate, 200, `{"resourceType":"Bundle"}`, fetch.Meaning{Class: finance.OK}},
+		{"contacts", visitsTemplate, 200, " [] \n", fetch.Meaning{Class: finance.OK}},
+		{"no contacts", visitsTemplate, 200, `{}`, fetch.Meaning{Class: finance.Transient}},
+		{"a proxy's page", invoicesTemplate, 200, `<html>`, fetch.Meaning{Class: finance.Transient}},
+		{"a cut list", visitsTemplate, 200, `[{"a":`, fetch.Meaning{Class: finance.Transient}},
 
 		{"no key", visitsTemplate, 401, apim("401", missing), fatal(missing)},
 		{"wrong key", invoicesTemplate, 401, apim("401", "Access denied due to invalid subscription key. ..."), fatal("Access denied due to invalid subscription key. ...")},
-		{"bad token", visitsTemplate, 401, apim("401", "Invalid access token."), fetch.Verdict{Class: finance.TokenDenied, Reason: "Invalid access token."}},
+		{"bad token", visitsTemplate, 401, apim("401", "Invalid access token."), fetch.Meaning{Class: finance.TokenDenied, Reason: "Invalid access token."}},
 		{"bad token, FHIR", invoicesTemplate, 401, outcomeOf("forbidden", "The authorization token was invalid", "TokenError"),
-			fetch.Verdict{Class: finance.TokenDenied, Reason: "forbidden: The authorization token was invalid: TokenError"}},
+			fetch.Meaning{Class: finance.TokenDenied, Reason: "forbidden: The authorization token was invalid: TokenError"}},
 		{"scope", visitsTemplate, 403, apim("403", "Insufficient scope."), fatal("Insufficient scope.")},
 		{"scope, FHIR", invoicesTemplate, 403, outcomeOf("forbidden", "Insufficient scope", ""), fatal("forbidden: Insufficient scope")},
 		{"our address", invoicesTemplate, 403, `<html>`, fatal("403 without an error of the gateway: is our address known to it?")},
 		{"the patient is closed", visitsTemplate, 403, cosmic("The user has no access to patient " + person),
-			fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentReauthRequired, Reason: "The user has no access to patient [number]"}},
+			fetch.Meaning{Class: finance.ConsentOver, Status: finance.ConsentReauthRequired, Reason: "The user has no access to patient [number]"}},
 		{"the patient is closed, FHIR", invoicesTemplate, 403, outcomeOf("suppressed", "spärrad", "460907-3277"),
-			fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentReauthRequired, Reason: "suppressed: spärrad: [number]"}},
+			fetch.Meaning{Class: finance.ConsentOver, Status: finance.ConsentReauthRequired, Reason: "suppressed: spärrad: [number]"}},
 
 		{"rate, in words", visitsTemplate, 429, apim("429", "Rate limit is exceeded. Try again in 7 seconds."),
-			fetch.Verdict{Class: finance.Throttled, Reason: "Rate limit is exceeded. Try again in 7 seconds.", RetryAfter: 7 * time.Second}},
+			fetch.Meaning{Class: finance.Throttled, Reason: "Rate limit is exceeded. Try again in 7 seconds.", RetryAfter: 7 * time.Second}},
 		{"rate, in minutes", visitsTemplate, 429, apim("429", "Try again in 2 minutes."),
-			fetch.Verdict{Class: finance.Throttled, Reason: "Try again in 2 minutes.", RetryAfter: 2 * time.Minute}},
-		{"rate, without words", visitsTemplate, 429, ``, fetch.Verdict{Class: finance.Throttled, RetryAfter: 5 * time.Second}},
+			fetch.Meaning{Class: finance.Throttled, Reason: "Try again in 2 minutes.", RetryAfter: 2 * time.Minute}},
+		{"rate, without words", visitsTemplate, 429, ``, fetch.Meaning{Class: finance.Throttled, RetryAfter: 5 * time.Second}},
 		{"rate, at once", visitsTemplate, 429, apim("429", "Try again in 0 seconds."),
-			fetch.Verdict{Class: finance.Throttled, Reason: "Try again in 0 seconds.", RetryAfter: 5 * time.Second}},
+			fetch.Meaning{Class: finance.Throttled, Reason: "Try again in 0 seconds.", RetryAfter: 5 * time.Second}},
 		{"volume", visitsTemplate, 403, apim("403", "Out of call volume quota. Quota will be replenished in 01:02:03."),
-			fetch.Verdict{Class: finance.Throttled, Reason: "Out of call volume quota. Quota will be replenished in 01:02:03.", RetryAfter: time.Hour + 2*time.Minute + 3*time.Second}},
+			fetch.Meaning{Class: finance.Throttled, Reason: "Out of call volume quota. Quota will be replenished in 01:02:03.", RetryAfter: time.Hour + 2*time.Minute + 3*time.Second}},
 
 		{"no route", visitsTemplate, 404, apim("404", "Resource not found"), fatal("the gateway has no such route; check fhir_path and rest_path: Resource not found")},
-		{"no such patient", visitsTemplate, 404, cosmic("No patient found for 19460907-3277"), fetch.Verdict{Class: finance.OK, Reason: "No patient found for [number]"}},
+		{"no such patient", visitsTemplate, 404, cosmic("No patient found for 19460907-3277"), fetch.Meaning{Class: finance.OK, Reason: "No patient found for [number]"}},
 		{"no such type", invoicesTemplate, 404, outcomeOf("not-found", "", "Unknown resource type 'Invoice'"), fatal("not-found: Unknown resource type 'Invoice'")},
 		{"no such search", invoicesTemplate, 400, outcomeOf("not-supported", "", "by patient"), fatal("not-supported: by patient")},
-		{"the spoilt GET", invoicesTemplate, 400, outcomeOf("processing", "", "Invalid search criteria"), fetch.Verdict{Class: finance.Rejected, Reason: "processing: Invalid search criteria"}},
-		{"expired, 410", pageTemplate, 410, outcomeOf("not-found", "", "expired"), fetch.Verdict{Class: finance.OK, Reason: "the page has expired: not-found: expired"}},
-		{"expired, 404", pageTemplate, 404, outcomeOf("not-found", "", "gone"), fetch.Verdict{Class: finance.OK, Reason: "the page has expired: not-found: gone"}},
-		{"expired, 400", pageTemplate, 400, outcomeOf("processing", "", "gone"), fetch.Verdict{Class: finance.OK, Reason: "the page has expired: processing: gone"}},
-		{"expired, in a foreign shape", pageTemplate, 410, ``, fetch.Verdict{Class: finance.OK, Reason: "the page has expired: "}},
+		{"the spoilt GET", invoicesTemplate, 400, outcomeOf("processing", "", "Invalid search criteria"), fetch.Meaning{Class: finance.Rejected, Reason: "processing: Invalid search criteria"}},
+		{"expired, 410", pageTemplate, 410, outcomeOf("not-found", "", "expired"), fetch.Meaning{Class: finance.OK, Reason: "the page has expired: not-found: expired"}},
+		{"expired, 404", pageTemplate, 404, outcomeOf("not-found", "", "gone"), fetch.Meaning{Class: finance.OK, Reason: "the page has expired: not-found: gone"}},
+		{"expired, 400", pageTemplate, 400, outcomeOf("processing", "", "gone"), fetch.Meaning{Class: finance.OK, Reason: "the page has expired: processing: gone"}},
+		{"expired, in a foreign shape", pageTemplate, 410, ``, fetch.Meaning{Class: finance.OK, Reason: "the page has expired: "}},
 		{"a page's route", pageTemplate, 404, apim("404", "Resource not found"), fatal("the gateway has no such route; check fhir_path and rest_path: Resource not found")},
-		{"a search is not a page", invoicesTemplate, 410, outcomeOf("not-found", "", "gone"), fetch.Verdict{Class: finance.Rejected, Reason: "not-found: gone"}},
-		{"by law", invoicesTemplate, 451, outcomeOf("suppressed", "", ""), fetch.Verdict{Class: finance.Withheld, Reason: "suppressed"}},
+		{"a search is not a page", invoicesTemplate, 410, outcomeOf("not-found", "", "gone"), fetch.Meaning{Class: finance.Rejected, Reason: "not-found: gone"}},
+		{"by law", invoicesTemplate, 451, outcomeOf("suppressed", "", ""), fetch.Meaning{Class: finance.Withheld, Reason: "suppressed"}},
 
-		{"outage", visitsTemplate, 500, cosmic("Internal Server Error"), fetch.Verdict{Class: finance.Transient, Reason: "Internal Server Error"}},
-		{"outage, FHIR", invoicesTemplate, 500, outcomeOf("exception", "", "boom"), fetch.Verdict{Class: finance.Transient, Reason: "exception: boom"}},
-		{"not implemented", invoicesTemplate, 501, outcomeOf("processing", "", "read"), fetch.Verdict{Class: finance.Rejected, Reason: "processing: read"}},
-		{"closed", visitsTemplate, 503, ``, fetch.Verdict{Class: finance.Throttled}},
-		{"moved", visitsTemplate, 302, ``, fetch.Verdict{Class: finance.Fatal}},
+		{"outage", visitsTemplate, 500, cosmic("Internal Server Error"), fetch.Meaning{Class: finance.Transient, Reason: "Internal Server Error"}},
+		{"outage, FHIR", invoicesTemplate, 500, outcomeOf("exception", "", "boom"), fetch.Meaning{Class: finance.Transient, Reason: "exception: boom"}},
+		{"not implemented", invoicesTemplate, 501, outcomeOf("processing", "", "read"), fetch.Meaning{Class: finance.Rejected, Reason: "processing: read"}},
+		{"closed", visitsTemplate, 503, ``, fetch.Meaning{Class: finance.Throttled}},
+		{"moved", visitsTemplate, 302, ``, fetch.Meaning{Class: finance.Fatal}},
 
-		{"an error in a 200", visitsTemplate, 200, cosmic("down"), fetch.Verdict{Class: finance.Transient, Reason: "down"}},
-		{"a refusal in a 200", visitsTemplate, 200, apim("401", "Invalid access token."), fetch.Verdict{Class: finance.TokenDenied, Reason: "Invalid access token."}},
-		{"an outcome in a 200", invoicesTemplate, 200, outcomeOf("invalid", "no", ""), fetch.Verdict{Class: finance.Rejected, Reason: "invalid: no"}},
-		{"a passing outcome in a 200", invoicesTemplate, 200, outcomeOf("timeout", "", ""), fetch.Verdict{Class: finance.Transient, Reason: "timeout"}},
-		{"a throttling outcome in a 200", invoicesTemplate, 200, outcomeOf("throttled", "", ""), fetch.Verdict{Class: finance.Throttled, Reason: "throttled"}},
-		{"a bundle that holds an outcome", invoicesTemplate, 200, `{"entry":[{"resource":` + outcomeOf("x", "", "") + `}],"resourceType":"Bundle"}`, fetch.Verdict{Class: finance.OK}},
+		{"an error in a 200", visitsTemplate, 200, cosmic("down"), fetch.Meaning{Class: finance.Transient, Reason: "down"}},
+		{"a refusal in a 200", visitsTemplate, 200, apim("401", "Invalid access token."), fetch.Meaning{Class: finance.TokenDenied, Reason: "Invalid access token."}},
+		{"an outcome in a 200", invoicesTemplate, 200, outcomeOf("invalid", "no", ""), fetch.Meaning{Class: finance.Rejected, Reason: "invalid: no"}},
+		{"a passing outcome in a 200", invoicesTemplate, 200, outcomeOf("timeout", "", ""), fetch.Meaning{Class: finance.Transient, Reason: "timeout"}},
+		{"a throttling outcome in a 200", invoicesTemplate, 200, outcomeOf("throttled", "", ""), fetch.Meaning{Class: finance.Throttled, Reason: "throttled"}},
+		{"a bundle that holds an outcome", invoicesTemplate, 200, `{"entry":[{"resource":` + outcomeOf("x", "", "") + `}],"resourceType":"Bundle"}`, fetch.Meaning{Class: finance.OK}},
 	} {
-		r := &fetch.Request{Template: c.template, Scope: finance.Scope{Consent: &finance.Consent{Subject: fetchtest.Subject(person)}}}
+		r := &fetch.Request{Template: c.template, Task: calls.Task{Consent: &finance.Consent{Subject: fetchtest.Subject(person)}}}
 		c.want.Correlation = "7c1d"
 		got := classifier{}.classify(r, &fetch.Answer{Status: c.status, Header: http.Header{"X-Cos-Correlation-Id": {"7c1d"}}, Body: []byte(c.body)})
 		if diff := cmp.Diff(c.want, got); diff != "" {

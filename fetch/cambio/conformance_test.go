@@ -73,7 +73,7 @@ func (w *world) patient(t *testing.T, open int) int {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
+	for name, c := range fetchtest.Variants(t, map[string]struct {
 		sim     gateway.Options
 		open    int // invoices of the patient, at the least
 		setting func(*Settings)
@@ -85,7 +85,7 @@ func TestConformance(t *testing.T) {
 			3, func(*Settings) {},
 		},
 		"searches by GET": {gateway.Options{MaxInvoices: 30, ReuseSearches: true}, 3, func(s *Settings) { s.Search = "get" }},
-	} {
+	}, "quirks", "searches by GET") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // each has a pause of a second to wait for
 			w := start(t, c.sim, c.setting)
@@ -126,13 +126,13 @@ func harness(t *testing.T, w *world, i int) fetchtest.Harness {
 
 func TestPassesAndLists(t *testing.T) {
 	t.Parallel()
-	for name, o := range map[string]gateway.Options{
+	for name, o := range fetchtest.Variants(t, map[string]gateway.Options{
 		"what was found stays":       {MaxInvoices: 40, PageSize: 6},
 		"pages outlive the night":    {MaxInvoices: 40, PageSize: 6, PageTTL: 48 * time.Hour},
 		"pages show what there is":   {MaxInvoices: 40, PageSize: 6, PageTTL: 48 * time.Hour, LivePages: true},
 		"and nothing is counted":     {MaxInvoices: 40, PageSize: 6, PageTTL: 48 * time.Hour, LivePages: true, NoTotal: true},
 		"all of it stands on a page": {},
-	} {
+	}, "pages outlive the night", "and nothing is counted") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {

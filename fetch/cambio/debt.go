@@ -2,10 +2,8 @@ package cambio
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,46 +15,9 @@ import (
 // version is that of the decoders.
 const version = "cambio-debt-1"
 
-// What calls are recorded as.
-const (
-	patientTemplate  = "/fhir/Patient/_search"
-	invoicesTemplate = "/fhir/Invoice/_search"
-	pageTemplate     = "/fhir/{page}"
-	visitsTemplate   = "/api/open/contacts"
-	checkTemplate    = "/fhir/metadata"
-)
-
-const (
-	fhirJSON  = "application/fhir+json"
-	plainJSON = "application/json"
-)
-
 // mostRestarts is how often a pass begins its search anew because the pages of the one before had expired. Whoever
 // needs more than five minutes for a page won't succeed the next time either.
 const mostRestarts = 3
-
-// Pages reads what a person owes, in three parts: the patient is looked up by personnummer; the invoices of that
-// patient are searched, page by page; and the care contacts are listed for their fees. Every pass reads all there is.
-func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
-	return func(yield func(fetch.Page, error) bool) {
-		p := &pass{c: c, ctx: ctx, stream: s}
-		for page, err := range c.client.Walk(ctx, s, from, p.step) {
-			if err == nil && page.Answer.Call.Path == patientTemplate {
-				page.Key = lookupKey()
-			}
-			if !yield(page, err) {
-				return
-			}
-		}
-	}
-}
-
-// lookupKey is the page key of every look for a patient. The usual one is a hash of what was asked, and here that is a
-// personnummer: there are so few that their hashes can be turned back. The page is never skipped, so it needs no better.
-func lookupKey() finance.PageKey {
-	sum := sha256.Sum256([]byte("cambio: the look for a patient"))
-	return finance.PageKey(sum[:16])
-}
 
 // pass is one pass over a person's debt.
 type pass struct {
@@ -92,15 +53,15 @@ func (s *search) add(b *bundle) (fresh bool) {
 	return fresh || len(b.ids) == 0
 }
 
-func (p *pass) step(place fetch.At) (fetch.Step, error) {
-	consent := p.stream.Scope.Consent
+func (p *pass) step(where fetch.At) (fetch.Step, error) {
+	consent := p.stream.Task.Consent
 	switch {
 	case p.stream.Dataset != finance.Debts:
 		return fetch.Step{}, fmt.Errorf("cambio has no %s", p.stream.Dataset)
 	case consent == nil:
-		return fetch.Step{}, errors.New("debt is read by consent, and there is none")
+		return fetch.Step{}, errors.New("debt is read by consent, and no consent is given")
 	}
-	at, err := readCursor(place.Position)
+	at, err := readCursor(where.Position)
 	if err == nil {
 		p.number, err = subjectOf(consent)
 	}
@@ -124,7 +85,7 @@ func (p *pass) step(place fetch.At) (fetch.Step, error) {
 
 // patient looks for the patient. The page has no records; it leads to the invoices.
 func (p *pass) patient() fetch.Step {
-	r := p.c.search("Patient", patientTemplate, url.Values{"identifier": {p.c.settings.PatientSystem + "|" + p.number}}, p.stream.Scope)
+	r := p.c.search("Patient", patientTemplate, url.Values{"identifier": {p.c.settings.PatientSystem + "|" + p.number}}, p.stream.Task)
 	return fetch.Step{Request: r, Version: version, First: true, Afresh: true, Set: "patient", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		id, err := decodePatient(a.Body, p.number)
 		if err != nil {
@@ -139,7 +100,7 @@ func (p *pass) patient() fetch.Step {
 
 // invoices searches the patient's invoices.
 func (p *pass) invoices(at cursor) fetch.Step {
-	r := p.c.search("Invoice", invoicesTemplate, url.Values{"subject": {"Patient/" + at.Patient}}, p.stream.Scope)
+	r := p.c.search("Invoice", invoicesTemplate, url.Values{"subject": {"Patient/" + at.Patient}}, p.stream.Task)
 	return fetch.Step{Request: r, Version: version, First: true, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		return p.decode(a, at, &r)
 	}}
@@ -147,14 +108,16 @@ func (p *pass) invoices(at cursor) fetch.Step {
 
 // page follows a next link.
 func (p *pass) page(at cursor) (fetch.Step, error) {
-	r := p.c.request(p.stream.Scope, fhirJSON)
-	r.Path, r.Template = p.c.settings.FHIRPath, pageTemplate
+	r := p.c.request(p.stream.Task, fhirJSON)
+	r.Path = p.c.settings.FHIRPath
+	r.Template = pageTemplate
 	link, err := p.c.link(at.Link, &r)
 	if err != nil {
 		search := cursor{At: atInvoices, Patient: at.Patient, Again: at.Again + 1}
 		return fetch.Step{}, &fetch.StrayError{Anew: search.String(), Err: err}
 	}
-	r.Path, r.RawQuery = link.Path, link.RawQuery
+	r.Path = link.Path
+	r.RawQuery = link.RawQuery
 	return fetch.Step{Request: r, Version: version, Afresh: true, Set: "invoices", Decode: func(a *fetch.Answer) (fetch.Page, error) {
 		if a.Status != http.StatusOK {
 			return p.restart(a, at)
@@ -198,7 +161,7 @@ func (p *pass) decode(a *fetch.Answer, at cursor, asked *fetch.Request) (fetch.P
 		return page, err
 	}
 	if b.counted && b.total > next.Seen {
-		page.Lack(fmt.Sprintf("the search has %d invoices and shows %d", b.total, next.Seen))
+		page.AddMissing(fmt.Sprintf("the search has %d invoices and shows %d", b.total, next.Seen))
 	}
 	p.endInvoices(&page)
 	err = p.declare(&page, b)
@@ -227,7 +190,7 @@ func (p *pass) declare(page *fetch.Page, b *bundle) error {
 	}
 	others, err := p.stream.Others(p.ctx, finance.Extent{Prefix: invoicePrefix}, p.search.debts)
 	if others {
-		page.Lack("the answer does not say that these are all invoices, and others are known")
+		page.AddMissing("the answer does not say that these are all invoices, and others are known")
 	}
 	return err
 }
@@ -243,7 +206,7 @@ func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, fresh bool, aske
 	case err != nil:
 		return err
 	case p.search.links[link.Address] || !fresh:
-		page.Lack("the search repeats itself although it says that there is more")
+		page.AddMissing("the search repeats itself although it says that there is more")
 		p.endInvoices(page)
 		return nil
 	}
@@ -256,9 +219,10 @@ func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, fresh bool, aske
 
 // visits lists the care contacts. Their fees are a set of their own: the answer is one page, and all of it.
 func (p *pass) visits() fetch.Step {
-	r := p.c.request(p.stream.Scope, plainJSON)
+	r := p.c.request(p.stream.Task, plainJSON)
 	r.Header.Set("patient", p.number)
-	r.Path, r.Template = p.c.settings.RESTPath+"/contacts", visitsTemplate
+	r.Path = p.c.settings.RESTPath + "/contacts"
+	r.Template = visitsTemplate
 	// Without a beginning, some services look back for a while only. Never a moving one: a visit that fell out of the
 	// window would look as if it had vanished.
 	r.Query = url.Values{"fromDateTime": {"1970-01-01T01:00:00"}}
@@ -269,54 +233,3 @@ func (p *pass) visits() fetch.Step {
 		return decodeVisits(a.Body, p.number, p.c.zone)
 	}}
 }
-
-// search is a FHIR search as the settings want it sent. By POST nothing of it stands in the URL, and it works where the
-// gateway spoils the query of a GET by adding a parameter of its own.
-func (c *connector) search(kind, template string, form url.Values, scope finance.Scope) fetch.Request {
-	r := c.request(scope, fhirJSON)
-	r.Template = template
-	if c.settings.Search == "get" {
-		r.Path, r.Query = c.settings.FHIRPath+"/"+kind, form
-		return r
-	}
-	r.Method, r.Path, r.Body = http.MethodPost, c.settings.FHIRPath+"/"+kind+"/_search", []byte(form.Encode())
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return r
-}
-
-// link takes a next link apart, which stands in the answer to what was asked. It must stay not only below the base,
-// which is the whole gateway with the authorization server, but below the FHIR API, and lead to no other resource.
-func (c *connector) link(link string, asked *fetch.Request) (fetch.Link, error) {
-	return c.client.Resolve(link, fetch.Follow{From: asked, To: func(path, _ string) error {
-		rest, found := strings.CutPrefix("/"+path+"/", "/"+c.settings.FHIRPath+"/")
-		if !found {
-			return errors.New("it leaves the FHIR API")
-		}
-		kind, _, _ := strings.Cut(rest, "/")
-		if isResource := kind != "" && 'A' <= kind[0] && kind[0] <= 'Z'; isResource && kind != "Invoice" {
-			return errors.New("it leads to another list than the invoices")
-		}
-		return nil
-	}})
-}
-
-// fail is an error about an answer that is no defect of the answer.
-func (c *connector) fail(class finance.Class, a *fetch.Answer, template, reason string) error {
-	return &fetch.Error{
-		Class: class, Op: a.Call.Method + " " + template, Connection: c.name, Reason: reason, Call: a.Call.ID, Correlation: a.Call.Correlation,
-	}
-}
-
-// Probe asks what the FHIR server can do, which is about nobody. Where only patients have tokens, the gateway can say no
-// more than that one is missing; then it has taken the subscription key.
-func (c *connector) Probe(ctx context.Context) error {
-	r := c.request(finance.Scope{}, fhirJSON)
-	r.Path, r.Template, r.Purpose = c.settings.FHIRPath+"/metadata", checkTemplate, finance.ForCheck
-	_, err := c.client.Do(ctx, r)
-	if c.settings.Grant == byCode && fetch.ClassOf(err) == finance.TokenDenied {
-		return nil
-	}
-	return err
-}
-
-var _ fetch.Connector = (*connector)(nil)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -93,7 +94,7 @@ func FuzzProblem(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		consent := finance.Consent{Subject: fetchtest.Subject(person)}
 		for _, template := range []string{invoicesTemplate, pageTemplate, visitsTemplate} {
-			r := &fetch.Request{Template: template, Scope: finance.Scope{Consent: &consent}}
+			r := &fetch.Request{Template: template, Task: calls.Task{Consent: &consent}}
 			v := classifier{}.classify(r, &fetch.Answer{Status: status, Header: http.Header{}, Body: body})
 			if v.Class == "" || v.RetryAfter < 0 || strings.Contains(v.Reason, person) {
 				t.Errorf("%+v", v)

@@ -187,7 +187,7 @@ func TestShortTokensAreReplaced(t *testing.T) {
 	if _, err := watch(t, b, fetchtest.StreamOf(w.consent(w.patient(t, 25)), finance.Debts), func(int) { w.Kit.Clock.Advance(3 * time.Second) }); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range b.Ledger.Calls() {
+	for _, c := range b.Store.Calls() {
 		if c.Class != finance.OK && c.Class != finance.TokenDenied {
 			t.Errorf("%+v", c)
 		}

@@ -164,11 +164,11 @@ func TestErrorsKeepTheirCorrelation(t *testing.T) {
 		if fetch.ClassOf(err) != c.class || err == nil || !strings.Contains(err.Error(), c.words) || !strings.Contains(err.Error(), "provider's id ") {
 			t.Errorf("%s: %v", name, err)
 		}
-		calls, bad := json.Marshal(b.Ledger.Calls())
+		calls, bad := json.Marshal(b.Store.Calls())
 		if bad != nil || strings.Contains(string(calls)+err.Error()+b.Log.String(), w.sim.Patient(i).Personnummer) {
 			t.Errorf("%s: somebody is given away", name)
 		}
-		for _, call := range b.Ledger.Calls() {
+		for _, call := range b.Store.Calls() {
 			if len(call.Correlation) != 36 {
 				t.Errorf("%s: %s %s has the correlation %q", name, call.Method, call.Path, call.Correlation)
 			}
@@ -185,7 +185,7 @@ func TestAPauseInWordsIsKept(t *testing.T) {
 	if err != nil || len(pages) != 3 {
 		t.Fatalf("%d pages, %v", len(pages), err)
 	}
-	if p := b.Ledger.Pauses(); len(p) != 1 || p[0].For < time.Second || p[0].For > 2*time.Second || p[0].Reason != "told in the body" {
+	if p := b.Store.Pauses(); len(p) != 1 || p[0].For < time.Second || p[0].For > 2*time.Second || p[0].Reason != "told in the body" {
 		t.Errorf("%+v", p)
 	}
 	if inside := w.Kit.Journal.InsideWindows(0); len(inside) > 0 {

@@ -10,7 +10,6 @@ package cambio
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -125,39 +124,6 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 	return d, nil
 }
 
-// authorize says how tokens are had. With client credentials the token endpoint is where Keycloak has it below its
-// issuer, unless token_url says otherwise; with an authorization code the issuer's metadata name both endpoints.
-func (s *Settings) authorize(d *fetch.Driver, c fetch.Connection) {
-	issuer := strings.TrimSuffix(orElse(c.AuthURL, defaultIssuer), "/")
-	ask := fetch.TokenRequest{
-		URL: s.TokenURL, Style: fetch.BasicEscaped, ID: c.Credentials["client_id"].Reveal(), Secret: c.Credentials["client_secret"],
-		Scopes: s.scopes(),
-	}
-	if s.Grant == byCode {
-		d.Authorize = &fetch.Authorization{Issuer: issuer, Token: ask, Redirect: s.RedirectURI}
-		// Only consents have tokens here. What is sent for none of them, the check, carries no token.
-		d.Token = func(fetch.TokenKey) (fetch.TokenRequest, error) { return fetch.TokenRequest{}, nil }
-		return
-	}
-	ask.URL = orElse(ask.URL, issuer+"/protocol/openid-connect/token")
-	d.Token = func(fetch.TokenKey) (fetch.TokenRequest, error) { return ask, nil }
-}
-
-// scopes are those asked for. A person's login has to give an ID token, which names the consent, and a refresh token
-// that outlives the night.
-func (s *Settings) scopes() []string {
-	scopes := strings.Fields(s.Scope)
-	if s.Grant != byCode {
-		return scopes
-	}
-	for _, needed := range []string{"offline_access", "openid"} {
-		if !slices.Contains(scopes, needed) {
-			scopes = slices.Insert(scopes, 0, needed)
-		}
-	}
-	return scopes
-}
-
 func orElse(text, other string) string {
 	if text == "" {
 		return other
@@ -173,27 +139,4 @@ func swedishTime() *time.Location {
 		return time.UTC
 	}
 	return zone
-}
-
-type connector struct {
-	client   *fetch.Client
-	name     string // of the connection
-	settings Settings
-	zone     *time.Location
-}
-
-// PerAccount is false: what a person owes is one stream.
-func (*connector) PerAccount(finance.Dataset) bool { return false }
-
-// request is what all requests share.
-func (c *connector) request(scope finance.Scope, accept string) fetch.Request {
-	r := fetch.Request{
-		Header: http.Header{"Accept": {accept}},
-		Scope:  scope, Purpose: finance.ForData,
-		Token: fetch.TokenKey{Scope: strings.Join(c.settings.scopes(), " ")},
-	}
-	if c.settings.Grant == byCode && scope.Consent != nil {
-		r.Token.Consent = scope.Consent.ID
-	}
-	return r
 }

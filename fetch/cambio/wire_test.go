@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -243,7 +244,7 @@ func TestAPatientNobodyKnowsIsExcused(t *testing.T) {
 	if fetch.ClassOf(err) != finance.Withheld || !strings.Contains(err.Error(), "knows no patient") {
 		t.Error(err)
 	}
-	if calls := b.Ledger.Calls(); len(calls) != 2 || calls[1].Class != finance.Withheld {
+	if calls := b.Store.Calls(); len(calls) != 2 || calls[1].Class != finance.Withheld {
 		t.Errorf("%+v", calls)
 	}
 }
@@ -277,7 +278,7 @@ func TestWhatCantBeRead(t *testing.T) {
 	for name, s := range map[string]fetch.Stream{
 		"no consent": {Stream: finance.Stream{Dataset: finance.Debts}},
 		"no number":  fetchtest.StreamOf(plainless, finance.Debts), "a Norwegian": fetchtest.StreamOf(norwegian, finance.Debts),
-		"accounts": {Stream: finance.Stream{Dataset: finance.Accounts}, Scope: finance.Scope{Consent: &plainless}},
+		"accounts": {Stream: finance.Stream{Dataset: finance.Accounts}, Task: calls.Task{Consent: &plainless}},
 	} {
 		if pages, err := b.Read(t.Context(), s, ""); err == nil || len(pages) > 0 || strings.Contains(err.Error(), "2986809") {
 			t.Errorf("%s: %v", name, err)

@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 // classify says what an answer means. A company that the vendor does not know (404), or may not tell of (451), is no error:
 // there is nothing to fetch, and asking again brings nothing.
-func classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	v := fetch.Verdict{Class: fetch.ByStatus(a)}
-	if a.Status == http.StatusMultiStatus && fetch.Misshapen(a.Body, "{") == "" {
+func classify(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
+	v := fetch.Meaning{Class: fetch.ByStatus(a)}
+	if a.Status == http.StatusMultiStatus && jsonread.Misshapen(a.Body, "{") == "" {
 		v.Class = finance.OK // decodeDebt says that it is not all
 	}
 	if v.Class == finance.OK && a.Status != http.StatusNoContent {
@@ -27,7 +29,8 @@ func classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	v.Correlation, v.Reason = p.correlation, withhold(p.words())
 	switch a.Status {
 	case http.StatusNoContent:
-		v.Class, v.Reason = finance.Withheld, "the provider has nothing on the company (status 204)"
+		v.Class = finance.Withheld
+		v.Reason = "the provider has nothing on the company (status 204)"
 	case http.StatusUnavailableForLegalReasons:
 		v.Class, v.Reason = finance.Withheld, because("the company exists, but the provider may not tell of it (status 451)", v.Reason)
 	case http.StatusNotFound:
@@ -41,7 +44,7 @@ func classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 // notFound tells a company that is not known from an address that is not: the latter would excuse every item.
 func notFound(r *fetch.Request, p problem, words string) (finance.Class, string) {
 	switch {
-	case r.Purpose != finance.ForData:
+	case r.Purpose != calls.ForData:
 		return finance.Rejected, words
 	case !p.document:
 		return finance.Fatal, "404 without an error document of the provider: is base_url right?"
@@ -102,7 +105,7 @@ func (p problem) words() string {
 }
 
 func readProblem(body []byte) (p problem) {
-	s := fetch.Scan(body)
+	s := jsonread.Scan(body)
 	for o := s.Object(); o.Next(); {
 		switch o.Key() {
 		case "error", "errorCode", "code":
@@ -139,7 +142,7 @@ func join(a, b string) string {
 }
 
 // scalar reads a text or a number; anything else is skipped.
-func scalar(s *fetch.Scanner) string {
+func scalar(s *jsonread.Scanner) string {
 	if k := s.Peek(); k != '"' && k != '0' {
 		s.Raw()
 		return ""
@@ -148,7 +151,7 @@ func scalar(s *fetch.Scanner) string {
 }
 
 // faults reads the list of what is wrong with a request: objects, or texts.
-func faults(s *fetch.Scanner) (out []string) {
+func faults(s *jsonread.Scanner) (out []string) {
 	if s.Peek() != '[' {
 		if text := scalar(s); text != "" {
 			out = append(out, text)
@@ -160,7 +163,8 @@ func faults(s *fetch.Scanner) (out []string) {
 			out = append(out, scalar(s))
 			continue
 		}
-		field, text := "", ""
+		field := ""
+		text := ""
 		for o := s.Object(); o.Next(); {
 			switch o.Key() {
 			case "field":

@@ -82,7 +82,7 @@ func consent(c vendor.CompanyInfo) finance.Consent {
 }
 
 func TestConformance(t *testing.T) {
-	for name, c := range map[string]struct {
+	for name, c := range fetchtest.Variants(t, map[string]struct {
 		o      vendor.Options
 		wanted func(vendor.CompanyInfo) bool
 	}{
@@ -91,7 +91,7 @@ func TestConformance(t *testing.T) {
 		"Swedish sole trader": {vendor.Options{SoleTraders: 1}, in("SE", true)},
 		"Sweden, with quirks": {vendor.Options{LowerTokenType: true, NoTokenScope: true, TokenTTL: 7199 * time.Second, OmitEmpty: true,
 			EmptyAmounts: true, FlatSweden: true}, in("SE", false)},
-	} {
+	}, "Norway", "Sweden, with quirks") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // each has a pause of a second to wait for
 			w := start(t, c.o)

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -82,7 +84,7 @@ func checkDebt(t *testing.T, body string, d *finance.Debt, seen map[string]bool)
 func FuzzClassify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, status uint16) {
 		a := &fetch.Answer{Status: 200 + int(status%400), Header: http.Header{}, Body: body}
-		v := classify(&fetch.Request{Purpose: finance.ForData}, a)
+		v := classify(&fetch.Request{Purpose: calls.ForData}, a)
 		switch {
 		case v.Class == "":
 			t.Fatal("no class")
@@ -133,14 +135,14 @@ func FuzzWithhold(f *testing.F) {
 // FuzzValue reads dates and amounts.
 func FuzzValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s := fetch.Scan(text)
+		s := jsonread.Scan(text)
 		if m := readMoment(s); s.End() == nil && !m.day.IsZero() {
 			if back, err := finance.ParseDate(m.day.String()); err != nil || back != m.day {
 				t.Fatalf("%s is the day %s", text, m.day)
 			}
 		}
-		s = fetch.Scan(text)
-		var x fetch.Extra
+		s = jsonread.Scan(text)
+		var x jsonread.Extra
 		if m := readMoney(s, &x); s.End() == nil && m.amount.Valid {
 			if back, err := finance.ParseAmount(m.amount.String()); err != nil || !back.Equal(m.amount) {
 				t.Fatalf("%s is %s", text, m.amount)

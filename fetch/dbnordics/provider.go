@@ -8,9 +8,7 @@
 package dbnordics
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -84,7 +82,8 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 	if err := settings.check(); err != nil {
 		return fetch.Driver{}, fmt.Errorf("connection %s: settings: %w", c.Name, err)
 	}
-	id, secret := c.Credentials["client_id"], c.Credentials["client_secret"]
+	id := c.Credentials["client_id"]
+	secret := c.Credentials["client_secret"]
 	if id.IsZero() || secret.IsZero() {
 		return fetch.Driver{}, fmt.Errorf("connection %s: credentials: client_id and client_secret are needed", c.Name)
 	}
@@ -159,28 +158,4 @@ func scopeSet(text string) string {
 	scopes := strings.Fields(text)
 	slices.Sort(scopes)
 	return strings.Join(slices.Compact(scopes), " ")
-}
-
-type connector struct {
-	client   *fetch.Client
-	name     string // the connection's, for errors
-	settings Settings
-	token    fetch.TokenKey
-}
-
-// PerAccount is false: a company's debts are one stream.
-func (*connector) PerAccount(finance.Dataset) bool { return false }
-
-// post is the part of a request that all calls share.
-func (c *connector) post(path string, body []byte, purpose finance.Purpose) fetch.Request {
-	return fetch.Request{
-		Method: http.MethodPost, Path: path, Template: "/" + path, Body: body, Purpose: purpose, Token: c.token,
-		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
-	}
-}
-
-// Probe counts the companies of a name, which is no credit report: it costs nobody anything and nobody gets a letter.
-func (c *connector) Probe(ctx context.Context) error {
-	_, err := c.client.Do(ctx, c.post("companies", []byte(`{"country":"SE","name":"syncer","limit":0}`), finance.ForCheck))
-	return err
 }

@@ -81,8 +81,8 @@ func TestAddresses(t *testing.T) {
 
 func TestOneTokenForAScopeSet(t *testing.T) {
 	w := start(t, vendor.Options{})
-	ledger := fetchtest.NewLedger()
-	shared := func(o *fetch.Options) { o.Ledger, o.Once, o.Tokens = ledger, ledger, ledger }
+	store := fetchtest.NewCallStore()
+	shared := func(o *fetch.Options) { o.Calls, o.Once, o.Tokens = store, store, store }
 	both := func(scope string) {
 		conn, s := w.conn, Provider().Settings().(*Settings)
 		s.Scope, conn.Settings = scope, s
@@ -131,7 +131,7 @@ func TestWithheldIsNoError(t *testing.T) {
 				t.Errorf("%s, %s: error %v", name, country, err)
 			}
 		}
-		if calls := r.Ledger.Calls(); len(calls) != 3 || calls[1].Class != finance.Withheld {
+		if calls := r.Store.Calls(); len(calls) != 3 || calls[1].Class != finance.Withheld {
 			t.Errorf("%s: calls %+v", name, calls)
 		}
 	}
@@ -199,7 +199,7 @@ func TestWhatChangesAndWhatVanishes(t *testing.T) {
 	if gone, came := lost(first, second); gone != 0 || came != 1 || first["balance"].Balance.Equal(second["balance"].Balance) {
 		t.Errorf("a petition: %d gone, %d came, balance %s and %s", gone, came, first["balance"].Balance, second["balance"].Balance)
 	}
-	w.sim.Settle(se.Index)
+	w.sim.RemoveRemark(se.Index)
 	if gone, came := lost(second, debts(se)); gone != 1 || came != 0 {
 		t.Errorf("a remark settled: %d gone, %d came", gone, came)
 	}
@@ -209,7 +209,7 @@ func TestWhatChangesAndWhatVanishes(t *testing.T) {
 	if gone, came := lost(before, after); gone+came != 0 || cmp.Equal(before, after, cmp.Comparer(finance.Amount.Equal)) {
 		t.Errorf("an incident moved on: %d gone, %d came", gone, came)
 	}
-	w.sim.Settle(no.Index)
+	w.sim.RemoveRemark(no.Index)
 	if gone, came := lost(after, debts(no)); gone != 1 || came != 0 {
 		t.Errorf("an incident settled: %d gone, %d came", gone, came)
 	}
@@ -242,7 +242,7 @@ func TestASoleTraderIsAskedForInTheBody(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	journal, jerr := json.Marshal(w.Entries(t))
-	calls, cerr := json.Marshal(r.Ledger.Calls())
+	calls, cerr := json.Marshal(r.Store.Calls())
 	if jerr != nil || cerr != nil {
 		t.Fatal(jerr, cerr)
 	}
@@ -257,8 +257,8 @@ func TestAConsentThatNamesNoCompanyCostsNoCall(t *testing.T) {
 	w := start(t, vendor.Options{})
 	r := fetchtest.Dial(t, Provider(), w.conn)
 	_, err := read(t, r, finance.Consent{ID: 1, ExternalID: "SE-" + trader})
-	if fetch.ClassOf(err) != finance.Rejected || strings.Contains(err.Error(), trader) || len(r.Ledger.Calls()) != 0 {
-		t.Errorf("%d calls, error %v", len(r.Ledger.Calls()), err)
+	if fetch.ClassOf(err) != finance.Rejected || strings.Contains(err.Error(), trader) || len(r.Store.Calls()) != 0 {
+		t.Errorf("%d calls, error %v", len(r.Store.Calls()), err)
 	}
 	single := consent(w.find(t, in("SE", false)))
 	single.SingleUse = true

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -17,7 +18,7 @@ import (
 // Client is a client of one connection, and what it leaves behind.
 type Client struct {
 	*fetch.Client
-	Ledger *Ledger
+	Store  *CallStore
 	Grants *Grants
 	Log    *Log
 }
@@ -29,11 +30,11 @@ func Dial(t testing.TB, p fetch.Provider, conn fetch.Connection, change ...func(
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	c := &Client{Ledger: NewLedger(), Grants: NewGrants(), Log: &Log{}}
+	c := &Client{Store: NewCallStore(), Grants: NewGrants(), Log: &Log{}}
 	o := fetch.Options{
 		Connection: conn, Driver: driver, Rate: 10_000, AllowPrivate: true,
-		Retry:  fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: time.Millisecond, Budget: 30 * time.Second},
-		Ledger: c.Ledger, Once: c.Ledger, Tokens: c.Ledger, Grants: c.Grants, Log: zerolog.New(c.Log),
+		Retry: fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: time.Millisecond, Budget: 30 * time.Second},
+		Calls: c.Store, Once: c.Store, Tokens: c.Store, Grants: c.Grants, Log: zerolog.New(c.Log),
 	}
 	for _, f := range change {
 		f(&o)
@@ -76,7 +77,7 @@ func (c *Client) MustRead(t testing.TB, s fetch.Stream, from string) []fetch.Pag
 
 // StreamOf is a stream of a consent's dataset.
 func StreamOf(c finance.Consent, d finance.Dataset) fetch.Stream {
-	return fetch.Stream{Stream: finance.Stream{Consent: c.ID, Dataset: d}, Scope: finance.Scope{Dataset: d, Consent: &c}}
+	return fetch.Stream{Stream: finance.Stream{Consent: c.ID, Dataset: d}, Task: calls.Task{Dataset: d, Consent: &c}}
 }
 
 // Credentials are a client's id and secret.

@@ -11,6 +11,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -25,11 +26,13 @@ func Run(t *testing.T, h Harness) {
 	t.Run("a token that ends in the middle is replaced", h.expired)
 	t.Run("a token that is refused again is given up", h.denied)
 	t.Run("a token that is refused twice to many callers", h.deniedMany)
+	t.Run("one consent refused with each status", h.refusedAlone)
 	t.Run("a broken record is refused alone", h.spoilt)
 	t.Run("a record that was broken once comes with the next pass", h.healed)
-	t.Run("a record that stays broken is left behind", h.leftBehind)
+	t.Run("a record that stays broken is left behind", h.holdsNothingBack)
 	t.Run("a record that can't be stored costs itself alone", h.unstorable)
 	t.Run("one id twice overwrites nothing", h.doubled)
+	t.Run("an answer that is older than the last one overwrites nothing", h.older)
 	t.Run("an answer that is not the whole one stores nothing", h.unfinished)
 	t.Run("another person's answer stores nothing", h.impostor)
 	t.Run("a cancelled pass ends", h.cancelled)
@@ -51,7 +54,8 @@ func (h Harness) each(t *testing.T, f func(*testing.T, *Client, fetch.Stream)) {
 
 func (h Harness) twice(t *testing.T) {
 	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
-		first, second := b.MustRead(t, s, ""), h.bench(t).MustRead(t, s, "")
+		first := b.MustRead(t, s, "")
+		second := h.bench(t).MustRead(t, s, "")
 		if len(tableOf(first...)) == 0 {
 			t.Fatal("the harness has no records: nothing is proven")
 		}
@@ -173,8 +177,8 @@ func (h Harness) paused(t *testing.T) {
 				defer h.Pause(len(whole)/2, form)()
 				other := h.bench(t)
 				got := other.MustRead(t, s, "")
-				if pauses := other.Ledger.Pauses(); len(pauses) != 1 || pauses[0].For <= 0 || pauses[0].For > 2*time.Second {
-					t.Errorf("the ledger was told of the pauses %v", pauses)
+				if pauses := other.Store.Pauses(); len(pauses) != 1 || pauses[0].For <= 0 || pauses[0].For > 2*time.Second {
+					t.Errorf("the store was told of the pauses %v", pauses)
 				}
 				if diff := gocmp.Diff(tableOf(whole...), tableOf(got...)); diff != "" {
 					t.Error(diff)
@@ -196,7 +200,7 @@ func (h Harness) withdrawn(t *testing.T) {
 		if len(pages) > 0 || fetch.ClassOf(err) != class {
 			t.Errorf("%d pages, error %v; want class %s", len(pages), err, class)
 		}
-		if n := b.calls(finance.ForData, class); n != 1 {
+		if n := b.calls(calls.ForData, class); n != 1 {
 			t.Errorf("%d data calls of class %s, want one", n, class)
 		}
 		refused++
@@ -265,7 +269,8 @@ func (h Harness) healed(t *testing.T) {
 // stillBroken proves the same of a record that is broken for several passes: each must go back to it, but none further
 // than the one before.
 func (h Harness) stillBroken(t *testing.T, s fetch.Stream) {
-	from, pages := "", 0
+	from := ""
+	pages := 0
 	for n := range 3 {
 		undo := h.Spoil(s)
 		got := h.bench(t).MustRead(t, s, from)
@@ -280,7 +285,8 @@ func (h Harness) stillBroken(t *testing.T, s fetch.Stream) {
 		if n > 0 && len(got) > pages {
 			t.Errorf("pass %d reads %d pages, the one before it %d", n+1, len(got), pages)
 		}
-		from, pages = got[len(got)-1].Next, len(got)
+		from = got[len(got)-1].Next
+		pages = len(got)
 	}
 }
 
@@ -321,7 +327,7 @@ func (h Harness) foreignCursor(t *testing.T) {
 				t.Errorf("%q: %d pages, error %v", from, len(pages), err)
 			}
 		}
-		if len(b.Ledger.Calls()) > 0 {
+		if len(b.Store.Calls()) > 0 {
 			t.Error("a call was made from a cursor that can't be right")
 		}
 	})
@@ -354,11 +360,11 @@ func (h Harness) discreet(t *testing.T) {
 		}
 		h.silent(t, path)
 	}
-	calls, err := json.Marshal(b.Ledger.Calls())
+	calls, err := json.Marshal(b.Store.Calls())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.silent(t, b.Log.String(), string(calls), fmt.Sprintf("%+v %#v", b.Ledger.Calls(), h.Consent))
+	h.silent(t, b.Log.String(), string(calls), fmt.Sprintf("%+v %#v", b.Store.Calls(), h.Consent))
 }
 
 // silent fails if one of the texts holds a secret.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -84,7 +85,7 @@ func (h *Harness) streams() []fetch.Stream {
 	out := slices.Clone(h.Streams)
 	for i := range out {
 		out[i].Consent = h.Consent.ID
-		out[i].Scope = finance.Scope{Dataset: out[i].Dataset, Consent: &h.Consent}
+		out[i].Task = calls.Task{Dataset: out[i].Dataset, Consent: &h.Consent}
 	}
 	return out
 }

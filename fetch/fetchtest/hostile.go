@@ -104,15 +104,16 @@ func (h Harness) doubled(t *testing.T) {
 	}
 }
 
-// leftBehind proves that a record which comes a second time as it was holds no position back: the pass
+// holdsNothingBack proves that a record which comes a second time as it was holds no position back: the pass
 // behind reads no more than it would without it.
-func (h Harness) leftBehind(t *testing.T) {
+func (h Harness) holdsNothingBack(t *testing.T) {
 	h.each(t, func(t *testing.T, b *Client, s fetch.Stream) {
 		first := b.MustRead(t, s, "")
 		quiet := len(h.bench(t).MustRead(t, s, first[len(first)-1].Next))
 		st := newStore()
 		s.Rows = st
-		from, read := "", ""
+		from := ""
+		read := ""
 		for n := range 3 {
 			undo := func() {}
 			if n < 2 {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"syncer/calls"
 	"syncer/fetch"
-	"syncer/finance"
 )
 
 // Grants is a grant store in memory. It keeps the promises of fetch.GrantStore for the clients of one test.
@@ -49,20 +49,20 @@ func (g *Grants) HasGrant(ctx context.Context, consent int64) (bool, error) {
 }
 
 // LoadGrant gives the refresh token to its holder, who is the first that asks.
-func (g *Grants) LoadGrant(ctx context.Context, consent int64, holder string) (finance.KeptGrant, error) {
+func (g *Grants) LoadGrant(ctx context.Context, consent int64, holder string) (calls.KeptGrant, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	refresh, ok := g.kept[consent]
 	if !ok {
-		return finance.KeptGrant{}, ctx.Err()
+		return calls.KeptGrant{}, ctx.Err()
 	}
 	if g.holders[consent] == "" {
 		g.holders[consent] = holder
 	}
 	if g.holders[consent] != holder {
-		return finance.KeptGrant{Other: true}, ctx.Err()
+		return calls.KeptGrant{Other: true}, ctx.Err()
 	}
-	return finance.KeptGrant{Refresh: refresh}, ctx.Err()
+	return calls.KeptGrant{Refresh: refresh}, ctx.Err()
 }
 
 // SaveGrant replaces the refresh token if it is still old.

@@ -98,7 +98,8 @@ type pass struct {
 func (p *pass) truth() table {
 	p.t.Helper()
 	s := p.s
-	s.Stale, s.Rows = false, nil
+	s.Stale = false
+	s.Rows = nil
 	now := tableOf(p.h.bench(p.t).MustRead(p.t, s, "")...)
 	if p.ever == nil {
 		p.ever = table{}
@@ -252,7 +253,8 @@ func (p *pass) proves(from string, usual []string) {
 func (p *pass) killed(k int) {
 	usual := p.usual()
 	_, all, _ := p.read("", -1)
-	p.store, p.whole = newStore(), nil
+	p.store = newStore()
+	p.whole = nil
 	next, _, _ := p.read("", k)
 	next, rest, _ := p.read(next, -1)
 	if rest > all-k+1 { // one page may be looked at twice

@@ -10,7 +10,7 @@ import (
 )
 
 // store is what a store would hold of one stream after the pages it was given. Unlike a table it takes a set of several
-// answers for what it is: a record that the set lacks is removed when a second pass lacks it too. It implements fetch.Rows.
+// answers for what it is: a record that is missing from the set is removed when a second pass misses it too. It implements fetch.Rows.
 type store struct {
 	rows   map[string]row
 	pass   int                  // the one that is going on

@@ -9,6 +9,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -50,7 +51,7 @@ func cut(whole []byte) []byte {
 }
 
 // mayBeRead says that pages were read from an answer that a connector knows to be one of parts, and that
-// they lack something.
+// something of them is missing.
 func (u unwhole) mayBeRead(pages []fetch.Page) bool {
 	lacking := 0
 	for i := range pages {
@@ -86,7 +87,7 @@ func (h Harness) unfinished(t *testing.T) {
 					if fetch.ClassOf(err) != finance.Transient {
 						t.Fatalf("%d pages, error %v; want class transient", len(pages), err)
 					}
-					if n := other.calls(finance.ForData, finance.Transient); n != 3 {
+					if n := other.calls(calls.ForData, finance.Transient); n != 3 {
 						t.Errorf("it was asked for %d times, want three", n)
 					}
 					if !strings.Contains(err.Error(), u.says) {

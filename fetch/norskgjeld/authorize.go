@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -79,7 +80,7 @@ func (c *connector) Granted(ctx context.Context, g fetch.Grant) (fetch.Given, er
 		return fetch.Given{}, errors.New("the registry gave no ID token with the consent's id: " +
 			"have openid enabled for this client, or register consents as agreements")
 	}
-	state, err := c.status(ctx, id, finance.Scope{}) // the house does not know the consent yet
+	state, err := c.status(ctx, id, calls.Task{}) // the consent is not stored yet
 	if err != nil {
 		return fetch.Given{}, err
 	}

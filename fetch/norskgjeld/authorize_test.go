@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -12,14 +13,14 @@ import (
 	registry "syncer/sandbox/norskgjeld"
 )
 
-// asking is a client that may ask people, and the first question.
-func asking(t *testing.T, w *world, scope, subject string) (*fetch.Client, *fetch.Asking) {
+// newFlow is a client that may ask people, and the first question.
+func newFlow(t *testing.T, w *world, scope, subject string) (*fetch.Client, *fetch.CodeFlow) {
 	t.Helper()
 	s := w.conn.Settings.(*Settings)
 	s.RedirectURI, s.ConsentScope = registry.Callback, scope
 	c := fetchtest.Dial(t, Provider(), w.conn)
-	c.Ledger.Refuse(func(a finance.Ask) (finance.Class, string) {
-		if a.Scope.Consent != nil && a.Scope.Consent.ID == 0 {
+	c.Store.Refuse(func(a calls.Ask) (finance.Class, string) {
+		if a.Task.Consent != nil && a.Task.Consent.ID == 0 {
 			return finance.Refused, "a consent that is not in the books"
 		}
 		return "", ""
@@ -34,7 +35,7 @@ func asking(t *testing.T, w *world, scope, subject string) (*fetch.Client, *fetc
 // A person gives a single-use consent, and its one answer is still there to be read afterwards.
 func TestAPersonGivesASingleUseConsent(t *testing.T) {
 	w := start(t, registry.Options{})
-	c, a := asking(t, w, registry.Processing, registry.TestPerson)
+	c, a := newFlow(t, w, registry.Processing, registry.TestPerson)
 	if strings.Contains(a.Link(), registry.TestPerson) {
 		t.Error("the link tells whom it is for")
 	}
@@ -57,7 +58,7 @@ func TestAPersonGivesASingleUseConsent(t *testing.T) {
 
 func TestAPersonGivesAConsentForDays(t *testing.T) {
 	w := start(t, registry.Options{})
-	_, a := asking(t, w, registry.Presentation+".50", "")
+	_, a := newFlow(t, w, registry.Presentation+".50", "")
 	got, err := a.Finish(t.Context(), fetchtest.Browse(t, a.Link(), registry.Callback))
 	if err != nil || got.SingleUse || time.Until(got.ValidUntil) < 49*24*time.Hour || got.Scopes[0] != registry.Presentation {
 		t.Errorf("%+v, %v", got, err)
@@ -80,7 +81,7 @@ func TestWhatTheRegistrySaysInsteadOfAConsent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := start(t, tt.o)
 			w.sim.Authorize().Sit(tt.person)
-			_, a := asking(t, w, registry.Presentation, registry.TestPerson)
+			_, a := newFlow(t, w, registry.Presentation, registry.TestPerson)
 			_, err := a.Finish(t.Context(), fetchtest.Browse(t, a.Link(), registry.Callback))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "29868") {
 				t.Errorf("got %v", err)

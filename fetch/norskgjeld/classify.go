@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -14,8 +15,8 @@ import (
 // It is the registry's own error document but names neither: this item is refused. It is no such document: something
 // in front of the registry turns us away, most likely because it does not know our address, and would turn away every
 // other call as well.
-func classify(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	v := fetch.Verdict{Class: fetch.ByStatus(a)}
+func classify(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
+	v := fetch.Meaning{Class: fetch.ByStatus(a)}
 	if v.Class == finance.OK {
 		return v
 	}
@@ -31,7 +32,9 @@ func classify(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	case strings.Contains(name, "access token"):
 		v.Class = finance.TokenDenied
 	case strings.Contains(name, "consent"):
-		v.Class, v.Status = finance.ConsentOver, finance.ConsentRevoked
+		v.Class = finance.ConsentOver
+		v.Status = finance.ConsentRevoked
+		v.Named = true
 		if strings.Contains(strings.ToLower(p.description), "expired") {
 			v.Status = finance.ConsentExpired
 		}
@@ -51,7 +54,7 @@ func (p problem) words() string {
 }
 
 func readProblem(body []byte) (p problem, ok bool) {
-	s := fetch.Scan(body)
+	s := jsonread.Scan(body)
 	for o := s.Object(); o.Next(); {
 		switch o.Key() {
 		case "error":

@@ -151,23 +151,23 @@ func TestClassify(t *testing.T) {
 		name   string
 		status int
 		body   string
-		want   fetch.Verdict
+		want   fetch.Meaning
 	}{
-		{"ok", 200, `{"loans":[]}`, fetch.Verdict{Class: finance.OK}},
-		{"deleted", 204, ``, fetch.Verdict{Class: finance.OK}},
-		{"proxy page", 200, `<html></html>`, fetch.Verdict{Class: finance.Transient}},
-		{"stale token", 403, `{"error":"Invalid access token"` + trace, fetch.Verdict{Class: finance.TokenDenied, Reason: "Invalid access token", Correlation: "0f5b"}},
-		{"stale token, small", 403, `{"error":"invalid access token"` + trace, fetch.Verdict{Class: finance.TokenDenied, Reason: "invalid access token", Correlation: "0f5b"}},
-		{"unauthorized", 401, ``, fetch.Verdict{Class: finance.TokenDenied}},
-		{"revoked", 403, `{"error":"no valid consent"` + trace, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentRevoked, Reason: "no valid consent", Correlation: "0f5b"}},
+		{"ok", 200, `{"loans":[]}`, fetch.Meaning{Class: finance.OK}},
+		{"deleted", 204, ``, fetch.Meaning{Class: finance.OK}},
+		{"proxy page", 200, `<html></html>`, fetch.Meaning{Class: finance.Transient}},
+		{"stale token", 403, `{"error":"Invalid access token"` + trace, fetch.Meaning{Class: finance.TokenDenied, Reason: "Invalid access token", Correlation: "0f5b"}},
+		{"stale token, small", 403, `{"error":"invalid access token"` + trace, fetch.Meaning{Class: finance.TokenDenied, Reason: "invalid access token", Correlation: "0f5b"}},
+		{"unauthorized", 401, ``, fetch.Meaning{Class: finance.TokenDenied}},
+		{"revoked", 403, `{"error":"no valid consent"` + trace, fetch.Meaning{Class: finance.ConsentOver, Status: finance.ConsentRevoked, Named: true, Reason: "no valid consent", Correlation: "0f5b"}},
 		{"expired", 403, `{"error":"invalid consent","error_description":"Consent expired at 2026-11-03T08:20:07Z"` + trace,
-			fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentExpired, Reason: "invalid consent: Consent expired at 2026-11-03T08:20:07Z", Correlation: "0f5b"}},
-		{"forbidden", 403, `{"error":"Forbidden","message":"scope","requestId":"7c1d"}`, fetch.Verdict{Class: finance.Rejected, Reason: "Forbidden: scope", Correlation: "7c1d"}},
-		{"turned away", 403, `<html>`, fetch.Verdict{Class: finance.Fatal, Reason: "403 without an error document of the registry: is our address known to it?"}},
-		{"conflict", 409, `{"error":"Conflict","message":"other data","requestId":"7c1d"}`, fetch.Verdict{Class: finance.Rejected, Reason: "Conflict: other data", Correlation: "7c1d"}},
-		{"outage", 500, `{"error":"server error"` + trace, fetch.Verdict{Class: finance.Transient, Reason: "server error", Correlation: "0f5b"}},
-		{"quota", 429, ``, fetch.Verdict{Class: finance.Throttled}},
-		{"closed", 503, ``, fetch.Verdict{Class: finance.Throttled}},
+			fetch.Meaning{Class: finance.ConsentOver, Status: finance.ConsentExpired, Named: true, Reason: "invalid consent: Consent expired at 2026-11-03T08:20:07Z", Correlation: "0f5b"}},
+		{"forbidden", 403, `{"error":"Forbidden","message":"scope","requestId":"7c1d"}`, fetch.Meaning{Class: finance.Rejected, Reason: "Forbidden: scope", Correlation: "7c1d"}},
+		{"turned away", 403, `<html>`, fetch.Meaning{Class: finance.Fatal, Reason: "403 without an error document of the registry: is our address known to it?"}},
+		{"conflict", 409, `{"error":"Conflict","message":"other data","requestId":"7c1d"}`, fetch.Meaning{Class: finance.Rejected, Reason: "Conflict: other data", Correlation: "7c1d"}},
+		{"outage", 500, `{"error":"server error"` + trace, fetch.Meaning{Class: finance.Transient, Reason: "server error", Correlation: "0f5b"}},
+		{"quota", 429, ``, fetch.Meaning{Class: finance.Throttled}},
+		{"closed", 503, ``, fetch.Meaning{Class: finance.Throttled}},
 	} {
 		got := classify(nil, &fetch.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)})
 		if diff := cmp.Diff(c.want, got); diff != "" {

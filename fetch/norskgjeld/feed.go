@@ -10,7 +10,9 @@ import (
 	"strconv"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -91,12 +93,14 @@ func (c *connector) gap(ctx context.Context, next int64, p feedPage) (bool, erro
 
 func (c *connector) bound(ctx context.Context, name string) (n int64, err error) {
 	r := c.request(feedService, feedScope)
-	r.Path, r.Template, r.Purpose = "feed/v1/consent/"+name, "/feed/v1/consent/"+name, finance.ForFeed
+	r.Path = "feed/v1/consent/" + name
+	r.Template = "/feed/v1/consent/" + name
+	r.Purpose = calls.ForFeed
 	a, err := c.client.Do(ctx, r)
 	if err != nil {
 		return 0, err
 	}
-	s := fetch.Scan(a.Body)
+	s := jsonread.Scan(a.Body)
 	ok := false
 	for o := s.Object(); o.Next(); {
 		if o.Key() == name {
@@ -111,7 +115,9 @@ func (c *connector) bound(ctx context.Context, name string) (n int64, err error)
 
 func (c *connector) events(ctx context.Context, from int64) (feedPage, error) {
 	r := c.request(feedService, feedScope)
-	r.Path, r.Template, r.Purpose = "feed/v1/consent", "/feed/v1/consent", finance.ForFeed
+	r.Path = "feed/v1/consent"
+	r.Template = "/feed/v1/consent"
+	r.Purpose = calls.ForFeed
 	r.Query = url.Values{"fromSequenceNr": {strconv.FormatInt(from, 10)}, "limit": {strconv.Itoa(c.settings.FeedLimit)}}
 	a, err := c.client.Do(ctx, r)
 	if err != nil {
@@ -128,7 +134,7 @@ func (c *connector) events(ctx context.Context, from int64) (feedPage, error) {
 // decodeFeed reads an answer. An event that can't be read fails it: to pass over one might mean to go on calling for
 // a consent that was withdrawn.
 func decodeFeed(body []byte, from int64) (feedPage, error) {
-	s := fetch.Scan(body)
+	s := jsonread.Scan(body)
 	p := feedPage{}
 	listed := false
 	for o := s.Object(); o.Next(); {
@@ -163,7 +169,7 @@ func decodeFeed(body []byte, from int64) (feedPage, error) {
 
 // readEvent reads one event. The outer consentId is the registry's; the inner one of an archived event has been seen
 // to be our own reference. An event of another kind than the two known ones has no Status.
-func readEvent(s *fetch.Scanner) (number int64, e fetch.ConsentEvent) {
+func readEvent(s *jsonread.Scanner) (number int64, e fetch.ConsentEvent) {
 	for o := s.Object(); o.Next(); {
 		switch o.Key() {
 		case "sequenceNr":

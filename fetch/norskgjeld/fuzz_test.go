@@ -101,26 +101,6 @@ func FuzzStatus(f *testing.F) {
 	})
 }
 
-// FuzzRegistered: a registration is believed only where the answer names a consent and not another reference.
-func FuzzRegistered(f *testing.F) {
-	f.Fuzz(func(t *testing.T, body []byte) {
-		out, err := decodeRegistered(body, "cnsl-1")
-		if err != nil {
-			silent(t, err.Error())
-			return
-		}
-		var truth struct {
-			Ref     string `json:"client_consent_id"`
-			Consent struct {
-				ID string `json:"id"`
-			} `json:"consent"`
-		}
-		if err := json.Unmarshal(body, &truth); err == nil && (out.ConsentID != truth.Consent.ID || truth.Ref != "" && truth.Ref != "cnsl-1") {
-			t.Errorf("%+v of %+v", out, truth)
-		}
-	})
-}
-
 // FuzzClassify: no body makes an error look like data, and only a 403 that names the consent ends one.
 func FuzzClassify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, body []byte) {

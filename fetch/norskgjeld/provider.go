@@ -44,9 +44,8 @@ var environments = map[string]environment{
 
 // The services, which are also the ends of the audiences that their tokens are for.
 const (
-	debtService      = "/v1/debt"
-	feedService      = "/feed/v1/consent"
-	agreementService = "/v1/consent/agreement"
+	debtService = "/v1/debt"
+	feedService = "/feed/v1/consent"
 )
 
 // Provider is the entry for the program's list of providers.
@@ -74,11 +73,13 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 	if !ok || settings.FeedLimit < 1 || settings.FeedLimit > 10_000 || strings.TrimSpace(settings.DebtScope) == "" {
 		return fetch.Driver{}, fmt.Errorf("connection %s: settings: want a debt_scope and a feed_limit from 1 to 10000", c.Name)
 	}
-	id, secret := c.Credentials["client_id"], c.Credentials["client_secret"]
+	id := c.Credentials["client_id"]
+	secret := c.Credentials["client_secret"]
 	if id.IsZero() || secret.IsZero() {
 		return fetch.Driver{}, fmt.Errorf("connection %s: credentials: client_id and client_secret are needed", c.Name)
 	}
-	api, auth := env.api, env.auth
+	api := env.api
+	auth := env.auth
 	if c.BaseURL != "" {
 		api = c.BaseURL
 	}
@@ -112,20 +113,4 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 			return &connector{client: client, settings: *settings, audience: env.api, now: time.Now}
 		},
 	}, nil
-}
-
-type connector struct {
-	client   *fetch.Client
-	settings Settings
-	audience string // the origin that audiences begin with
-	now      func() time.Time
-}
-
-// PerAccount is false: a person's debt is one stream.
-func (*connector) PerAccount(finance.Dataset) bool { return false }
-
-// request is the part of a request that all of a service's calls share. Our id of the call travels in X-Trace-ID,
-// which the registry's errors echo.
-func (c *connector) request(service, scope string) fetch.Request {
-	return fetch.Request{Token: fetch.TokenKey{Audience: c.audience + service, Scope: scope}, IDHeader: "X-Trace-ID"}
 }

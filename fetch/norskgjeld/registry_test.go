@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -37,14 +38,14 @@ func TestASingleUseConsentIsAskedOnce(t *testing.T) {
 func TestARevokedConsentIsOver(t *testing.T) {
 	w := start(t, registry.Options{})
 	c, consent := client(t, w), w.consent(2)
-	if got, err := c.(fetch.StatusReader).Status(t.Context(), finance.Scope{Consent: &consent}); err != nil || got.Status != finance.ConsentActive {
+	if got, err := c.(fetch.StatusReader).Status(t.Context(), calls.Task{Consent: &consent}); err != nil || got.Status != finance.ConsentActive {
 		t.Errorf("before: %v, %v", got, err)
 	}
 	w.sim.Revoke(consent.ExternalID)
 	if _, err := read(t, c, consent); fetch.ClassOf(err) != finance.ConsentOver {
 		t.Errorf("got %v", err)
 	}
-	if got, err := c.(fetch.StatusReader).Status(t.Context(), finance.Scope{Consent: &consent}); err != nil || got.Status != finance.ConsentRevoked {
+	if got, err := c.(fetch.StatusReader).Status(t.Context(), calls.Task{Consent: &consent}); err != nil || got.Status != finance.ConsentRevoked {
 		t.Errorf("after: %v, %v", got, err)
 	}
 }
@@ -120,23 +121,6 @@ func TestTheFeedIsReadStrictly(t *testing.T) {
 		if _, err := decodeFeed([]byte(body), from); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
-	}
-}
-
-func TestRegistrationMayBeRepeated(t *testing.T) {
-	w := start(t, registry.Options{})
-	c := client(t, w).(fetch.Registrar)
-	r := fetch.Registration{NationalID: fetch.NewSecret(w.sim.Consent(4).NationalID), Scope: registry.Presentation, Days: 30, ClientRef: "ours-1"}
-	first, err := c.Register(t.Context(), r)
-	if err != nil || first.ConsentID == "" || first.Scope != registry.Presentation || first.ValidUntil.IsZero() {
-		t.Fatalf("%+v, %v", first, err)
-	}
-	if second, err := c.Register(t.Context(), r); err != nil || second.ConsentID != first.ConsentID {
-		t.Errorf("repeated: %+v, %v", second, err)
-	}
-	r.Days = 31
-	if _, err := c.Register(t.Context(), r); fetch.ClassOf(err) != finance.Rejected {
-		t.Errorf("the same reference with other data: %v", err)
 	}
 }
 

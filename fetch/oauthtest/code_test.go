@@ -26,8 +26,8 @@ var portal = Client{
 	Scopes: []string{"openid", "offline_access", "accounts.read"}, Audiences: []string{"https://api.example"},
 }
 
-// asking are the options of a client whose people give consents at s, whose endpoints it discovers.
-func asking(t *testing.T, s *Server, c Client, style fetch.TokenStyle) (fetch.Options, *bench) {
+// flowOptions are the options of a client whose people give consents at s, whose endpoints it discovers.
+func flowOptions(t *testing.T, s *Server, c Client, style fetch.TokenStyle) (fetch.Options, *bench) {
 	t.Helper()
 	o, b := options(t, s, nil) // no token of the connection's own: all is read by consents' grants
 	token, err := ask(s, c, style)(fetch.TokenKey{Scope: strings.Join(c.Scopes, " ")})
@@ -42,7 +42,7 @@ func asking(t *testing.T, s *Server, c Client, style fetch.TokenStyle) (fetch.Op
 }
 
 // begin asks for a consent.
-func begin(t *testing.T, b *bench) *fetch.Asking {
+func begin(t *testing.T, b *bench) *fetch.CodeFlow {
 	t.Helper()
 	a, err := b.client.Authorize(t.Context(), fetch.Secret{})
 	if err != nil {
@@ -89,7 +89,7 @@ func TestAPersonConsentsAtAForeignServer(t *testing.T) {
 				c.ID = "portal"
 			}
 			s := Serve(t, c)
-			o, b := asking(t, s, c, with.style)
+			o, b := flowOptions(t, s, c, with.style)
 			grants := fetchtest.NewGrants()
 			o.Grants = grants
 			a := begin(t, open(t, o, b))
@@ -122,7 +122,7 @@ func TestAPersonConsentsAtAForeignServer(t *testing.T) {
 
 // The whole way as a person goes it: their browser follows the redirect to a listener of ours.
 func TestTheBrowserComesBackToAListener(t *testing.T) {
-	var a *fetch.Asking
+	var a *fetch.CodeFlow
 	answered := make(chan error, 1)
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := a.Finish(r.Context(), r.URL.Query())
@@ -132,7 +132,7 @@ func TestTheBrowserComesBackToAListener(t *testing.T) {
 	c := portal
 	c.Redirects = []string{listener.URL + "/back?tenant=å b"} // compared by the server as registered
 	s := Serve(t, c)
-	o, b := asking(t, s, c, fetch.BasicEscaped)
+	o, b := flowOptions(t, s, c, fetch.BasicEscaped)
 	a = begin(t, open(t, o, b))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.Link(), nil)
 	if err != nil {
@@ -153,7 +153,7 @@ func TestTheBrowserComesBackToAListener(t *testing.T) {
 
 func TestTheWholeFlowOverTLS(t *testing.T) {
 	s, roots := ServeTLS(t, portal)
-	o, b := asking(t, s, portal, fetch.BasicEscaped)
+	o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 	grants := fetchtest.NewGrants()
 	o.RootCAs, o.Grants = roots, grants
 	b.browser.TLSClientConfig = &tls.Config{RootCAs: roots}
@@ -181,7 +181,7 @@ func TestTheWholeFlowOverTLS(t *testing.T) {
 // challenge of the link that the code came from.
 func TestACodeOfAnotherSessionIsRefused(t *testing.T) {
 	s := Serve(t, portal)
-	o, b := asking(t, s, portal, fetch.BasicEscaped)
+	o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 	open(t, o, b)
 	mine, theirs := begin(t, b), begin(t, b)
 	answer := b.browse(t, mine.Link())
@@ -196,7 +196,7 @@ func TestACodeOfAnotherSessionIsRefused(t *testing.T) {
 
 func TestACallbackIsTakenOnce(t *testing.T) {
 	s := Serve(t, portal)
-	o, b := asking(t, s, portal, fetch.BasicEscaped)
+	o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 	a := begin(t, open(t, o, b))
 	answer := b.browse(t, a.Link())
 	if _, err := a.Finish(t.Context(), answer); err != nil {
@@ -214,7 +214,7 @@ func TestACallbackIsTakenOnce(t *testing.T) {
 func TestALostExchangeIsNotRepeated(t *testing.T) {
 	s := Serve(t, portal)
 	s.Lose = func(grant string) bool { return grant == "authorization_code" }
-	o, b := asking(t, s, portal, fetch.BasicEscaped)
+	o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 	a := begin(t, open(t, o, b))
 	_, err := a.Finish(t.Context(), b.browse(t, a.Link()))
 	wantClass(t, err, finance.Transient)
@@ -233,7 +233,7 @@ func TestACallbackMustNameTheIssuer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := Serve(t, portal)
 			s.Callback = change
-			o, b := asking(t, s, portal, fetch.BasicEscaped)
+			o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 			a := begin(t, open(t, o, b))
 			_, err := a.Finish(t.Context(), b.browse(t, a.Link()))
 			wantClass(t, err, finance.Rejected)
@@ -276,7 +276,7 @@ func TestAForeignNoIsExplained(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := Serve(t, portal)
 			s.Metadata = silent
-			o, b := asking(t, s, portal, fetch.BasicEscaped)
+			o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 			row.set(s, &o)
 			a := begin(t, open(t, o, b))
 			answer := b.browse(t, without(t, a.Link(), row.cut))
@@ -293,7 +293,7 @@ func TestAForeignNoIsExplained(t *testing.T) {
 	t.Run("from nobody", func(t *testing.T) { // the metadata promise an issuer in every callback
 		s := Serve(t, portal)
 		s.Refuse = true
-		o, b := asking(t, s, portal, fetch.BasicEscaped)
+		o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 		a := begin(t, open(t, o, b))
 		_, err := a.Finish(t.Context(), b.browse(t, a.Link()))
 		wantClass(t, err, finance.Rejected)
@@ -311,7 +311,7 @@ func TestMetadataThatAreNotTheIssuersAreNotBelieved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := Serve(t, portal)
 			s.Metadata = change
-			o, b := asking(t, s, portal, fetch.BasicEscaped)
+			o, b := flowOptions(t, s, portal, fetch.BasicEscaped)
 			_, err := open(t, o, b).client.Authorize(t.Context(), fetch.Secret{})
 			wantClass(t, err, finance.Fatal)
 			if n := len(s.Arrivals(tokenPath)); n != 0 {

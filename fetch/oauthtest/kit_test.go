@@ -64,7 +64,7 @@ func (r *reader) Granted(_ context.Context, g fetch.Grant) (fetch.Given, error) 
 // bench is one client of the stack before the foreign server, and what it left behind.
 type bench struct {
 	*reader
-	ledger  *fetchtest.Ledger
+	store   *fetchtest.CallStore
 	log     *fetchtest.Log
 	browser *http.Transport // the person's
 }
@@ -82,7 +82,7 @@ func ask(s *Server, c Client, style fetch.TokenStyle) func(fetch.TokenKey) (fetc
 	}
 }
 
-// options are those of a client of the stack with a ledger in memory. The credentials that it is told of are those
+// options are those of a client of the stack with a store in memory. The credentials that it is told of are those
 // that must not be shown.
 func options(t *testing.T, s *Server, token func(fetch.TokenKey) (fetch.TokenRequest, error)) (fetch.Options, *bench) {
 	t.Helper()
@@ -90,15 +90,15 @@ func options(t *testing.T, s *Server, token func(fetch.TokenKey) (fetch.TokenReq
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{ledger: fetchtest.NewLedger(), log: &fetchtest.Log{}, browser: &http.Transport{DisableKeepAlives: true}}
+	b := &bench{store: fetchtest.NewCallStore(), log: &fetchtest.Log{}, browser: &http.Transport{DisableKeepAlives: true}}
 	return fetch.Options{
 		Connection: fetch.Connection{Name: "bank", Provider: "foreign"},
 		Driver: fetch.Driver{
 			Base: base, Token: token,
-			Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Verdict { return fetch.Verdict{Class: fetch.ByStatus(a)} },
+			Classify: func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning { return fetch.Meaning{Class: fetch.ByStatus(a)} },
 			Connect:  func(c *fetch.Client) fetch.Connector { b.reader = &reader{client: c}; return b.reader },
 		},
-		Concurrency: 64, AllowPrivate: true, Ledger: b.ledger, Once: b.ledger, Tokens: b.ledger, Log: zerolog.New(b.log),
+		Concurrency: 64, AllowPrivate: true, Calls: b.store, Once: b.store, Tokens: b.store, Log: zerolog.New(b.log),
 		Retry: fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: time.Millisecond, Budget: 30 * time.Second},
 	}, b
 }
@@ -142,7 +142,7 @@ func wantClass(t *testing.T, err error, want finance.Class) *fetch.Error {
 // wantSilence looks for secrets in everything that was said: the log, the error and the recorded calls.
 func wantSilence(t *testing.T, s *Server, b *bench, err error, more ...string) {
 	t.Helper()
-	said := b.log.String() + fmt.Sprintf("%v %+v", err, b.ledger.Calls())
+	said := b.log.String() + fmt.Sprintf("%v %+v", err, b.store.Calls())
 	if !strings.Contains(said, tokenPath) {
 		t.Fatal("nothing was said of the token call, so that the look for secrets proves nothing")
 	}

@@ -40,7 +40,7 @@ func TestARevokedTokenIsReplacedOnceForAllCallers(t *testing.T) {
 	o, one := options(t, s, ask(s, machine, fetch.BasicEscaped))
 	open(t, o, one)
 	// A second process with the same store.
-	two := &bench{ledger: one.ledger, log: one.log}
+	two := &bench{store: one.store, log: one.log}
 	o.Driver.Connect = func(c *fetch.Client) fetch.Connector { two.reader = &reader{client: c}; return two.reader }
 	open(t, o, two)
 
@@ -79,7 +79,7 @@ func TestATokenThatIsNeverTakenIsAskedForTwice(t *testing.T) {
 	wantSilence(t, s, b, err)
 }
 
-// While no new token can be had, the refused one is not sent again, and what is told is the lack of a new one: a
+// While no new token can be had, the refused one is not sent again, and what is told is that there is no new one: a
 // refusal would park the connection.
 func TestARefusedTokenIsNotSentAgainWhileTheTokenEndpointIsDown(t *testing.T) {
 	s := Serve(t, machine)

@@ -30,7 +30,7 @@ const consent = 7
 func give(t *testing.T) *given {
 	t.Helper()
 	g := &given{s: Serve(t, portal), grants: fetchtest.NewGrants()}
-	g.opt, g.bench = asking(t, g.s, portal, fetch.BasicEscaped)
+	g.opt, g.bench = flowOptions(t, g.s, portal, fetch.BasicEscaped)
 	g.opt.Grants = g.grants
 	open(t, g.opt, g.bench)
 	g.key.Consent = consent
@@ -54,7 +54,7 @@ func (g *given) give(t *testing.T, consent int64) (code string) {
 // another is a second process with the same stores.
 func (g *given) another(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{ledger: g.ledger, log: g.log}
+	b := &bench{store: g.store, log: g.log}
 	o := g.opt
 	o.Driver.Connect = func(c *fetch.Client) fetch.Connector { b.reader = &reader{client: c, key: g.key}; return b.reader }
 	return open(t, o, b)
@@ -281,7 +281,7 @@ func TestATokenOfOneConsentThatIsNeverTakenFailsThatItem(t *testing.T) {
 func TestAGrantIsReadForAnHourAndEndsWhenItsTimeHasCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &given{s: New(t, "http://foreign.example", portal), grants: fetchtest.NewGrants()}
-		g.opt, g.bench = asking(t, g.s, portal, fetch.BasicEscaped)
+		g.opt, g.bench = flowOptions(t, g.s, portal, fetch.BasicEscaped)
 		g.opt.Grants = g.grants
 		defer bubbled(g.s, &g.opt, g.bench)()
 		open(t, g.opt, g.bench)

@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 // The kinds of balances that are stored.
-var balanceKinds = []string{"booked", "available", "credit_limit"}
+var balanceKinds = []string{finance.BalanceBooked, finance.BalanceAvailable, finance.BalanceCreditLimit}
 
 // balanceTable reads the figures of an account.
 type balanceTable struct {
@@ -30,7 +30,7 @@ type figure struct {
 	source *source
 }
 
-func newBalanceTable(b *Balances, p *plan) (*balanceTable, error) {
+func newBalanceTable(b *Balances, p *compiledReading) (*balanceTable, error) {
 	t := &balanceTable{one: newShape()}
 	in := p.record
 	if len(b.List) > 0 {
@@ -106,7 +106,7 @@ func (t *balanceTable) listed(a *finance.Account, raw string) (figures []figureR
 	if raw == "" {
 		return nil, nil, nil
 	}
-	s := fetch.Scan([]byte(raw))
+	s := jsonread.Scan([]byte(raw))
 	for e := s.Array(); e.Next(); {
 		element := s.Raw()
 		if s.Err() != nil {
@@ -140,7 +140,7 @@ func (t *balanceTable) listed(a *finance.Account, raw string) (figures []figureR
 
 // element reads one element of the list.
 func (t *balanceTable) element(a *finance.Account, raw string) (one figureRead, there bool, err error) {
-	inner := taking{s: fetch.Scan([]byte(raw)), into: t.one.values()}
+	inner := taking{s: jsonread.Scan([]byte(raw)), into: t.one.values()}
 	inner.value(t.one.root, "")
 	kind, _, err := t.kind.read(inner.into)
 	if err != nil {

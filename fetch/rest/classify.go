@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -35,18 +37,18 @@ type faults struct {
 	trace   []int
 }
 
-func newFaults(d *Description, plans map[finance.Dataset]*plan) *faults {
+func newFaults(d *Description, readings map[finance.Dataset]*compiledReading) *faults {
 	f := &faults{of: &d.Errors, correlation: &d.Correlation, check: &d.Check, shape: newShape()}
 	f.code, f.message = f.shape.slots(d.Errors.Code), f.shape.slots(d.Errors.Message)
 	f.wait, f.trace = newWait(&d.Errors.RetryAfter, f.shape), f.shape.slots(d.Correlation.Body)
-	for _, p := range plans {
+	for _, p := range readings {
 		f.bare = f.bare || p.envelope.root.list > 0
 	}
 	return f
 }
 
-func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	v := fetch.Verdict{Class: fetch.ByStatusOf(a, f.openings())}
+func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
+	v := fetch.Meaning{Class: fetch.ByStatusOf(a, f.openings())}
 	if r != nil && slices.Contains(r.Empty, a.Status) {
 		v.Class = finance.OK
 	}
@@ -61,7 +63,8 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 		return v
 	}
 	found := f.shape.look(a.Body)
-	code, message := f.text(found, f.code), f.text(found, f.message)
+	code := f.text(found, f.code)
+	message := f.text(found, f.message)
 	if v.Correlation == "" {
 		v.Correlation = f.text(found, f.trace)
 	}
@@ -79,11 +82,14 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
 	}
 	f.judge(&v, a, code, found, good)
 	if v.Class == finance.OK && f.spoilt(a) { // a rule can say what a status means, and not that HTML is data
-		v.Class, v.Reason = finance.Transient, ""
+		v.Class = finance.Transient
+		v.Reason = ""
 	}
-	if r != nil && r.Purpose == finance.ForCheck && slices.Contains(f.check.Accept, a.Status) &&
+	if r != nil && r.Purpose == calls.ForCheck && slices.Contains(f.check.Accept, a.Status) &&
 		v.Class != finance.Fatal && v.Class != finance.TokenDenied { // a check that passes with wrong credentials is none
-		v.Class, v.Status = finance.OK, ""
+		v.Class = finance.OK
+		v.Status = ""
+		v.Named = false
 	}
 	return v
 }
@@ -114,7 +120,7 @@ func (f *faults) spoilt(a *fetch.Answer) bool {
 	if len(bytes.TrimSpace(a.Body)) == 0 {
 		return !mayBeEmpty
 	}
-	return fetch.Misshapen(a.Body, f.openings()) != ""
+	return jsonread.Misshapen(a.Body, f.openings()) != ""
 }
 
 // openings are the characters that good answers begin with.
@@ -126,7 +132,7 @@ func (f *faults) openings() string {
 }
 
 // judge finds the rule that fits. A code in a good answer that no rule knows is an error nevertheless.
-func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found values, good bool) {
+func (f *faults) judge(v *fetch.Meaning, a *fetch.Answer, code string, found values, good bool) {
 	v.RetryAfter = f.wait.in(a, found)
 	for i := range f.of.Rules {
 		rule := &f.of.Rules[i]
@@ -135,6 +141,7 @@ func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found val
 		}
 		if v.Class = classes[rule.Class]; v.Class == finance.ConsentOver {
 			v.Status = finance.ConsentRevoked
+			v.Named = len(rule.Code) > 0
 			if rule.Consent != "" {
 				v.Status = finance.ConsentStatus(rule.Consent)
 			}
@@ -144,7 +151,8 @@ func (f *faults) judge(v *fetch.Verdict, a *fetch.Answer, code string, found val
 	}
 	switch {
 	case good && code == "": // no rule fits after all
-		v.Reason, v.RetryAfter = "", 0
+		v.Reason = ""
+		v.RetryAfter = 0
 	case good:
 		v.Class = finance.Rejected
 	case v.RetryAfter > 0 && v.Class == finance.Transient && a.Status >= http.StatusMultipleChoices:

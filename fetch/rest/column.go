@@ -154,7 +154,8 @@ func newSource(u use, record *shape, zone *time.Location) (*source, error) {
 		s.words[word] = quote(ours)
 	}
 	if flag := u.field.NegateWhen; flag != nil {
-		s.sign, s.turns = record.slots(flag.Path), flag.Is
+		s.sign = record.slots(flag.Path)
+		s.turns = flag.Is
 	}
 	var err error
 	s.clock, err = newClock(u.field.Format, zone)

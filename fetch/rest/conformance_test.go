@@ -112,7 +112,7 @@ func TestPassesAndListsOfTheCollector(t *testing.T) {
 		h := w.harness(t, 3, person, "", "")
 		h.Streams = []fetch.Stream{{Stream: finance.Stream{Dataset: finance.Debts}, Today: today}}
 		h.Grow = func(fetch.Stream) bool { collector.Claim(person.ID); return true }
-		h.Shrink = func(fetch.Stream) bool { collector.Settle(person.ID); return true }
+		h.Shrink = func(fetch.Stream) bool { collector.RemoveClaim(person.ID); return true }
 		h.Endless = func(fetch.Stream) bool { collector.Endless(); return true }
 		return h
 	})

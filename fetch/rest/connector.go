@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -19,27 +20,44 @@ import (
 type connector struct {
 	client *fetch.Client
 	about  *api
-	led    map[finance.Dataset]*led
+	led    map[finance.Dataset]*fetch.Tonight
 }
 
 func newConnector(client *fetch.Client, about *api) *connector {
-	c := &connector{client: client, about: about, led: map[finance.Dataset]*led{}}
-	for dataset := range about.plans {
-		c.led[dataset] = &led{}
+	c := &connector{client: client, about: about, led: map[finance.Dataset]*fetch.Tonight{}}
+	for dataset := range about.readings {
+		c.led[dataset] = &fetch.Tonight{}
 	}
 	return c
 }
 
 // PerAccount says whether the dataset's request names an account.
 func (c *connector) PerAccount(d finance.Dataset) bool {
-	p := c.about.plans[d]
+	p := c.about.readings[d]
 	return p != nil && p.account
 }
+
+// SameAs is where in a row stands what the description says to stay of an account.
+func (c *connector) SameAs() []string {
+	if p := c.about.readings[finance.Accounts]; p != nil {
+		return p.sameAs
+	}
+	return nil
+}
+
+// TakesDays says whether the dataset's request names both ends of a range of days.
+func (c *connector) TakesDays(d finance.Dataset) bool {
+	p := c.about.readings[d]
+	return p != nil && slices.Contains(p.used, forSince) && slices.Contains(p.used, forUntil)
+}
+
+// Version names the description.
+func (c *connector) Version() string { return c.about.version }
 
 // Probe makes the call that the description names for it.
 func (c *connector) Probe(ctx context.Context) error {
 	check := c.about.Check
-	r := c.request(finance.Scope{}, finance.ForCheck)
+	r := c.request(calls.Task{}, calls.ForCheck)
 	r.Method, r.Path = check.Method, belowBase(check.Path)
 	r.Template = "/" + strings.TrimPrefix(check.Path, "/")
 	_, err := c.client.Do(ctx, r)
@@ -52,7 +70,7 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 	var known ends
 	others := func(set finance.Extent, ids []string) (bool, error) { return s.Others(ctx, set, ids) }
 	return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) {
-		p := c.about.plans[s.Dataset]
+		p := c.about.readings[s.Dataset]
 		if p == nil {
 			return fetch.Step{}, c.rejected(&s, fmt.Sprintf("%s, as %s describes it, has no dataset %s (it has %s): take it out of the job",
 				cmp.Or(c.about.Title, "the API"), c.about.file, s.Dataset, c.about.datasets()))
@@ -67,7 +85,8 @@ func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter
 			list = newReading(walk.at.opens(), len(p.Records))
 		}
 		list.asked++
-		walk.list, walk.others = list, others
+		walk.list = list
+		walk.others = others
 		walk.ctx = ctx
 		return c.step(walk, cur, at.Position)
 	})
@@ -79,11 +98,11 @@ func (c *connector) rejected(s *fetch.Stream, reason string) error {
 }
 
 // enter reads a position.
-func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor, error) {
-	consent := s.Scope.Consent
+func (c *connector) enter(p *compiledReading, s *fetch.Stream, at fetch.At) (*pass, cursor, error) {
+	consent := s.Task.Consent
 	switch {
 	case consent == nil:
-		return nil, cursor{}, errors.New("a described API is read by consent, and there is none")
+		return nil, cursor{}, errors.New("a described API is read by consent, and no consent is given")
 	case consent.SingleUse && p.Pagination.paged():
 		return nil, cursor{}, c.rejected(s, "a consent for a single use can't be read page by page")
 	case p.dated && s.Today.IsZero():
@@ -94,7 +113,7 @@ func (c *connector) enter(p *plan, s *fetch.Stream, at fetch.At) (*pass, cursor,
 		return nil, cur, err
 	}
 	walk := &pass{
-		plan: p, stream: s, through: cur.Through, again: cur.Again, reach: cur.Reach, led: c.led[p.dataset],
+		compiledReading: p, stream: s, through: cur.Through, again: cur.Again, reach: cur.Reach, led: c.led[p.dataset],
 		resolve: c.client.Resolve,
 	}
 	// Where the provider has given an older day in this pass, a refusal is not about the day.
@@ -155,15 +174,15 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 // pageVersion is what a page's key is made of beside its request: what follows the page depends on it. How the lists of the
 // stream end is left out, or a page would be another one as soon as that is known.
 func (p *pass) pageVersion(cur cursor, position string) string {
-	place := position
+	positionKey := position
 	if cur.ends != (ends{}) {
 		cur.ends = ends{}
-		place = ""
+		positionKey = ""
 		if cur != (cursor{V: 1}) {
-			place = cur.String()
+			positionKey = cur.String()
 		}
 	}
-	version := []string{p.version, place}
+	version := []string{p.version, positionKey}
 	if p.dated { // and on the days
 		s := p.stream
 		version = append(version, s.Since.String(), s.Until.String(), s.Today.String(), itoa(s.Lookback))
@@ -181,7 +200,7 @@ func (p *pass) beside() func(*fetch.Answer) string {
 
 // ask finds out what the placeholders stand for, and refuses to ask without.
 func (c *connector) ask(p *pass) error {
-	consent := p.stream.Scope.Consent
+	consent := p.stream.Task.Consent
 	number, _ := consent.Subject.Reveal()
 	until := p.at.To
 	if w := p.Pagination.Windows; w != nil && w.ExclusiveEnd {
@@ -208,16 +227,17 @@ func (c *connector) ask(p *pass) error {
 }
 
 // request is what all calls share.
-func (c *connector) request(scope finance.Scope, purpose finance.Purpose) fetch.Request {
+func (c *connector) request(task calls.Task, purpose calls.Purpose) fetch.Request {
 	return fetch.Request{
-		Header: maps.Clone(c.about.headers), IDHeader: c.about.RequestIDHeader, Purpose: purpose, Scope: scope,
+		Header: maps.Clone(c.about.headers), IDHeader: c.about.RequestIDHeader, Purpose: purpose, Task: task,
 	}
 }
 
 // call is the request of the present page.
 func (c *connector) call(p *pass) (r fetch.Request, err error) {
-	r = c.request(p.stream.Scope, finance.ForData)
-	r.Method, r.Once = p.Request.Method, p.stream.Scope.Consent.SingleUse
+	r = c.request(p.stream.Task, calls.ForData)
+	r.Method = p.Request.Method
+	r.Once = p.stream.Task.Consent.SingleUse
 	r.Template = "/" + strings.TrimPrefix(p.Request.Path, "/")
 	for _, h := range p.headers {
 		r.Header.Set(h.name, h.fill(p.asked, asItIs))
@@ -249,7 +269,7 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 // queryOf is the query of the present page.
 func (p *pass) queryOf() url.Values {
 	query := url.Values{}
-	for _, q := range p.plan.query {
+	for _, q := range p.compiledReading.query {
 		query.Set(q.name, q.fill(p.asked, asItIs))
 	}
 	p.parameters(query)
@@ -283,13 +303,14 @@ type api struct {
 	connection string
 	base       *url.URL
 	headers    http.Header
-	plans      map[finance.Dataset]*plan
+	version    string // of the description
+	readings   map[finance.Dataset]*compiledReading
 	faults     *faults
 }
 
 func (a *api) datasets() string {
 	var names []string
-	for d := range a.plans {
+	for d := range a.readings {
 		names = append(names, string(d))
 	}
 	slices.Sort(names)

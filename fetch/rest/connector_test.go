@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -96,7 +97,7 @@ func TestWhatARequestLooksLike(t *testing.T) {
       headers: { X-Person: "{subject}", X-Until: "until {until}" }
       body: { person: "{subject}", list: [1, 2.50, true, null, "{consent}<&"], deep: { a: "007" } }`)
 	s := stream()
-	s.Scope.Consent.ExternalID = "c/1 ä?"
+	s.Task.Consent.ExternalID = "c/1 ä?"
 	if _, err := described(t, text, server).Read(t.Context(), s, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -122,10 +123,10 @@ func TestWhatCannotBeAskedIsNotAsked(t *testing.T) {
 		want   string
 	}{
 		"a dataset that is not described": {minimal, func(s *fetch.Stream) { s.Dataset = finance.Accounts }, "Test, as test.yaml describes it, has no dataset accounts (it has debt): take it out of the job"},
-		"no id":                           {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "" }, "the consent has no id of the provider's"},
-		"no number":                       {withBody, func(s *fetch.Stream) { s.Scope.Consent.Subject = finance.NewSubject([]byte{1}, "", fetchtest.Keyed) }, "import it with the number kept"},
-		"a number as id":                  {minimal, func(s *fetch.Stream) { s.Scope.Consent.ExternalID = "14842249091" }, "must not stand in an address"},
-		"one use, many pages":             {paged("{ page: { parameter: p } }"), func(s *fetch.Stream) { s.Scope.Consent.SingleUse = true }, "page by page"},
+		"no id":                           {minimal, func(s *fetch.Stream) { s.Task.Consent.ExternalID = "" }, "the consent has no id of the provider's"},
+		"no number":                       {withBody, func(s *fetch.Stream) { s.Task.Consent.Subject = finance.NewSubject([]byte{1}, "", fetchtest.Keyed) }, "import it with the number kept"},
+		"a number as id":                  {minimal, func(s *fetch.Stream) { s.Task.Consent.ExternalID = "14842249091" }, "must not stand in an address"},
+		"one use, many pages":             {paged("{ page: { parameter: p } }"), func(s *fetch.Stream) { s.Task.Consent.SingleUse = true }, "page by page"},
 	} {
 		server := &recorder{}
 		s := stream()
@@ -144,7 +145,7 @@ func TestASingleUseConsentIsSpentOnce(t *testing.T) {
 	server := &recorder{answer: `{"rows":[{"id":"1"}]}`}
 	client := described(t, minimal, server)
 	s := stream()
-	s.Scope.Consent.SingleUse = true
+	s.Task.Consent.SingleUse = true
 	for range 2 {
 		if got, err := client.Read(t.Context(), s, ""); err != nil || len(idsOf(got)) != 1 {
 			t.Fatal(got, err)
@@ -185,42 +186,42 @@ func TestWhatErrorsMean(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		body   string
-		want   fetch.Verdict
+		want   fetch.Meaning
 	}{
-		{200, `{"rows":[]}`, fetch.Verdict{Class: finance.OK}},
-		{200, `{"rows":[],"meta":{"nr":"n1"}}`, fetch.Verdict{Class: finance.OK, Correlation: "n1"}},
-		{200, `{"error":{"code":"SLOW","wait":30,"nr":7}}`, fetch.Verdict{Class: finance.Throttled, Reason: "SLOW", RetryAfter: 30 * time.Second, Correlation: "7"}},
-		{200, `{"error":{"code":"WEIRD","text":"who knows"}}`, fetch.Verdict{Class: finance.Rejected, Reason: "WEIRD: who knows"}},
-		{200, `{"code":"FINE"}`, fetch.Verdict{Class: finance.OK, Reason: "FINE"}},
-		{200, `<html>`, fetch.Verdict{Class: finance.Transient}},
-		{200, `[]`, fetch.Verdict{Class: finance.Transient}},                // no dataset is a bare list
-		{200, `{"rows":[{"id":1}`, fetch.Verdict{Class: finance.Transient}}, // cut off
-		{202, `{"rows":[]}`, fetch.Verdict{Class: finance.Transient}},       // without a rule for it
-		{202, `{"error":{"text":"we are at it","wait":5}}`, fetch.Verdict{Class: finance.Transient, Reason: "we are at it", RetryAfter: 5 * time.Second}},
-		{202, `{"code":"LATER"}`, fetch.Verdict{Class: finance.Withheld, Reason: "LATER"}},
-		{203, `{"rows":[]}`, fetch.Verdict{Class: finance.Rejected}},
-		{206, `{"rows":[]}`, fetch.Verdict{Class: finance.OK}},
-		{206, `<html>`, fetch.Verdict{Class: finance.Transient}},
-		{207, `{"rows":[]}`, fetch.Verdict{Class: finance.Transient}},
-		{304, ``, fetch.Verdict{Class: finance.Transient}},
-		{403, `{"error":{"code":"EXPIRED","text":"over"}}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentExpired, Reason: "EXPIRED: over"}},
-		{400, `{"code":"GONE"}`, fetch.Verdict{Class: finance.ConsentOver, Status: finance.ConsentRevoked, Reason: "GONE"}},
-		{403, `{"code":"OLD"}`, fetch.Verdict{Class: finance.TokenDenied, Reason: "OLD"}},
-		{400, `{"code":"OLD"}`, fetch.Verdict{Class: finance.Rejected, Reason: "OLD"}},
-		{500, `{"code":"KEY"}`, fetch.Verdict{Class: finance.Fatal, Reason: "KEY"}},
-		{500, `{"error":{"wait":"5"}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 5 * time.Second}},
-		{500, `{"error":{"code":"BUSY","wait":5}}`, fetch.Verdict{Class: finance.Transient, Reason: "BUSY", RetryAfter: 5 * time.Second}},
-		{429, `{"error":{"wait":172800}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 48 * time.Hour}},
-		{429, `{"error":{"wait":2.5}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: 2500 * time.Millisecond}},
-		{429, `{"error":{"wait":"Please try again in 3600 seconds"}}`, fetch.Verdict{Class: finance.Throttled, RetryAfter: time.Hour}},
-		{429, `{"error":{"wait":-1}}`, fetch.Verdict{Class: finance.Throttled}},
-		{429, `slow down`, fetch.Verdict{Class: finance.Throttled}},
-		{404, ``, fetch.Verdict{Class: finance.Withheld}},
-		{451, `{"code":{"a":1}}`, fetch.Verdict{Class: finance.Withheld}},
-		{422, `{}`, fetch.Verdict{Class: finance.Transient}},
-		{401, `{}`, fetch.Verdict{Class: finance.TokenDenied}},
-		{302, ``, fetch.Verdict{Class: finance.Fatal}},
-		{204, ``, fetch.Verdict{Class: finance.OK}},
+		{200, `{"rows":[]}`, fetch.Meaning{Class: finance.OK}},
+		{200, `{"rows":[],"meta":{"nr":"n1"}}`, fetch.Meaning{Class: finance.OK, Correlation: "n1"}},
+		{200, `{"error":{"code":"SLOW","wait":30,"nr":7}}`, fetch.Meaning{Class: finance.Throttled, Reason: "SLOW", RetryAfter: 30 * time.Second, Correlation: "7"}},
+		{200, `{"error":{"code":"WEIRD","text":"who knows"}}`, fetch.Meaning{Class: finance.Rejected, Reason: "WEIRD: who knows"}},
+		{200, `{"code":"FINE"}`, fetch.Meaning{Class: finance.OK, Reason: "FINE"}},
+		{200, `<html>`, fetch.Meaning{Class: finance.Transient}},
+		{200, `[]`, fetch.Meaning{Class: finance.Transient}},                // no dataset is a bare list
+		{200, `{"rows":[{"id":1}`, fetch.Meaning{Class: finance.Transient}}, // cut off
+		{202, `{"rows":[]}`, fetch.Meaning{Class: finance.Transient}},       // without a rule for it
+		{202, `{"error":{"text":"we are at it","wait":5}}`, fetch.Meaning{Class: finance.Transient, Reason: "we are at it", RetryAfter: 5 * time.Second}},
+		{202, `{"code":"LATER"}`, fetch.Meaning{Class: finance.Withheld, Reason: "LATER"}},
+		{203, `{"rows":[]}`, fetch.Meaning{Class: finance.Rejected}},
+		{206, `{"rows":[]}`, fetch.Meaning{Class: finance.OK}},
+		{206, `<html>`, fetch.Meaning{Class: finance.Transient}},
+		{207, `{"rows":[]}`, fetch.Meaning{Class: finance.Transient}},
+		{304, ``, fetch.Meaning{Class: finance.Transient}},
+		{403, `{"error":{"code":"EXPIRED","text":"over"}}`, fetch.Meaning{Class: finance.ConsentOver, Status: finance.ConsentExpired, Named: true, Reason: "EXPIRED: over"}},
+		{400, `{"code":"GONE"}`, fetch.Meaning{Class: finance.ConsentOver, Status: finance.ConsentRevoked, Named: true, Reason: "GONE"}},
+		{403, `{"code":"OLD"}`, fetch.Meaning{Class: finance.TokenDenied, Reason: "OLD"}},
+		{400, `{"code":"OLD"}`, fetch.Meaning{Class: finance.Rejected, Reason: "OLD"}},
+		{500, `{"code":"KEY"}`, fetch.Meaning{Class: finance.Fatal, Reason: "KEY"}},
+		{500, `{"error":{"wait":"5"}}`, fetch.Meaning{Class: finance.Throttled, RetryAfter: 5 * time.Second}},
+		{500, `{"error":{"code":"BUSY","wait":5}}`, fetch.Meaning{Class: finance.Transient, Reason: "BUSY", RetryAfter: 5 * time.Second}},
+		{429, `{"error":{"wait":172800}}`, fetch.Meaning{Class: finance.Throttled, RetryAfter: 48 * time.Hour}},
+		{429, `{"error":{"wait":2.5}}`, fetch.Meaning{Class: finance.Throttled, RetryAfter: 2500 * time.Millisecond}},
+		{429, `{"error":{"wait":"Please try again in 3600 seconds"}}`, fetch.Meaning{Class: finance.Throttled, RetryAfter: time.Hour}},
+		{429, `{"error":{"wait":-1}}`, fetch.Meaning{Class: finance.Throttled}},
+		{429, `slow down`, fetch.Meaning{Class: finance.Throttled}},
+		{404, ``, fetch.Meaning{Class: finance.Withheld}},
+		{451, `{"code":{"a":1}}`, fetch.Meaning{Class: finance.Withheld}},
+		{422, `{}`, fetch.Meaning{Class: finance.Transient}},
+		{401, `{}`, fetch.Meaning{Class: finance.TokenDenied}},
+		{302, ``, fetch.Meaning{Class: finance.Fatal}},
+		{204, ``, fetch.Meaning{Class: finance.OK}},
 	} {
 		got := f.classify(nil, &fetch.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)})
 		if diff := cmp.Diff(c.want, got); diff != "" {
@@ -231,7 +232,7 @@ func TestWhatErrorsMean(t *testing.T) {
 	if got := f.classify(nil, with).Correlation; got != "h" {
 		t.Errorf("the header's id comes first, got %q", got)
 	}
-	check := &fetch.Request{Purpose: finance.ForCheck}
+	check := &fetch.Request{Purpose: calls.ForCheck}
 	d.Check.Accept = Statuses{403}
 	if got := f.classify(check, &fetch.Answer{Status: 403, Body: []byte(`{}`)}); got.Class != finance.OK {
 		t.Errorf("the check's own status: %s", got.Class)
@@ -380,11 +381,11 @@ func TestCursorsRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plans, err := compile(d, nil)
+	readings, err := compile(d, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := plans[finance.Debts].readCursor(text, today)
+	got, err := readings[finance.Debts].readCursor(text, today)
 	if err != nil || got.Through != today-9 {
 		t.Fatal(got, err)
 	}
@@ -398,7 +399,7 @@ func TestCursorsRoundTrip(t *testing.T) {
 		`{"v":1,"pass":{"from":"2026-11-01","to":"2026-11-04","end":"2026-11-06","link":"/v1/x"}}`,
 		`{"v":1,"pass":{"from":"2026-11-01","to":"2026-11-04","end":"2026-11-06","base":1}}`,
 	} {
-		if c, err := plans[finance.Debts].readCursor(bad, today); err == nil {
+		if c, err := readings[finance.Debts].readCursor(bad, today); err == nil {
 			t.Errorf("%s was read as %+v", bad, c)
 		}
 	}

@@ -72,7 +72,7 @@ func (c cursor) String() string {
 
 // readCursor reads a stored cursor and checks it against the description: one of another way of paging would be read
 // wrongly.
-func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error) {
+func (p *compiledReading) readCursor(text string, today finance.Date) (c cursor, err error) {
 	if text == "" {
 		return cursor{V: 1}, nil
 	}
@@ -95,8 +95,8 @@ func (p *plan) readCursor(text string, today finance.Date) (c cursor, err error)
 	return c, nil
 }
 
-// sound says whether a position can be one of this plan's.
-func (p *plan) sound(at *position, latest finance.Date) bool {
+// sound says whether a position can be one of this reading's.
+func (p *compiledReading) sound(at *position, latest finance.Date) bool {
 	of := &p.Pagination
 	if at.Page < 0 || at.Offset < 0 || at.Total < 0 || at.Pages < 0 || at.Tries < 0 || at.Tries > mostTries || len(at.Earlier) > mostEarlier ||
 		at.Base < 0 || at.Base > len(at.Earlier) || len(at.Link) > longestText || len(at.After) > longestText {
@@ -109,7 +109,8 @@ func (p *plan) sound(at *position, latest finance.Date) bool {
 	} else if at.From != 0 || at.To != 0 || at.End != 0 {
 		return false
 	}
-	linked, counted := of.NextLink != nil || of.LinkHeader != nil, of.Page != nil || of.Offset != nil
+	linked := of.NextLink != nil || of.LinkHeader != nil
+	counted := of.Page != nil || of.Offset != nil
 	searched := at.Search != nil && p.dated
 	return (of.paged() || searched) && (at.Link == "" || linked) && (at.After == "" || of.Cursor != nil) &&
 		(at.Page == 0 || of.Page != nil) && (at.Offset == 0 && at.Total == 0 && at.Pages == 0 || counted)

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"syncer/finance"
 )
@@ -61,7 +59,7 @@ func (e *ends) note(w word) {
 	}
 }
 
-// silence ends a list whose answer lacks the member that leads on, which should stand at one of the paths. Such a list has
+// silence ends a list whose answer has no member that leads on, which should stand at one of the paths. Such a list has
 // ended, unless the API has always said so with a null, or everything speaks for a member that has moved: the page is full,
 // records that are known would be missing, and no answer of this connection has had the member tonight. Then the page is
 // partial.
@@ -72,7 +70,7 @@ func (p *pass) silence(d *decoder, at Paths) error {
 		return err
 	case moved:
 		why := "the answer does not say whether there is more: nothing stands at " + strings.Join(at, " or ")
-		d.page.Lack(why)
+		d.page.AddMissing(why)
 	default:
 		p.ends.note(absent)
 	}
@@ -84,7 +82,7 @@ func (p *pass) memberMoved(d *decoder) (bool, error) {
 		return true, nil
 	}
 	full := d.count > 0 && d.count >= p.ends.Full
-	if !full || !p.list.whole() || p.led.tonight() {
+	if !full || !p.list.whole() || p.led.Seen() {
 		return false, nil
 	}
 	return p.others(p.extent(""), append(p.list.ids, d.ids()...))
@@ -94,7 +92,8 @@ func (p *pass) memberMoved(d *decoder) (bool, error) {
 func (p *pass) extent(status string) finance.Extent {
 	e := finance.Extent{Status: status}
 	if p.dated {
-		e.From, e.To = p.at.From, p.at.To
+		e.From = p.at.From
+		e.To = p.at.To
 	}
 	return e
 }
@@ -106,7 +105,7 @@ func (p *pass) hasMore(d *decoder, at Paths) (bool, error) {
 	if w == absent {
 		return false, p.silence(d, at)
 	}
-	p.led.note()
+	p.led.Note()
 	if w == null {
 		p.ends.note(null)
 		return false, nil
@@ -142,17 +141,4 @@ func isEnd(raw string, words Words) bool {
 	}
 	text, err := textOf(raw)
 	return err == nil && slices.Contains(words, text)
-}
-
-// led is when an answer of the connection last had the member that leads on, for one dataset.
-type led struct{ at atomic.Int64 }
-
-// night is how long an answer counts for tonight.
-const night = 12 * time.Hour
-
-func (l *led) note() { l.at.Store(time.Now().UnixNano()) }
-
-func (l *led) tonight() bool {
-	at := l.at.Load()
-	return at != 0 && time.Since(time.Unix(0, at)) < night
 }

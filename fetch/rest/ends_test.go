@@ -231,9 +231,9 @@ func TestAMemberThatWasSeenTonightHasNotMoved(t *testing.T) {
 		}
 	}))
 	first, second := stream(), stream()
-	other := *second.Scope.Consent
+	other := *second.Task.Consent
 	other.ExternalID = "c-2"
-	second.Scope.Consent = &other
+	second.Task.Consent = &other
 	second.Rows = stored{"1", "2", "3"}
 	if _, err := c.Read(t.Context(), first, ""); err != nil {
 		t.Fatal(err)
@@ -331,8 +331,8 @@ func TestAListThatIsNotShown(t *testing.T) {
 	}
 }
 
-// A page that is passed over as unchanged has shown its records all the same: they are no lack of the page behind it.
-func TestAPagePassedOverIsNoLack(t *testing.T) {
+// A page that is passed over as unchanged has shown its records all the same: the page behind it does not miss them.
+func TestAPagePassedOverIsNotMissing(t *testing.T) {
 	second := []map[string]any{{"id": "3"}, {"id": "4"}}
 	text := strings.Replace(paged("{ cursor: { path: next, parameter: after } }"), "\n    whole: true", "", 1)
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -427,7 +427,7 @@ func TestReadableLinkHeaders(t *testing.T) {
 	}
 }
 
-// A status that says that there is no such page is one more answer about the set: what it lacks needs a second look.
+// A status that says that there is no such page is one more answer about the set: what is missing from it needs a second look.
 func TestAPageThatIsNotThereIsNoProofByItself(t *testing.T) {
 	gone := &pagesOf{tell: func(n int, a map[string]any, _ http.Header) {
 		if n > 1 {

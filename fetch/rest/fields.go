@@ -7,6 +7,9 @@ type Accounts struct {
 	Fields AccountFields `yaml:"fields" jsonschema:"required"`
 	// Balances are the figures of an account.
 	Balances *Balances `yaml:"balances"`
+	// SameAs is the path of what stays the same when the API gives an account another id, as some do when a consent is
+	// renewed: its IBAN, say. An account with an unknown id goes on with the rows of the one that has the same there.
+	SameAs string `yaml:"same_as"`
 }
 
 // Transactions is how transactions are read.

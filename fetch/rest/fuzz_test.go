@@ -19,8 +19,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := Parse([]byte(text), "x.yaml")
 		if err != nil {
-			var problems Problems
-			if !errors.As(err, &problems) || len(problems) == 0 {
+			problems, ok := errors.AsType[Problems](err)
+			if !ok || len(problems) == 0 {
 				t.Fatalf("an error without problems: %v", err)
 			}
 			for _, p := range problems {
@@ -30,11 +30,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		plans, err := compile(d, []byte(text))
+		readings, err := compile(d, versionOf([]byte(text)))
 		if err != nil {
 			t.Fatalf("accepted, but does not compile: %v", err)
 		}
-		newFaults(d, plans)
+		newFaults(d, readings)
 	})
 }
 
@@ -44,7 +44,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(0, `{"accounts":[{"resourceId":"1","currency":"NOK","balances":[{"balanceType":"closingBooked","balanceAmount":{"currency":"NOK","amount":"1.00"}}]}]}`)
 	f.Add(1, `{"account":{"resourceId":"acc-1"},"transactions":{"booked":[{"transactionId":"1","bookingDate":"2026-11-20","transactionAmount":{"currency":"NOK","amount":"-1.50"}}],"pending":[{"valueDate":"2026-11-20","transactionAmount":{"currency":"NOK","amount":"2"}}]}}`)
 	f.Add(2, `{"mandate_id":"c-1","debtor":{"national_id":"14842249091"},"claims":[{"claim_id":null,"principal_ore":100,"sign":"C","outstanding_ore":"5"}],"paging":{"total":1}}`)
-	var plans []*plan
+	var readings []*compiledReading
 	for _, file := range []string{"fjordbank.yaml", "nordvik.yaml"} {
 		text, err := fs.ReadFile(Examples(), file)
 		if err != nil {
@@ -54,25 +54,25 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		all, err := compile(d, text)
+		all, err := compile(d, versionOf(text))
 		if err != nil {
 			f.Fatal(err)
 		}
 		for _, dataset := range []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts} {
 			if p := all[dataset]; p != nil {
-				plans = append(plans, p)
+				readings = append(readings, p)
 			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, which int, body string) {
-		p := plans[uint(which)%uint(len(plans))]
+		p := readings[uint(which)%uint(len(readings))]
 		s := stream()
 		s.Dataset, s.Account = p.dataset, "acc-1"
 		walk := &pass{
-			plan: p, stream: &s, ends: &ends{}, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"},
+			compiledReading: p, stream: &s, ends: &ends{}, asked: map[string]string{forConsent: "c-1", forAccount: "acc-1"},
 			resolve: func(string, fetch.Follow) (fetch.Link, error) { return fetch.Link{Path: "x", Address: "/x"}, nil },
 		}
-		walk.list, walk.led = newReading(true, len(p.Records)), &led{}
+		walk.list, walk.led = newReading(true, len(p.Records)), &fetch.Tonight{}
 		walk.others = func(finance.Extent, []string) (bool, error) { return false, nil }
 		walk.at = walk.begin()
 		page, err := walk.decode(&fetch.Answer{Status: 200, Body: []byte(body)})

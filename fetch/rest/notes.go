@@ -9,7 +9,7 @@ import (
 // notes are what syncer check says of a description that is right by its form, and may still not do what its author thinks.
 func (a *api) notes() (notes []string) {
 	for _, d := range []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts} {
-		p := a.plans[d]
+		p := a.readings[d]
 		if p == nil {
 			continue
 		}
@@ -25,6 +25,6 @@ func (a *api) notes() (notes []string) {
 }
 
 // provenBy says whether records of the list belong to a set that is declared whole.
-func (p *plan) provenBy(l *List) bool {
+func (p *compiledReading) provenBy(l *List) bool {
 	return p.Whole || p.wholePending && l.holds(finance.Pending)
 }

@@ -14,7 +14,7 @@ const mostTries = 3
 
 // pass reads a stream: window by window, oldest first, and page by page within each.
 type pass struct {
-	*plan
+	*compiledReading
 	ctx     context.Context // of the reading, for what is asked of the store
 	stream  *fetch.Stream
 	through finance.Date // the watermark before the pass
@@ -23,7 +23,7 @@ type pass struct {
 	ends    *ends
 	at      position
 	list    *reading
-	led     *led
+	led     *fetch.Tonight // when an answer last had the member that leads on
 	overlap overlap
 	// mayBeTooOld says that a refusal of the present day may mean that it lies too long ago.
 	mayBeTooOld bool
@@ -107,7 +107,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	}
 	d.page.Seen = d.count
 	if why := a.ErrorBeside(); why != "" && d.count == 0 && !p.judged(a) {
-		d.page.Lack(why) // said here too, so that a window is read again
+		d.page.AddMissing(why) // said here too, so that a window is read again
 	}
 	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
 	if name, status := p.set(); name != "" && good {
@@ -118,7 +118,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 			return p.beginAnew(d), nil
 		}
 		// Begun anew once already in this pass: a list that moves every night would never be read to its end.
-		d.page.Lack("the list has moved since its reading was broken off; the next pass reads all of it")
+		d.page.AddMissing("the list has moved since its reading was broken off; the next pass reads all of it")
 	}
 	if p.overlap == lastPage {
 		d.page.Next = p.cursor(&p.at)
@@ -138,8 +138,8 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	p.list.add(d)
 	p.comeBack(&d.page)
 	if s := p.at.Search; s != nil && p.at.From > p.through+1 {
-		// No reason to come back, as another lack would be: those days will never be given.
-		d.page.Lack(s.Lack(p.at.From))
+		// No reason to come back, as anything else that is missing would be: those days will never be given.
+		d.page.AddMissingDays(s, p.at.From)
 	}
 	if next == nil {
 		err := p.endPass(&d.page)
@@ -152,7 +152,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 	return d.page, nil
 }
 
-// comeBack lets the next pass begin with the present window, if the page lacks anything.
+// comeBack lets the next pass begin with the present window, if anything of the page is missing.
 func (p *pass) comeBack(page *fetch.Page) {
 	lacking := page.Partial != "" || page.Holds()
 	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
@@ -252,7 +252,9 @@ func (p *pass) endList(page *fetch.Page) error {
 func (p *pass) endPass(page *fetch.Page) error {
 	c := cursor{V: 1, ends: *p.ends}
 	if p.dated {
-		c.Through, c.Again, c.Reach = p.at.End, p.again, p.reach
+		c.Through = p.at.End
+		c.Again = p.again
+		c.Reach = p.reach
 	}
 	page.Done = true
 	page.Next = ""
@@ -277,7 +279,7 @@ func (p *pass) declare(page *fetch.Page) error {
 	hidden := p.hidden(status)
 	if hidden == "" {
 		if !page.Hidden() && page.Partial == "" {
-			page.Whole = &finance.Whole{Status: status}
+			page.Whole = &finance.Whole{Status: status, SameAs: p.sameAs}
 		}
 		return nil
 	}
@@ -289,7 +291,7 @@ func (p *pass) declare(page *fetch.Page) error {
 		return err
 	}
 	if others {
-		page.Lack("the answer has no list at " + hidden + ", and records of it are known")
+		page.AddMissing("the answer has no list at " + hidden + ", and records of it are known")
 	}
 	return nil
 }
@@ -342,15 +344,17 @@ func (p *pass) follow(d *decoder, a *fetch.Answer) (*position, error) {
 		return at, nil
 	case moved != "":
 		d.page.Moved = moved
-		d.page.Lack("the list kept changing while it was read: " + moved)
+		d.page.AddMissing("the list kept changing while it was read: " + moved)
 	}
 	if next == nil {
 		if p.inParts() && !a.LastPart() { // nothing leads on from what calls itself a part
-			d.page.Lack(a.Unfinished())
+			d.page.AddMissing(a.Unfinished())
 		}
 		return p.nextWindow(d), nil
 	}
-	next.From, next.To, next.End = p.at.From, p.at.To, p.at.End
+	next.From = p.at.From
+	next.To = p.at.To
+	next.End = p.at.End
 	next.Tries = p.at.Tries
 	next.Anew = p.at.Anew
 	next.Earlier = p.earlier(d)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -77,7 +78,7 @@ func paged(pagination string) string {
 func stream() fetch.Stream {
 	consent := finance.Consent{ID: 1, ExternalID: "c-1", Subject: fetchtest.Subject("14842249091"), Status: finance.ConsentActive}
 	return fetch.Stream{
-		Stream: finance.Stream{Dataset: finance.Debts, Consent: 1}, Scope: finance.Scope{Consent: &consent},
+		Stream: finance.Stream{Dataset: finance.Debts, Consent: 1}, Task: calls.Task{Consent: &consent},
 		Since: finance.NewDate(2026, 11, 1), Today: today, Lookback: 3,
 	}
 }

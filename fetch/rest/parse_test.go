@@ -1,6 +1,7 @@
 package rest
 
 import (
+	_ "embed"
 	"flag"
 	"os"
 	"path/filepath"
@@ -11,19 +12,9 @@ import (
 )
 
 // minimal is the smallest description that says something.
-const minimal = `title: Test
-base_url: https://api.example/v1
-token: { dialect: none }
-check: { path: ping }
-datasets:
-  debt:
-    request: { path: "claims/{consent}" }
-    records: rows
-    fields:
-      id: id
-      creditor: name
-      balance: owed
-`
+//
+//go:embed testdata/minimal.yaml
+var minimal string
 
 // changed is the minimal description with a piece of it replaced.
 func changed(t *testing.T, old, piece string) string {

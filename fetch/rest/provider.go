@@ -7,6 +7,12 @@
 // can be checked before it runs, and every mistake in it is told at once with its place; a list never ends with a short
 // page, since servers cap pages; a list that moved while it was read is read again; a shape that has changed is an error
 // and never an empty answer; and amounts are the digits of the answer.
+//
+// Files of its own, since there is no file a dataset here but one for each thing that a description can say:
+//   - the YAML: description.go, fields.go, short.go and examples.go;
+//   - whether it holds: parse.go, validate.go, validate_dataset.go, validate_rules.go and notes.go;
+//   - what reads, made of it: compile.go, template.go, column.go, shape.go, scalar.go, decimal.go, balances.go and wait.go;
+//   - the way through a list: window.go, pages.go, next.go, links.go, linkheader.go and ends.go.
 package rest
 
 import (
@@ -84,7 +90,7 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 }
 
 func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetch.Driver, error) {
-	if err := d.lacks(c.Credentials); err != nil {
+	if err := d.checkCredentials(c.Credentials); err != nil {
 		return fetch.Driver{}, err
 	}
 	a := &api{Description: d, file: file, connection: c.Name, headers: http.Header{}}
@@ -92,7 +98,8 @@ func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetc
 	if a.base, err = overridden(strings.TrimSuffix(d.BaseURL, "/"), strings.TrimSuffix(c.BaseURL, "/")); err != nil {
 		return fetch.Driver{}, fmt.Errorf("base_url: %w", err)
 	}
-	if a.plans, err = compile(d, text); err != nil {
+	a.version = versionOf(text)
+	if a.readings, err = compile(d, a.version); err != nil {
 		return fetch.Driver{}, err
 	}
 	secret := map[string]fetch.Secret{}
@@ -103,7 +110,7 @@ func (d *Description) driver(c fetch.Connection, text []byte, file string) (fetc
 			a.headers.Set(name, h.Value)
 		}
 	}
-	a.faults = newFaults(d, a.plans)
+	a.faults = newFaults(d, a.readings)
 	driver := fetch.Driver{
 		Base: a.base, Rate: float64(d.Rate.PerSecond + d.Rate.PerMinute/60), Classify: a.faults.classify, Notes: a.notes(),
 		Alone:   d.Errors.alone(),
@@ -134,7 +141,8 @@ func (d *Description) token(c fetch.Connection) (fetch.TokenRequest, error) {
 		Params: map[string][]string{}, Header: map[string]fetch.Secret{},
 	}
 	if ask.Style != fetch.InHeaders {
-		ask.ID, ask.Secret = c.Credentials[clientID].Reveal(), c.Credentials[clientSecret]
+		ask.ID = c.Credentials[clientID].Reveal()
+		ask.Secret = c.Credentials[clientSecret]
 	}
 	for name, value := range d.Token.Params {
 		ask.Params[name] = []string{value}
@@ -154,8 +162,8 @@ const (
 	clientSecret = "client_secret"
 )
 
-// lacks names every credential that the description needs and the connection hasn't.
-func (d *Description) lacks(have map[string]fetch.Secret) error {
+// checkCredentials names every credential that the description needs and the connection hasn't.
+func (d *Description) checkCredentials(have map[string]fetch.Secret) error {
 	need := map[string]string{}
 	if d.Token.Dialect != "none" && d.Token.Dialect != "in_headers" {
 		need[clientID], need[clientSecret] = "token", "token"
@@ -193,7 +201,8 @@ func overridden(described, connection string) (*url.URL, error) {
 		return nil, errors.New("not a URL")
 	}
 	if over.Path == "" || over.Path == "/" {
-		over.Path, over.RawPath = u.Path, u.RawPath
+		over.Path = u.Path
+		over.RawPath = u.RawPath
 	}
 	return over, nil
 }

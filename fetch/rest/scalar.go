@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
-// Values are kept as the JSON text that stood in the answer and read by fetch.Scanner, so that an amount is made of the
+// Values are kept as the JSON text that stood in the answer and read by jsonread.Scanner, so that an amount is made of the
 // digits the provider wrote.
 
 var (
@@ -38,7 +38,7 @@ func textOf(raw string) (string, error) {
 	case !strings.Contains(raw, `\`):
 		return raw[1 : len(raw)-1], nil
 	}
-	s := fetch.Scan([]byte(raw))
+	s := jsonread.Scan([]byte(raw))
 	text := s.Text()
 	return text, s.End()
 }
@@ -53,7 +53,7 @@ func quote(text string) string {
 }
 
 func amountOf(raw string) (finance.Amount, error) {
-	s := fetch.Scan([]byte(raw))
+	s := jsonread.Scan([]byte(raw))
 	a := s.Amount()
 	if s.End() != nil || !a.Valid {
 		if isText(raw) && strings.Contains(raw, ",") {
@@ -78,7 +78,7 @@ func writtenAmount(raw, decimal string) (finance.Amount, error) {
 	if isComma(decimal) {
 		mark = ","
 	}
-	a, ok := fetch.WrittenAmount(text, mark)
+	a, ok := jsonread.WrittenAmount(text, mark)
 	if !ok {
 		return finance.Amount{}, errNoAmount
 	}
@@ -111,9 +111,9 @@ func wholeOf(raw string) (int64, error) {
 		text = whole // 3.0 is how some serializers write 3
 	}
 	if isText(raw) {
-		text = fetch.WithoutPlus(text)
+		text = jsonread.WithoutPlus(text)
 	}
-	s := fetch.Scan([]byte(text))
+	s := jsonread.Scan([]byte(text))
 	n, ok := s.Int()
 	if s.End() != nil || !ok {
 		return 0, errNoCount
@@ -230,7 +230,7 @@ func (c clock) anyOrder(raw string) finance.Version {
 	if at, err := sinceEpoch(text, unix); err == nil && at.Unix() >= earliestEpoch {
 		return finance.VersionAt(at)
 	}
-	if at, err := fetch.ParseInstantIn(text, c.zone); err == nil {
+	if at, err := jsonread.ParseInstantIn(text, c.zone); err == nil {
 		return versionAt(at)
 	}
 	if day, err := c.day(raw); err == nil && !day.IsZero() {
@@ -257,7 +257,7 @@ func (c clock) instant(raw string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	return fetch.InUTC(at), nil
+	return jsonread.InUTC(at), nil
 }
 
 // written reads an instant in the zone that it is told in, where its year is one of 1 to 9999. In another
@@ -273,13 +273,13 @@ func (c clock) written(raw string) (time.Time, error) {
 	var at time.Time
 	switch c.format {
 	case "", rfc3339:
-		at, err = fetch.ParseInstant(text)
+		at, err = jsonread.ParseInstant(text)
 	case unix, unixMS:
 		at, err = sinceEpoch(text, c.format)
 	default:
 		at, err = c.byPattern(text)
 	}
-	if err != nil || !fetch.Speakable(at) {
+	if err != nil || !jsonread.Speakable(at) {
 		return time.Time{}, errNoTime
 	}
 	return at, nil
@@ -322,15 +322,18 @@ func withoutExponent(text string) (string, bool) {
 	}
 	const largest = 20 // no epoch has more digits before its point, nor zeros behind it
 	move, err := strconv.Atoi(text[at+1:])
-	sign, number := "", text[:at]
+	sign := ""
+	number := text[:at]
 	if after, found := strings.CutPrefix(number, "-"); found {
-		sign, number = "-", after
+		sign = "-"
+		number = after
 	}
 	whole, fraction, broken := strings.Cut(number, ".")
 	if err != nil || move > largest || move < -largest || !onlyDigits(whole) || broken && !onlyDigits(fraction) {
 		return "", false
 	}
 	zeros := strings.Repeat("0", largest)
-	digits, point := zeros+whole+fraction+zeros, largest+len(whole)+move
+	digits := zeros + whole + fraction + zeros
+	point := largest + len(whole) + move
 	return sign + "0" + strings.TrimLeft(digits[:point], "0") + "." + digits[point:], true
 }

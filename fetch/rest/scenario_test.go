@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -47,7 +48,7 @@ func consentOf(c sim.ConsentInfo) finance.Consent {
 
 func streamOf(c finance.Consent, d finance.Dataset, account string) fetch.Stream {
 	return fetch.Stream{
-		Stream: finance.Stream{Consent: c.ID, Dataset: d, Account: account}, Scope: finance.Scope{Dataset: d, Consent: &c},
+		Stream: finance.Stream{Consent: c.ID, Dataset: d, Account: account}, Task: calls.Task{Dataset: d, Consent: &c},
 		Since: today.AddDays(-120), Today: today, Lookback: 10,
 	}
 }
@@ -244,8 +245,8 @@ func TestWhatPasses(t *testing.T) {
 	if _, err := cl.Read(t.Context(), streamOf(consentOf(collector.Consent(5)), finance.Debts, ""), ""); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(before); took < time.Second || len(cl.Ledger.Pauses()) != 1 {
-		t.Errorf("the pause in the body was not kept: %s, pauses %v", took, cl.Ledger.Pauses())
+	if took := time.Since(before); took < time.Second || len(cl.Store.Pauses()) != 1 {
+		t.Errorf("the pause in the body was not kept: %s, pauses %v", took, cl.Store.Pauses())
 	}
 	if n := collector.Tokens().Requests(); n != 2 {
 		t.Errorf("%d tokens", n)

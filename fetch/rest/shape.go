@@ -4,11 +4,11 @@ import (
 	"errors"
 	"strings"
 
-	"syncer/fetch"
+	"syncer/fetch/jsonread"
 )
 
 // shape is what is taken out of a JSON value: a tree with a node for each step of the paths. The value is then read
-// from front to back once, by fetch.Scanner, whose strictness no second parser could quite copy.
+// from front to back once, by jsonread.Scanner, whose strictness no second parser could quite copy.
 type shape struct {
 	root *node
 	size int // of slots, from 1
@@ -92,7 +92,7 @@ func (v values) first(slots []int) string {
 
 // taking reads one value along a shape.
 type taking struct {
-	s     *fetch.Scanner
+	s     *jsonread.Scanner
 	into  values
 	nulls []bool                 // which slots are there and null; nil: nobody asks
 	list  func(number int)       // reads a list of records
@@ -109,7 +109,7 @@ func (t *taking) value(n *node, path string) {
 	case n.slot > 0:
 		raw := s.Raw()
 		if t.into[n.slot] = raw; s.Err() == nil && len(n.steps) > 0 {
-			inner := taking{s: fetch.Scan([]byte(raw)), into: t.into, nulls: t.nulls, rest: t.rest}
+			inner := taking{s: jsonread.Scan([]byte(raw)), into: t.into, nulls: t.nulls, rest: t.rest}
 			inner.inside(n, path)
 		}
 	default:
@@ -146,9 +146,9 @@ func (t *taking) inside(n *node, path string) {
 	case '[':
 		var left []string
 		for a := s.Array(); a.Next(); {
-			place := itoa(int(a.Place()))
-			if next := n.steps[place]; next != nil {
-				t.value(next, join(path, place))
+			index := itoa(int(a.Place()))
+			if next := n.steps[index]; next != nil {
+				t.value(next, join(path, index))
 			} else if t.rest != nil && !s.Null() {
 				left = append(left, s.Raw())
 			}
@@ -171,7 +171,7 @@ func (t *taking) leave(path, raw string) {
 // there.
 func (s *shape) look(body []byte) values {
 	found := s.values()
-	t := taking{s: fetch.Scan(body), into: found}
+	t := taking{s: jsonread.Scan(body), into: found}
 	if t.value(s.root, ""); t.s.End() != nil {
 		return s.values()
 	}

@@ -44,7 +44,8 @@ func parseTemplate(text string) (template, error) {
 		if !slices.Contains(placeholders, name) {
 			return nil, fmt.Errorf("no placeholder {%s}%s (there are: %s)", name, strictyaml.DidYouMean(name, placeholders), strings.Join(placeholders, ", "))
 		}
-		t, text = append(t, name), after
+		t = append(t, name)
+		text = after
 	}
 }
 

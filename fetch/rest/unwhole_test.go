@@ -104,7 +104,7 @@ func TestWhatAGoodStatusProves(t *testing.T) {
 	}
 }
 
-// A window whose answer was not whole is read again by the next pass, as one with any other lack is.
+// A window whose answer was not whole is read again by the next pass, as one from which anything else is missing.
 func TestAWindowThatWasNotWholeIsReadAgain(t *testing.T) {
 	const overloaded = 0 // a 200 with an error
 	for name, c := range map[string]struct {
@@ -149,7 +149,7 @@ func TestARuleForAGoodStatusAndACode(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newFaults(d, nil)
-	for body, want := range map[string]fetch.Verdict{
+	for body, want := range map[string]fetch.Meaning{
 		`{"rows":[],"wait":30}`:            {Class: finance.OK},
 		`{"rows":[],"code":"A"}`:           {Class: finance.Transient, Reason: "A"},
 		`{"rows":[],"code":"B"}`:           {Class: finance.Rejected, Reason: "B"},

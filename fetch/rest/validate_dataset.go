@@ -21,12 +21,18 @@ func (k checker) datasets(d *Datasets, zoneName string) {
 		k.uses(path, usesOf(a.Fields.columns()), a.Fields.ID, zone)
 		k.balances(path+".balances", a.Balances, zone)
 		k.noAccount(path, &a.Reading)
+		k.sameAs(path+".same_as", a)
 	}
 	if t := d.Transactions; t != nil {
 		const path = "datasets.transactions"
 		k.reading(path, &t.Reading, true)
 		k.uses(path, usesOf(t.Fields.columns()), t.Fields.ID, zone)
 		k.transactions(path, t, d.Accounts != nil)
+		mayMove := d.Accounts != nil && d.Accounts.SameAs != ""
+		ofAccount := t.Fields.ID != nil && slices.Contains(t.Fields.ID.Hash, "account")
+		if mayMove && ofAccount {
+			k.Fail(path+".fields.id.hash", "account has another id when it goes on by same_as, and its transactions would be others: leave it out")
+		}
 	}
 	if t := d.Debt; t != nil {
 		const path = "datasets.debt"
@@ -36,6 +42,28 @@ func (k checker) datasets(d *Datasets, zoneName string) {
 		if t.Fields.ID != nil && slices.Contains(t.Fields.ID.Hash, "balance") {
 			k.Fail(path+".fields.id.hash", "balance changes with every payment, and the debt would be another one: leave it out")
 		}
+	}
+}
+
+// sameAs checks that what stays is kept where it can be compared, and is no id that may change.
+func (k checker) sameAs(path string, a *Accounts) {
+	if a.SameAs == "" {
+		return
+	}
+	k.paths(path, Paths{a.SameAs})
+	if !a.Whole {
+		k.Fail(path, "it takes a list that is whole to know which ids are gone: say whole, or leave it out")
+	}
+	for name, f := range map[string]*Field{"name": a.Fields.Name, "kind": a.Fields.Kind, "currency": a.Fields.Currency} {
+		if f != nil && slices.Contains(f.Path, a.SameAs) {
+			k.Fail(path, "it is the path of %s, which many accounts have in common: write that of a number or an IBAN", name)
+		}
+	}
+	switch {
+	case a.Fields.ID != nil && slices.Contains(a.Fields.ID.Path, a.SameAs):
+		k.Fail(path, "it is the path of the id, which is what changes")
+	case slices.Contains(a.Drop, a.SameAs) || slices.Contains(a.RecordSubject, a.SameAs):
+		k.Fail(path, "it is not stored, so it can't be compared")
 	}
 }
 
@@ -107,7 +135,8 @@ func (k checker) reading(path string, r *Reading, statuses bool) {
 		}
 	}
 	for i := range r.Partial {
-		at, sign := join(path+".partial", itoa(i)), &r.Partial[i]
+		at := join(path+".partial", itoa(i))
+		sign := &r.Partial[i]
 		k.paths(at+".path", Paths{sign.Path})
 		if (sign.Above != nil) == (len(sign.Is) > 0) {
 			k.Fail(at, "give above or is, one of the two")
@@ -159,7 +188,8 @@ func (k checker) lists(path string, r *Reading, statuses bool) {
 	}
 	outer = append(outer, r.Pagination.reads()...)
 	for i := range r.Records {
-		l, at := &r.Records[i], path+".records"
+		l := &r.Records[i]
+		at := path + ".records"
 		if len(r.Records) > 1 {
 			at = join(at, itoa(i))
 		}
@@ -221,7 +251,8 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 	if kinds := p.kinds(); len(kinds) > 1 {
 		k.Fail(path, "one list has one way of paging, and here are %s", strings.Join(kinds, " and "))
 	}
-	parameter, ends := "", 0
+	parameter := ""
+	ends := 0
 	count := func(ps ...Paths) {
 		for _, p := range ps {
 			ends += min(len(p), 1)
@@ -260,12 +291,12 @@ func (k checker) pagination(path string, r *Reading, used []string) {
 	}
 }
 
-// leadsTo checks the other places that links may lead to.
+// leadsTo checks the other paths that links may lead to.
 func (k checker) leadsTo(path string, p *Pagination, used []string) {
-	_, places := p.links()
-	for _, place := range places {
-		k.relative(path, place)
-		for _, name := range k.template(path, place) {
+	_, targets := p.links()
+	for _, target := range targets {
+		k.relative(path, target)
+		for _, name := range k.template(path, target) {
 			switch {
 			case name != forConsent && name != forAccount:
 				k.Fail(path, "leads_to has {consent} and {account} only, not {%s}", name)
@@ -367,7 +398,9 @@ func (k checker) decimal(path string, u use) {
 
 // with is the source of a single value, to try it.
 func (s source) with(raw string) *source {
-	s.slots, s.sign, s.constant = nil, nil, raw
+	s.slots = nil
+	s.sign = nil
+	s.constant = raw
 	return &s
 }
 

@@ -11,7 +11,8 @@ import (
 // before the night that it was written for.
 func (k checker) rules(e *Errors) {
 	for i := range e.Rules {
-		rule, path := &e.Rules[i], join("errors.rules", itoa(i))
+		rule := &e.Rules[i]
+		path := join("errors.rules", itoa(i))
 		switch {
 		case len(rule.Status) == 0 && len(rule.Code) == 0:
 			k.Fail(path, "a rule needs status, code, or both")
@@ -95,7 +96,8 @@ func isGood(status int) bool {
 // hiddenBy is the place of an earlier rule that, perhaps with others, fits whatever the rule fits; -1: the
 // rule counts.
 func (r *Rule) hiddenBy(earlier []Rule) (by int) {
-	statuses, codes := []int(r.Status), []string(r.Code)
+	statuses := []int(r.Status)
+	codes := []string(r.Code)
 	if len(statuses) == 0 {
 		statuses = []int{0} // any
 	}

@@ -14,8 +14,8 @@ import (
 	"syncer/finance"
 )
 
-// ledger is an API of transactions by day, which gives so many days back and no more.
-type ledger struct {
+// bankAPI is an API of transactions by day, which gives so many days back and no more.
+type bankAPI struct {
 	oldest finance.Date // the first day given; a from before it is refused
 	status int
 	rows   []map[string]any                           // with a day
@@ -23,7 +23,7 @@ type ledger struct {
 	calls  int
 }
 
-func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *bankAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.calls++
 	q := [2]string{r.URL.Query().Get("from"), r.URL.Query().Get("to")}
 	if q[0] < l.oldest.String() {
@@ -97,7 +97,7 @@ func TestWhatAProviderGivesIsReadWhereItRefusesOlderDays(t *testing.T) {
 		for _, status := range []int{400, 416, 422} {
 			for _, given := range []int{0, 1, 2, 29, 30, 31, 45, 59} {
 				oldest := today.AddDays(-given)
-				api := &ledger{oldest: oldest, status: status, rows: []map[string]any{
+				api := &bankAPI{oldest: oldest, status: status, rows: []map[string]any{
 					row("before", oldest.AddDays(-1)), row("first", oldest), row("today", today),
 				}}
 				client := described(t, datedDescription(pagination, "id"), api)
@@ -124,7 +124,7 @@ func TestWhatAProviderGivesIsReadWhereItRefusesOlderDays(t *testing.T) {
 
 func TestARefusalThatDoesNotMeanTheDaysFailsTheItem(t *testing.T) {
 	for _, pagination := range []string{"", "windows: { days: 30 }"} {
-		api := &ledger{oldest: today + 1, status: 400}
+		api := &bankAPI{oldest: today + 1, status: 400}
 		_, err := described(t, datedDescription(pagination, "id"), api).Read(t.Context(), daysStream(60), "")
 		if fetch.ClassOf(err) != finance.Rejected || !strings.Contains(err.Error(), "PERIOD_INVALID") || api.calls > 3 {
 			t.Errorf("%q: %d calls, %v", pagination, api.calls, err)
@@ -133,8 +133,8 @@ func TestARefusalThatDoesNotMeanTheDaysFailsTheItem(t *testing.T) {
 }
 
 // The limit slides with the days; what came since the watermark is given, so nothing is missing.
-func TestALimitThatSlidesIsNoLackEveryNight(t *testing.T) {
-	api := &ledger{oldest: today.AddDays(-5), status: 400, rows: []map[string]any{row("a", today)}}
+func TestALimitThatSlidesIsNotMissingEveryNight(t *testing.T) {
+	api := &bankAPI{oldest: today.AddDays(-5), status: 400, rows: []map[string]any{row("a", today)}}
 	client := described(t, datedDescription("windows: { days: 30 }", "id"), api)
 	got, err := client.Read(t.Context(), daysStream(60), "")
 	for night := 1; night <= 3 && err == nil; night++ {
@@ -165,7 +165,7 @@ func TestRecordsAtTheEdgesOfWindows(t *testing.T) {
 		"from and to ignored": func(map[string]any, [2]string) bool { return true },
 	} {
 		for _, id := range []string{"id", "{ hash: [booked_on, amount, text] }"} {
-			api := &ledger{show: show, rows: []map[string]any{
+			api := &bankAPI{show: show, rows: []map[string]any{
 				row("early", today.AddDays(-59)), row("edge", edge), row("behind", edge+1), row("late", today.AddDays(-1)),
 			}}
 			got, err := described(t, datedDescription("windows: { days: 30 }", id), api).Read(t.Context(), daysStream(59), "")
@@ -187,7 +187,7 @@ func next(day string, n int) string {
 // Twins of one day are numbered within its window, and get the same numbers in every window that shows them.
 func TestTwinsInWindows(t *testing.T) {
 	everywhere := func(map[string]any, [2]string) bool { return true }
-	api := &ledger{show: everywhere, rows: []map[string]any{row(nil, today.AddDays(-40)), row(nil, today.AddDays(-40)), row(nil, today)}}
+	api := &bankAPI{show: everywhere, rows: []map[string]any{row(nil, today.AddDays(-40)), row(nil, today.AddDays(-40)), row(nil, today)}}
 	client := described(t, datedDescription("windows: { days: 30 }", "{ hash: [booked_on, amount, text] }"), api)
 	got, err := client.Read(t.Context(), daysStream(59), "")
 	if err != nil || len(transactionIDs(got)) != 3 {
@@ -195,7 +195,7 @@ func TestTwinsInWindows(t *testing.T) {
 	}
 }
 
-// However a list ends, what it lacks is looked for by the next pass.
+// However a list ends, what is missing from it is looked for by the next pass.
 func TestALackIsComeBackTo(t *testing.T) {
 	api := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { // the first page for ever, and it says that there is more
 		_ = json.NewEncoder(w).Encode(map[string]any{"rows": []map[string]any{row("a", today)}, "more": true})
@@ -243,7 +243,7 @@ func TestABodyWithAnotherLinkHeaderIsAnotherPage(t *testing.T) {
 
 // A window that is refused behind one that was given is not refused for its age: the item fails there, and goes on there.
 func TestARefusalInTheMiddleIsNotAboutTheDays(t *testing.T) {
-	api := &ledger{rows: []map[string]any{row("old", today.AddDays(-50)), row("new", today.AddDays(-5))}}
+	api := &bankAPI{rows: []map[string]any{row("old", today.AddDays(-50)), row("new", today.AddDays(-5))}}
 	refuse := true
 	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refuse && r.URL.Query().Get("from") > today.AddDays(-40).String() {

@@ -2,51 +2,26 @@ package sbanken
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
-	"strings"
 
+	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 const accountsVersion = "sbanken-accounts-1"
 
-// Probe asks for the accounts of nobody in particular. An application of one customer gets them; one of many is told
-// to name a customer, which shows just as well that address, credentials and grant are good.
-func (c *connector) Probe(ctx context.Context) error {
-	r := c.request(finance.Scope{}, finance.ForCheck)
-	r.Path, r.Template = "Accounts", "/Accounts"
-	_, err := c.client.Do(ctx, r)
-	if e, ok := errors.AsType[*fetch.Error](err); ok && e.Class == finance.Rejected && strings.Contains(strings.ToLower(e.Reason), "customer") {
-		return nil
-	}
-	return err
-}
-
-// Pages reads the accounts with their balances, or the transactions of one account.
-func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
-	switch s.Dataset {
-	case finance.Accounts:
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.accounts(ctx, s, at.Position) })
-	case finance.Transactions:
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(ctx, s, at.Position) })
-	}
-	return func(yield func(fetch.Page, error) bool) {
-		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "sbanken has no such dataset"})
-	}
-}
-
 func (c *connector) accounts(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	if from != "" {
 		return fetch.Step{}, fetch.Misfit("a cursor is set, but accounts have none")
 	}
-	r := c.request(s.Scope, finance.ForData)
-	r.Path, r.Template = "Accounts", "/Accounts"
+	r := c.request(s.Task, calls.ForData)
+	r.Path = "Accounts"
+	r.Template = "/Accounts"
 	var subject finance.Subject
-	if s.Scope.Consent != nil {
-		subject = s.Scope.Consent.Subject
+	if s.Task.Consent != nil {
+		subject = s.Task.Consent.Subject
 	}
 	version := fmt.Sprintf("%s shared=%t", accountsVersion, c.settings.IncludeShared)
 	return fetch.Step{Request: r, Version: version, Decode: func(a *fetch.Answer) (fetch.Page, error) {
@@ -71,8 +46,8 @@ func unlisted(ctx context.Context, s *fetch.Stream, page *fetch.Page) error {
 }
 
 type accountDecoder struct {
-	s       *fetch.Scanner
-	extra   fetch.Extra
+	s       *jsonread.Scanner
+	extra   jsonread.Extra
 	subject finance.Subject
 	shared  bool // keep the accounts of others
 	page    fetch.Page
@@ -83,7 +58,7 @@ type accountDecoder struct {
 // decodeAccounts reads the list of accounts. An account that another person owns is not stored unless the settings
 // say so; a list of which nothing belongs to the consent's subject is somebody else's list and refused as a whole.
 func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Page, error) {
-	d := accountDecoder{s: fetch.Scan(body), subject: subject, shared: shared}
+	d := accountDecoder{s: jsonread.Scan(body), subject: subject, shared: shared}
 	l, err := readList(d.s, d.list)
 	if err != nil {
 		return fetch.Page{}, err
@@ -92,7 +67,8 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 		return fetch.Page{}, fetch.WrongSubject("none of the accounts belongs to the customer of the consent")
 	}
 	d.page.Vet()
-	d.page.Done, d.page.Seen = true, l.items
+	d.page.Done = true
+	d.page.Seen = l.items
 	if l.available > int64(l.items) {
 		d.page.Partial = fmt.Sprintf("%d of %d accounts are missing from the answer", l.available-int64(l.items), l.available)
 	}
@@ -135,7 +111,7 @@ func (d *accountDecoder) list() (items int) {
 	return items
 }
 
-var balanceKinds = [3]string{"booked", "available", "credit_limit"}
+var balanceKinds = [3]string{finance.BalanceBooked, finance.BalanceAvailable, finance.BalanceCreditLimit}
 
 // account reads one account. The bank states no currency: all its accounts are in kroner. The owner's national
 // identity number is for comparing only.

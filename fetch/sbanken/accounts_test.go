@@ -70,23 +70,23 @@ func TestClassify(t *testing.T) {
 		name   string
 		status int
 		body   string
-		want   fetch.Verdict
+		want   fetch.Meaning
 	}{
-		{"ok", 200, `{"availableItems":0,"items":[]}`, fetch.Verdict{Class: finance.OK}},
-		{"ok in generation 1", 200, `{"items":[],"isError":false,` + traced + `}`, fetch.Verdict{Class: finance.OK}},
-		{"proxy page", 200, `<html>`, fetch.Verdict{Class: finance.Transient, Reason: ""}},
-		{"cut", 200, `{"items":[`, fetch.Verdict{Class: finance.Transient}},
+		{"ok", 200, `{"availableItems":0,"items":[]}`, fetch.Meaning{Class: finance.OK}},
+		{"ok in generation 1", 200, `{"items":[],"isError":false,` + traced + `}`, fetch.Meaning{Class: finance.OK}},
+		{"proxy page", 200, `<html>`, fetch.Meaning{Class: finance.Transient, Reason: ""}},
+		{"cut", 200, `{"items":[`, fetch.Meaning{Class: finance.Transient}},
 		{"error in a 200", 200, `{"items":null,"errorType":"Input","isError":true,"errorMessage":"no",` + traced + `}`,
-			fetch.Verdict{Class: finance.Rejected, Reason: "Input: no", Correlation: "6f1d"}},
-		{"outage in a 200", 200, `{"errorType":0,"isError":true,` + traced + `}`, fetch.Verdict{Class: finance.Transient, Reason: "0", Correlation: "6f1d"}},
+			fetch.Meaning{Class: finance.Rejected, Reason: "Input: no", Correlation: "6f1d"}},
+		{"outage in a 200", 200, `{"errorType":0,"isError":true,` + traced + `}`, fetch.Meaning{Class: finance.Transient, Reason: "0", Correlation: "6f1d"}},
 		{"capital letters", 500, `{"Type":"","Title":"Could not complete the request.","Status":500,"Detail":"An error has occured.","Instance":null,"Extensions":{"traceId":"6f1d"}}`,
-			fetch.Verdict{Class: finance.Transient, Reason: "Could not complete the request.: An error has occured.", Correlation: "6f1d"}},
-		{"small letters", 400, `{"title":"Bad","detail":"span",` + traced + `}`, fetch.Verdict{Class: finance.Rejected, Reason: "Bad: span", Correlation: "6f1d"}},
+			fetch.Meaning{Class: finance.Transient, Reason: "Could not complete the request.: An error has occured.", Correlation: "6f1d"}},
+		{"small letters", 400, `{"title":"Bad","detail":"span",` + traced + `}`, fetch.Meaning{Class: finance.Rejected, Reason: "Bad: span", Correlation: "6f1d"}},
 		{"quota", 429, `API calls quota exceeded! maximum admitted 30 per 1m.`,
-			fetch.Verdict{Class: finance.Throttled, Reason: "API calls quota exceeded! maximum admitted 30 per 1m.", RetryAfter: 20 * time.Second}},
-		{"outage", 503, `{"errorType":0,"isError":true,"errorMessage":"x",` + traced + `}`, fetch.Verdict{Class: finance.Throttled, Reason: "0: x", Correlation: "6f1d"}},
-		{"token", 401, ``, fetch.Verdict{Class: finance.TokenDenied}},
-		{"gone", 404, ``, fetch.Verdict{Class: finance.Rejected}},
+			fetch.Meaning{Class: finance.Throttled, Reason: "API calls quota exceeded! maximum admitted 30 per 1m.", RetryAfter: 20 * time.Second}},
+		{"outage", 503, `{"errorType":0,"isError":true,"errorMessage":"x",` + traced + `}`, fetch.Meaning{Class: finance.Throttled, Reason: "0: x", Correlation: "6f1d"}},
+		{"token", 401, ``, fetch.Meaning{Class: finance.TokenDenied}},
+		{"gone", 404, ``, fetch.Meaning{Class: finance.Rejected}},
 	} {
 		got := classify(nil, &fetch.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)})
 		if c.status == 200 && got.Class == finance.Transient {

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 // classify says what an answer means. Generation 1 puts errors into a 200 as well.
-func classify(_ *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	v := fetch.Verdict{Class: fetch.ByStatus(a)}
+func classify(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
+	v := fetch.Meaning{Class: fetch.ByStatus(a)}
 	if v.Class == finance.OK && !mentionsError(a.Body) {
 		return v
 	}
@@ -53,7 +54,7 @@ type problem struct {
 }
 
 func readProblem(body []byte) (p problem) {
-	s := fetch.Scan(body)
+	s := jsonread.Scan(body)
 	for o := s.Object(); o.Next(); {
 		switch strings.ToLower(o.Key()) {
 		case "iserror":

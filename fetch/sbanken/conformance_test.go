@@ -52,7 +52,7 @@ func (w *world) rows(customer, account int) fetch.Stream {
 }
 
 func TestConformance(t *testing.T) {
-	for name, c := range map[string]struct {
+	for name, c := range fetchtest.Variants(t, map[string]struct {
 		bank     bank.Options
 		settings Settings
 	}{
@@ -62,7 +62,7 @@ func TestConformance(t *testing.T) {
 			bank.Options{YearBoundaryCut: true, FlakyTransactionID: true, Twins: true, LateBooked: true, PurchaseYearBug: true, TwoDecimals: true, ArchiveSourceText: true},
 			Settings{APIVersion: 2, CustomerHeader: "auto", PageLength: 9}, // the recent list has several pages
 		},
-	} {
+	}, "generation 1", "quirks") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // each has a pause of a second to wait for
 			w := start(t, c.bank, c.settings)
@@ -94,7 +94,7 @@ func harness(t *testing.T, w *world) fetchtest.Harness {
 }
 
 func TestPassesAndLists(t *testing.T) {
-	for name, c := range map[string]struct {
+	for name, c := range fetchtest.Variants(t, map[string]struct {
 		bank     bank.Options
 		settings Settings
 	}{
@@ -106,7 +106,7 @@ func TestPassesAndLists(t *testing.T) {
 			bank.Options{Transactions: 20, Reservations: 12, EndDateToday500: true, Twins: true, LateBooked: true, ArchiveLag: 2},
 			Settings{APIVersion: 1, CustomerHeader: "auto", PageLength: 5},
 		},
-	} {
+	}, "generation 2") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fetchtest.Passes(t, func(t *testing.T) fetchtest.Harness {

@@ -9,7 +9,6 @@ package sbanken
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -62,7 +61,8 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 	if c.Environment != "" && c.Environment != "prod" {
 		return fetch.Driver{}, fmt.Errorf("connection %s: environment %q is not known: the bank has only prod", c.Name, c.Environment)
 	}
-	id, secret := c.Credentials["client_id"], c.Credentials["client_secret"]
+	id := c.Credentials["client_id"]
+	secret := c.Credentials["client_secret"]
 	if id.IsZero() || secret.IsZero() {
 		return fetch.Driver{}, fmt.Errorf("connection %s: credentials: client_id and client_secret are needed", c.Name)
 	}
@@ -113,24 +113,4 @@ func (s *Settings) base(address string) (*url.URL, error) {
 		u.Path = "/apibeta"
 	}
 	return u.JoinPath("api", fmt.Sprintf("v%d", s.APIVersion)), nil
-}
-
-type connector struct {
-	client   *fetch.Client
-	settings Settings
-}
-
-// PerAccount is true for transactions.
-func (*connector) PerAccount(d finance.Dataset) bool { return d == finance.Transactions }
-
-// request is what all requests share. The customer's number travels in a header, the only place for it: URLs and
-// templates are logged.
-func (c *connector) request(scope finance.Scope, purpose finance.Purpose) fetch.Request {
-	r := fetch.Request{Header: http.Header{"Accept": {"application/json"}}, Purpose: purpose, Scope: scope}
-	if c.settings.CustomerHeader == "auto" && scope.Consent != nil {
-		if number, ok := scope.Consent.Subject.Reveal(); ok {
-			r.Header.Set("customerId", number)
-		}
-	}
-	return r
 }

@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/calls"
 	"syncer/fetch/fetchtest"
-	"syncer/finance"
 	bank "syncer/sandbox/sbanken"
 )
 
-// A bank that refuses an old startDate gives what it has. The days that it refuses are a lack in the run that met them, and
+// A bank that refuses an old startDate gives what it has. The days that it refuses are missing in the run that met them, and
 // none afterwards.
 func TestDaysThatTheBankRefuses(t *testing.T) {
 	for _, reach := range []int{40, 100, 350, 499} {
@@ -17,17 +17,17 @@ func TestDaysThatTheBankRefuses(t *testing.T) {
 		client := fetchtest.Dial(t, Provider(), w.conn)
 		consent := w.consent(1)
 		s := w.rows(1, 0)
-		s.Consent, s.Scope = consent.ID, finance.Scope{Dataset: s.Dataset, Consent: &consent}
+		s.Consent, s.Task = consent.ID, calls.Task{Dataset: s.Dataset, Consent: &consent}
 		first := client.MustRead(t, s, "")
-		lack, oldest := "", today
+		missing, oldest := "", today
 		for i := range first {
-			lack += first[i].Partial
+			missing += first[i].Partial
 			for _, x := range first[i].Records.Transactions {
 				oldest = min(oldest, x.BookedOn)
 			}
 		}
-		if !strings.Contains(lack, "the provider refuses the days before "+today.AddDays(-reach).String()) {
-			t.Errorf("a reach of %d days: partial %q", reach, lack)
+		if !strings.Contains(missing, "the provider refuses the days before "+today.AddDays(-reach).String()) {
+			t.Errorf("a reach of %d days: partial %q", reach, missing)
 		}
 		if age := int(today - min(oldest, today)); age > reach || age < min(reach, 400)-3 {
 			t.Errorf("a reach of %d days: the oldest row is %d days old", reach, age)

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -49,8 +51,9 @@ func (c *connector) transactions(ctx context.Context, s fetch.Stream, from strin
 	if p.at.List == recent && !s.Until.IsZero() {
 		return fetch.Step{}, fmt.Errorf("the stored cursor is that of a normal run, and this is a backfill")
 	}
-	r := c.request(s.Scope, finance.ForData)
-	list, set := "Transactions/", recent
+	r := c.request(s.Task, calls.ForData)
+	list := "Transactions/"
+	set := recent
 	if p.at.List == archive {
 		list += "archive/"
 		set = "" // nothing is declared whole of the archive
@@ -160,7 +163,7 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		over = p.overlap()
 	}
 	d := reader{
-		rows: rowReader{s: fetch.Scan(a.Body), account: p.stream.Account},
+		rows: rowReader{s: jsonread.Scan(a.Body), account: p.stream.Account},
 		at:   &p.at, over: over,
 	}
 	d.got.page.Records.Transactions = make([]finance.Transaction, 0, len(a.Body)/400+1)
@@ -237,7 +240,9 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 	case is != atRest:
 		return p.smaller(got, is)
 	case !last:
-		at.Index, at.Total, at.Last = rows, got.available, got.last
+		at.Index = rows
+		at.Total = got.available
+		at.Last = got.last
 		return p.next(got, &at), nil
 	}
 	if err := p.unlisted(got, finance.Extent{Status: finance.Booked, From: at.From, To: at.To}); err != nil {
@@ -272,7 +277,7 @@ func (p *pass) lacking() {
 func (p *pass) closed(got *answer, at position) (fetch.Page, error) {
 	p.cursor.Through = max(p.cursor.Through, at.To)
 	if s := at.Search; s != nil { // no reason to come back: those days will never be given
-		got.page.Lack(s.Lack(at.From))
+		got.page.AddMissing(s.Missing(at.From))
 	}
 	switch {
 	case at.To < p.end():
@@ -325,7 +330,9 @@ func (p *pass) afterRecent(got *answer) (fetch.Page, error) {
 	case is != atRest:
 		return p.beginAnew(got), nil
 	case int64(rows) < got.available:
-		at.Index, at.Total, at.Last = rows, got.available, got.last
+		at.Index = rows
+		at.Total = got.available
+		at.Last = got.last
 		for i := range got.page.Records.Transactions {
 			at.Earlier = append(at.Earlier, got.page.Records.Transactions[i].ID)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -28,7 +29,7 @@ func client(t *testing.T, w *world) fetch.Connector {
 // pull reads to the end of a pass and keeps what comes. between is called after each page.
 func (st *store) pull(t *testing.T, c fetch.Connector, s fetch.Stream, consent finance.Consent, between func(page int)) (pages int) {
 	t.Helper()
-	s.Scope = finance.Scope{Dataset: s.Dataset, Consent: &consent}
+	s.Task = calls.Task{Dataset: s.Dataset, Consent: &consent}
 	for page, err := range c.Pages(t.Context(), s, st.cursor) {
 		if err != nil {
 			t.Fatalf("page %d: %v", pages, err)

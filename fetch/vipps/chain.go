@@ -50,7 +50,8 @@ func (k *checker) unreadable() { k.Balance = nil }
 // row verifies a row and gives it its id. A break is counted, and the chain goes on from what the row says: the data
 // are kept as they are, and the operator is told.
 func (k *checker) row(e *entry, place int32) {
-	before, after := e.before, e.after
+	before := e.before
+	after := e.after
 	wrong := before != nil && after != nil && *before+e.minor != *after
 	elsewhere := before != nil && k.Balance != nil && *before != *k.Balance
 	if elsewhere && !k.begun { // an answer that shows rows once more, which are no twins of themselves
@@ -92,7 +93,8 @@ func (k *checker) report() string {
 // with its fees and its disputes, the type by its current name, the moment, the amount and the balance behind it. The
 // ledger date is used only where there is no moment, since it is not always told.
 func (e *entry) likeness() string {
-	when, balance := e.at.UTC().Format(time.RFC3339Nano), ""
+	when := e.at.UTC().Format(time.RFC3339Nano)
+	balance := ""
 	if e.at.IsZero() {
 		when = e.BookedOn.String()
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -37,7 +37,7 @@ func TestBalanceChain(t *testing.T) {
 		"behind a row that can't be read": {chain{Balance: &hundred}, []string{changed(capture, "amount", "true"), move("b", 6, 1, 7)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &rowReader{s: fetch.Scan([]byte(`{"items":[` + strings.Join(c.rows, ",") + `]}`)), topic: funds}
+			r := &rowReader{s: jsonread.Scan([]byte(`{"items":[` + strings.Join(c.rows, ",") + `]}`)), topic: funds}
 			got, err := readReport(r, c.behind, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -92,7 +92,7 @@ func TestTwinsStayApart(t *testing.T) {
 	keys := func(split int) (ids []string) {
 		behind := chain{}
 		for _, part := range [][]string{rows[:split], rows[split:]} {
-			r := &rowReader{s: fetch.Scan([]byte(`{"items":[` + strings.Join(part, ",") + `]}`)), topic: fees}
+			r := &rowReader{s: jsonread.Scan([]byte(`{"items":[` + strings.Join(part, ",") + `]}`)), topic: fees}
 			got, err := readReport(r, behind, 0)
 			if err != nil || got.page.Partial != "" {
 				t.Fatal(err, got.page.Partial)

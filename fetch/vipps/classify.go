@@ -6,18 +6,20 @@ import (
 	"strings"
 
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
 // classify says what an answer means. Errors come in the shapes of three gateways and two generations of the API, so
 // the status decides and the body adds the words.
-func classify(r *fetch.Request, a *fetch.Answer) fetch.Verdict {
-	v := fetch.Verdict{Class: fetch.ByStatus(a)}
+func classify(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
+	v := fetch.Meaning{Class: fetch.ByStatus(a)}
 	if v.Class == finance.OK {
 		return v
 	}
 	p := readProblem(a.Body)
-	v.Reason, v.Correlation = p.words(), p.trace
+	v.Reason = p.words()
+	v.Correlation = p.trace
 	switch words := strings.ToLower(v.Reason); {
 	case a.Status == http.StatusUnauthorized && strings.Contains(words, "subscription key"):
 		v.Class = finance.Fatal // a new token would not help
@@ -41,7 +43,7 @@ type problem struct {
 }
 
 func readProblem(body []byte) (p problem) {
-	s := fetch.Scan(body)
+	s := jsonread.Scan(body)
 	for o := s.Object(); o.Next(); {
 		switch o.Key() {
 		case "title", "message", "errorMessage", "error_description":
@@ -67,7 +69,7 @@ func readProblem(body []byte) (p problem) {
 }
 
 // wrapped reads {"responseInfo":{"responseMessage":...},"result":{"message":...}}.
-func (p *problem) wrapped(s *fetch.Scanner) {
+func (p *problem) wrapped(s *jsonread.Scanner) {
 	if s.Peek() != '{' {
 		return
 	}
@@ -81,7 +83,7 @@ func (p *problem) wrapped(s *fetch.Scanner) {
 	}
 }
 
-func (p *problem) details(s *fetch.Scanner) {
+func (p *problem) details(s *jsonread.Scanner) {
 	if s.Peek() != '[' {
 		return
 	}
@@ -89,7 +91,8 @@ func (p *problem) details(s *fetch.Scanner) {
 		if s.Peek() != '{' {
 			continue
 		}
-		name, why := "", ""
+		name := ""
+		why := ""
 		for o := s.Object(); o.Next(); {
 			switch o.Key() {
 			case "name", "field":
@@ -103,7 +106,7 @@ func (p *problem) details(s *fetch.Scanner) {
 }
 
 // text reads a string or a number, and passes over anything else: no two errors agree on their types.
-func text(s *fetch.Scanner) string {
+func text(s *jsonread.Scanner) string {
 	switch s.Peek() {
 	case '"', '0':
 		return s.Word()
@@ -121,5 +124,3 @@ func (p problem) words() string {
 	}
 	return strings.Join(parts, ": ")
 }
-
-var _ fetch.Connector = (*connector)(nil)

@@ -70,7 +70,7 @@ func settings(change func(*Settings)) Settings {
 
 func TestConformance(t *testing.T) {
 	dates := func(s *Settings) { s.ReadBy = byDates }
-	for name, c := range map[string]struct {
+	for name, c := range fetchtest.Variants(t, map[string]struct {
 		vendor   vendor.Options
 		settings Settings
 		merchant int
@@ -91,7 +91,7 @@ func TestConformance(t *testing.T) {
 		}, settings(func(s *Settings) { s.ReadBy, s.IncludeGDPR = byDates, true }), 2},
 		"a feed that never says tryLater": {vendor.Options{StuckFeed: true, PageSize: 40, Gross: true}, settings(nil), 3},
 		"open dates with rows":            {vendor.Options{OpenRows: true, PageSize: 2, Settlement: "monthly"}, settings(dates), 3},
-	} {
+	}, "feed with quirks", "open dates with rows", "standard") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // each has a pause of a second to wait for
 			w := start(t, c.vendor, c.settings)
@@ -130,7 +130,7 @@ func harness(t *testing.T, w *world, merchant int) fetchtest.Harness {
 
 func TestPassesAndLists(t *testing.T) {
 	dates := settings(func(s *Settings) { s.ReadBy = byDates })
-	for name, c := range map[string]struct {
+	for name, c := range fetchtest.Variants(t, map[string]struct {
 		vendor   vendor.Options
 		settings Settings
 	}{
@@ -138,7 +138,7 @@ func TestPassesAndLists(t *testing.T) {
 		"feed, tail":      {vendor.Options{PageSize: 15, Days: 4, EmptyTail: true, Twins: true, Disputes: true}, settings(nil)},
 		"dates":           {vendor.Options{Days: 4}, dates},
 		"dates, in pages": {vendor.Options{PageSize: 3, Days: 2, OpenRows: true, EmptyLast: true, LateFees: true}, dates},
-	} {
+	}, "feed, tail", "dates, in pages") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.vendor.Shared, c.vendor.LedgerPage = 6, 2

@@ -1,6 +1,9 @@
 package vipps
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"slices"
 
 	"syncer/fetch"
@@ -28,12 +31,12 @@ type cursor struct {
 	// rows pass by and are not kept.
 	Since finance.Date `json:"since,omitzero"`
 	Topic string       `json:"topic,omitempty"` // empty: between passes
-	Funds place        `json:"funds,omitzero"`
-	Fees  place        `json:"fees,omitzero"`
+	Funds topicState   `json:"funds,omitzero"`
+	Fees  topicState   `json:"fees,omitzero"`
 }
 
-// place is where one topic stands.
-type place struct {
+// topicState is where one topic stands.
+type topicState struct {
 	Feed    string       `json:"feed,omitempty"`   // the provider's cursor, which is the whole position
 	Through finance.Date `json:"through,omitzero"` // dates: every day up to this one has been read after it was closed
 	Chain   chain        `json:"chain,omitzero"`   // behind the last row of Feed or Through
@@ -52,7 +55,7 @@ type day struct {
 	Search *fetch.DaySearch `json:"search,omitempty"` // a day was refused: which is the first that is given?
 }
 
-func (c *cursor) at() *place {
+func (c *cursor) at() *topicState {
 	if c.Topic == fees {
 		return &c.Fees
 	}
@@ -85,7 +88,7 @@ func (c *cursor) sound(latest finance.Date) bool {
 	if !slices.Contains([]string{"", funds, fees}, c.Topic) || c.By != byFeed && c.By != byDates {
 		return false
 	}
-	for _, p := range []*place{&c.Funds, &c.Fees} {
+	for _, p := range []*topicState{&c.Funds, &c.Fees} {
 		switch {
 		case c.By == byFeed && (!p.Through.IsZero() || p.Day != nil || c.Since > latest):
 			return false
@@ -104,3 +107,45 @@ func (c *cursor) sound(latest finance.Date) bool {
 
 // earliest is the first day that the Report API has data for.
 const earliest finance.Date = 737545 // 2020-05-01
+
+// listing is where the list of ledgers stands within a pass, as JSON; between passes it is empty.
+type listing struct {
+	V    int    `json:"v"`
+	At   string `json:"at"`             // the provider's cursor
+	Some bool   `json:"some,omitempty"` // there were ledgers on the pages behind us
+
+	// Earlier and Broken are of earlier versions, which kept the proof of the set in the position. They are not used.
+	Earlier []string `json:"earlier,omitempty"`
+	Broken  bool     `json:"broken,omitempty"`
+}
+
+func readListing(text string) (l listing, err error) {
+	if text == "" {
+		return listing{V: 1}, nil
+	}
+	if err := strictly(text, &l); err != nil || l.V != 1 || l.At == "" {
+		return l, fetch.Misfit("the stored cursor of the ledgers can't be read")
+	}
+	return l, nil
+}
+
+// strictly decodes a stored cursor. What it doesn't know was not written by this version.
+func strictly(text string, into any) error {
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+func cursorText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("vipps: a cursor has no JSON form: " + err.Error()) // can't be: it holds texts and numbers
+	}
+	return string(b)
+}

@@ -35,9 +35,9 @@ func TestCursorsThatCantBeRight(t *testing.T) {
 func TestACursorComesBackAsItWas(t *testing.T) {
 	balance := int64(-5)
 	for _, c := range []cursor{
-		{V: 1, By: byFeed, Topic: fees, Since: today - 5, Funds: place{Feed: "a==", Chain: chain{Balance: &balance, Tail: []string{"x-0"}}}},
-		{V: 1, By: byDates, Topic: funds, Funds: place{Through: today - 2, Day: &day{On: today - 1, Page: "x", Open: true, Chain: chain{Balance: &balance}},
-			Doubt: &doubt{Through: today - 3, Chain: chain{Balance: &balance}}}, Fees: place{Through: today}},
+		{V: 1, By: byFeed, Topic: fees, Since: today - 5, Funds: topicState{Feed: "a==", Chain: chain{Balance: &balance, Tail: []string{"x-0"}}}},
+		{V: 1, By: byDates, Topic: funds, Funds: topicState{Through: today - 2, Day: &day{On: today - 1, Page: "x", Open: true, Chain: chain{Balance: &balance}},
+			Doubt: &doubt{Through: today - 3, Chain: chain{Balance: &balance}}}, Fees: topicState{Through: today}},
 	} {
 		got, err := readCursor(cursorText(c), c.By, 0, today)
 		if diff := cmp.Diff(c, got); diff != "" || err != nil {
@@ -64,7 +64,7 @@ func TestWhereAPassByDatesBegins(t *testing.T) {
 	} {
 		s := stream("410001")
 		s.Since, s.Until = c.since, c.until
-		p, at := pass{stream: s, by: byDates}, place{Through: c.through, Chain: behind}
+		p, at := pass{stream: s, by: byDates}, topicState{Through: c.through, Chain: behind}
 		if p.enter(&at); !cmp.Equal(c.want, *at.Day) {
 			t.Errorf("%s: %s", name, cmp.Diff(c.want, *at.Day))
 		}

@@ -15,9 +15,9 @@ type doubt struct {
 }
 
 // doubts looks at an answer that was asked for at a place, and remembers the place if the answer can't be all.
-func (p *place) doubts(got *report, at doubt) {
+func (p *topicState) doubts(got *report, at doubt) {
 	if got.broken() {
-		got.page.Lack(p.suspect(at))
+		got.page.AddMissing(p.suspect(at))
 	}
 	if got.page.Holds() && (p.Doubt == nil || p.Doubt.Again) {
 		p.Doubt = &at
@@ -25,7 +25,7 @@ func (p *place) doubts(got *report, at doubt) {
 }
 
 // suspect remembers the first break of a pass, and says what will be done about it.
-func (p *place) suspect(at doubt) string {
+func (p *topicState) suspect(at doubt) string {
 	switch {
 	case p.Doubt == nil:
 		p.Doubt = &at
@@ -36,20 +36,22 @@ func (p *place) suspect(at doubt) string {
 }
 
 // end ends the topic's part of a pass: the next one begins here, or where the balances broke.
-func (p *place) end() {
+func (p *topicState) end() {
 	p.Day = nil
 	switch d := p.Doubt; {
 	case d == nil:
 	case d.Again:
 		p.Doubt = nil
 	default:
-		p.Feed, p.Through, p.Chain = d.Feed, d.Through, d.Chain
+		p.Feed = d.Feed
+		p.Through = d.Through
+		p.Chain = d.Chain
 		p.Doubt = &doubt{Again: true}
 	}
 }
 
 // openingOf is where a topic stood before a day, as far as the chain of balances is known there.
-func (p *place) openingOf(on finance.Date) doubt {
+func (p *topicState) openingOf(on finance.Date) doubt {
 	d := doubt{Through: on - 1}
 	if p.Through == d.Through {
 		d.Chain = p.Chain

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"syncer/fetch"
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -46,7 +47,7 @@ func object(t *testing.T, extra []byte) map[string]json.RawMessage {
 // other row has; and nothing that tells who has paid is left where it was not asked for.
 func FuzzReport(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, gdpr bool) {
-		r := &rowReader{s: fetch.Scan(body), ledger: "410001", topic: funds, gdpr: gdpr}
+		r := &rowReader{s: jsonread.Scan(body), ledger: "410001", topic: funds, gdpr: gdpr}
 		got, err := readReport(r, chain{}, 0)
 		if err != nil {
 			silentPage(t, &fetch.Page{}, err)

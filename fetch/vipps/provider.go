@@ -5,16 +5,15 @@
 // (MSN), or a VM-number. Its ledgers are the accounts. Each ledger has two topics, funds and fees, each with a running
 // balance of its own; both are read as the ledger's one stream of transactions. What the package relies on is published
 // at developer.vippsmobilepay.com and in the API's public clients.
+//
+// Files of its own: chain.go follows the running balances from entry to entry, and numbers entries that are alike; doubt.go
+// reads again where the chain broke.
 package vipps
 
 import (
-	"context"
 	"fmt"
-	"iter"
-	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"syncer/fetch"
@@ -157,7 +156,9 @@ func (s *Settings) system() map[string]string {
 // token is how a token is asked for. The specialised flow takes id and secret raw, not form-urlencoded, and refuses a
 // stray subscription key; the standard flow has everything in headers and no body at all.
 func (s *Settings) token(address string, keys map[string]fetch.Secret) (fetch.TokenRequest, error) {
-	id, secret, key := keys["client_id"], keys["client_secret"], keys["subscription_key"]
+	id := keys["client_id"]
+	secret := keys["client_secret"]
+	key := keys["subscription_key"]
 	path := s.TokenPath
 	switch {
 	case id.IsZero() || secret.IsZero():
@@ -190,85 +191,4 @@ func (s *Settings) token(address string, keys map[string]fetch.Secret) (fetch.To
 		r.Header[msnHeader] = fetch.NewSecret(s.MerchantSerialNumber)
 	}
 	return r, nil
-}
-
-const (
-	subscriptionHeader = "Ocp-Apim-Subscription-Key"
-	msnHeader          = "Merchant-Serial-Number"
-)
-
-type connector struct {
-	client   *fetch.Client
-	settings Settings
-	led      atomic.Int64 // when an answer last had a cursor that leads on, in nanoseconds
-}
-
-// PerAccount is true for transactions: each ledger has its own.
-func (*connector) PerAccount(d finance.Dataset) bool { return d == finance.Transactions }
-
-// Probe lists ledgers for nobody in particular.
-func (c *connector) Probe(ctx context.Context) error {
-	r := c.request(finance.Scope{}, finance.ForCheck)
-	r.Path, r.Template = ledgersPath, "/"+ledgersPath
-	_, err := c.client.Do(ctx, r)
-	return err
-}
-
-// Pages reads the ledgers of a recipient, or the entries of one ledger.
-func (c *connector) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq2[fetch.Page, error] {
-	switch s.Dataset {
-	case finance.Accounts:
-		l := &listed{}
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.ledgers(ctx, s, at.Position, l) })
-	case finance.Transactions:
-		m := &memory{}
-		return c.client.Walk(ctx, s, from, func(at fetch.At) (fetch.Step, error) { return c.transactions(ctx, s, at, m) })
-	}
-	return func(yield func(fetch.Page, error) bool) {
-		yield(fetch.Page{}, &fetch.Error{Class: finance.Rejected, Op: "read " + string(s.Dataset), Reason: "vipps has no such dataset"})
-	}
-}
-
-// request is what all requests share. The keys of a sales unit go with every call of the standard flow and with none
-// of the specialised one.
-func (c *connector) request(scope finance.Scope, purpose finance.Purpose) fetch.Request {
-	r := fetch.Request{Header: http.Header{"Accept": {"application/json"}}, Query: url.Values{}, Purpose: purpose, Scope: scope}
-	for name, value := range c.settings.system() {
-		if value != "" {
-			r.Header.Set(name, value)
-		}
-	}
-	if c.settings.TokenFlow != standard {
-		return r
-	}
-	msn := c.settings.MerchantSerialNumber
-	if scope.Consent != nil {
-		if h, err := recipient(scope.Consent); err == nil && strings.HasPrefix(h, apiHandle) {
-			msn = strings.TrimPrefix(h, apiHandle)
-		}
-	}
-	if msn != "" {
-		r.Header.Set(msnHeader, msn)
-	}
-	return r
-}
-
-const apiHandle = "api:"
-
-// recipient is whom a consent is for, in the API's form: api:700001 for a sales unit, NO:57860 for a VM-number. A
-// consent may name the MSN alone. Eleven digits can be a person's number and are never sent.
-func recipient(c *finance.Consent) (string, error) {
-	scheme, number, ok := strings.Cut(c.ExternalID, ":")
-	if !ok {
-		scheme, number = strings.TrimSuffix(apiHandle, ":"), c.ExternalID
-	}
-	if !isNumber(number) || scheme == "" || strings.ContainsFunc(scheme, func(r rune) bool { return (r|0x20 < 'a' || r|0x20 > 'z') }) {
-		return "", fmt.Errorf("the consent's external id is no recipient: write an MSN such as 700001, or api:700001, or NO:57860")
-	}
-	return scheme + ":" + number, nil
-}
-
-// isNumber says whether a text is a serial number: documents say four to six digits, and longer ones exist.
-func isNumber(s string) bool {
-	return s != "" && len(s) <= 10 && strings.Trim(s, "0123456789") == ""
 }

@@ -5,12 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/calls"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
 	vendor "syncer/sandbox/vipps"
 )
 
-// Dates that lie too far back are refused, or not there. What is given is read; what is refused is a lack in the run that
+// Dates that lie too far back are refused, or not there. What is given is read; what is refused is missing in the run that
 // met it, and none afterwards.
 func TestDatesThatAreRefused(t *testing.T) {
 	for _, o := range []vendor.Options{
@@ -23,7 +24,7 @@ func TestDatesThatAreRefused(t *testing.T) {
 			consent := w.consent(1)
 			s := w.rows(1)
 			s.Since = today.AddDays(-100)
-			s.Consent, s.Scope = consent.ID, finance.Scope{Dataset: s.Dataset, Consent: &consent}
+			s.Consent, s.Task = consent.ID, calls.Task{Dataset: s.Dataset, Consent: &consent}
 			first := client.MustRead(t, s, "")
 			rows, partial := byKey(first)
 			days := map[finance.Date]bool{}
@@ -35,9 +36,9 @@ func TestDatesThatAreRefused(t *testing.T) {
 					t.Errorf("nothing of %s was read", day)
 				}
 			}
-			lack := "the provider refuses the days before " + today.AddDays(-o.Reach).String()
-			if strings.Count(partial, lack) != 2 || strings.Count(partial, "balance") > 0 {
-				t.Errorf("partial %q, want twice %q", partial, lack)
+			missing := "the provider refuses the days before " + today.AddDays(-o.Reach).String()
+			if strings.Count(partial, missing) != 2 || strings.Count(partial, "balance") > 0 {
+				t.Errorf("partial %q, want twice %q", partial, missing)
 			}
 			if calls := len(w.Entries(t)); calls > 2*(o.Reach+15) {
 				t.Errorf("%d calls", calls)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -82,7 +83,7 @@ func (s *script) data() (paths []string) {
 // rig is a connector on top of a provider.
 type rig struct {
 	fetch.Connector
-	ledger *fetchtest.Ledger
+	ledger *fetchtest.CallStore
 }
 
 func connect(t *testing.T, conn fetch.Connection) rig {
@@ -91,9 +92,9 @@ func connect(t *testing.T, conn fetch.Connection) rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ledger := fetchtest.NewLedger()
+	ledger := fetchtest.NewCallStore()
 	c, err := fetch.NewClient(fetch.Options{
-		Connection: conn, Driver: driver, Rate: 10_000, AllowPrivate: true, Ledger: ledger, Log: zerolog.Nop(),
+		Connection: conn, Driver: driver, Rate: 10_000, AllowPrivate: true, Calls: ledger, Log: zerolog.Nop(),
 		Retry: fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: time.Millisecond},
 	})
 	if err != nil {
@@ -123,7 +124,7 @@ func stream(ledger string) fetch.Stream {
 	if ledger == "" {
 		s.Dataset = finance.Accounts
 	}
-	s.Scope = finance.Scope{Dataset: s.Dataset, Consent: &shop}
+	s.Task = calls.Task{Dataset: s.Dataset, Consent: &shop}
 	return s
 }
 

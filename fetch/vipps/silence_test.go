@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
 	"syncer/finance"
@@ -55,7 +56,7 @@ func TestALedgerListThatSaysNothing(t *testing.T) {
 	}
 }
 
-// Where the feed has moved on, or a day is closed, a null in the place of the entries is a lack, and the next pass reads
+// Where the feed has moved on, or a day is closed, a null in the place of the entries means that they are missing, and the next pass reads
 // there once more.
 func TestAReportWithoutAList(t *testing.T) {
 	for name, change := range map[string]func(*Settings){
@@ -67,7 +68,7 @@ func TestAReportWithoutAList(t *testing.T) {
 			consent := w.consent(1)
 			s := w.rows(1)
 			s.Since = today.AddDays(-3)
-			s.Consent, s.Scope = consent.ID, finance.Scope{Dataset: s.Dataset, Consent: &consent}
+			s.Consent, s.Task = consent.ID, calls.Task{Dataset: s.Dataset, Consent: &consent}
 			want, _ := byKey(client.MustRead(t, s, ""))
 
 			fetchtest.Replaced(t, w.Host, `"items":[`, `"items":null,"was":[`)

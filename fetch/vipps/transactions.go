@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 )
@@ -63,7 +64,7 @@ func (m *memory) repeats(got *report) bool {
 	return repeats
 }
 
-func (c *connector) transactions(ctx context.Context, s fetch.Stream, place fetch.At, m *memory) (fetch.Step, error) {
+func (c *connector) transactions(ctx context.Context, s fetch.Stream, where fetch.At, m *memory) (fetch.Step, error) {
 	if s.Account == "" || s.Today.IsZero() {
 		return fetch.Step{}, errors.New("transactions are read for a ledger on a day, and the stream names none")
 	}
@@ -72,14 +73,14 @@ func (c *connector) transactions(ctx context.Context, s fetch.Stream, place fetc
 		p.by = byDates // a feed knows no bounds
 	}
 	var err error
-	if p.cursor, err = readCursor(place.Position, p.by, s.Since, s.Today); err != nil {
+	if p.cursor, err = readCursor(where.Position, p.by, s.Since, s.Today); err != nil {
 		return fetch.Step{}, err
 	}
-	if place.Stored {
+	if where.Stored {
 		m.inFees = p.cursor.Topic == fees
 		p.reopen()
 	}
-	st := fetch.Step{Request: c.request(s.Scope, finance.ForData)}
+	st := fetch.Step{Request: c.request(s.Task, calls.ForData)}
 	if c.settings.IncludeGDPR {
 		st.Request.Query.Set("includeGDPRSensitiveData", "true")
 	}
@@ -88,7 +89,9 @@ func (c *connector) transactions(ctx context.Context, s fetch.Stream, place fetc
 	at := p.cursor.at()
 	page := at.Feed
 	if p.by == byFeed {
-		st.Request.Path, st.Tail, st.Decode = root+"feed", true, p.feed
+		st.Request.Path = root + "feed"
+		st.Tail = true
+		st.Decode = p.feed
 	} else {
 		p.enter(at)
 		page = at.Day.Page
@@ -98,9 +101,9 @@ func (c *connector) transactions(ctx context.Context, s fetch.Stream, place fetc
 	if page != "" {
 		st.Request.Query.Set("cursor", page)
 	}
-	st.Place = st.Request.Path + " " + page    // the position holds the chain too, which moves on even in a circle
-	if at.Day != nil && at.Day.Search != nil { // a day that is only tried comes again in its turn
-		st.Place += " search " + cursorText(at.Day.Search)
+	st.PositionName = st.Request.Path + " " + page // the position holds the chain too, which moves on even in a circle
+	if at.Day != nil && at.Day.Search != nil {     // a day that is only tried comes again in its turn
+		st.PositionName += " search " + cursorText(at.Day.Search)
 	}
 	if at.Feed != "" && p.by == byFeed || at.Day != nil && at.Day.Page != "" {
 		st.Anew = p.anew
@@ -129,13 +132,14 @@ func datesTemplate(topic string) string { return "/report/v2/ledgers/{ledger}/" 
 
 // enter chooses the day to read, if none is being read: the one behind the last closed one, or the oldest wanted. A
 // closed day never changes, so none is read again for its own sake.
-func (p *pass) enter(at *place) {
+func (p *pass) enter(at *topicState) {
 	if at.Day != nil {
 		return
 	}
 	d := &day{On: max(p.stream.Since, earliest)}
 	if !at.Through.IsZero() {
-		d.On, d.Chain = at.Through+1, at.Chain
+		d.On = at.Through + 1
+		d.Chain = at.Chain
 	}
 	if last := p.last(); d.On > last {
 		*d = day{On: last} // nothing new; the last day once more, whose beginning the chain doesn't know
@@ -182,7 +186,7 @@ func (p *pass) anew() string {
 	c := p.cursor
 	at := c.at()
 	if p.by == byFeed {
-		*at = place{}
+		*at = topicState{}
 	} else {
 		at.Day = nil
 	}
@@ -205,16 +209,17 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 	}
 	moved := got.cursor != "" && got.cursor != at.Feed
 	if moved && got.null {
-		got.page.Lack("an answer has no list of entries")
+		got.page.AddMissing("an answer has no list of entries")
 	}
 	at.doubts(got, doubt{Feed: at.Feed, Chain: at.Chain})
 	switch {
 	case moved:
-		at.Feed, at.Chain = got.cursor, got.chain
+		at.Feed = got.cursor
+		at.Chain = got.chain
 	case got.cursor == "" && got.items > 0:
 		return fetch.Page{}, errors.New("the feed gives rows without a cursor to read on from")
 	case got.items > 0 && !got.tryLater:
-		got.page.Lack("the feed of " + p.cursor.Topic + " stays where it is although it says there is more")
+		got.page.AddMissing("the feed of " + p.cursor.Topic + " stays where it is although it says there is more")
 	}
 	if moved && !got.tryLater {
 		return p.next(got), nil
@@ -253,11 +258,11 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 		got.hasMore = false
 		got.chain = d.Chain
 	case got.null && !open:
-		got.page.Lack(fmt.Sprintf("the answer for %s has no list of entries", d.On))
+		got.page.AddMissing(fmt.Sprintf("the answer for %s has no list of entries", d.On))
 	}
 	at.doubts(got, at.openingOf(d.On))
 	if d.Search != nil && !got.hasMore { // no reason to come back: those days will never be given
-		got.page.Lack(d.Search.Lack(d.On))
+		got.page.AddMissingDays(d.Search, d.On)
 	}
 	switch {
 	case got.hasMore:
@@ -267,7 +272,8 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 		return p.caughtUp(got), nil
 	}
 	if d.On >= at.Through {
-		at.Through, at.Chain = d.On, got.chain
+		at.Through = d.On
+		at.Chain = got.chain
 	}
 	if d.On < p.last() {
 		at.Day = &day{On: d.On + 1, Chain: got.chain}

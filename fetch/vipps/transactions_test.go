@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncer/calls"
 	"syncer/fetch"
 	"syncer/finance"
 	"syncer/sandbox"
@@ -191,7 +192,7 @@ func TestAnOldDateThatIsMissingIsAnError(t *testing.T) {
 // pull reads passes against the simulator and keeps what comes.
 func pull(t *testing.T, r rig, s fetch.Stream, consent finance.Consent, rows map[string]finance.Transaction, from string) (next string, pages []fetch.Page) {
 	t.Helper()
-	s.Scope = finance.Scope{Dataset: s.Dataset, Consent: &consent}
+	s.Task = calls.Task{Dataset: s.Dataset, Consent: &consent}
 	pages = r.mustRead(t, s, from)
 	got, partial := byKey(pages)
 	if partial != "" {
@@ -323,7 +324,7 @@ func TestALostRowIsReported(t *testing.T) {
 	w := start(t, quirks, settings(nil))
 	s := w.rows(1)
 	consent := w.consent(1)
-	s.Scope = finance.Scope{Dataset: s.Dataset, Consent: &consent}
+	s.Task = calls.Task{Dataset: s.Dataset, Consent: &consent}
 	defer w.Rule(t, sandbox.Rule{Times: 1, Action: sandbox.Action{Kind: sandbox.Replace, Old: `"balanceBefore":`, New: `"balanceBefore":7`}})()
 	_, partial := byKey(connect(t, w.conn).mustRead(t, s, ""))
 	if !strings.HasPrefix(partial, "the running balance of funds breaks 1 times, first at row 0 of its answer") {

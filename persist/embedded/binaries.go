@@ -17,7 +17,7 @@ import (
 )
 
 // The Postgres versions this program is tested with: .ci/run runs the tests with the first and the last. An older one
-// lacks what the statements need; a newer one is refused until somebody has run the tests with it.
+// does not have what the statements need; a newer one is refused until somebody has run the tests with it.
 const (
 	oldestMajor = 14
 	newestMajor = 18

@@ -40,6 +40,9 @@ const (
 // ErrNotRunning is what [Find] and [Stop] answer when no server runs in the directory.
 var ErrNotRunning = errors.New("no embedded Postgres is running")
 
+// ErrNoCluster is what [Start] answers for a directory without a cluster, when it may not make one.
+var ErrNoCluster = errors.New("there is no embedded database")
+
 // ErrUnsupported is what [Start] answers on a platform it can't start Postgres on.
 var ErrUnsupported = errors.New("the embedded Postgres runs on Linux, macOS and FreeBSD only: set database.url")
 
@@ -47,6 +50,9 @@ var ErrUnsupported = errors.New("the embedded Postgres runs on Linux, macOS and 
 type Options struct {
 	// Dir is the server's directory. Empty means [DefaultDir].
 	Dir string
+	// Existing says that the cluster must be there already: nothing is made where there is none. A mistyped directory would
+	// get a new, empty database otherwise, in which all goes well and nothing is found.
+	Existing bool
 	// Log receives one sentence per step that takes time. It may be nil. No password reaches it.
 	Log func(string)
 	// Binaries is a folder with initdb and postgres. Empty means: search, see findBinaries.

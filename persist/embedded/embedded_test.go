@@ -171,6 +171,9 @@ func TestStalePostmasterFileIsNotBelieved(t *testing.T) {
 
 // Ten commands start at once, five of them in processes of their own; there is one server.
 func TestManyStartersOneServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a server from ten places")
+	}
 	t.Parallel()
 	dir := place(t)
 	var group errgroup.Group
@@ -211,6 +214,9 @@ func TestManyStartersOneServer(t *testing.T) {
 }
 
 func TestServerSurvivesAKilledStarter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills starters of a server")
+	}
 	t.Parallel()
 	dir := place(t)
 	child := runChild(t, exec.Command(os.Args[0]), dir)

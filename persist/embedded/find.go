@@ -61,7 +61,7 @@ func (s *Server) answers(ctx context.Context) error {
 // inBetween recognises a server that is on its way up or down. One that was killed leaves its postmaster.pid, and for a
 // moment its children.
 func inBetween(err error) bool {
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.HasPrefix(pg.Code, "57P0") // operator intervention: shutting down, starting up, recovering
 	}
 	for _, gone := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {

@@ -54,7 +54,8 @@ func launch(ctx context.Context, opt Options, who account, bin binaries, alive *
 	}
 	defer log.Close()
 	cmd := command(opt, who, alive, filepath.Join(bin.dir, "postgres"), settings(opt, port)...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout = log
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the Postgres server as %s: %w", who.name, err)
 	}
@@ -120,7 +121,7 @@ func ensureDatabase(ctx context.Context, dir string, port int) error {
 	}
 	defer conn.Close(ctx)
 	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{c.Database}.Sanitize())
-	if pgErr := (*pgconn.PgError)(nil); errors.As(err, &pgErr) && pgErr.Code == "42P04" {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "42P04" {
 		return nil // duplicate_database: not a new cluster
 	}
 	return err

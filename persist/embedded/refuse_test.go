@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,4 +181,17 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 	wantError(t, unpack(outside, outsideSum, dir), "escape")
 	wantError(t, unpack(linked, linkedSum, dir), "escape")
+}
+
+// A folder without a cluster is left as it was by whoever may not make one.
+func TestNothingIsMadeWhereACommandOnlyLooks(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mistyped")
+	_, err := Start(t.Context(), Options{Dir: dir, Existing: true})
+	if !errors.Is(err, ErrNoCluster) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("Start = %v", err)
+	}
+	if there(dir) {
+		t.Error("the folder was made")
+	}
 }

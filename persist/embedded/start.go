@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// Start returns the server of opt.Dir, starting it (and making its cluster) if it does not run. Any number of processes
-// may call it at once: one starts, the others wait and find. It refuses a directory that syncer did not make. ctx bounds
-// the start, not the server's life.
+// Start returns the server of opt.Dir, starting it if it does not run, and making its cluster unless opt.Existing forbids
+// that ([ErrNoCluster]). Any number of processes may call it at once: one starts, the others wait and find. It refuses a
+// directory that syncer did not make. ctx bounds the start, not the server's life.
 func Start(ctx context.Context, opt Options) (*Server, error) {
 	dir, err := absolute(opt.Dir)
 	if err != nil {
@@ -27,6 +27,9 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 	opt.Dir = dir
 	if s, err := Find(ctx, dir); err == nil || !errors.Is(err, ErrNotRunning) {
 		return s, err
+	}
+	if opt.Existing && !there(filepath.Join(dir, dataName)) {
+		return nil, fmt.Errorf("%w in %s", ErrNoCluster, dir)
 	}
 	who, err := serverAccount()
 	if err != nil {
@@ -74,7 +77,8 @@ func startLocked(ctx context.Context, opt Options, who account) (*Server, error)
 	if s, err = Find(ctx, opt.Dir); err != nil {
 		return nil, err
 	}
-	s.started, s.process = true, process
+	s.started = true
+	s.process = process
 	say(opt, "Started PostgreSQL %d in %s; it runs until it is stopped", bin.major, opt.Dir)
 	return s, nil
 }
@@ -152,7 +156,8 @@ func secure(dir string, who account) error {
 
 // initdb makes the cluster under another name and puts it in place when it is whole.
 func initdb(ctx context.Context, opt Options, who account, bin binaries, alive *os.File) error {
-	fresh, pwfile := filepath.Join(opt.Dir, newDataName), filepath.Join(opt.Dir, passwordName)
+	fresh := filepath.Join(opt.Dir, newDataName)
+	pwfile := filepath.Join(opt.Dir, passwordName)
 	if err := os.RemoveAll(fresh); err != nil { // of a starter that died here
 		return fmt.Errorf("remove a half-made cluster: %w", err)
 	}
@@ -197,7 +202,8 @@ func command(opt Options, who account, alive *os.File, path string, args ...stri
 // runUntil runs a command to its end, or kills its whole session when ctx ends.
 func runUntil(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdout = &out
+	cmd.Stderr = &out
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -8,11 +8,11 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"syncer/persist"
+	"syncer/persist/pg"
 )
 
 // Freezable is a pool as [persist.Open] makes it, behind a Freezer.
-func Freezable(t testing.TB, url string, opt persist.OpenOptions) (*pgxpool.Pool, *Freezer) {
+func Freezable(t testing.TB, url string, opt pg.Options) (*pgxpool.Pool, *Freezer) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -20,7 +20,7 @@ func Freezable(t testing.TB, url string, opt persist.OpenOptions) (*pgxpool.Pool
 			t.Fatal(err)
 		}
 	}
-	plain, err := persist.Open(t.Context(), url, opt)
+	plain, err := pg.Open(t.Context(), url, opt)
 	must(err)
 	defer plain.Close()
 	f := NewFreezer(t)
@@ -68,7 +68,8 @@ func (f *Freezer) Addr() string { return f.listener.Addr().String() }
 func (f *Freezer) Aim(network, target string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.network, f.target = network, target
+	f.network = network
+	f.target = target
 }
 
 // Freeze has the connections that there are pass nothing more.
@@ -88,7 +89,9 @@ func (f *Freezer) serve() {
 			return
 		}
 		f.mu.Lock()
-		ice, network, target := make(chan struct{}), f.network, f.target
+		ice := make(chan struct{})
+		network := f.network
+		target := f.target
 		f.frozen = append(f.frozen, ice)
 		f.mu.Unlock()
 		server, err := net.Dial(network, target)
@@ -96,13 +99,13 @@ func (f *Freezer) serve() {
 			client.Close()
 			continue
 		}
-		go pass(client, server, ice)
-		go pass(server, client, ice)
+		go relay(client, server, ice)
+		go relay(server, client, ice)
 	}
 }
 
-// pass passes bytes on until there is ice. Then it swallows them.
-func pass(from, to net.Conn, ice <-chan struct{}) {
+// relay passes bytes on until there is ice. Then it swallows them.
+func relay(from, to net.Conn, ice <-chan struct{}) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)

@@ -28,8 +28,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"syncer/migrations"
-	"syncer/persist"
 	"syncer/persist/embedded"
+	"syncer/persist/pg"
+	"syncer/persist/schema"
 )
 
 const (
@@ -77,7 +78,8 @@ func Empty(t testing.TB) Database {
 func Dir() (string, error) {
 	dir, err := embedded.DefaultDir()
 	if memory := inMemory(); memory != "" && os.Getenv("SYNCER_STATE_DIR") == "" {
-		dir, err = memory, nil
+		dir = memory
+		err = nil
 	}
 	dir += "-test"
 	if named := os.Getenv("SYNCER_PG_BIN"); named != "" {
@@ -88,7 +90,7 @@ func Dir() (string, error) {
 
 func open(t testing.TB, url string) Database {
 	t.Helper()
-	pool, err := persist.Open(t.Context(), url, persist.OpenOptions{MaxConns: 8, ApplicationName: "syncer test"})
+	pool, err := pg.Open(t.Context(), url, pg.Options{MaxConns: 8, ApplicationName: "syncer test"})
 	if err != nil {
 		t.Fatalf("persisttest: %v", err)
 	}
@@ -235,12 +237,12 @@ func (s session) makeTemplate(ctx context.Context) error {
 }
 
 func migrate(ctx context.Context, url string) error {
-	pool, err := persist.Open(ctx, url, persist.OpenOptions{MaxConns: 4})
+	pool, err := pg.Open(ctx, url, pg.Options{MaxConns: 4})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	return persist.Migrate(ctx, pool, zerolog.Nop())
+	return schema.Migrate(ctx, pool, zerolog.Nop())
 }
 
 // sweep drops the databases with this prefix whose stamp is older than age.
@@ -289,18 +291,20 @@ func drop(ctx context.Context, server, name string) error {
 // build, so a change of ours or of River's makes a new one.
 func templateName() (string, error) {
 	hash := sha256.New()
-	files, err := fs.Glob(migrations.FS, "*.sql")
-	if err != nil {
-		return "", err
-	}
-	for _, file := range files {
-		data, err := migrations.FS.ReadFile(file)
+	for _, pattern := range []string{"*.sql", migrations.Functions + "/*.sql"} {
+		files, err := fs.Glob(migrations.FS, pattern)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(hash, "%s %d\n%s", filepath.Base(file), len(data), data)
+		for _, file := range files {
+			data, err := migrations.FS.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(hash, "%s %d\n%s", file, len(data), data)
+		}
 	}
-	steps, err := persist.RiverVersion()
+	steps, err := schema.RiverVersion()
 	if err != nil {
 		return "", err
 	}

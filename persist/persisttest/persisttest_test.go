@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
-	"syncer/persist"
+	"syncer/persist/pg"
+	"syncer/persist/schema"
 )
 
 // admin is a session on the test server.
@@ -30,7 +31,7 @@ func admin(t *testing.T) session {
 
 func TestDatabasesAreMigratedAndApart(t *testing.T) {
 	one, two := NewDatabase(t), NewDatabase(t)
-	have, want, err := persist.SchemaVersion(t.Context(), one.Pool)
+	have, want, err := schema.Version(t.Context(), one.Pool)
 	if err != nil || have != want {
 		t.Errorf("schema %d, want %d, %v", have, want, err)
 	}
@@ -41,7 +42,7 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 	if err := two.Pool.QueryRow(t.Context(), "SELECT to_regclass('mine') IS NOT NULL").Scan(&there); err != nil || there {
 		t.Errorf("a table of one test shows in another: %v", err)
 	}
-	other, err := persist.Open(t.Context(), one.URL, persist.OpenOptions{})
+	other, err := pg.Open(t.Context(), one.URL, pg.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 }
 
 func TestEmptyIsEmpty(t *testing.T) {
-	have, _, err := persist.SchemaVersion(t.Context(), Empty(t).Pool)
+	have, _, err := schema.Version(t.Context(), Empty(t).Pool)
 	if err != nil || have != 0 {
 		t.Errorf("schema %d, %v", have, err)
 	}
@@ -113,7 +114,7 @@ func TestTemplateIsMadeOnceAndCannotBeChanged(t *testing.T) {
 		t.Error("the template takes connections: copies of it would fail")
 	}
 	pool := New(t)
-	if err := persist.Migrate(t.Context(), pool, zerolog.Nop()); err != nil {
+	if err := schema.Migrate(t.Context(), pool, zerolog.Nop()); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,3 +1,5 @@
+// Package clocks proves that every tick fires once and every day is read once, also where clocks change: with real processes
+// in zones whose clocks jump.
 package clocks
 
 import (
@@ -89,9 +91,9 @@ func (z zones) add(name, before, after string, at []time.Time, walls ...string) 
 // night that has 02:30 twice within the three minutes, and one that goes back a whole hour.
 func changingClocks(t testing.TB, dir string, m []time.Time) (jobs []lab.Timed) {
 	z := zones{t, dir, m[1]}
-	ledger := m[0].Add(-time.Second)
+	considered := m[0].Add(-time.Second)
 	add := func(name, zone, expr, catchUp string, due ...time.Time) {
-		jobs = append(jobs, lab.Timed{Name: name, Expr: expr, Zone: zone, CatchUp: catchUp, Ledger: ledger, Due: due})
+		jobs = append(jobs, lab.Timed{Name: name, Expr: expr, Zone: zone, CatchUp: catchUp, ConsideredAt: considered, Due: due})
 	}
 	day := z.add("Night/Spring", "02:00", "03:00", m, "01:59", "03:00", "03:01")
 	add("spring-minutes", "Night/Spring", "* * * * *", "all", m...)
@@ -118,7 +120,7 @@ func changingClocks(t testing.TB, dir string, m []time.Time) (jobs []lab.Timed) 
 
 // TestServeWhileClocksChange lets two real processes live through three real minutes. In their zones the clocks jump
 // over an hour at the second, and go back by a minute and by an hour. At the first minute one process is killed at the
-// tick, the run made and the ledger not told, while the other sleeps over it; at the second both are killed so, which
+// tick, the run made and the tick not noted, while the other sleeps over it; at the second both are killed so, which
 // leaves nobody. The runs are exactly those that the clocks on the wall say, and each has done its work.
 func TestServeWhileClocksChange(t *testing.T) {
 	lab.Long(t)

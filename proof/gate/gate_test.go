@@ -1,3 +1,4 @@
+// Package gate proves that the calls of all processes together keep to what a provider allows: pauses, rates and quotas.
 package gate
 
 import (
@@ -26,10 +27,9 @@ const (
 	gateWaits    = 1000 // at least
 )
 
-// flight is how long after the ledger has an announcement a call may still be sent by a process that looked at the
-// gate just before: the stack lets a look hold for 5 ms, the rest is for the commit and for a busy machine, which was
-// seen to take 52 ms. Time in which the whole machine stood still does not count. A gate with a hole would let calls
-// through at any time of its one or two seconds.
+// flight is how long after the database has an announcement a call may still be sent by another process: what it was told
+// before holds for that long at most. Time in which the whole machine stood still does not count. A gate with a hole would
+// let calls through at any time of its one or two seconds.
 const flight = 100 * time.Millisecond
 
 // TestNoCallInsideAnAnnouncedWindow: three processes work twenty buckets side by side, every bucket is closed again
@@ -62,9 +62,9 @@ func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
 	}
 
 	p := gateProof{still: still}
-	ledger := announcements(l)
+	recorded := announcements(l)
 	for _, entries := range dataCalls(l) {
-		p.bucket(t, entries, ledger)
+		p.bucket(t, entries, recorded)
 	}
 	ratio := p.idle.Seconds() / p.demanded.Seconds()
 	t.Logf("%d announcements in %d waits, %d kills; %d calls in flight; %d announcements died with the process that was told; %d stalls",
@@ -74,7 +74,7 @@ func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
 		t.Errorf("%d gated waits, want at least %d", p.waits, gateWaits)
 	}
 	if p.unheard > kills {
-		t.Errorf("%d announcements did not come into the ledger, but only %d processes were killed", p.unheard, kills)
+		t.Errorf("%d announcements did not come into the database, but only %d processes were killed", p.unheard, kills)
 	}
 	// A wait ends when a process gets a processor. A machine that stood still for more than a hundredth of the time is
 	// granted what it took, up to a sixth.
@@ -96,10 +96,10 @@ type gateProof struct {
 	still           []stall
 }
 
-// sent is what the program's ledger knows of a call.
+// sent is what the program's tables know of a call.
 type sent struct {
 	at     time.Time
-	paused *time.Time // when the ledger had the pause that this call was told
+	paused *time.Time // when the database had the pause that this call was told
 }
 
 // bucket looks at the arrivals of one bucket, oldest first.
@@ -107,24 +107,24 @@ type sent struct {
 // A date has whole seconds, and so has the Date it is measured against: two seconds after 12:00:00.9 is announced as
 // 12:00:02. Arrivals are held against the instant itself; the caller, who must not trust that the clocks agree, waits
 // for the two seconds that the answer's own words differ by, and these are what was demanded.
-func (p *gateProof) bucket(t *testing.T, entries []sandbox.Entry, ledger map[string]sent) {
+func (p *gateProof) bucket(t *testing.T, entries []sandbox.Entry, recorded map[string]sent) {
 	t.Helper()
 	for i := 0; i < len(entries); {
 		if entries[i].Pause <= 0 || entries[i].Announced == 0 {
 			i++
 			continue
 		}
-		i = p.wait(t, entries, i, ledger)
+		i = p.wait(t, entries, i, recorded)
 	}
 }
 
 // wait follows the wait that entry first announced, together with what calls in flight were told meanwhile, and gives
 // the first arrival after it.
-func (p *gateProof) wait(t *testing.T, entries []sandbox.Entry, first int, ledger map[string]sent) (next int) {
+func (p *gateProof) wait(t *testing.T, entries []sandbox.Entry, first int, recorded map[string]sent) (next int) {
 	t.Helper()
 	from := entries[first].Announced
 	until, words := from, from // by the instant, and by the answers' words
-	var known time.Time        // when the ledger had the announcement
+	var known time.Time        // when the database had the announcement
 	for next = first; next < len(entries); next++ {
 		e := entries[next]
 		if next > first && e.At >= until {
@@ -133,7 +133,7 @@ func (p *gateProof) wait(t *testing.T, entries []sandbox.Entry, first int, ledge
 			p.demanded += words - from
 			return next
 		}
-		call := ledger[e.RequestID]
+		call := recorded[e.RequestID]
 		if next > first && e.At > from {
 			p.flying++
 			at := call.at
@@ -141,7 +141,7 @@ func (p *gateProof) wait(t *testing.T, entries []sandbox.Entry, first int, ledge
 				at = e.Wall // its process was killed before it could write the call down
 			}
 			if late := at.Sub(known) - stood(p.still, known, at); late > flight {
-				t.Errorf("bucket %s: call %s was sent %s after the ledger had the announcement, %s before the window's end",
+				t.Errorf("bucket %s: call %s was sent %s after the database had the announcement, %s before the window's end",
 					e.Bucket, e.RequestID, late.Round(time.Microsecond), (until - e.At).Round(time.Microsecond))
 			}
 		}
@@ -295,7 +295,7 @@ func throttled(l *lab.Lab) int {
 // dataCalls are the arrivals of each bucket without those for tokens, which have buckets of their own.
 func dataCalls(l *lab.Lab) map[string][]sandbox.Entry {
 	l.Helper()
-	if err := l.Kit.Journal.Settle(l.Context()); err != nil {
+	if err := l.Kit.Journal.WaitForAnswers(l.Context()); err != nil {
 		l.Fatal(err)
 	}
 	buckets := map[string][]sandbox.Entry{}
@@ -307,7 +307,7 @@ func dataCalls(l *lab.Lab) map[string][]sandbox.Entry {
 	return buckets
 }
 
-// announcements are all calls that the ledger knows, by the request id that the journal has too.
+// announcements are all calls that the tables know, by the request id that the journal has too.
 func announcements(l *lab.Lab) map[string]sent {
 	l.Helper()
 	rows, err := l.DB.Pool.Query(l.Context(), "SELECT c.id, c.sent_at, p.announced_at FROM calls c LEFT JOIN pauses p ON p.call_id = c.id")

@@ -48,11 +48,11 @@ func TestThreeProcessesShareOneRate(t *testing.T) {
 
 const allowed = 50 // calls a second
 
-// lateness is by how much a process may miss its slot at this rate before the slot is lost (fetch.bucket.late): a
+// lateness is by how much a process may miss its slot at this rate before the slot is lost (late in fetch): a
 // machine that stands still for longer takes slots away.
 const lateness = 8 * time.Millisecond
 
-// round is what one run shows. The journal has what arrived, the ledger when it was sent.
+// round is what one run shows. The journal has what arrived, the database when it was sent.
 type round struct {
 	share         float64 // of the ideal schedule
 	arrived, sent int     // at most, in a second
@@ -69,9 +69,9 @@ func rateRound(l *lab.Lab) round {
 	workAndKill(l, 3, 0, "work", "--job", "debt1")
 	still := stalls()
 	arrivals := dataCalls(l)["client-1"]
-	ledger, sends := announcements(l), slices.Clone(arrivals)
+	recorded, sends := announcements(l), slices.Clone(arrivals)
 	for i := range sends {
-		sends[i].At = ledger[sends[i].RequestID].at.Sub(arrivals[0].Wall)
+		sends[i].At = recorded[sends[i].RequestID].at.Sub(arrivals[0].Wall)
 	}
 	calls := slices.DeleteFunc(slices.Clone(arrivals), func(e sandbox.Entry) bool { return !strings.HasPrefix(e.Path, "/v1/debt/") })
 	calls = calls[allowed:]

@@ -1,4 +1,4 @@
-// Package lab is where the proofs of this folder are made: a sandbox of providers in the test's own process, a database, a
+// Package lab gives a proof the whole program to try: a sandbox of providers in the test's own process, a database, a
 // configuration for both, and the program itself as processes that can be killed.
 //
 // The program is the one under test: [Main] builds it, with the steps at which a test may kill or stop it, and with the
@@ -14,11 +14,12 @@ import (
 	"strings"
 	"testing"
 	"text/template"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"syncer/persist"
 	"syncer/persist/persisttest"
+	"syncer/persist/seal"
 	"syncer/sandbox"
 	"syncer/sandbox/norskgjeld"
 	"syncer/sandbox/sbanken"
@@ -42,6 +43,7 @@ type Options struct {
 	NG          norskgjeld.Options
 	Bank        sbanken.Options
 	Rate        float64 // calls a second over each connection; 0: unlimited
+	PerDay      int     // calls a day over each connection, whose day ends in half a day; 0: unlimited
 	Concurrency int
 	BatchSize   int
 	Batches     int
@@ -53,6 +55,15 @@ type Options struct {
 	Connections int
 	DB          persisttest.Database // default: one of the test's own
 
+}
+
+// Day is the quota as the configuration writes it. The zones of a lab's connections are an hour from UTC at most,
+// or two in summer.
+func (o Options) Day() string {
+	if o.PerDay == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", per_day: %d, resets: %q", o.PerDay, time.Now().UTC().Add(12*time.Hour).Format("15:04"))
 }
 
 // settings is what the configuration is made of.
@@ -76,7 +87,7 @@ connections:
     base_url: {{index $.NGURLs .}}
     auth_url: {{index $.NGURLs .}}
     credentials: { client_id: "file:ng-id-{{.}}", client_secret: "file:ng-secret" }
-    rate: { {{if $.Rate}}per_second: {{$.Rate}}{{else}}unlimited: true{{end}} }
+    rate: { {{if $.Rate}}per_second: {{$.Rate}}{{else}}unlimited: true{{end}}{{$.Day}} }
     concurrency: {{$.Concurrency}}
     timeout: 10s
     retry: { attempts: 3, base: 50ms, cap: 200ms, budget: 5s }
@@ -87,7 +98,7 @@ connections:
     base_url: {{$.BankURL}}
     auth_url: {{$.BankURL}}
     credentials: { client_id: "file:bank-id", client_secret: "file:bank-secret" }
-    rate: { {{if $.Rate}}per_second: {{$.Rate}}{{else}}unlimited: true{{end}} }
+    rate: { {{if $.Rate}}per_second: {{$.Rate}}{{else}}unlimited: true{{end}}{{$.Day}} }
     concurrency: {{$.Concurrency}}
     timeout: 10s
     retry: { attempts: 3, base: 50ms, cap: 200ms, budget: 5s }
@@ -104,7 +115,7 @@ jobs:
 func New(t testing.TB, opt Options) *Lab {
 	t.Helper()
 	look(t)
-	o := opt.settle()
+	o := opt.withDefaults()
 	if o.DB.Pool == nil {
 		o.DB = persisttest.NewDatabase(t)
 	}
@@ -134,7 +145,7 @@ func New(t testing.TB, opt Options) *Lab {
 	return l
 }
 
-func (o Options) settle() settings {
+func (o Options) withDefaults() settings {
 	if o.Seed == 0 {
 		o.Seed = 7
 	}
@@ -173,7 +184,7 @@ func (o Options) settle() settings {
 func (l *Lab) write(o settings) {
 	l.Helper()
 	dir := l.TempDir()
-	keys, err := persist.NewKeyset()
+	keys, err := seal.NewKeyset()
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -320,5 +331,19 @@ func (l *Lab) Plan(jobs ...string) {
 	cmd := exec.CommandContext(l.Context(), planner, append([]string{l.Config}, jobs...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		l.Fatalf("plan %v: %v\n%s", jobs, err, out)
+	}
+}
+
+// Wait waits until ok, looking often, for as long as [Patient].
+func (l *Lab) Wait(what string, ok func() bool) {
+	l.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for late := time.After(Patient); !ok(); {
+		select {
+		case <-ticker.C:
+		case <-late:
+			l.Fatalf("it did not come to this: %s", what)
+		}
 	}
 }

@@ -14,11 +14,11 @@ import (
 	"syncer/sandbox/norskgjeld"
 )
 
-// Timed is a job with a schedule and what a calendar says of it. Ledger is how far the ticks had been considered
+// Timed is a job with a schedule and what a calendar says of it. ConsideredAt is how far the ticks had been considered
 // when the last process before those of the test went away, Due are the nominal times after it, oldest first.
 type Timed struct {
 	Name, Expr, Zone, CatchUp string
-	Ledger                    time.Time
+	ConsideredAt              time.Time
 	Due                       []time.Time
 }
 
@@ -41,7 +41,7 @@ type Nights struct {
 	serving []*Process
 }
 
-// NewNights leaves a database as processes leave it that went away when the ledgers were last advanced. env is for
+// NewNights leaves a database as processes leave it that went away when ticks were last considered. env is for
 // the processes that come.
 func NewNights(t testing.TB, consents int, jobs []Timed, env ...string) *Nights {
 	t.Helper()
@@ -59,7 +59,7 @@ func NewNights(t testing.TB, consents int, jobs []Timed, env ...string) *Nights 
 			j.Name, j.Expr, j.Zone, j.CatchUp); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.DB.Pool.Exec(t.Context(), `INSERT INTO schedules (job, considered) VALUES ($1, $2)`, j.Name, j.Ledger); err != nil {
+		if _, err := l.DB.Pool.Exec(t.Context(), `INSERT INTO schedules (job, considered) VALUES ($1, $2)`, j.Name, j.ConsideredAt); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,14 +123,14 @@ func (n *Nights) Leave(all ...*Process) {
 	}
 }
 
-// Considered waits until the ledgers say that all that was due at a time has been fired or skipped.
+// Considered waits until the tables say that all that was due at a time has been fired or skipped.
 func (n *Nights) Considered(until time.Time) {
 	n.Helper()
 	n.Await(fmt.Sprintf("consider what is due until %s", until), func() bool {
-		ledgers := n.ledgers()
+		considered := n.consideredAt()
 		for _, j := range n.jobs {
 			for _, at := range j.Due {
-				if !at.After(until) && ledgers[j.Name].Before(at) {
+				if !at.After(until) && considered[j.Name].Before(at) {
 					return false
 				}
 			}
@@ -154,7 +154,7 @@ func (n *Nights) Await(what string, done func() bool) {
 	}
 }
 
-func (n *Nights) ledgers() map[string]time.Time {
+func (n *Nights) consideredAt() map[string]time.Time {
 	n.Helper()
 	rows, err := n.DB.Pool.Query(n.Context(), "SELECT job, considered FROM schedules")
 	if err != nil {
@@ -193,7 +193,8 @@ func (n *Nights) Complaints() string {
 // Runs gives the nominal times of all runs up to a time, and those that are wanted.
 func (n *Nights) Runs(until time.Time) (want, got map[string][]string) {
 	n.Helper()
-	want, got = map[string][]string{}, map[string][]string{}
+	want = map[string][]string{}
+	got = map[string][]string{}
 	for _, j := range n.jobs {
 		for _, at := range j.wanted() {
 			want[j.Name] = append(want[j.Name], at.UTC().Format(time.RFC3339Nano))

@@ -26,10 +26,11 @@ func (l *Lab) Syncer(args ...string) (string, int) {
 	l.Helper()
 	cmd := l.Command(nil, args...)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdout = &stdout
+	cmd.Stderr = &stderr
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	_, exited := errors.AsType[*exec.ExitError](err)
+	if err != nil && !exited {
 		l.Fatalf("run syncer %v: %v", args, err)
 	}
 	if l.Failed() || cmd.ProcessState.ExitCode() == 1 {
@@ -86,7 +87,7 @@ func WaitForState(t testing.TB, p *Process, state byte) {
 	t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(Patient)
 	for {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
 		if err == nil {

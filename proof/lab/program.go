@@ -14,9 +14,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"syncer/sandbox/sandboxtest"
 )
 
-// StepEnv makes a process of the lab act at a step: "kill s14.before 3" kills it at the third time it gets there, "stop"
+// StepEnv makes a process of the lab act at a step: "kill commit.ready 3" kills it at the third time it gets there, "stop"
 // stops it.
 const StepEnv = "SYNCER_TEST_STEP"
 
@@ -79,7 +81,7 @@ func build(ctx context.Context, dir string) error {
 		return err
 	}
 	args := []string{"test", "-c"}
-	if raceEnabled {
+	if sandboxtest.Race {
 		args = append(args, "-race")
 	}
 	key := sha256.Sum256([]byte(root + strings.Join(args, " ")))

@@ -1,3 +1,4 @@
+// Package nights proves that processes which begin after a long absence catch up on each missed night as its job says.
 package nights
 
 import (
@@ -103,9 +104,9 @@ func pastNights(t testing.TB, now time.Time) (jobs []lab.Timed) {
 	springDay, autumnDay := o.spring.In(o.Location).Format("2 1"), o.autumn.In(o.Location).Format("2 1")
 	firstHour := func(change time.Time) time.Time { return o.noon(change.AddDate(0, 0, -1)).Add(12 * time.Hour) }
 	for _, policy := range []string{"latest", "all", "none"} {
-		add := func(name, expr string, ledger time.Time, due []time.Time) {
+		add := func(name, expr string, considered time.Time, due []time.Time) {
 			jobs = append(jobs, lab.Timed{Name: name + "-" + policy, Expr: expr, Zone: "Europe/Oslo", CatchUp: policy,
-				Ledger: ledger, Due: due})
+				ConsideredAt: considered, Due: due})
 		}
 		add("daily", "30 2 * * *", long, o.halfPastTwo(long, now, every))
 		add("sundays", "30 2 * * 0", long, o.halfPastTwo(long, now, sunday))
@@ -121,7 +122,7 @@ func pastNights(t testing.TB, now time.Time) (jobs []lab.Timed) {
 }
 
 // TestServeAfterPastNights starts two real processes at once behind a long absence: the real nights of both changes in
-// Oslo, and two weeks. Each is killed at a tick, the run made and the ledger not told, and started again. The runs
+// Oslo, and two weeks. Each is killed at a tick, the run made and the tick not noted, and started again. The runs
 // are exactly those that a calendar and the policies say.
 func TestServeAfterPastNights(t *testing.T) {
 	lab.Long(t)

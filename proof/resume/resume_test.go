@@ -1,3 +1,4 @@
+// Package resume proves that a night with kills ends with the same tables as one without.
 package resume
 
 import (
@@ -15,8 +16,8 @@ import (
 // The points of a batch's life at which TestResume kills, each again and again: after the claim, before anything is
 // written, at every step of the commit, before and after COMMIT, and where items and batches are decided.
 var killPoints = []string{
-	"s0.claimed", "s8.decoded", "s9.begin", "s13.cursor", "s10.copied", "s11.pages", "s12.items",
-	"s14.before", "s14.after", "s12.decide", "s14.finish",
+	"batch.claimed", "page.decoded", "commit.fenced", "commit.cursors", "commit.rows", "commit.pages", "commit.items",
+	"commit.ready", "commit.done", "item.deciding", "batch.finishing",
 }
 
 // TestMain builds the program that is killed here.
@@ -81,7 +82,7 @@ func TestResumeAtTheToken(t *testing.T) {
 	t.Parallel()
 	want, l := lab.Undisturbed(t), lab.Small(t)
 	for _, job := range []string{"debt1", "money1"} {
-		for _, point := range []string{"t1.locked", "t2.asked"} {
+		for _, point := range []string{"token.locked", "token.asked"} {
 			p := l.Start([]string{fmt.Sprintf("%s=kill %s 1", lab.StepEnv, point)}, "run", job)
 			<-p.Ended
 			if p.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
@@ -105,7 +106,7 @@ func TestSleeperIsFencedOff(t *testing.T) {
 	lab.Long(t)
 	t.Parallel()
 	want := lab.Undisturbed(t)
-	for _, point := range []string{"s8.decoded", "s12.decide", "s14.after"} {
+	for _, point := range []string{"page.decoded", "item.deciding", "commit.done"} {
 		t.Run(point, func(t *testing.T) {
 			l := lab.Small(t)
 			sleeper := l.Start([]string{lab.StepEnv + "=stop " + point + " 3"}, "run", "money1")

@@ -1,3 +1,5 @@
+// Package scale proves that a hundred thousand consents are planned in seconds, and that a large run keeps its speed and its
+// memory.
 package scale
 
 import (
@@ -68,7 +70,7 @@ func TestScale(t *testing.T) {
 // the peak of its resident memory.
 func planAndDie(l *lab.Lab, job string) (peak int64) {
 	l.Helper()
-	p := l.Start([]string{lab.StepEnv + "=stop s0.claimed 1"}, "run", job)
+	p := l.Start([]string{lab.StepEnv + "=stop batch.claimed 1"}, "run", job)
 	lab.WaitForState(l, p, 'T')
 	peak = peakOf(p)
 	p.Kill()

@@ -28,15 +28,6 @@ var (
 	terms     = []string{"30 dagar", "20 dagar netto"}
 )
 
-// change is what has happened to a patient since the world began.
-type change struct {
-	paid   map[string]bool // invoice ids
-	gone   int             // the newest invoices that were taken away
-	billed int             // invoices made since
-	raised int             // times that the first contact's fee was raised
-	closed bool            // the record is closed to the client
-}
-
 // world makes patients from seed and index, and keeps only what has changed.
 type world struct {
 	o        Options
@@ -84,29 +75,6 @@ func (w *world) byNumber(number string) (int, bool) {
 func (w *world) byID(id string) (int, bool) {
 	i, ok := w.patients.Index(id)
 	return i, ok && i < w.o.Patients
-}
-
-// alter changes patient i.
-func (w *world) alter(i int, f func(*change)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.changes[i]
-	if c == nil {
-		c = &change{paid: map[string]bool{}}
-		w.changes[i] = c
-	}
-	f(c)
-}
-
-// changed is a copy of what has happened to patient i.
-func (w *world) changed(i int) (c change) {
-	w.alter(i, func(now *change) {
-		c = change{paid: map[string]bool{}, gone: now.gone, billed: now.billed, raised: now.raised, closed: now.closed}
-		for id := range now.paid {
-			c.paid[id] = true
-		}
-	})
-	return c
 }
 
 // size draws a number from 0 to most.

@@ -212,7 +212,7 @@ func TestWhatHappensToACompany(t *testing.T) {
 	se, no := v.find(t, in("SE", false)), v.find(t, in("NO", false))
 	before := v.answer(t, se, "")
 	v.Petition(se.Index)
-	v.Settle(se.Index)
+	v.RemoveRemark(se.Index)
 	after := v.answer(t, se, "")
 	if after.Risk.Petitions.Count != before.Risk.Petitions.Count+1 || after.Risk.PaymentRemarks.Count != before.Risk.PaymentRemarks.Count-1 ||
 		after.Risk.FinancialCommitments.DebtBalance.Current.PrivateAmount == before.Risk.FinancialCommitments.DebtBalance.Current.PrivateAmount {

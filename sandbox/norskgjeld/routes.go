@@ -3,12 +3,9 @@ package norskgjeld
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"syncer/sandbox"
 )
-
-const tokenPath = "/oauth2/token"
 
 // describe recognises a request for the journal and for fault rules. Token
 // calls have a bucket of their own: they go to another host.
@@ -133,51 +130,6 @@ func (s *Simulator) tokenError() string {
 	return "invalid access token"
 }
 
-func (s *Simulator) serveDebt(w http.ResponseWriter, r *http.Request, id string, grant sandbox.Grant) {
-	l, ok := s.register.collect(id, s.o.Kit.Clock.Now(), func(c ConsentInfo) bool {
-		// The token of an authorization code is bound to its consent.
-		bound := grant.Subject == "" || grant.Subject == c.ID
-		return bound && c.ClientID == grant.ClientID && hasScope(grant.Scope, c.Scope)
-	})
-	switch {
-	case ok && l.expired:
-		s.fail(w, r, http.StatusForbidden, "invalid consent",
-			"Consent expired at "+l.consent.ValidUntil.UTC().Format(time.RFC3339Nano))
-	case !ok || l.inactive:
-		s.fail(w, r, http.StatusForbidden, "no valid consent", "")
-	default:
-		sandbox.WriteJSON(w, http.StatusOK, s.answer(r, l))
-	}
-}
-
-func (s *Simulator) serveStatus(w http.ResponseWriter, id string, grant sandbox.Grant) {
-	now := s.o.Kit.Clock.Now()
-	s.register.mu.Lock()
-	c, index, ok := s.register.find(id)
-	active := ok && c.ClientID == grant.ClientID && !s.register.standing(c, index, now).inactive
-	s.register.mu.Unlock()
-	body := map[string]any{"active": active}
-	if ok {
-		body["expires_at"] = c.ValidUntil.Unix()
-	}
-	if s.o.StatusAsText {
-		body["active"] = map[bool]string{true: "true", false: "false"}[active]
-		if ok {
-			body["expires_at"] = c.ValidUntil.UTC().Format(time.RFC3339)
-		}
-	}
-	sandbox.WriteJSON(w, http.StatusOK, body)
-}
-
-func (s *Simulator) serveRevoke(w http.ResponseWriter, r *http.Request, id string, grant sandbox.Grant) {
-	mine := func(c ConsentInfo) bool { return c.ClientID == grant.ClientID }
-	if !s.register.revoke(id, s.o.Kit.Clock.Now(), mine) {
-		s.fail(w, r, http.StatusForbidden, "no valid consent", "")
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
 func looksLikeUUID(id string) bool {
 	if len(id) != 36 {
 		return false
@@ -209,32 +161,4 @@ func (s *Simulator) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic"},
 		"id_token_signing_alg_values_supported": []string{"RS256"},
 	})
-}
-
-// control is steered from outside under /_sandbox/norskgjeld/:
-//
-//	GET  consents                       id,national_id,scope,valid_until,single_use,client_ref as CSV
-//	POST revoke|touch|repay?consent=ID
-//	POST silence?consent=ID&silent=true|false
-//	POST person?mood=consents|denies|cancels&national_id=...
-func (s *Simulator) control() http.Handler {
-	mux := http.NewServeMux()
-	verb := func(name string, do func(r *http.Request, id string) bool) {
-		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
-			if !do(r, r.URL.Query().Get("consent")) {
-				http.Error(w, name+": no such active consent", http.StatusNotFound)
-				return
-			}
-			w.WriteHeader(http.StatusNoContent)
-		})
-	}
-	verb("revoke", func(_ *http.Request, id string) bool { return s.Revoke(id) })
-	verb("touch", func(_ *http.Request, id string) bool { return s.Touch(id) })
-	verb("repay", func(_ *http.Request, id string) bool { return s.Repay(id) })
-	verb("silence", func(r *http.Request, id string) bool {
-		return s.Silence(id, r.URL.Query().Get("silent") != "false")
-	})
-	mux.HandleFunc("POST /person", s.sit)
-	mux.HandleFunc("GET /consents", s.listConsents)
-	return mux
 }

@@ -226,7 +226,8 @@ func (b *BankSimulator) transactions(w http.ResponseWriter, r *http.Request, per
 		return
 	}
 	if _, wrong := sandbox.FaultOf(r, sandbox.WrongSubject); wrong {
-		person, number = (person+1)%b.consents.count, 0
+		person = (person + 1) % b.consents.count
+		number = 0
 	}
 	today := b.today()
 	booked, pending := b.movements(person, number, from, min(to, today), today)

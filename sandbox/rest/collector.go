@@ -116,8 +116,8 @@ func (c *CollectorSimulator) Revoke(id string) bool { return c.consents.withdraw
 // Claim puts a new claim in front of a mandate's list, and Settle takes one away there.
 func (c *CollectorSimulator) Claim(mandate string) { c.alter(c.first, mandate) }
 
-// Settle takes the first claim of a mandate's list away.
-func (c *CollectorSimulator) Settle(mandate string) { c.alter(c.settled, mandate) }
+// RemoveClaim takes the first claim of a mandate's list away.
+func (c *CollectorSimulator) RemoveClaim(mandate string) { c.alter(c.settled, mandate) }
 
 func (c *CollectorSimulator) alter(what map[string]int, mandate string) {
 	c.mu.Lock()
@@ -151,7 +151,8 @@ func (c *CollectorSimulator) describe(r *http.Request) sandbox.Call {
 	}
 	call := sandbox.Call{Bucket: c.tokens.ClientOf(r), Template: r.URL.Path}
 	if mandate, rest, ok := mandateOf(r.URL.Path); ok {
-		call.Subject, call.Template = mandate, collectorRoot+"/mandates/{mandate}"+rest
+		call.Subject = mandate
+		call.Template = collectorRoot + "/mandates/{mandate}" + rest
 	}
 	return call
 }

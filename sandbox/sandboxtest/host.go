@@ -62,7 +62,7 @@ func (h *Host) Rule(t testing.TB, r sandbox.Rule) (undo func()) {
 // Entries is the journal when every answer has ended in it.
 func (h *Host) Entries(t testing.TB) []sandbox.Entry {
 	t.Helper()
-	if err := h.Kit.Journal.Settle(t.Context()); err != nil {
+	if err := h.Kit.Journal.WaitForAnswers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return h.Kit.Journal.Entries()

@@ -52,9 +52,11 @@ func (s *Simulator) problem(_ *http.Request, status int) (contentType, body stri
 	var v any
 	switch {
 	case status == http.StatusTooManyRequests:
-		calls, period := s.o.Quota.Calls, s.o.Quota.Period
+		calls := s.o.Quota.Calls
+		period := s.o.Quota.Period
 		if calls == 0 || period == 0 {
-			calls, period = 30, time.Minute
+			calls = 30
+			period = time.Minute
 		}
 		return "text/plain", fmt.Sprintf("API calls quota exceeded! maximum admitted %d per %s.", calls, periodText(period))
 	case status == http.StatusUnauthorized:

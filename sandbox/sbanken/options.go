@@ -4,6 +4,8 @@
 // The bank's own documents (github.com/Sbanken/api-examples) and the public
 // clients of the API are its sources; what those leave open is an option, and
 // says so.
+//
+// A file of its own: cache.go keeps pages that were written, since a benchmark reads the same long list many times.
 package sbanken
 
 import (

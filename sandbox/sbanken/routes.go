@@ -1,9 +1,7 @@
 package sbanken
 
 import (
-	"encoding/csv"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"syncer/sandbox"
@@ -34,7 +32,8 @@ func parse(path string) route {
 	parts := strings.Split(rest, "/")
 	out := route{v1: v1, known: true, what: parts[0]}
 	if len(parts) > 1 && parts[0] == "transactions" && parts[1] == "archive" {
-		out.what, parts = "archive", parts[1:]
+		out.what = "archive"
+		parts = parts[1:]
 	}
 	if len(parts) > 1 {
 		out.account = parts[1]
@@ -148,50 +147,4 @@ func (s *Simulator) missingCustomer(w http.ResponseWriter, rt route) {
 	}
 	writeJSON(w, http.StatusBadRequest, "application/json",
 		envelope{ErrorType: 1, IsError: true, ErrorMessage: message, TraceID: s.trace()})
-}
-
-// control is steered from outside under /_sandbox/sbanken/:
-//
-//	GET  customers                     customer_id,account_id,account_number,type as CSV
-//	POST insert?account=ID&back=DAYS   answers the transactionId
-//	POST reserve|book|release?account=ID
-func (s *Simulator) control() http.Handler {
-	mux := http.NewServeMux()
-	for name, do := range map[string]func(string) bool{"reserve": s.Reserve, "book": s.Book, "release": s.Release} {
-		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) {
-			if !do(r.URL.Query().Get("account")) {
-				http.Error(w, "no such account", http.StatusNotFound)
-				return
-			}
-			w.WriteHeader(http.StatusNoContent)
-		})
-	}
-	mux.HandleFunc("POST /insert", func(w http.ResponseWriter, r *http.Request) {
-		back, _ := strconv.Atoi(r.URL.Query().Get("back")) // absent: today
-		id := s.Insert(r.URL.Query().Get("account"), back)
-		if id == "" {
-			http.Error(w, "no such account", http.StatusNotFound)
-			return
-		}
-		writeJSON(w, http.StatusOK, "application/json", map[string]string{"transactionId": id})
-	})
-	mux.HandleFunc("GET /customers", s.listCustomers)
-	return mux
-}
-
-func (s *Simulator) listCustomers(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/csv")
-	out := csv.NewWriter(w)
-	defer out.Flush()
-	lines := [][]string{{"customer_id", "account_id", "account_number", "type"}}
-	for i := range s.Len() {
-		c := s.Customer(i)
-		for _, a := range c.Accounts {
-			lines = append(lines, []string{c.CustomerID, a.AccountID, a.AccountNumber, a.Type})
-		}
-		if out.WriteAll(lines) != nil {
-			return // the reader is gone
-		}
-		lines = lines[:0]
-	}
 }

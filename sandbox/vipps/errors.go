@@ -59,9 +59,11 @@ func (s *Simulator) problem(_ *http.Request, status int) (contentType, body stri
 	case http.StatusInternalServerError:
 		v = map[string]any{"errorCode": 10001, "errorMessage": "Unexpected error", "contextId": s.trace()}
 	case http.StatusLocked:
-		contentType, v = "application/problem+json", s.document(status, "Locked", "The resource is locked. Retry the request.")
+		contentType = "application/problem+json"
+		v = s.document(status, "Locked", "The resource is locked. Retry the request.")
 	default:
-		contentType, v = "application/problem+json", s.document(status, http.StatusText(status), "The request could not be completed.")
+		contentType = "application/problem+json"
+		v = s.document(status, http.StatusText(status), "The request could not be completed.")
 	}
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -2,8 +2,6 @@ package vipps
 
 import (
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 
 	"syncer/sandbox"
@@ -108,85 +106,4 @@ func (s *Simulator) authorize(w http.ResponseWriter, r *http.Request) (Client, b
 		return c, false
 	}
 	return c, true
-}
-
-// control is steered from outside under /_sandbox/vipps/:
-//
-//	POST grant?merchant=N&granted=true|false
-func (s *Simulator) control() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /grant", func(w http.ResponseWriter, r *http.Request) {
-		n, err := strconv.Atoi(r.URL.Query().Get("merchant"))
-		if err != nil || !s.Grant(n, r.URL.Query().Get("granted") != "false") {
-			http.Error(w, "no such merchant", http.StatusNotFound)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-	return mux
-}
-
-type ledgerJSON struct {
-	LedgerID          string          `json:"ledgerId"`
-	Currency          string          `json:"currency"`
-	PayoutBankAccount schemed         `json:"payoutBankAccount"`
-	Owner             schemed         `json:"owner"`
-	Handles           []string        `json:"settlesForRecipientHandles"`
-	SalesUnits        []salesUnitJSON `json:"salesUnits"`
-}
-
-type schemed struct {
-	Scheme string `json:"scheme"`
-	ID     string `json:"id"`
-}
-
-type salesUnitJSON struct {
-	Name       string  `json:"name"`
-	Handle     string  `json:"recipientHandle"`
-	Identifier schemed `json:"businessIdentifier"`
-}
-
-func (s *Simulator) ledger(n int) ledgerJSON {
-	m := s.world.merchant(n)
-	owner := schemed{s.world.market.orgScheme, m.OwnerID}
-	l := ledgerJSON{
-		LedgerID: m.LedgerID, Currency: m.Currency, Owner: owner, Handles: m.Handles,
-		PayoutBankAccount: schemed{s.world.market.bankScheme, s.world.bankAccount(n)},
-	}
-	for _, h := range m.Handles {
-		l.SalesUnits = append(l.SalesUnits, salesUnitJSON{m.Name, h, owner})
-	}
-	return l
-}
-
-// serveLedgers lists the ledgers that the client may read. No access is an empty list.
-func (s *Simulator) serveLedgers(w http.ResponseWriter, r *http.Request, c Client) {
-	handle := r.URL.Query().Get("settlesForRecipientHandles")
-	shift := 0
-	if _, wrong := sandbox.FaultOf(r, sandbox.WrongSubject); wrong {
-		shift = 1
-	}
-	var all []int
-	for n := range s.o.Merchants {
-		if s.granted(c, n) && (handle == "" || slices.Contains(s.world.merchant(n).Handles, handle)) {
-			all = append(all, (n+shift)%s.o.Merchants)
-		}
-	}
-	from, ok := readCursor(r.URL.Query().Get("cursor"), "ledgers")
-	if !ok || from > len(all) {
-		s.notParsed(w, "cursor")
-		return
-	}
-	upTo := min(len(all), from+s.o.LedgerPage)
-	answer := map[string]any{"cursor": ""}
-	items := make([]ledgerJSON, 0, upTo-from)
-	for _, n := range all[from:upTo] {
-		items = append(items, s.ledger(n))
-	}
-	if answer["items"] = items; upTo < len(all) {
-		answer["cursor"] = cursorText("ledgers", upTo)
-	} else if again, ok := s.again(r.URL.Query().Get("cursor"), "ledgers", from); ok {
-		answer["cursor"] = again
-	}
-	writeJSON(w, http.StatusOK, "application/json", answer)
 }

@@ -60,32 +60,6 @@ func (s *Simulator) Merchants() []MerchantInfo {
 // Limiter is the quota, for changing it while a test runs.
 func (s *Simulator) Limiter() *sandbox.Limiter { return s.limiter }
 
-// Grant gives or withdraws the access that a merchant grants in the portal; false for an unknown merchant.
-func (s *Simulator) Grant(merchant int, granted bool) bool {
-	if merchant < 0 || merchant >= s.o.Merchants {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused[merchant] = !granted
-	return true
-}
-
-// Endless makes every last page lead on to itself, always by another cursor.
-func (s *Simulator) Endless() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endless = true
-}
-
-// again is a cursor that leads to the page which begins at a place once more, under another name; ok is false where lists
-// have ends.
-func (s *Simulator) again(asked, place string, from int) (cursor string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return turned(asked, place, from), s.endless
-}
-
 // granted says whether a client may read a merchant's ledger.
 func (s *Simulator) granted(c Client, merchant int) bool {
 	s.mu.Lock()

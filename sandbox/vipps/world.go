@@ -78,10 +78,10 @@ func vmNumber(n int) bool { return n%3 == 2 }
 
 func (w *world) merchant(n int) MerchantInfo {
 	h := sandbox.Mix(w.o.Seed, 'm', uint64(n))
-	places := [...]string{"Fjellheim", "Solvik", "Bjørkelia", "Prøvestad", "Nordre Sandkasse", "Testmoen"}
+	towns := [...]string{"Fjellheim", "Solvik", "Bjørkelia", "Prøvestad", "Nordre Sandkasse", "Testmoen"}
 	trades := [...]string{"Kaffe", "Blomster", "Idrettslag", "Bokhandel", "Sykkelverksted"}
 	m := MerchantInfo{
-		Name:     places[h%uint64(len(places))] + " " + trades[h>>8%uint64(len(trades))],
+		Name:     towns[h%uint64(len(towns))] + " " + trades[h>>8%uint64(len(trades))],
 		LedgerID: ledgerID(n), OwnerID: fmt.Sprintf("999%06d", h>>16%1_000_000), Currency: w.market.currency,
 	}
 	if vmNumber(n) {

@@ -1,0 +1,52 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"syncer/persist/seal"
+)
+
+// A change that is based on what was seen a while ago is refused: it would throw the key away that somebody else has
+// added and sealed with meanwhile.
+func TestAKeyFileIsNotChangedBehindSomebodysBack(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "syncer.keys")
+	keys, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, keys, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	link := path + ".link"
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := ReadKeyFile(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := ChangeKeyFile(link, seen, seal.Rotate)
+	if err != nil || theirs.Primary == seen.Primary {
+		t.Fatalf("%+v, %v", theirs, err)
+	}
+	if _, err := ChangeKeyFile(link, seen, seal.Rotate); err == nil || !strings.Contains(err.Error(), "somebody else") {
+		t.Errorf("got %v", err)
+	}
+	now, err := ReadKeyFile(path)
+	if err != nil || now.Primary != theirs.Primary {
+		t.Errorf("%+v, %v", now, err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link: %v, %v", info, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the mode: %v, %v", info, err)
+	}
+	if _, err := os.Stat(path + ".new"); err == nil {
+		t.Error("the half-made file is left behind")
+	}
+}

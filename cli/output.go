@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"syncer/config"
+	"syncer/report/text"
+)
+
+// document prints one JSON document.
+func (p *Program) document(v any) error {
+	enc := json.NewEncoder(p.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// line prints one JSON line.
+func (p *Program) line(v any) error {
+	enc := json.NewEncoder(p.out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// say prints a line for a person.
+func (p *Program) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+
+// hint prints a line for a person where scripts don't read; it is silent with --json.
+func (p *Program) hint(format string, args ...any) {
+	if !p.json {
+		fmt.Fprintf(p.live, format+"\n", args...)
+	}
+}
+
+// isTerminal says whether w is a screen with somebody before it.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// painter colours on terminals only, and never when NO_COLOR is set (no-color.org).
+func painter(w io.Writer, env config.Env) text.Paint {
+	off, _ := env("NO_COLOR")
+	kind, _ := env("TERM")
+	return text.Paint{On: off == "" && kind != "dumb" && isTerminal(w)}
+}

@@ -1,0 +1,10 @@
+package dbnordics
+
+import (
+	"os"
+	"testing"
+
+	"syncer/sandbox/sandboxtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(sandboxtest.SideBySide(m)) }

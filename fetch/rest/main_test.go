@@ -1,0 +1,10 @@
+package rest
+
+import (
+	"os"
+	"testing"
+
+	"syncer/sandbox/sandboxtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(sandboxtest.SideBySide(m)) }

@@ -1,0 +1,10 @@
+package vipps
+
+import (
+	"os"
+	"testing"
+
+	"syncer/sandbox/sandboxtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(sandboxtest.SideBySide(m)) }

@@ -1,7 +1,0 @@
-package persist
-
-// MigrateFiles is Migrate with other migrations than ours, for tests.
-var MigrateFiles = migrate
-
-// MigrationLock is the advisory lock of whoever migrates.
-const MigrationLock = migrationLock

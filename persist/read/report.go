@@ -1,0 +1,192 @@
+package read
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/calls"
+	"syncer/finance"
+	"syncer/persist/admit"
+	"syncer/persist/connections"
+	"syncer/persist/pg"
+	"syncer/persist/queue"
+)
+
+// Counts are the items of one dataset by how they ended. Expected is always the sum of the others.
+type Counts struct {
+	Dataset  finance.Dataset
+	Expected int
+	Rows     int
+	Empty    int
+	Partial  int
+	Excused  int
+	Failed   int
+	Missing  int // not decided
+	Records  int // records read, and what became of them
+	Inserted int
+	Updated  int
+	Removed  int
+	Rejected int // quarantined records
+}
+
+// ClassCount is how many calls of a run had one class.
+type ClassCount struct {
+	Class finance.Class
+	Calls int
+}
+
+// SlowItem is one of the items that took longest.
+type SlowItem struct {
+	Batch   int64
+	Consent int64
+	Dataset finance.Dataset
+	Took    time.Duration
+	Pages   int
+}
+
+// OpenItem is an item that is not proven complete.
+type OpenItem struct {
+	Run         int64 // the attempt that decided it
+	Batch       int64
+	Consent     int64
+	Dataset     finance.Dataset
+	Outcome     finance.Outcome // empty: not decided
+	Class       finance.Class
+	Reason      string
+	Correlation string
+	Call        finance.CallID
+	At          time.Time // when it was decided; zero: it is not
+}
+
+// BatchCounts are the batches of a run by state.
+type BatchCounts struct {
+	Pending, Working, Parked, Done int
+}
+
+// Report is what is known of a run. For a root run the counts are those of the effective outcomes: the latest
+// decision of each item over the run and its reruns.
+type Report struct {
+	Run            queue.Run
+	Reruns         []int64
+	Counts         []Counts // one for each dataset
+	Calls          int      // the run's own
+	ByClass        []ClassCount
+	Pauses         int            // that the provider has announced to the run's calls
+	Paused         time.Duration  // all of them, overlaps included
+	LeftAlone      int            // how often the provider was left alone because it failed all the time
+	FailedWith     string         // what it failed with the last time; empty: it was not left alone
+	Slowest        []SlowItem     // at most 10
+	NotComplete    []OpenItem     // at most reportedItems: failed, partial, excused and undecided
+	Withheld       []OpenItem     // at most reportedItems: proven, but for accounts that the provider withholds
+	Causes         Causes         // of all that are not complete
+	WithheldCauses Causes         // of all that are proven, but for withheld accounts
+	Wall           time.Duration  // from planning to settling, or to now
+	Guards         []RemovalGuard // of the root run, those that have closed
+	Drifts         []Drift        // of the run itself
+	NewAccounts    int            // of renewed consents, while others of them are not listed any more
+	Batches        BatchCounts
+	Running        bool
+	Over           connections.Connection // the run's connection as it stands now, which may have been parked by a later run
+	Gates          []admit.ClosedGate     // of the run's connection, those that are closed now; none of a settled run
+	ParkedUntil    time.Time              // zero: nothing is parked; else when the first parked batch wakes, which is never in the past
+	ParkReason     string
+}
+
+// Report is what is known of a run; see Report.
+func (s *Store) Report(ctx context.Context, run int64) (Report, error) {
+	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportGuards,
+		reportDrifts, reportNewAccounts)
+}
+
+// Progress is RunReport without the lists of items: for those who look at a run again and again while it works.
+func (s *Store) Progress(ctx context.Context, run int64) (Report, error) {
+	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportBatches, reportGuards, reportDrifts)
+}
+
+func (s *Store) report(ctx context.Context, run int64, parts ...func(context.Context, pgx.Tx, *Report) error) (Report, error) {
+	var r Report
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, s.db.Whole, snapshot, func(tx pgx.Tx) (err error) {
+		if r.Run, err = queue.LoadRun(ctx, tx, run); errors.Is(err, pg.ErrNotFound) {
+			return pg.ErrNotFound
+		}
+		for _, part := range parts {
+			if err == nil {
+				err = part(ctx, tx, &r)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return r, fmt.Errorf("report on run %d: %w", run, err)
+	}
+	return r, nil
+}
+
+func reportConnection(ctx context.Context, tx pgx.Tx, r *Report) (err error) {
+	r.Over, err = connections.Load(ctx, tx, r.Run.Connection)
+	return err
+}
+
+func reportCalls(ctx context.Context, tx pgx.Tx, r *Report) error {
+	rows, err := tx.Query(ctx, `SELECT class, count(*) FROM calls WHERE run_id = $1 GROUP BY class ORDER BY 2 DESC, 1`, r.Run.ID)
+	if err != nil {
+		return err
+	}
+	if r.ByClass, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ClassCount]); err != nil {
+		return err
+	}
+	for _, c := range r.ByClass {
+		r.Calls += c.Calls
+	}
+	var paused float64
+	var failed string
+	err = tx.QueryRow(ctx, runPauses, r.Run.ID, calls.PauseByBreaker).
+		Scan(&r.Pauses, &paused, &r.LeftAlone, &failed)
+	r.Paused = time.Duration(paused * float64(time.Second))
+	r.FailedWith = strings.TrimPrefix(failed, calls.PauseByBreaker+": ")
+	return err
+}
+
+// runPauses tells what the provider has announced to run $1 from what it was spared because it failed, $2.
+const runPauses = `
+	SELECT count(*) FILTER (WHERE NOT spared),
+		coalesce(sum(extract(epoch FROM until - announced_at)) FILTER (WHERE NOT spared), 0),
+		count(*) FILTER (WHERE spared),
+		coalesce((array_agg(reason ORDER BY id DESC) FILTER (WHERE spared))[1], '')
+	FROM (
+		SELECT id, reason, announced_at, starts_with(reason, $2) AS spared,
+			least(not_before, ended_at, announced_at + interval '10 years') AS until
+		FROM pauses WHERE run_id = $1
+	) AS told`
+
+func reportBatches(ctx context.Context, tx pgx.Tx, r *Report) error {
+	var parked *time.Time
+	err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'working'),
+		count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'done'), min(wake_at) FILTER (WHERE asleep),
+		coalesce((array_agg(park_reason ORDER BY wake_at) FILTER (WHERE asleep))[1], '')
+		FROM (SELECT *, state = 'parked' AND wake_at > clock_timestamp() AS asleep FROM batches WHERE run_id = $1) AS b`, r.Run.ID).
+		Scan(&r.Batches.Pending, &r.Batches.Working, &r.Batches.Parked, &r.Batches.Done, &parked, &r.ParkReason)
+	if err != nil {
+		return err
+	}
+	if parked != nil {
+		r.ParkedUntil = *parked
+	}
+	if r.Running = r.Run.Verdict == ""; r.Running {
+		rows, err := tx.Query(ctx, admit.ClosedGates, r.Run.Connection)
+		if r.Gates, err = pg.AllRows(rows, err, admit.ScanClosedGate, "list the closed gates"); err != nil {
+			return err
+		}
+	}
+	r.Wall = r.Run.SettledAt.Sub(r.Run.CreatedAt)
+	if r.Running {
+		return tx.QueryRow(ctx, `SELECT clock_timestamp() - $1`, r.Run.CreatedAt).Scan(&r.Wall)
+	}
+	return nil
+}

@@ -1,4 +1,0 @@
-package persist
-
-// DropEnded is the statement of DropAnswers, with the most answers as its one parameter.
-const DropEnded = dropEnded

@@ -1,0 +1,99 @@
+package schema
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"syncer/migrations"
+)
+
+// functionFiles is the table that says which text of each function's file the database has. It stands beside goose's.
+const functionFiles = "syncer_functions"
+
+// functions applies the files of functions whose text differs from the one that the database has, all in one
+// transaction, and returns how many there were. The caller holds the lock, and has applied the numbered files.
+func (m *migrator) functions(ctx context.Context) (int, error) {
+	files, err := fs.Glob(m.files, path.Join(migrations.Functions, "*.sql"))
+	if err != nil || len(files) == 0 {
+		return 0, err
+	}
+	tx, err := m.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	have, err := functionsApplied(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	changed := 0
+	for _, file := range files {
+		text, err := fs.ReadFile(m.files, file)
+		if err != nil {
+			return 0, err
+		}
+		name := strings.TrimSuffix(path.Base(file), ".sql")
+		sum := sha256.Sum256(text)
+		hash := hex.EncodeToString(sum[:])
+		if have[name] == hash {
+			continue
+		}
+		if err := applyFunction(ctx, tx, name, hash, string(text)); err != nil {
+			return 0, fmt.Errorf("%s: %w", file, err)
+		}
+		changed++
+	}
+	if changed == 0 {
+		return 0, nil
+	}
+	return changed, tx.Commit()
+}
+
+// functionsApplied reads the hashes of the files that the database has, by name. It makes the table where there is none.
+func functionsApplied(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
+	var exists bool
+	if err := tx.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", functionFiles).Scan(&exists); err != nil {
+		return nil, err
+	}
+	if !exists {
+		_, err := tx.ExecContext(ctx, "CREATE TABLE "+functionFiles+` (
+			name       text PRIMARY KEY,
+			hash       text NOT NULL,
+			applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+		)`)
+		return nil, err
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT name, hash FROM "+functionFiles)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	have := map[string]string{}
+	for rows.Next() {
+		var name, hash string
+		if err := rows.Scan(&name, &hash); err != nil {
+			return nil, err
+		}
+		have[name] = hash
+	}
+	return have, rows.Err()
+}
+
+// applyFunction makes or replaces a function, and notes which text of it the database has now.
+func applyFunction(ctx context.Context, tx *sql.Tx, name, hash, text string) error {
+	if _, err := tx.ExecContext(ctx, text); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO "+functionFiles+` (name, hash)
+		VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET
+			hash = excluded.hash,
+			applied_at = clock_timestamp()`, name, hash)
+	return err
+}

@@ -1,0 +1,105 @@
+package once
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"syncer/proof/lab"
+	"syncer/sandbox"
+	"syncer/sandbox/norskgjeld"
+)
+
+var kills = flag.Int("kills", 20, "how many processes are killed among single-use consents")
+
+// TestIntentsOfKilledProcesses kills the program at random instants while it makes five calls a second, each for a
+// single-use consent and answered after 100 ms. A consent whose call never arrived is left in doubt only where its
+// intent was committed less than 50 ms before the kill, and of ten kills one has such a consent at most.
+func TestIntentsOfKilledProcesses(t *testing.T) {
+	lab.Long(t)
+	consents := 4 * *kills
+	l := lab.New(t, lab.Options{
+		NG:   norskgjeld.Options{Consents: consents, SingleUse: 1, Start: time.Now().Add(-time.Hour)},
+		Rate: 5, Concurrency: 4, Batches: 1, BatchSize: consents,
+	})
+	l.ImportNG("ng1", 0, consents)
+	l.Rule(sandbox.Rule{Provider: norskgjeld.Name, Only: "api", Action: sandbox.Action{Kind: sandbox.SlowHeader, DelayMS: 100}})
+	var killed []time.Time
+	for range *kills {
+		killed = append(killed, killAnywhere(l))
+	}
+	l.Syncer("run", "debt1") // goes on with what they have left
+	tooEarly, lost := uncalled(l, killed)
+	t.Logf("%d kills: %d consents are in doubt without a call, %d of them with an intent of more than 50 ms before the kill",
+		*kills, lost, tooEarly)
+	if tooEarly > 0 || lost > max(1, *kills/10) {
+		t.Errorf("%d consents were lost in %d kills, %d of them by an early intent", lost, *kills, tooEarly)
+	}
+	for subject, calls := range l.Kit.Journal.CountBySubject(norskgjeld.Name) {
+		if calls > 1 {
+			t.Errorf("consent %s was called for %d times", subject, calls)
+		}
+	}
+	l.Verify()
+}
+
+// killAnywhere kills the program within a second of its first call, and says when.
+func killAnywhere(l *lab.Lab) time.Time {
+	l.Helper()
+	before := l.Kit.Journal.Arrivals()
+	p := l.Start(nil, "run", "debt1")
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for l.Kit.Journal.Arrivals() == before {
+		select {
+		case <-p.Ended:
+			l.Fatal("the program ended before it called")
+		case <-ticker.C:
+		}
+	}
+	select {
+	case <-p.Ended:
+	case <-time.After(rand.N(time.Second)):
+	}
+	at := time.Now()
+	p.Kill()
+	return at
+}
+
+// uncalled counts the consents that are in doubt although no call for them arrived, and those of them whose intent
+// was written down more than 50 ms before the kill that came next.
+func uncalled(l *lab.Lab, killed []time.Time) (tooEarly, all int) {
+	l.Helper()
+	rows, err := l.DB.Pool.Query(l.Context(), `SELECT c.external_id, i.intended_at
+		FROM consents c
+		JOIN inbox i ON i.consent_id = c.id
+		WHERE i.answered_at IS NULL AND c.status = 'active'`)
+	if err != nil {
+		l.Fatal(err)
+	}
+	called := l.Kit.Journal.CountBySubject(norskgjeld.Name)
+	var id string
+	var intended time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &intended}, func() error {
+		if called[id] > 0 {
+			return nil
+		}
+		all++
+		for _, at := range killed {
+			if at.After(intended) {
+				if at.Sub(intended) > 50*time.Millisecond {
+					tooEarly++
+				}
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	return tooEarly, all
+}

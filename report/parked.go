@@ -1,0 +1,36 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"syncer/persist/connections"
+	"syncer/persist/read"
+	"syncer/report/text"
+)
+
+// batchesParked says how many batches of a run wait, for how long and why.
+func batchesParked(r read.Report) string {
+	batches := text.Thousands(r.Batches.Parked) + " batches are"
+	if r.Batches.Parked == 1 {
+		batches = "1 batch is"
+	}
+	return fmt.Sprintf("%s parked, the first until %s: %s", batches, text.Clock(r.ParkedUntil), r.ParkReason)
+}
+
+// runParked says for how long a run waits, and why.
+func runParked(r read.Report) string {
+	return "parked until " + text.Clock(r.ParkedUntil) + ": " + r.ParkReason
+}
+
+// writeParkedConnections tells which connections are not called, why, and how each is opened.
+func writeParkedConnections(w io.Writer, p text.Paint, parked []connections.Connection) {
+	fmt.Fprintf(w, "\n%s\n", p.Bold("Connections that are parked"))
+	if len(parked) == 0 {
+		fmt.Fprintln(w, "  none")
+	}
+	for _, c := range parked {
+		fmt.Fprintf(w, "  %s since %s (%s)\n", p.Bad(text.Printable(c.Name)), text.Clock(c.ParkedAt), c.ParkedClass)
+		fmt.Fprintln(w, text.Paragraph("    ", c.ParkedReason+"; "+toOpen(c)))
+	}
+}
