@@ -20,7 +20,7 @@ var kills = flag.Int("kills", 20, "how many processes are killed among single-us
 // intent was committed less than 50 ms before the kill, and of ten kills one has such a consent at most.
 func TestIntentsOfKilledProcesses(t *testing.T) {
 	lab.Long(t)
-	consents := 4 * *kills
+	consents := 5 * *kills
 	l := lab.New(t, lab.Options{
 		NG:   norskgjeld.Options{Consents: consents, SingleUse: 1, Start: time.Now().Add(-time.Hour)},
 		Rate: 5, Concurrency: 4, Batches: 1, BatchSize: consents,
@@ -29,14 +29,21 @@ func TestIntentsOfKilledProcesses(t *testing.T) {
 	l.Rule(sandbox.Rule{Provider: norskgjeld.Name, Only: "api", Action: sandbox.Action{Kind: sandbox.SlowHeader, DelayMS: 100}})
 	var killed []time.Time
 	for range *kills {
-		killed = append(killed, killAnywhere(l))
+		at, called := killAnywhere(l)
+		if !called { // on a slow machine the processes live long enough to call for all consents
+			break
+		}
+		killed = append(killed, at)
+	}
+	if len(killed) < *kills/2 {
+		t.Fatalf("the program had called for all %d consents after %d kills, so this proved little", consents, len(killed))
 	}
 	l.Syncer("run", "debt1") // goes on with what they have left
 	tooEarly, lost := uncalled(l, killed)
 	t.Logf("%d kills: %d consents are in doubt without a call, %d of them with an intent of more than 50 ms before the kill",
-		*kills, lost, tooEarly)
-	if tooEarly > 0 || lost > max(1, *kills/10) {
-		t.Errorf("%d consents were lost in %d kills, %d of them by an early intent", lost, *kills, tooEarly)
+		len(killed), lost, tooEarly)
+	if tooEarly > 0 || lost > max(1, len(killed)/10) {
+		t.Errorf("%d consents were lost in %d kills, %d of them by an early intent", lost, len(killed), tooEarly)
 	}
 	for subject, calls := range l.Kit.Journal.CountBySubject(norskgjeld.Name) {
 		if calls > 1 {
@@ -46,8 +53,9 @@ func TestIntentsOfKilledProcesses(t *testing.T) {
 	l.Verify()
 }
 
-// killAnywhere kills the program within a second of its first call, and says when.
-func killAnywhere(l *lab.Lab) time.Time {
+// killAnywhere kills the program within a second of its first call, and says when. It says false where the program
+// ended by itself without a call, which it does once every consent has been called for.
+func killAnywhere(l *lab.Lab) (at time.Time, called bool) {
 	l.Helper()
 	before := l.Kit.Journal.Arrivals()
 	p := l.Start(nil, "run", "debt1")
@@ -56,7 +64,7 @@ func killAnywhere(l *lab.Lab) time.Time {
 	for l.Kit.Journal.Arrivals() == before {
 		select {
 		case <-p.Ended:
-			l.Fatal("the program ended before it called")
+			return time.Time{}, false
 		case <-ticker.C:
 		}
 	}
@@ -64,9 +72,9 @@ func killAnywhere(l *lab.Lab) time.Time {
 	case <-p.Ended:
 	case <-time.After(rand.N(time.Second)):
 	}
-	at := time.Now()
+	at = time.Now()
 	p.Kill()
-	return at
+	return at, true
 }
 
 // uncalled counts the consents that are in doubt although no call for them arrived, and those of them whose intent
