@@ -8,6 +8,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 	"syncer/persist/queue"
 	"syncer/persist/write"
@@ -229,7 +230,7 @@ func lookTwice(item *queue.Item, whole *finance.Whole, s fetch.Stream, from writ
 
 // firstDay is the oldest day that a stream was asked for, with the page that ends its first pass; zero with all others.
 func firstDay(s fetch.Stream, page fetch.Page, from write.StreamState) finance.Date {
-	if !page.Done || s.Span != "" || !from.Since.IsZero() || !fetch.Dated(page.Next) {
+	if !page.Done || s.Span != "" || !from.Since.IsZero() || !resume.Dated(page.Next) {
 		return 0
 	}
 	return s.Since

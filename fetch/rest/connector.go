@@ -14,6 +14,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -253,7 +254,7 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	if p.at.Link != "" { // stored, so it is checked like the provider's
 		link, err := c.client.Resolve(p.at.Link, p.follows(&r))
 		if err != nil {
-			return r, &fetch.StrayError{Anew: p.cursor(p.first()), Err: err}
+			return r, &resume.StrayError{Anew: p.cursor(p.first()), Err: err}
 		}
 		r.Path = link.Path
 		r.Query = nil

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -46,7 +46,7 @@ type position struct {
 	Tries  int    `json:"tries,omitzero"`  // how often the list had moved
 	Anew   bool   `json:"anew,omitzero"`   // it was begun anew, because it had moved while the pass was broken off
 
-	Search *fetch.DaySearch `json:"search,omitempty"` // the provider has refused a day: which is the first that it gives?
+	Search *resume.DaySearch `json:"search,omitempty"` // the provider has refused a day: which is the first that it gives?
 
 	// Earlier are ids that were made on the pages behind us, so that the twin of a record gets another. Base is how many of
 	// them stood before the present window.
@@ -79,18 +79,18 @@ func (p *compiledReading) readCursor(text string, today finance.Date) (c cursor,
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, fetch.Misfit("the stored cursor can't be read")
+		return c, resume.Misfit("the stored cursor can't be read")
 	}
 	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
 	case c.V != 1:
-		return c, fetch.Misfit("the stored cursor is of another version")
+		return c, resume.Misfit("the stored cursor is of another version")
 	case c.Through > latest || c.Again > latest:
-		return c, fetch.Misfit(fetch.InTheFuture)
+		return c, resume.Misfit(resume.InTheFuture)
 	case c.Through < 0 || c.Again < 0 || c.Reach < 0 || c.Reach > 0 && !p.dated || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()),
 		p.dated && c.Through.IsZero() && c.Pass == nil:
-		return c, fetch.Misfit("the stored cursor is not one of this description")
+		return c, resume.Misfit("the stored cursor is not one of this description")
 	case c.Pass != nil && !p.sound(c.Pass, latest):
-		return c, fetch.Misfit("the stored cursor is not one of this description, or contradicts itself")
+		return c, resume.Misfit("the stored cursor is not one of this description, or contradicts itself")
 	}
 	return c, nil
 }

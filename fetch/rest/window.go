@@ -2,6 +2,7 @@ package rest
 
 import (
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -92,7 +93,7 @@ func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
 	return p.lookAt(search, day), true
 }
 
-func (p *pass) lookAt(s fetch.DaySearch, from finance.Date) string {
+func (p *pass) lookAt(s resume.DaySearch, from finance.Date) string {
 	at := position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Search: &s}
 	return p.cursor(&at)
 }
