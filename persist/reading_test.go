@@ -260,3 +260,44 @@ func replaceAtRandom(t *testing.T, w *write.Writer, consent int64, times int) {
 		}
 	}
 }
+
+// What people and readers look for lies in indexes that their statements can use: one of another collation, or over another
+// expression, would not be used at all.
+func TestWhatIsLookedForIsIndexed(t *testing.T) {
+	t.Parallel()
+	pool := persisttest.New(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(t.Context(), "SET enable_seqscan = off"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if _, err := conn.Exec(t.Context(), "RESET enable_seqscan"); err != nil {
+			t.Error(err)
+		}
+	}()
+	reader := newCopyReader(t, pool)
+	const call = "'019a0000-0000-7000-8000-000000000000'::uuid"
+	wanted := map[string]string{
+		"SELECT FROM calls WHERE correlation_id = 'an id'":                  "calls_correlation",
+		"SELECT FROM acts WHERE kind = 'run' AND object = '7'":              "acts_object",
+		"SELECT FROM acts WHERE at > now() - interval '1 day'":              "acts_at",
+		strings.ReplaceAll(reader.rows, "$1", "'5:9:'"):                     "transactions_changed",
+		strings.ReplaceAll(reader.versions, "$1", "'5:9:'"):                 "transactions_history_replaced",
+		"SELECT FROM transactions_history WHERE call_id = " + call:          "transactions_history_call",
+		"SELECT FROM balances_history WHERE replaced_xid::text::bigint > 7": "balances_history_replaced",
+	}
+	for _, table := range []string{"accounts", "balances", "transactions", "debts"} {
+		wanted["SELECT FROM "+table+" WHERE call_id = "+call] = table + "_call"
+		wanted["SELECT FROM "+table+" WHERE changed_xid::text::bigint > 7"] = table + "_changed"
+	}
+	for sql, index := range wanted {
+		plan := strings.Join(queryAll(t, conn, "EXPLAIN "+sql), "\n")
+		if !strings.Contains(plan, index) {
+			t.Errorf("%s\nis not answered by %s:\n%s", sql, index, plan)
+		}
+	}
+}
