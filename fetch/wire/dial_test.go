@@ -1,4 +1,4 @@
-package fetch
+package wire
 
 import (
 	"errors"
@@ -48,7 +48,7 @@ func TestWhatMayBeDialled(t *testing.T) {
 			if may := err == nil; may != with.may {
 				t.Errorf("%s, with the proxy %q: dialled %v, want %v", test.address, with.except, may, with.may)
 			}
-			if err != nil && !errors.Is(err, errPrivate) {
+			if err != nil && !errors.Is(err, ErrPrivate) {
 				t.Errorf("%s: %v", test.address, err)
 			}
 		}
