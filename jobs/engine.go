@@ -133,6 +133,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.tellElsewhere(ctx); err != nil {
 		return err
 	}
+	if err := e.dropVain(ctx); err != nil {
+		return err
+	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e.stopBackground = cancel
 	e.background.Go(func() { e.beat(background) })
