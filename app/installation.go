@@ -90,7 +90,7 @@ func (inst *Installation) Connect(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, url, pg.Options{ApplicationName: name, Log: inst.opt.Log})
+	pool, err := pg.Open(ctx, url, pg.Options{ApplicationName: name, Schema: inst.Config.Database.Schema, Log: inst.opt.Log})
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,23 @@ func (c *check) schema(ctx context.Context, inst *app.Installation) bool {
 		return false
 	}
 	c.ok("database", "answers, schema version %d", have)
+	c.dangers(ctx, inst)
 	return true
+}
+
+// dangers tells what whoever owns the database should change.
+func (c *check) dangers(ctx context.Context, inst *app.Installation) {
+	list, err := schema.Dangers(ctx, inst.Pool)
+	if err != nil {
+		c.fail("database", err)
+	}
+	for _, d := range list {
+		if d.Grave {
+			c.fail("database", errors.New(d.What))
+		} else {
+			c.note("database", "%s", d.What)
+		}
+	}
 }
 
 // noInstallation tells that there is no embedded database yet. That is right before the first import, and a mistyped folder

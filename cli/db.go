@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"syncer/app"
@@ -104,10 +105,10 @@ func (p *Program) dbStart(ctx context.Context, db database) error {
 	if err := db.isEmbedded(); err != nil {
 		return err
 	}
-	return p.startEmbedded(ctx, embedded.Options{Dir: db.dir, Log: p.note})
+	return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Log: p.note})
 }
 
-func (p *Program) startEmbedded(ctx context.Context, opt embedded.Options) error {
+func (p *Program) startEmbedded(ctx context.Context, db database, opt embedded.Options) error {
 	server, err := embedded.Start(ctx, opt)
 	if errors.Is(err, embedded.ErrNoCluster) {
 		return fmt.Errorf("%w: `syncer db start` makes one", err)
@@ -115,7 +116,7 @@ func (p *Program) startEmbedded(ctx context.Context, opt embedded.Options) error
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, server.URL()); err != nil {
+	if err := p.migrate(ctx, db, server.URL()); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"dir": server.Dir(), "pid": server.PID(), "started": server.Started()},
@@ -201,7 +202,7 @@ func (p *Program) dbStatus(ctx context.Context, db database) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, text, pg.Options{})
+	pool, err := pg.Open(ctx, text, pg.Options{Schema: db.cfg.Database.Schema})
 	if err != nil {
 		return err
 	}
@@ -216,20 +217,20 @@ func (p *Program) dbStatus(ctx context.Context, db database) error {
 
 func (p *Program) dbMigrate(ctx context.Context, db database) error {
 	if db.dir != "" {
-		return p.startEmbedded(ctx, embedded.Options{Dir: db.dir, Existing: true, Log: p.note})
+		return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Existing: true, Log: p.note})
 	}
 	text, err := p.url(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, text); err != nil {
+	if err := p.migrate(ctx, db, text); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"migrated": true}, "The database has the schema that this binary knows.")
 }
 
-func (p *Program) migrate(ctx context.Context, url string) error {
-	pool, err := pg.Open(ctx, url, pg.Options{})
+func (p *Program) migrate(ctx context.Context, db database, url string) error {
+	pool, err := pg.Open(ctx, url, pg.Options{Schema: db.cfg.Database.Schema})
 	if err != nil {
 		return err
 	}
@@ -241,6 +242,9 @@ func (p *Program) migrate(ctx context.Context, url string) error {
 	if err := schema.Migrate(ctx, pool, p.logger("warn")); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
+	if err := p.warnOfMakers(ctx, db, pool); err != nil {
+		return err
+	}
 	if before == after {
 		return nil
 	}
@@ -249,6 +253,18 @@ func (p *Program) migrate(ctx context.Context, url string) error {
 		act.Details = map[string]any{"from": before, "to": after}
 		return nil
 	})
+}
+
+// warnOfMakers names who else may make functions in the schema of a configured database. An embedded one has one role.
+func (p *Program) warnOfMakers(ctx context.Context, db database, pool *pgxpool.Pool) error {
+	if db.dir != "" {
+		return nil
+	}
+	dangers, err := schema.Makers(ctx, pool)
+	for _, d := range dangers {
+		p.hint("Warning: %s", d.What)
+	}
+	return err
 }
 
 // told prints what was done, for a person or as a JSON document.

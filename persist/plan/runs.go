@@ -82,7 +82,7 @@ func (s *Store) Run(ctx context.Context, spec RunSpec, enqueue Enqueue) (run que
 			return err
 		}
 		if spec.leavesOpen() { // of two ticks at once one must see what the other has planned
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('plan ' || $1, 0))`, spec.Job); err != nil {
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(lock_key('plan ' || $1))`, spec.Job); err != nil {
 				return err
 			}
 		}

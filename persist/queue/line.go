@@ -70,7 +70,7 @@ const (
 
 // claimInTurn makes claims over a connection wait for each other, so that of two that share a stream
 // one sees the other.
-const claimInTurn = `SELECT pg_advisory_xact_lock(hashtextextended('claim ' || r.connection, 0))
+const claimInTurn = `SELECT pg_advisory_xact_lock(lock_key('claim ' || r.connection))
 	FROM batches b JOIN runs r ON r.id = b.run_id WHERE b.id = $1`
 
 // fenceDead takes such a batch from a holder whose lease has ended, who could wake up and write: its
