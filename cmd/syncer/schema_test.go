@@ -81,9 +81,14 @@ func TestARoleThatOwnsOnlyItsSchema(t *testing.T) {
 	revoke := "REVOKE CREATE ON SCHEMA " + role + " FROM PUBLIC"
 	l.Says(0, []string{"check", "--json"}, revoke)
 	tells(t, l, 0, []string{"db", "migrate"}, revoke)
-	statements(t, owner, `CREATE FUNCTION `+role+`.hashtextextended(text, integer) RETURNS bigint LANGUAGE sql AS 'SELECT 1 / 0::bigint';
-		CREATE FUNCTION `+role+`.array_length(text[], integer) RETURNS integer LANGUAGE sql AS 'SELECT 1 / 0'`)
+	statements(t, owner, `CREATE FUNCTION `+role+`.hashtextextended(text, integer) RETURNS bigint
+			LANGUAGE sql AS 'SELECT 1 / 0::bigint'`) // of the owner, who may do anything; it is not called
 	l.Says(0, []string{"run", "money1"}, "complete")
+	statements(t, owner, `CREATE ROLE `+role+`_mallory;
+		CREATE FUNCTION `+role+`.array_length(text[], integer) RETURNS integer LANGUAGE sql AS 'SELECT 1 / 0';
+		ALTER FUNCTION `+role+`.array_length OWNER TO `+role+`_mallory`)
+	tells(t, l, 1, []string{"run", "money1"}, "array_length(text[],integer) of "+role+"_mallory")
+	statements(t, owner, `DROP FUNCTION `+role+`.array_length; DROP ROLE `+role+`_mallory`)
 	if n := l.Number(`SELECT count(*) FROM pg_tables
 		WHERE schemaname NOT IN ('pg_catalog', 'information_schema', $1)`, role); n != 0 {
 		t.Errorf("%d tables are in another schema", n)

@@ -41,12 +41,8 @@ func Open(ctx context.Context, url string, opt Options) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := look(ctx, cfg.ConnConfig)
+	found, schema, err := look(ctx, cfg.ConnConfig, opt.Schema)
 	if err != nil {
-		return nil, err
-	}
-	schema, err := found.schema(opt.Schema)
-	if err := errors.Join(found.errEncoding(), err); err != nil {
 		return nil, err
 	}
 	found.fix(cfg.ConnConfig.RuntimeParams, schema)

@@ -43,8 +43,37 @@ const lookAround = `SELECT pg_catalog.current_database(),
 			ORDER BY 1
 		)`
 
-// look asks the server over a connection of its own, with the settings that the URL has.
-func look(ctx context.Context, cfg *pgx.ConnConfig) (server, error) {
+// strangers are functions and operators in a schema that another role has made and that have the name of one of Postgres'
+// own: where their arguments fit better, they are what a statement of ours calls.
+const strangers = `SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text || ' of ' || r.rolname
+		FROM pg_catalog.pg_namespace n
+		JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid
+		JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
+		WHERE n.nspname = $1
+		AND p.proname IN (SELECT o.proname FROM pg_catalog.pg_proc o WHERE o.pronamespace = 'pg_catalog'::pg_catalog.regnamespace)
+		AND ` + stranger + `
+	UNION ALL
+	SELECT p.oid::pg_catalog.regoperator::pg_catalog.text || ' of ' || r.rolname
+		FROM pg_catalog.pg_namespace n
+		JOIN pg_catalog.pg_operator p ON p.oprnamespace = n.oid
+		JOIN pg_catalog.pg_roles r ON r.oid = p.oprowner
+		WHERE n.nspname = $1
+		AND ` + stranger + `
+	ORDER BY 1
+	LIMIT 3`
+
+// stranger is a role that is not ours, has made neither the schema nor our tables there, and may not do all anyway.
+const stranger = `NOT r.rolsuper
+		AND NOT pg_catalog.pg_has_role(r.oid, 'MEMBER')
+		AND r.oid <> n.nspowner
+		AND NOT EXISTS (
+			SELECT FROM pg_catalog.pg_class b
+			WHERE b.relnamespace = n.oid AND b.relname = 'batches' AND b.relowner = r.oid
+		)`
+
+// look asks the server over a connection of its own, with the settings that the URL has, and gives the schema that our
+// tables are in; see server.schema.
+func look(ctx context.Context, cfg *pgx.ConnConfig, configured string) (server, string, error) {
 	failed := func(err error) error {
 		return fmt.Errorf("connect to the database %s at %s: %w", cfg.Database,
 			net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))), WithHint(err))
@@ -53,7 +82,7 @@ func look(ctx context.Context, cfg *pgx.ConnConfig) (server, error) {
 	plain.Tracer = nil // nothing is known yet that it could limit
 	conn, err := pgx.ConnectConfig(ctx, plain)
 	if err != nil {
-		return server{}, failed(err)
+		return server{}, "", failed(err)
 	}
 	defer func() { _ = conn.Close(ctx) }() // nobody is left whom its error would help
 	asking, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
@@ -62,10 +91,21 @@ func look(ctx context.Context, cfg *pgx.ConnConfig) (server, error) {
 	var statement int64
 	err = conn.QueryRow(asking, lookAround).Scan(&s.database, &s.encoding, &s.commit, &statement, &s.path, &s.homes)
 	if err != nil {
-		return s, failed(err)
+		return s, "", failed(err)
 	}
 	s.statement = time.Duration(statement) * time.Millisecond
-	return s, nil
+	schema, err := s.schema(configured)
+	if err := errors.Join(s.errEncoding(), err); err != nil {
+		return s, "", err
+	}
+	rows, err := conn.Query(asking, strangers, schema)
+	found, err := AllRows(rows, err, pgx.RowTo[string], "look for functions of others in the schema "+schema)
+	if err == nil && len(found) > 0 {
+		err = fmt.Errorf("the schema %[1]s has functions of another role that would be called in the place of Postgres' own, and run "+
+			"as this one: %[2]s. Drop them, and see who may make some: `syncer check` names the REVOKE when they are gone",
+			schema, strings.Join(found, ", "))
+	}
+	return s, schema, err
 }
 
 // ErrTwoInstallations says that it can't be told which of several installations in a database is meant.
@@ -124,6 +164,6 @@ func (s server) errEncoding() error {
 	if s.encoding == "UTF8" {
 		return nil
 	}
-	return fmt.Errorf("the database %s has the encoding %s, in which not every name and text of a provider can be stored: make one "+
-		"with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and name that in database.url", s.database, s.encoding)
+	return fmt.Errorf("the database %s has the encoding %s, in which not every name and text of a provider can be stored: "+
+		"make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and name that in database.url", s.database, s.encoding)
 }

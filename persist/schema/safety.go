@@ -26,7 +26,7 @@ const off = `SELECT name
 
 // makers are those who may make functions in our schema besides its owner, ourselves, and roles that may do anything. An
 // empty name: everybody.
-const makers = `SELECT coalesce(r.rolname, '')::text
+const makers = `SELECT quote_ident(n.nspname), coalesce(quote_ident(r.rolname), '')
 	FROM pg_namespace n
 	CROSS JOIN aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
 	LEFT JOIN pg_roles r ON r.oid = a.grantee
@@ -35,7 +35,7 @@ const makers = `SELECT coalesce(r.rolname, '')::text
 	AND a.grantee <> n.nspowner
 	AND r.rolname IS DISTINCT FROM current_user
 	AND NOT coalesce(r.rolsuper, false)
-	ORDER BY 1`
+	ORDER BY 2`
 
 // rights are what our role may do here.
 const rights = `SELECT quote_ident(current_database()),
@@ -84,20 +84,15 @@ func unless(setting string) string {
 // Postgres' own would be called in its place, as our role.
 func Makers(ctx context.Context, pool *pgxpool.Pool) ([]Danger, error) {
 	rows, err := pool.Query(ctx, makers)
-	names, err := pg.AllRows(rows, err, pgx.RowTo[string], "look who may make functions in our schema")
-	if err != nil {
-		return nil, err
-	}
-	schema := pgx.Identifier{pg.SchemaOf(pool)}.Sanitize()
-	var list []Danger
-	for _, name := range names {
+	return pg.AllRows(rows, err, func(row pgx.CollectableRow) (d Danger, err error) {
+		var schema, role string
+		err = row.Scan(&schema, &role)
 		who, grantee := "every role", "PUBLIC"
-		if name != "" {
-			grantee = pgx.Identifier{name}.Sanitize()
-			who = "the role " + grantee
+		if role != "" {
+			who, grantee = "the role "+role, role
 		}
-		list = append(list, Danger{What: fmt.Sprintf("%[1]s may make functions in the schema %[2]s, and they would run as ours: "+
-			"REVOKE CREATE ON SCHEMA %[2]s FROM %[3]s", who, schema, grantee)})
-	}
-	return list, nil
+		d.What = fmt.Sprintf("%[1]s may make functions in the schema %[2]s, and they would run as ours: "+
+			"REVOKE CREATE ON SCHEMA %[2]s FROM %[3]s", who, schema, grantee)
+		return d, err
+	}, "look who may make functions in our schema")
 }
