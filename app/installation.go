@@ -105,7 +105,8 @@ func (inst *Installation) UseKeys(ctx context.Context, worker pg.Worker) error {
 		return foreignKeys(inst.Config, err)
 	}
 	inst.Store = persist.NewStore(inst.Pool, inst.sealer, worker)
-	return nil
+	_, err := inst.Store.Restore.Look(ctx) // before anything is called for that may be spent
+	return err
 }
 
 // Close gives everything back. An engine is stopped before.

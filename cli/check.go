@@ -147,6 +147,12 @@ func (c *check) open(ctx context.Context, inst *app.Installation) bool {
 		c.fail("keys", err)
 		return false
 	}
+	switch state, err := inst.Store.Restore.Look(ctx); {
+	case err != nil:
+		c.fail("database", err)
+	case state.Restored:
+		c.fail("database", errors.New(report.RestoredText(state)))
+	}
 	return true
 }
 

@@ -27,6 +27,7 @@ func (p *Program) dbCommand() *cobra.Command {
 		fetchCommand(p),
 		p.accountable(d.command(p, "migrate",
 			"Bring the database to the schema that this binary knows", p.dbMigrate), ""),
+		d.acceptRestoreCommand(p),
 		d.removeCommand(p))
 	c.PersistentFlags().StringVar(&d.dir, "dir", "", "the embedded server's folder (default: the config's, or syncer's own)")
 	return c

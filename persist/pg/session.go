@@ -85,11 +85,11 @@ func look(ctx context.Context, cfg *pgx.ConnConfig, configured string) (server, 
 		return server{}, "", failed(err)
 	}
 	defer func() { _ = conn.Close(ctx) }() // nobody is left whom its error would help
-	asking, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
+	bounded, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
 	var s server
 	var statement int64
-	err = conn.QueryRow(asking, lookAround).Scan(&s.database, &s.encoding, &s.commit, &statement, &s.path, &s.homes)
+	err = conn.QueryRow(bounded, lookAround).Scan(&s.database, &s.encoding, &s.commit, &statement, &s.path, &s.homes)
 	if err != nil {
 		return s, "", failed(err)
 	}
@@ -98,7 +98,7 @@ func look(ctx context.Context, cfg *pgx.ConnConfig, configured string) (server, 
 	if err := errors.Join(s.errEncoding(), err); err != nil {
 		return s, "", err
 	}
-	rows, err := conn.Query(asking, strangers, schema)
+	rows, err := conn.Query(bounded, strangers, schema)
 	found, err := AllRows(rows, err, pgx.RowTo[string], "look for functions of others in the schema "+schema)
 	if err == nil && len(found) > 0 {
 		err = fmt.Errorf("the schema %[1]s has functions of another role that would be called in the place of Postgres' own, and run "+
