@@ -30,6 +30,10 @@ func openKeys(path string) (*seal.Sealer, error) {
 
 // foreignKeys says what to do about a database that was written with other keys.
 func foreignKeys(cfg *config.Config, err error) error {
+	if errors.Is(err, seal.ErrUnprovenKeys) {
+		return fmt.Errorf("%w: nothing is sealed in it, and it has names of subjects. If %s is the file that it was written with, "+
+			"`syncer keys accept --reason TEXT` says so; if it is not, restore that file", err, cfg.Keys.File)
+	}
 	if !errors.Is(err, seal.ErrForeignKeys) {
 		return err
 	}

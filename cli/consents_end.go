@@ -100,7 +100,7 @@ func (p *Program) eachConsent(ctx context.Context, f chosenConsents, args []stri
 	if err != nil {
 		return err
 	}
-	return p.look(ctx, func(inst *app.Installation) error {
+	return p.migrateAndChange(ctx, func(inst *app.Installation) error {
 		failed := 0
 		for _, id := range ids {
 			c, err := findConsent(ctx, inst, f.connection, id.text)

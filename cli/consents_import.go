@@ -65,7 +65,7 @@ func (p *Program) consentsImportCommand() *cobra.Command {
 			case o.ends < 0:
 				return usagef("--ends %d: write how many consents the list ends", o.ends)
 			}
-			return p.lookOrMake(cmd.Context(), func(inst *app.Installation) error { return p.importFile(cmd.Context(), inst, o) })
+			return p.changeOrMake(cmd.Context(), func(inst *app.Installation) error { return p.importFile(cmd.Context(), inst, o) })
 		},
 	}
 	c.Flags().StringVar(&o.connection, "connection", "", "the connection that the consents are for")

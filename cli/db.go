@@ -20,7 +20,7 @@ import (
 func (p *Program) dbCommand() *cobra.Command {
 	d := &dbFlags{}
 	c := group("db", "Start, stop and look at the embedded database",
-		d.command(p, "start", "Start the embedded database and migrate it", p.dbStart),
+		d.command(p, "start", "Start the embedded database, and make it where there is none", p.dbStart),
 		d.command(p, "stop", "Stop the embedded database; the next command that needs it starts it again", p.dbStop),
 		d.command(p, "status", "Say where the database is, whether it runs, and its schema's version", p.dbStatus),
 		d.urlCommand(p),
@@ -106,10 +106,11 @@ func (p *Program) dbStart(ctx context.Context, db database) error {
 	if err := db.isEmbedded(); err != nil {
 		return err
 	}
-	return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Log: p.note})
+	return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Log: p.note}, false)
 }
 
-func (p *Program) startEmbedded(ctx context.Context, db database, opt embedded.Options) error {
+// startEmbedded starts the embedded database. One that was just made is migrated, and any other where that is meant.
+func (p *Program) startEmbedded(ctx context.Context, db database, opt embedded.Options, migrate bool) error {
 	server, err := embedded.Start(ctx, opt)
 	if errors.Is(err, embedded.ErrNoCluster) {
 		return fmt.Errorf("%w: `syncer db start` makes one", err)
@@ -117,7 +118,7 @@ func (p *Program) startEmbedded(ctx context.Context, db database, opt embedded.O
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, db, server.URL()); err != nil {
+	if err := p.migrate(ctx, db, server.URL(), migrate); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"dir": server.Dir(), "pid": server.PID(), "started": server.Started()},
@@ -203,42 +204,59 @@ func (p *Program) dbStatus(ctx context.Context, db database) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, text, pg.Options{Schema: db.cfg.Database.Schema})
+	pool, err := pg.Open(ctx, text, pg.Options{Schema: db.cfg.Database.Schema, ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	have, want, err := schema.Version(ctx, pool)
+	state, err := schema.Look(ctx, pool)
 	if err != nil {
 		return err
 	}
-	return p.told(map[string]any{"where": where, "running": true, "schema": have, "wanted_schema": want},
-		"The database (%s) answers; its schema is %d, and this binary wants %d.", where, have, want)
+	told := map[string]any{"where": where, "running": true, "schema": state.Have, "wanted_schema": state.Want}
+	err = p.told(told, "The database (%s) answers; its schema is %d, and this binary wants %d.", where, state.Have, state.Want)
+	if err != nil {
+		return err
+	}
+	switch misfit := state.Check(); {
+	case misfit != nil:
+		p.hint("%s.", misfit)
+	case state.Newer():
+		p.hint("The schema is newer than this binary, which works with it.")
+	}
+	return nil
 }
 
 func (p *Program) dbMigrate(ctx context.Context, db database) error {
 	if db.dir != "" {
-		return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Existing: true, Log: p.note})
+		return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Existing: true, Log: p.note}, true)
 	}
 	text, err := p.url(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, db, text); err != nil {
+	if err := p.migrate(ctx, db, text, true); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"migrated": true}, "The database has the schema that this binary knows.")
 }
 
-func (p *Program) migrate(ctx context.Context, db database, url string) error {
+// migrate migrates the database, or only one that has no schema yet. Of any other it says whether the schema fits.
+func (p *Program) migrate(ctx context.Context, db database, url string, always bool) error {
 	pool, err := pg.Open(ctx, url, pg.Options{Schema: db.cfg.Database.Schema})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	before, after, err := schema.Version(ctx, pool)
+	before, err := schema.Look(ctx, pool)
 	if err != nil {
 		return err
+	}
+	if misfit := before.Check(); !always && before.Have > 0 {
+		if misfit != nil {
+			p.hint("%s.", misfit)
+		}
+		return nil
 	}
 	if err := schema.Migrate(ctx, pool, p.logger("warn")); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
@@ -246,12 +264,15 @@ func (p *Program) migrate(ctx context.Context, db database, url string) error {
 	if err := p.warnOfMakers(ctx, db, pool); err != nil {
 		return err
 	}
-	if before == after {
+	if before.Newer() {
+		p.hint("The schema, version %d, is newer than this binary, which works with it. Nothing was done.", before.Have)
+	}
+	if before.Have >= before.Want {
 		return nil
 	}
 	store := persist.NewStore(pool, nil, pg.Worker{}) // nothing is sealed
 	return store.Acting(ctx, p.act("database", ""), func(_ *persist.Store, act *persist.Act) error {
-		act.Details = map[string]any{"from": before, "to": after}
+		act.Details = map[string]any{"from": before.Have, "to": before.Want}
 		return nil
 	})
 }

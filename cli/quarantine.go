@@ -71,7 +71,7 @@ func (p *Program) quarantineAcceptCommand() *cobra.Command {
 			if !p.reasoned() {
 				return usagef("--reason is missing: whoever misses the record must know why")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.acceptQuarantined(cmd.Context(), inst, id)
 			})
 		},

@@ -24,7 +24,7 @@ func (p *Program) removalsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.look(cmd.Context(), func(inst *app.Installation) error { return f(cmd.Context(), inst, id) })
+				return p.change(cmd.Context(), func(inst *app.Installation) error { return f(cmd.Context(), inst, id) })
 			},
 		}, "")
 	}

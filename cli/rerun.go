@@ -92,7 +92,9 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 	if err != nil {
 		return err
 	}
-	inst, err := p.open(ctx, cfg, p.quieter(cfg))
+	opt := p.options(p.quieter(cfg))
+	opt.Look, opt.Migrate = planOnly, !planOnly
+	inst, err := app.Open(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,7 @@ type Program struct {
 	logFormat  string
 	logLevel   string
 	by         actor
+	began      time.Time // when the command was given
 
 	live *liveLine // what stderr is written through, so that log lines and the live line don't mix
 }
@@ -55,6 +57,7 @@ func New(in io.Reader, out, err io.Writer, env config.Env, setup Setup) *Program
 
 // Run executes the command line and gives the exit code. The end of ctx interrupts it: the pages in hand are finished.
 func (p *Program) Run(ctx context.Context, args []string) int {
+	p.began = time.Now()
 	root := p.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)

@@ -55,7 +55,21 @@ type Database struct {
 	// The schema that the tables are in. Left out, it is where they are, and for a new installation the first
 	// one of the role's search path. Several installations in one database have one each.
 	Schema string `yaml:"schema"`
+	// Who brings the schema up to date: auto, every command that writes; off, `syncer db migrate` alone, so that
+	// everything else runs with a role that may not change tables.
+	Migrate string `yaml:"migrate"`
+	// Allow a connection that is not encrypted to a server elsewhere. Without it only a socket or loopback may be.
+	Plaintext bool `yaml:"plaintext"`
 }
+
+// MigrateAuto and MigrateOff are what database.migrate may say.
+const (
+	MigrateAuto = "auto"
+	MigrateOff  = "off"
+)
+
+// Migrations are the words that database.migrate may have.
+func Migrations() []string { return []string{MigrateAuto, MigrateOff} }
 
 // Keys says where the key file is.
 type Keys struct {
@@ -236,8 +250,9 @@ func LogLevels() []string { return []string{"trace", "debug", "info", "warn", "e
 // Default returns what holds where a file says nothing: no connections and no jobs, an embedded database.
 func Default() *Config {
 	return &Config{
-		Keys: Keys{File: "syncer.keys"},
-		Log:  Log{Level: "info"},
+		Database: Database{Migrate: MigrateAuto},
+		Keys:     Keys{File: "syncer.keys"},
+		Log:      Log{Level: "info"},
 		Worker: Worker{
 			Lease:     Duration(30 * time.Second),
 			Heartbeat: Duration(10 * time.Second),

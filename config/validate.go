@@ -89,6 +89,7 @@ func (c *Config) validate() {
 	}
 	k.want(c.Keys.File != "", "keys.file", "want the path of the key file that `syncer init` made")
 	k.under("database").schema(c.Database.Schema)
+	k.under("database").oneOf(c.Database.Migrate, Migrations(), "migrate")
 	k.under("log").oneOf(c.Log.Level, LogLevels(), "level")
 	k.under("server").listen(c.Server.Listen)
 	k.under("worker").worker(c.Worker)

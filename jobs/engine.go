@@ -135,7 +135,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.tellElsewhere(ctx); err != nil {
 		return err
 	}
-	if err := e.watchDatabase(ctx); err != nil {
+	if err := errors.Join(e.watchDatabase(ctx), e.dropVain(ctx)); err != nil {
 		return err
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))

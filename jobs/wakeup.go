@@ -127,6 +127,15 @@ func (b *waker) again(ctx context.Context, due []queue.DueBatch) error {
 	return nil
 }
 
+// dropVain drops the wake-ups of this process' jobs that can't lead to work, and says so.
+func (e *Engine) dropVain(ctx context.Context) error {
+	dropped, err := e.Store.Queue.DropVain(ctx, pg.SchemaOf(e.Pool), e.Serve)
+	if dropped > 0 {
+		e.Log.Warn().Int("dropped", dropped).Msg("the queue had entries for batches that are done, or that there are not")
+	}
+	return err
+}
+
 // answer works the batch that it was woken for. Nothing of what becomes of it is for River to know. A process that leaves hands
 // the wake-up on: River would take it for answered, and who stays would wait for the sweep.
 func (e *Engine) answer(ctx context.Context, batch int64) error {

@@ -119,6 +119,8 @@ func (e *Engine) mayWork(ctx context.Context, batch int64) bool {
 	name, err := e.Store.Queue.ConnectionOf(ctx, batch)
 	conn := e.connections[name]
 	switch {
+	case errors.Is(err, pg.ErrNotFound): // where there is one such wake-up there may be thousands
+		err = errors.Join(err, e.dropVain(ctx))
 	case err != nil:
 	case conn == nil: // planned by a process with another configuration; our sweep leaves it out
 		err = fmt.Errorf("connection %s is not configured in this process", name)

@@ -75,7 +75,7 @@ func (s *Store) Import(ctx context.Context, connection string, list []Import,
 		return r, fmt.Errorf("import consents into %s: %w", connection, err)
 	}
 	err := s.db.InTx(ctx, "import consents into "+connection, func(tx pgx.Tx) (err error) {
-		if err := pg.LongStatement(ctx, tx); err != nil {
+		if err := pg.TakeTurn(ctx, tx, listTurn(connection)); err != nil {
 			return err
 		}
 		if _, err = tx.Exec(ctx, makeImported); err != nil {
@@ -108,6 +108,10 @@ func (s *Store) Import(ctx context.Context, connection string, list []Import,
 	}
 	return r, nil
 }
+
+// listTurn is the turn of whoever makes consents of a connection, or changes many of them at once. Two such transactions side
+// by side would make the same consent, or wait for each other's rows.
+func listTurn(connection string) string { return "consents of " + connection }
 
 // MaxExternalID is how many bytes the provider's id of a consent may have: an index can't hold a name of any length.
 const MaxExternalID = 512

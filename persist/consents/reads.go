@@ -51,7 +51,7 @@ func (s *Store) BoundReads(ctx context.Context, connection string, reads int) er
 		return nil
 	}
 	return s.db.InTx(ctx, "set the reads a day of "+connection, func(tx pgx.Tx) error {
-		if err := pg.LongStatement(ctx, tx); err != nil {
+		if err := pg.TakeTurn(ctx, tx, listTurn(connection)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "UPDATE connections SET reads_per_day = $2 WHERE name = $1",

@@ -28,6 +28,10 @@ type Options struct {
 	Schema string
 	// ConnectTimeout bounds one attempt to connect. 0 means 10 s.
 	ConnectTimeout time.Duration
+	// ReadOnly says that nothing will be written: a server or a role that can only read will do.
+	ReadOnly bool
+	// Dial connects to the server. Nil means [Dial].
+	Dial DialFunc
 	// Log is told when the database is silent, and when removals are withheld. The zero value tells nobody.
 	Log zerolog.Logger
 }
@@ -81,8 +85,12 @@ func poolConfig(url string, opt Options) (*pgxpool.Config, error) {
 	cfg.MaxConnLifetimeJitter = 10 * time.Minute // or a failover's reconnects come back together every hour
 	conn := cfg.ConnConfig
 	conn.ConnectTimeout = cmp.Or(conn.ConnectTimeout, cmp.Or(opt.ConnectTimeout, 10*time.Second))
-	if conn.ValidateConnect == nil {
-		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	conn.DialFunc = Dial
+	if opt.Dial != nil {
+		conn.DialFunc = pgconn.DialFunc(opt.Dial)
+	}
+	if conn.ValidateConnect == nil && !opt.ReadOnly {
+		conn.ValidateConnect = mustWrite
 	}
 	statement := max(cmp.Or(opt.StatementTimeout, time.Minute), 0)
 	for name, value := range map[string]string{

@@ -36,12 +36,12 @@ func lockOf(schema string) int64 {
 	return migrationLock ^ int64(binary.BigEndian.Uint64(hash[:]))
 }
 
-// ErrTooNew says that a newer binary has migrated the database: this one does not know what it would break.
+// ErrTooNew says that a newer binary has migrated the database, and that this one can't work with it any more.
 var ErrTooNew = errors.New("the database schema is newer than this binary")
 
 // Migrate brings the database to the schema this binary knows, ours and River's. It changes nothing when there is
 // nothing to do, and any number of processes may call it at once: one migrates, the others wait for it. A schema that
-// is newer than the binary is [ErrSchemaTooNew] and stays as it is.
+// is newer than the binary stays as it is, and is [ErrTooNew] if the binary can't work with it.
 func Migrate(ctx context.Context, pool *pgxpool.Pool, log zerolog.Logger) error {
 	return migrate(ctx, pool, migrations.FS, log)
 }
@@ -96,8 +96,7 @@ func (m *migrator) close() { _ = m.db.Close() }
 func (m *migrator) versions(ctx context.Context) (have, want int64, err error) {
 	sources := m.goose.ListSources()
 	want = sources[len(sources)-1].Version
-	var exists bool
-	err = m.db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", goose.DefaultTablename).Scan(&exists)
+	exists, err := m.exists(ctx, goose.DefaultTablename)
 	if err == nil && exists {
 		err = m.db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&have)
 	}
@@ -151,19 +150,35 @@ func cause(ctx context.Context, err error) error {
 
 // up applies what is missing. The caller holds the lock.
 func (m *migrator) up(ctx context.Context) error {
-	have, want, err := m.versions(ctx)
+	state, err := m.state(ctx)
 	if err != nil {
 		return err
 	}
-	if have > want {
-		return fmt.Errorf("%w: it has version %d, this binary knows %d: run the newer binary", ErrTooNew, have, want)
+	if state.Newer() { // its functions are newer too, and stay
+		return state.Check()
 	}
+	have, want := state.Have, state.Want
 	if err := m.makeSchema(ctx); err != nil {
 		return err
+	}
+	breaking, err := m.breaking()
+	if err != nil {
+		return err
+	}
+	if have < breaking {
+		if err := m.waitForOlder(ctx, breaking); err != nil {
+			return err
+		}
+	}
+	if err := m.keepOldest(ctx, breaking); err != nil {
+		return fmt.Errorf("write down which binaries the schema is for: %w", err)
 	}
 	applied, err := m.goose.Up(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate the schema from version %d to %d: %s%w", have, want, failedFile(err), err)
+	}
+	if err := m.keepOldest(ctx, breaking); err != nil {
+		return fmt.Errorf("write down which binaries the schema is for: %w", err)
 	}
 	functions, err := m.functions(ctx)
 	if err != nil {

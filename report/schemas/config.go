@@ -76,6 +76,7 @@ func constrain(root *jsonschema.Schema, defs jsonschema.Definitions) {
 	names := &jsonschema.Schema{Pattern: config.NamePattern}
 	property(root, "connections").PropertyNames = names
 	property(root, "jobs").PropertyNames = names
+	property(defs["Database"], "migrate").Enum = anys(config.Migrations())
 	property(defs["Log"], "level").Enum = anys(config.LogLevels())
 
 	connection := defs["Connection"]
