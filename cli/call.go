@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncer/app"
-	"syncer/fetch"
+	"syncer/fetch/redact"
 	"syncer/finance"
 	"syncer/persist"
 	"syncer/persist/pg"
@@ -60,7 +60,7 @@ func findCalls(ctx context.Context, store *persist.Store, id string) ([]read.Cal
 			return []read.CallRecord{call}, err
 		}
 	}
-	calls, err := store.Read.CallsByCorrelation(ctx, fetch.CleanCorrelation(id))
+	calls, err := store.Read.CallsByCorrelation(ctx, redact.Correlation(id))
 	if err != nil || len(calls) > 0 {
 		return calls, err
 	}

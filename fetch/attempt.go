@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -45,7 +47,7 @@ func (r *request) try(ctx context.Context) decision {
 	got := a.sendOrLeave(ctx)
 	r.spent.time += a.call.Duration
 	if d := a.halted(ctx, got); d.move != send {
-		a.leave(endSilent)
+		a.leave(gate.Silent)
 		return a.unsent(ctx, d)
 	}
 	if got.maybeSent {
@@ -62,7 +64,7 @@ func (a *attempt) sendOrLeave(ctx context.Context) reply {
 	sent := false
 	defer func() {
 		if !sent {
-			a.leave(endSilent)
+			a.leave(gate.Silent)
 		}
 	}()
 	got := a.send(ctx)
@@ -73,13 +75,13 @@ func (a *attempt) sendOrLeave(ctx context.Context) reply {
 // halted decides on a send that was halted before its first byte. Nothing was sent, so there is no call to record.
 func (a *attempt) halted(ctx context.Context, got reply) decision {
 	switch {
-	case got.halt == notIntended:
+	case got.halt == wire.NotIntended:
 		a.spent.attempts--
 		return a.barred
-	case got.halt == gateMoved:
+	case got.halt == wire.GateMoved:
 		a.spent.attempts--
 		return a.again(a.closed(a.gates()))
-	case got.halt == tooOld: // counted, so that it is bounded
+	case got.halt == wire.TooOld: // counted, so that it is bounded
 		a.spent.failures++
 		return a.again(a.fail(finance.Transient, got.halt.String()))
 	case got.answer == nil && !got.maybeSent && ctx.Err() != nil: // the caller left before a connection was had
@@ -97,13 +99,13 @@ func (a *attempt) unsent(ctx context.Context, d decision) decision {
 }
 
 // leave gives back what the attempt holds, and says whether the breaker has opened by how the call has ended.
-func (a *attempt) leave(e ending) (opened bool) {
+func (a *attempt) leave(e gate.Ending) (opened bool) {
 	if a.release != nil {
 		a.release()
 		a.release = nil
 	}
 	if a.report != nil {
-		opened = a.bucket.breaker.report(a.report, e, a.onBehalf())
+		opened = a.bucket.Breaker.Report(a.report, e, a.onBehalf())
 		a.report = nil
 	}
 	return opened

@@ -14,6 +14,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch/jsonread"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -265,7 +266,7 @@ var fineWords = regexp.MustCompile(`(?i)^\s*(0*|200|ok|success|none|null|nil|fal
 // noAnswer is what a send means that brought no complete answer.
 func (r *request) noAnswer(ctx context.Context, got reply) Meaning {
 	v := Meaning{Class: finance.Transient, Reason: got.err.Error()}
-	if got.halt != notHalted {
+	if got.halt != wire.NotHalted {
 		v.Reason = got.halt.String()
 	}
 	if ne, ok := errors.AsType[net.Error](got.err); ok && ne.Timeout() || errors.Is(got.err, context.DeadlineExceeded) {
@@ -275,11 +276,11 @@ func (r *request) noAnswer(ctx context.Context, got reply) Meaning {
 		v.Reason = "dns: " + dns.Name + " can't be resolved"
 	}
 	switch {
-	case errors.Is(got.err, errTooLarge), errors.Is(got.err, errEncoding):
+	case errors.Is(got.err, wire.ErrTooLarge), errors.Is(got.err, wire.ErrEncoding):
 		if r.purpose != calls.ForToken { // there it is no OAuth2 error, and passes like any other page
 			v.Class = finance.Malformed
 		}
-	case errors.Is(got.err, errPrivate), !got.maybeSent && isTLS(got.err):
+	case errors.Is(got.err, wire.ErrPrivate), !got.maybeSent && wire.IsTLS(got.err):
 		v.Class = finance.Fatal
 	case ctx.Err() != nil && !r.once:
 		v.Class = finance.Interrupted

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -35,7 +37,7 @@ type Client struct {
 
 	discovering singleflight.Group // of discovered
 	mu          sync.Mutex
-	buckets     map[string]*bucket
+	buckets     map[string]*gate.Bucket
 	discovered  *metadata // of the authorization server; nil: not asked yet
 }
 
@@ -46,10 +48,10 @@ func NewClient(o Options) (*Client, error) {
 	}
 	c := &Client{
 		opt:       o,
-		data:      newHTTPClient(newTransport(&o, true)),
-		single:    newHTTPClient(newTransport(&o, false)),
+		data:      wire.NewClient(wire.NewTransport(o.wire(), true)),
+		single:    wire.NewClient(wire.NewTransport(o.wire(), false)),
 		semaphore: make(chan struct{}, o.Concurrency),
-		buckets:   map[string]*bucket{},
+		buckets:   map[string]*gate.Bucket{},
 	}
 	c.hide(o.Connection.Credentials)
 	c.opened.Store(c.open(o.Connection.Credentials, &o.Driver))
@@ -170,14 +172,13 @@ type readOnce struct{ *bytes.Reader }
 func (readOnce) Close() error { return nil }
 
 // bucket is what this process knows of a bucket at an address.
-func (c *Client) bucket(name string, at *url.URL) *bucket {
+func (c *Client) bucket(name string, at *url.URL) *gate.Bucket {
 	origin := strings.ToLower(at.Scheme + "://" + at.Host)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.buckets[name+origin]
 	if b == nil {
-		b = newBucket(name, origin, c.opt.Rate)
-		b.quota = c.opt.Quota
+		b = gate.NewBucket(name, origin, c.opt.Rate, c.opt.Quota)
 		c.buckets[name+origin] = b
 	}
 	return b

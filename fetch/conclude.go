@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"syncer/calls"
+	"syncer/fetch/gate"
+	"syncer/fetch/pause"
+	"syncer/fetch/redact"
 	"syncer/finance"
 )
 
@@ -16,7 +17,7 @@ const toldWithin = 10 * time.Second
 
 // conclude finds out what an attempt meant, tells the store, and ends the call.
 func (a *attempt) conclude(ctx context.Context, got reply) decision {
-	defer a.leave(endSilent) // unless it has left before, with a word on the provider's health
+	defer a.leave(gate.Silent) // unless it has left before, with a word on the provider's health
 	tell, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
 
@@ -86,17 +87,17 @@ func bodyHash(body []byte) finance.Hash {
 // note writes the meaning into the call, and closes our gate for every pause that is now known.
 func (a *attempt) note(got *reply, v *Meaning) {
 	hidden := a.redaction(a.token.AccessToken)
-	v.Reason = hidden.words(v.Reason)
+	v.Reason = hidden.Words(v.Reason)
 	if got.answer != nil {
-		a.call.Correlation = hidden.correlation(correlationIn(v.Correlation, got.answer.Header))
+		a.call.Correlation = hidden.Correlation(redact.CorrelationIn(v.Correlation, got.answer.Header))
 	}
 	a.call.RetryAfter = got.pause
 	if got.advice && v.Class == finance.OK {
 		got.pause = 0 // the turnstile keeps it
 	}
 	if v.RetryAfter > got.pause {
-		got.pause = min(v.RetryAfter, longest)
-		got.told = toldInBody
+		got.pause = min(v.RetryAfter, pause.Longest)
+		got.told = pause.InBody
 	}
 	if v.Class == finance.Throttled && got.pause <= 0 {
 		// The least that it may be: the store doubles it with every refusal in a row.
@@ -110,45 +111,35 @@ func (a *attempt) note(got *reply, v *Meaning) {
 	if v.Class == finance.Throttled {
 		got.alone = a.keys.of(v.Pauses)
 	}
-	a.bucket.lone(got.alone).close(got.arrived, got.pause, got.told)
+	a.bucket.Lone(got.alone).Close(got.arrived, got.pause, got.told)
 }
 
 // ending is what the breaker is told.
-func (a *attempt) ending(c finance.Class) ending {
+func (a *attempt) ending(c finance.Class) gate.Ending {
 	switch c {
 	case finance.Transient, finance.Unanswered:
 		if unfinished(a.call.Status) != "" { // the provider is there, and has answered: not yet, or not all
-			return endWell
+			return gate.Well
 		}
 		if a.spent.failures > 0 {
-			return endRepeated
+			return gate.Repeated
 		}
-		return endFailed
+		return gate.Failed
 	case finance.Throttled, finance.Interrupted, finance.Fatal:
-		return endSilent
+		return gate.Silent
 	}
-	return endWell
+	return gate.Well
 }
-
-// ending is what a call that was let through tells when it ends.
-type ending int
-
-const (
-	endWell     ending = iota // the provider answered
-	endFailed                 // it did not, or with a 5xx
-	endRepeated               // the same, and not for the first time in this request
-	endSilent                 // nothing can be said of the provider's health
-)
 
 // tell writes down the call, and first of all the pause it was told.
 func (a *attempt) tell(ctx context.Context, got reply, v Meaning, opened bool) *Error {
 	if opened {
 		a.logBreaker(v)
 	}
-	if opened && got.pause < breakerPause {
-		got.pause, got.told, got.alone = breakerPause, calls.PauseByBreaker+": "+a.cause(v), ""
+	if opened && got.pause < gate.BreakerPause {
+		got.pause, got.told, got.alone = gate.BreakerPause, calls.PauseByBreaker+": "+a.cause(v), ""
 		got.arrived = time.Now()
-		a.bucket.gate.close(got.arrived, got.pause, got.told)
+		a.bucket.Gate.Close(got.arrived, got.pause, got.told)
 	}
 	store := a.c.opt.Calls
 	switch {
@@ -177,18 +168,18 @@ func (a *attempt) tell(ctx context.Context, got reply, v Meaning, opened bool) *
 func (a *attempt) tellPause(ctx context.Context, got reply, v Meaning) *Error {
 	now := time.Now()
 	closed, err := a.c.opt.Calls.Pause(ctx, calls.Pause{
-		Bucket: a.bucket.name, Alone: got.alone, For: got.pause, Reason: got.told, Call: *a.call,
+		Bucket: a.bucket.Name, Alone: got.alone, For: got.pause, Reason: got.told, Call: *a.call,
 		Guessed: got.guessed, Sent: now.Sub(a.call.SentAt),
 	})
 	if err != nil {
 		return a.storeFailed("close the gate", err)
 	}
-	gate := a.bucket.lone(got.alone)
-	gate.keeps(now, closed)
-	gate.keeps(got.arrived, got.pause)
-	gate.close(now, closed, got.told)
+	shut := a.bucket.Lone(got.alone)
+	shut.Keeps(now, closed)
+	shut.Keeps(got.arrived, got.pause)
+	shut.Close(now, closed, got.told)
 	if v.Class == finance.Throttled && got.alone == "" {
-		a.bucket.refused.Store(true)
+		a.bucket.Refused.Store(true)
 		a.probe = false // it was refused, which the store knows by now
 	}
 	return nil
@@ -196,7 +187,7 @@ func (a *attempt) tellPause(ctx context.Context, got reply, v Meaning) *Error {
 
 // heard ends what a refusal began, where a call was answered: this one probed, or was sent before the refusal.
 func (a *attempt) heard(ctx context.Context, c finance.Class) *Error {
-	if a.ending(c) != endWell || !a.probe && !a.bucket.refused.Load() {
+	if a.ending(c) != gate.Well || !a.probe && !a.bucket.Refused.Load() {
 		return nil
 	}
 	if err := a.endProbe(ctx, true); err != nil {
@@ -211,7 +202,7 @@ func (a *attempt) leaveProbe(ctx context.Context) {
 		return
 	}
 	if err := a.endProbe(ctx, false); err != nil {
-		a.c.opt.Log.Warn().Err(err).Str("bucket", a.bucket.name).
+		a.c.opt.Log.Warn().Err(err).Str("bucket", a.bucket.Name).
 			Msg("a probe could not be given back; the others wait until its time is over")
 	}
 }
@@ -221,11 +212,11 @@ func (a *attempt) endProbe(ctx context.Context, answered bool) error {
 	a.probe = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
-	err := a.c.opt.Calls.Probed(ctx, a.bucket.name, a.call.ID, answered)
+	err := a.c.opt.Calls.Probed(ctx, a.bucket.Name, a.call.ID, answered)
 	if err == nil && answered {
-		a.bucket.refused.Store(false)
+		a.bucket.Refused.Store(false)
 	}
-	a.bucket.gate.wake()
+	a.bucket.Gate.Wake()
 	return err
 }
 
@@ -242,10 +233,10 @@ func (r *request) sentError(call *calls.Call, v Meaning) *Error {
 	}
 	if v.Class == finance.Throttled {
 		shut := r.gates()
-		e.Bucket = r.bucket.name
-		e.Wait, e.Told = shut.closedFor, toldOf(shut.reason)
+		e.Bucket = r.bucket.Name
+		e.Wait, e.Told = shut.ClosedFor, toldOf(shut.Reason)
 		if e.Alone = r.only(shut); e.Alone {
-			e.Reason += "; " + notBefore(shut.closedFor)
+			e.Reason += "; " + notBefore(shut.ClosedFor)
 		}
 	}
 	if v.Class == finance.TokenDenied && r.spent.refreshed && r.key != nil && r.key.Consent != 0 {
@@ -256,24 +247,4 @@ func (r *request) sentError(call *calls.Call, v Meaning) *Error {
 		e.Reason = "a token that was just given by the consent's grant is refused: " + v.Reason
 	}
 	return e
-}
-
-func (a *attempt) log() {
-	call := a.call
-	e := a.c.opt.Log.Debug()
-	if s := call.Task; e != nil {
-		e.Int64("run", s.Run).Int64("batch", s.Batch)
-		if s.Consent != nil {
-			e.Int64("consent", s.Consent.ID)
-		}
-	}
-	e.Str("connection", call.Connection).Str("bucket", call.Bucket).Str("purpose", string(call.Purpose)).
-		Str("request_id", call.ID.String()).Str("correlation_id", call.Correlation).
-		Str("method", call.Method).Str("path", call.Path).Int("attempt", call.Attempt).Int("status", call.Status).
-		Str("class", string(call.Class)).Str("reason", call.Reason).Dur("waited", call.Waited).
-		Dur("duration", call.Duration).Int64("bytes", call.Bytes).Func(func(e *zerolog.Event) {
-		if call.RetryAfter > 0 {
-			e.Dur("retry_after", call.RetryAfter)
-		}
-	}).Msg("call")
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/pause"
 	"syncer/finance"
 )
 
@@ -269,7 +270,7 @@ type Answer struct {
 	Call   calls.Call
 	Hash   finance.Hash // of Body; set on answers of class ok
 
-	announced *Announcement // what Header says of the calls to come; nil: not read yet
+	announced *pause.Announcement // what Header says of the calls to come; nil: not read yet
 }
 
 // Meaning is what an answer means, as a connector says it.

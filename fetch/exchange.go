@@ -15,6 +15,8 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"syncer/calls"
+	"syncer/fetch/pause"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -29,7 +31,7 @@ func (s *tokens) exchange(ctx context.Context, w wantedToken, task calls.Task) (
 		return calls.Token{}, e
 	}
 	if ask.URL == "" { // the provider takes no token
-		return calls.Token{Expiry: time.Now().Add(longest), RefreshAt: time.Now().Add(longest), AccessToken: noToken}, nil
+		return calls.Token{Expiry: time.Now().Add(pause.Longest), RefreshAt: time.Now().Add(pause.Longest), AccessToken: noToken}, nil
 	}
 	trip, failed := s.trip(w.of, ask, task, classifyTokenError)
 	if failed != nil {
@@ -95,7 +97,7 @@ func (c *Client) mayCall(u *url.URL) bool {
 
 // under puts the trip under x/oauth2.
 func (t *tokenTrip) under(ctx context.Context) context.Context {
-	return context.WithValue(ctx, oauth2.HTTPClient, newHTTPClient(t))
+	return context.WithValue(ctx, oauth2.HTTPClient, wire.NewClient(t))
 }
 
 // token is what x/oauth2 has brought, with the end that the answer told.

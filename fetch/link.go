@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"syncer/fetch/redact"
 	"syncer/finance"
 )
 
@@ -67,7 +68,7 @@ func (c *Client) Resolve(link string, f Follow) (Link, error) {
 func (c *Client) refusedLink(why string) *Error {
 	return &Error{
 		Class: finance.Malformed, Op: "follow a next link", Connection: c.opt.Connection.Name,
-		Reason: "the link is refused: " + clean(why, c.shown()...),
+		Reason: "the link is refused: " + redact.Words(why, c.shown()...),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -67,7 +68,7 @@ func (a *attempt) stored(intent calls.Intent) decision {
 	answer.Call.Durable = true
 	v := a.judge(answer)
 	if v.Class != finance.OK {
-		v.Reason = a.redaction("").words(v.Reason)
+		v.Reason = a.redaction("").Words(v.Reason)
 		return failed(a.sentError(&answer.Call, v))
 	}
 	answer.Hash = bodyHash(answer.Body)
@@ -89,7 +90,7 @@ func (a *attempt) keepAnswer(ctx context.Context, answer *Answer) *Error {
 			a.call.Durable = true
 			return nil
 		}
-		if _, left := wait(ctx, 100*time.Millisecond<<n, nil); left != nil {
+		if _, left := gate.Wait(ctx, 100*time.Millisecond<<n, nil); left != nil {
 			break
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"syncer/calls"
+	"syncer/fetch/wire"
 )
 
 // Options is everything a Client is made of. Zero values of numbers and durations mean the default named beside them.
@@ -55,6 +56,13 @@ type Retry struct {
 	Base     time.Duration // the first back-off is between 0 and this, and doubles; default 500 ms
 	Cap      time.Duration // no back-off is longer; default 30 s
 	Budget   time.Duration // attempts and back-offs together, without waits at the gate; default 3 min
+}
+
+// wire is what the transport has to know.
+func (o *Options) wire() wire.Options {
+	return wire.Options{
+		Base: o.Driver.Base, AllowPrivate: o.AllowPrivate, RootCAs: o.RootCAs, Concurrency: o.Concurrency, Dial: o.Dial,
+	}
 }
 
 func orDefault[T comparable](v *T, d T) {

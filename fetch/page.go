@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -27,7 +28,7 @@ func (p *Page) AddMissing(what string) {
 }
 
 // AddMissingDays notes that the provider refuses the days before a first one, which the pass was to begin with.
-func (p *Page) AddMissingDays(s *DaySearch, first finance.Date) {
+func (p *Page) AddMissingDays(s *resume.DaySearch, first finance.Date) {
 	p.Given, p.days = first, s.Missing(first)
 	p.AddMissing(p.days)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -317,7 +318,7 @@ func (s *tokens) renew(ctx context.Context, w wantedToken, task calls.Task) (cal
 		if mine {
 			return s.renewLocked(ctx, store, w, task)
 		}
-		if _, err := wait(patient, pollEvery+rand.N(pollEvery/4), nil); err != nil {
+		if _, err := gate.Wait(patient, pollEvery+rand.N(pollEvery/4), nil); err != nil {
 			return calls.Token{}, s.notOurTurn(patient, "lock", err)
 		}
 	}

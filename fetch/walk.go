@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"syncer/fetch/jsonread"
+	"syncer/fetch/redact"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -163,8 +165,8 @@ func (w *walk) noStep(err error) error {
 		return e
 	}
 	reason := err.Error()
-	if misfit, ok := errors.AsType[*MisfitError](err); ok {
-		reason = misfit.told(w.c.opt.Connection.Name, &w.stream.Stream)
+	if misfit, ok := errors.AsType[*resume.MisfitError](err); ok {
+		reason = resettable(misfit.Why, w.c.opt.Connection.Name, &w.stream.Stream)
 	}
 	return w.malformed("read the position of "+string(w.stream.Dataset), nil, reason)
 }
@@ -403,7 +405,7 @@ func endsEarly(cause error, a *Answer) bool {
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 	e := &Error{
-		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.shown()...),
+		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: redact.Words(reason, w.c.shown()...),
 	}
 	if answer != nil {
 		e.Call = answer.Call.ID

@@ -193,7 +193,7 @@ type refusedStatuses struct {
 // note counts an answer. It gives the error that ends the round, if there is one.
 func (r *refusedStatuses) note(e *Engine, c *finance.Consent, err error, result *FeedResult) error {
 	f, ok := errors.AsType[*fetch.Error](err)
-	if !ok || f.Class != finance.TokenDenied && f.Class != finance.Fatal || f.Purpose != calls.ForStatus || f.Call.IsZero() {
+	if !ok || !refusedAStatus(f) {
 		r.others++
 		return err
 	}
@@ -204,6 +204,13 @@ func (r *refusedStatuses) note(e *Engine, c *finance.Consent, err error, result 
 	}
 	e.tellUnknown(c, err, result)
 	return nil
+}
+
+// refusedAStatus says that a call for a status was made, and refused as one with a bad token or to a wrong address is.
+func refusedAStatus(f *fetch.Error) bool {
+	refused := f.Class == finance.TokenDenied || f.Class == finance.Fatal
+	made := !f.Call.IsZero()
+	return refused && made && f.Purpose == calls.ForStatus
 }
 
 // tellUnknown tells of a consent whose status could not be had: of the first few of a round aloud. How many there were is told

@@ -8,6 +8,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 	"syncer/persist/queue"
 	"syncer/persist/write"
@@ -88,10 +89,7 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 	if err != nil {
 		return last, err
 	}
-	whole := cursor.Found && !cursor.MidPass && cursor.Run == w.batch.Run // an earlier claim of this batch has read it
-	if whole && s.Dataset != item.Dataset && cursor.Moved.Before(item.Consent.RenewedAt) {
-		whole = false // that was the list of accounts under the id before
-	}
+	whole := w.readBefore(item, s, cursor)
 	sum.isolated = sum.isolated || w.isolated[s.Consent]
 	if cursor.Missing != "" && (cursor.MidPass || whole) {
 		sum.note("of the earlier pages is missing: " + cursor.Missing)
@@ -100,15 +98,14 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 		return last, w.replaceOwn(ctx, w.keyChange(s), item, s, sum)
 	}
 	change := w.keyChangeAt(s, cursor)
-	if (s.Span != "" || change != nil) && !cursor.MidPass {
+	nightly := s.Span == "" && change == nil
+	if !nightly && !cursor.MidPass {
 		// A window is read from its first day, whoever has read it before; what is to replace all rows, from the beginning.
 		cursor.Position = ""
 	}
-	var kept map[finance.PageKey]finance.Kept
-	if cursor.Found && s.Span == "" && change == nil { // the rows of a backfill come by the nightly pages too, so its pages tell nothing
-		if kept, err = w.Pages.Kept(ctx, s); err != nil {
-			return last, err
-		}
+	kept, err := w.keptPages(ctx, s, cursor.Found && nightly)
+	if err != nil {
+		return last, err
 	}
 	line := w.Committer.Line(aheadBytes)
 	stream := w.stream(item, s)
@@ -133,6 +130,23 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 		return last, err
 	}
 	return last, w.replaceOwn(ctx, change, item, s, sum)
+}
+
+// readBefore says that an earlier claim of this batch has read the stream to its end. A list of accounts that was read
+// under the consent's id before does not count.
+func (w *batchWork) readBefore(item *queue.Item, s finance.Stream, at write.StreamState) bool {
+	ended := at.Found && !at.MidPass && at.Run == w.batch.Run
+	itsList := s.Dataset != item.Dataset
+	return ended && !(itsList && at.Moved.Before(item.Consent.RenewedAt))
+}
+
+// keptPages are what is remembered of a stream. Only nightly pages count: the rows of a backfill come by these too, so its own
+// tell nothing.
+func (w *batchWork) keptPages(ctx context.Context, s finance.Stream, nightly bool) (map[finance.PageKey]finance.Kept, error) {
+	if !nightly {
+		return nil, nil
+	}
+	return w.Pages.Kept(ctx, s)
 }
 
 // replaceOwn replaces the rows of a stream that has come to its end, where they wait for no other stream.
@@ -229,10 +243,12 @@ func lookTwice(item *queue.Item, whole *finance.Whole, s fetch.Stream, from writ
 
 // firstDay is the oldest day that a stream was asked for, with the page that ends its first pass; zero with all others.
 func firstDay(s fetch.Stream, page fetch.Page, from write.StreamState) finance.Date {
-	if !page.Done || s.Span != "" || !from.Since.IsZero() || !fetch.Dated(page.Next) {
-		return 0
+	known := !from.Since.IsZero()
+	nightly := s.Span == ""
+	if page.Done && nightly && !known && resume.Dated(page.Next) {
+		return s.Since
 	}
-	return s.Since
+	return 0
 }
 
 // stream is the question put to the connector.

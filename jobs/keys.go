@@ -7,6 +7,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 	"syncer/persist/queue"
 	"syncer/persist/streams"
@@ -115,7 +116,7 @@ func (w *batchWork) keyChangeAt(s finance.Stream, at write.StreamState) *keyChan
 	if c == nil || c.Until.IsZero() {
 		return c
 	}
-	through := fetch.ThroughDay(at.Position)
+	through := resume.ThroughDay(at.Position)
 	if at.MidPass || through.IsZero() || through.AddDays(-max(w.job.Lookback, longLookback)) > c.Until {
 		return nil
 	}
@@ -138,7 +139,7 @@ func (w *batchWork) replacedFrom(s *fetch.Stream) finance.Date {
 // staging says what a page of a stream with old keys is to the pass that will replace its rows.
 func staging(s fetch.Stream, page fetch.Page, opens bool) *write.Staging {
 	of := &write.Staging{
-		Given: page.Given, Dated: page.Done && fetch.Dated(page.Next),
+		Given: page.Given, Dated: page.Done && resume.Dated(page.Next),
 		Incomplete: page.Partial != "" && !page.MissesDaysOnly(),
 		Whole:      page.Done && page.Whole != nil && page.Whole.Status == "",
 	}

@@ -57,7 +57,8 @@ func plainName(name []byte) bool {
 	return len(name) > 0 && !slices.ContainsFunc(name, func(b byte) bool {
 		letter := b|0x20 >= 'a' && b|0x20 <= 'z'
 		digit := b >= '0' && b <= '9'
-		return !letter && !digit && b != '_' && b != '-' && b != '.'
+		mark := b == '_' || b == '-' || b == '.'
+		return !letter && !digit && !mark
 	})
 }
 

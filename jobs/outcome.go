@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -16,25 +17,20 @@ import (
 // act is the outcome table: what becomes of the item, its consent and its connection when a request brought no
 // usable answer. See docs/design.md, "What an answer means".
 func (w *batchWork) act(ctx context.Context, item *queue.Item, f *fetch.Error) (queue.Decision, error) {
-	d := queue.Decision{Outcome: finance.Failed, Class: f.Class, Reason: f.Reason, Correlation: f.Correlation, Call: f.Call}
-	if d.Reason == "" {
-		d.Reason = f.Error()
-	}
+	d := queue.Decision{Outcome: finance.Failed, Class: f.Class, Reason: cmp.Or(f.Reason, f.Error()),
+		Correlation: f.Correlation, Call: f.Call}
 	again, err := w.underAnotherID(ctx, item, f)
-	switch {
-	case err != nil:
+	if err == nil && again {
+		err = errRenewed
+	}
+	if err != nil {
 		return d, err
-	case again:
-		return d, errRenewed
 	}
 	switch f.Class {
 	case finance.Throttled:
 		return w.hold(ctx, item, f, d)
 	case finance.Interrupted:
-		if w.leaving() || ctx.Err() != nil {
-			return d, errLeaving
-		}
-		return d, f
+		return d, w.interruptedBy(ctx, f)
 	case finance.Fenced:
 		return d, pg.ErrFenced
 	case finance.Refused, finance.Withheld:
@@ -54,15 +50,28 @@ func (w *batchWork) act(ctx context.Context, item *queue.Item, f *fetch.Error) (
 			return d, w.wrongSubject(ctx, item, f)
 		}
 	case finance.TokenDenied, finance.Fatal:
-		if f.Unasked {
-			return d, nil // it is parked already, and to park it again would undo an operator who has just opened it
-		}
-		if f.Purpose == calls.ForData && !f.Call.IsZero() {
-			return w.refusedCall(ctx, item, f, d)
-		}
-		return d, parkUnusable(ctx, w.Store, &w.log, w.conn.Name, f)
+		return w.unusable(ctx, item, f, d)
 	}
 	return d, nil // transient, rejected and malformed concern this item alone
+}
+
+// interruptedBy is the error of a call that was broken off: we are leaving, or something of our own has failed.
+func (w *batchWork) interruptedBy(ctx context.Context, f *fetch.Error) error {
+	if w.leaving() || ctx.Err() != nil {
+		return errLeaving
+	}
+	return f
+}
+
+// unusable is for an item that met what speaks against the connection, or only seems to.
+func (w *batchWork) unusable(ctx context.Context, item *queue.Item, f *fetch.Error, d queue.Decision) (queue.Decision, error) {
+	switch {
+	case f.Unasked:
+		return d, nil // it is parked already, and to park it again would undo an operator who has just opened it
+	case f.Purpose == calls.ForData && !f.Call.IsZero():
+		return w.refusedCall(ctx, item, f, d)
+	}
+	return d, parkUnusable(ctx, w.Store, &w.log, w.conn.Name, f)
 }
 
 // outOfReads is for an item whose consent has no read left today. One that had begun is not excused: what it has is not

@@ -3,7 +3,7 @@ package report
 import (
 	"time"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 	"syncer/persist/read"
 	"syncer/persist/streams"
@@ -28,7 +28,7 @@ type Stream struct {
 func StreamOf(s read.StreamState) Stream {
 	return Stream{
 		Connection: s.Connection, Consent: s.Consent, Dataset: string(s.Dataset), Account: shownAccount(s.Account),
-		Window: s.Span, Through: fetch.ThroughDay(s.Position), MidPass: s.MidPass, Run: s.Run, PassRun: s.PassRun,
+		Window: s.Span, Through: resume.ThroughDay(s.Position), MidPass: s.MidPass, Run: s.Run, PassRun: s.PassRun,
 		Missing: s.Missing, MovedAt: instant(s.MovedAt),
 	}
 }

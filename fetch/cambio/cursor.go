@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 )
 
 // cursor is a place inside a pass, as JSON; between passes there is none, since every pass reads all there is. A cursor
@@ -49,13 +49,13 @@ func readCursor(text string) (c cursor, err error) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, fetch.Misfit("the stored cursor can't be read")
+		return c, resume.Misfit("the stored cursor can't be read")
 	}
 	switch {
 	case c.V != 1:
-		return c, fetch.Misfit("the stored cursor is of another version")
+		return c, resume.Misfit("the stored cursor is of another version")
 	case !c.sound():
-		return c, fetch.Misfit("the stored cursor contradicts itself")
+		return c, resume.Misfit("the stored cursor contradicts itself")
 	}
 	return c, nil
 }

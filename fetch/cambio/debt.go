@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -114,7 +115,7 @@ func (p *pass) page(at cursor) (fetch.Step, error) {
 	link, err := p.c.link(at.Link, &r)
 	if err != nil {
 		search := cursor{At: atInvoices, Patient: at.Patient, Again: at.Again + 1}
-		return fetch.Step{}, &fetch.StrayError{Anew: search.String(), Err: err}
+		return fetch.Step{}, &resume.StrayError{Anew: search.String(), Err: err}
 	}
 	r.Path = link.Path
 	r.RawQuery = link.RawQuery

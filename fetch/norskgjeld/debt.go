@@ -7,6 +7,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -22,7 +23,7 @@ func (c *connector) step(s fetch.Stream, from string) (fetch.Step, error) {
 	case consent == nil || consent.ExternalID == "":
 		return fetch.Step{}, errors.New("debt is read by consent, and this one has no id of the registry")
 	case from != "":
-		return fetch.Step{}, fetch.Misfit("a cursor is set, but debt has none")
+		return fetch.Step{}, resume.Misfit("a cursor is set, but debt has none")
 	}
 	r := c.request(debtService, c.settings.DebtScope)
 	r.Path = "v1/debt/" + url.PathEscape(consent.ExternalID)

@@ -36,7 +36,13 @@ func anyNumber(text string, is func(digits string) bool) bool {
 	for _, found := range run.FindAllString(text, -1) {
 		parts := strings.FieldsFunc(found, func(r rune) bool { return r == '-' || r == ' ' })
 		for i, part := range parts {
-			if fits(part) && is(part) || i > 0 && len(parts[i-1]) >= 6 && len(part) <= 5 && fits(parts[i-1]+part) && is(parts[i-1]+part) {
+			if fits(part) && is(part) {
+				return true
+			}
+			if i == 0 || !areHalves(parts[i-1], part) {
+				continue
+			}
+			if whole := parts[i-1] + part; fits(whole) && is(whole) {
 				return true
 			}
 		}
@@ -44,4 +50,7 @@ func anyNumber(text string, is func(digits string) bool) bool {
 	return false
 }
 
-func fits(digits string) bool { return len(digits) >= 10 && len(digits) <= 12 }
+// areHalves says that two runs of digits may be a day of birth and what follows it.
+func areHalves(day, rest string) bool { return len(day) >= 6 && len(rest) <= 5 }
+
+func fits(digits string) bool { return within(len(digits), 10, 12) }

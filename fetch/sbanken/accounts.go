@@ -7,6 +7,7 @@ import (
 	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/jsonread"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -14,7 +15,7 @@ const accountsVersion = "sbanken-accounts-1"
 
 func (c *connector) accounts(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	if from != "" {
-		return fetch.Step{}, fetch.Misfit("a cursor is set, but accounts have none")
+		return fetch.Step{}, resume.Misfit("a cursor is set, but accounts have none")
 	}
 	r := c.request(s.Task, calls.ForData)
 	r.Path = "Accounts"

@@ -11,6 +11,7 @@ import (
 	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/jsonread"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -87,7 +88,7 @@ func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
 	return p.lookAt(search, day), true
 }
 
-func (p *pass) lookAt(s fetch.DaySearch, first finance.Date) string {
+func (p *pass) lookAt(s resume.DaySearch, first finance.Date) string {
 	at := p.window(first)
 	at.Search = &s
 	c := p.cursor

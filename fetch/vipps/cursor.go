@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -52,7 +52,7 @@ type day struct {
 	Chain chain        `json:"chain,omitzero"`
 	Anew  bool         `json:"anew,omitempty"` // the day was begun anew, so that its places are others than before
 
-	Search *fetch.DaySearch `json:"search,omitempty"` // a day was refused: which is the first that is given?
+	Search *resume.DaySearch `json:"search,omitempty"` // a day was refused: which is the first that is given?
 }
 
 func (c *cursor) at() *topicState {
@@ -66,10 +66,10 @@ func (c *cursor) at() *topicState {
 func readCursor(text, by string, since, today finance.Date) (c cursor, err error) {
 	if text != "" {
 		if strictly(text, &c) != nil || c.V != 1 {
-			return c, fetch.Misfit("the stored cursor can't be read")
+			return c, resume.Misfit("the stored cursor can't be read")
 		}
 		if !c.sound(today.AddDays(1)) { // one day of grace for calendars that differ
-			return c, fetch.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
+			return c, resume.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
 		}
 	}
 	if c.By != by {
@@ -124,7 +124,7 @@ func readListing(text string) (l listing, err error) {
 		return listing{V: 1}, nil
 	}
 	if err := strictly(text, &l); err != nil || l.V != 1 || l.At == "" {
-		return l, fetch.Misfit("the stored cursor of the ledgers can't be read")
+		return l, resume.Misfit("the stored cursor of the ledgers can't be read")
 	}
 	return l, nil
 }

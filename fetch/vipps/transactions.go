@@ -10,6 +10,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -174,7 +175,7 @@ func (p *pass) refuse(d *day) (next string, ok bool) {
 	return p.lookAt(search, on), true
 }
 
-func (p *pass) lookAt(s fetch.DaySearch, on finance.Date) string {
+func (p *pass) lookAt(s resume.DaySearch, on finance.Date) string {
 	c := p.cursor
 	c.at().Day = &day{On: on, Search: &s}
 	return cursorText(c)

@@ -11,7 +11,7 @@ import (
 )
 
 // boundReads gives a number of reads a day to the consents of a connection that have the connection's, because they name
-// none, and returns those that had none before. They are locked by id, as admit_calls_v3 locks them: two that lock in
+// none, and returns those that had none before. They are locked by id, as admit_calls_v4 locks them: two that lock in
 // other orders wait for each other.
 const boundReads = `WITH locked AS MATERIALIZED (
 	SELECT c.id

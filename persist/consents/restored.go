@@ -77,7 +77,7 @@ const endMayBeSpent = `WITH was AS (
 	SELECT id, clock_timestamp(), @source, was, 'consumed_unknown', @reason
 	FROM ended`
 
-// spendDays writes the reads of a day that a consent has left. They are locked as admit_calls_v3 locks them.
+// spendDays writes the reads of a day that a consent has left. They are locked as admit_calls_v4 locks them.
 const spendDays = `WITH locked AS MATERIALIZED (
 		SELECT c.id, c.reads_per_day
 		FROM consents c

@@ -66,7 +66,8 @@ func prepare(pages []PageWrite, results []Result) *group {
 
 // ready checks what would make the whole transaction fail.
 func (p *page) ready() error {
-	if !pg.Storable(p.Position) || !pg.Storable(p.Facts.Next) || !pg.Storable(p.Stream.Account) || !pg.Storable(p.Stream.Span) {
+	unstorable := func(text string) bool { return !pg.Storable(text) }
+	if slices.ContainsFunc([]string{p.Position, p.Facts.Next, p.Stream.Account, p.Stream.Span}, unstorable) {
 		return &dataError{err: errors.New("the position or the stream's name is not valid UTF-8 without NUL")}
 	}
 	if p.Unchanged {
@@ -217,8 +218,10 @@ func (r *rows[T]) add(es []entry[T], round int) {
 	list := slices.Grow(r.rounds[round], len(es))
 	for _, e := range es {
 		s, ok := r.last[e.key]
+		here := ok && s.round == round
+		otherwise := s.page == e.page && s.hash != e.hash // one answer says it twice, with other content
 		switch {
-		case ok && s.page == e.page && s.hash != e.hash && s.round == round:
+		case here && otherwise:
 			e.page.planned.Clashes++
 			e.page.replaced = append(e.page.replaced, finance.Reject{Place: r.kind.place(list[s.index].rec), Body: s.hash,
 				Reason: fmt.Sprintf("the record at place %d of the same answer has the same key in %s and other content: that one was kept",
@@ -226,7 +229,7 @@ func (r *rows[T]) add(es []entry[T], round int) {
 			list[s.index] = e
 			s.hash = e.hash
 			r.last[e.key] = s
-		case ok && s.round == round:
+		case here:
 			e.page.planned.Unchanged++
 		default:
 			r.last[e.key] = seen{e.hash, e.page, round, len(list)}

@@ -321,7 +321,10 @@ func (w *Writer) resolveLost(ctx context.Context, a *attempt, deadline time.Time
 		if err == nil {
 			return done, nil
 		}
-		if kind := classify(err); ctx.Err() != nil || time.Now().After(deadline) || kind == other || kind == data {
+		kind := classify(err)
+		lasting := kind == other || kind == data
+		tooLate := ctx.Err() != nil || time.Now().After(deadline)
+		if lasting || tooLate {
 			return false, fmt.Errorf("commit %d pages: %w: %w", len(a.group.pages), ErrUncertain, err)
 		}
 		if err := pause(ctx, try); err != nil {

@@ -1,6 +1,7 @@
-package fetch
+package pause
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,11 +16,11 @@ const (
 	saneRefill = 31 * 24 * time.Hour
 )
 
-// spentFor reads the rate-limit headers in use: RateLimit (the IETF drafts, old and new syntax), RateLimit-*,
+// spent reads the rate-limit headers in use: RateLimit (the IETF drafts, old and new syntax), RateLimit-*,
 // X-RateLimit-* and X-Rate-Limit-*. It is how long until the allowance is filled again, where the answer says that
 // none is left; zero otherwise, and for everything that can't be read. So these headers can only slow down. A 429 says
 // by itself that none is left, unless its headers say that some is: then it is another limit that it was refused for.
-func spentFor(status int, h http.Header, now time.Time) Told {
+func spent(status int, h http.Header, now time.Time) Told {
 	refused := status == http.StatusTooManyRequests
 	remaining, reset := combined(h.Get("RateLimit"))
 	resets := []string{reset}
@@ -33,14 +34,14 @@ func spentFor(status int, h http.Header, now time.Time) Told {
 	most := saneReset
 	if refused {
 		most = saneRefill
-		orDefault(&remaining, "0")
+		remaining = cmp.Or(remaining, "0")
 	}
 	if n, err := strconv.ParseFloat(remaining, 64); err != nil || n != 0 {
 		return Told{}
 	}
 	var longest Told
 	for _, reset := range resets {
-		told, _ := ParsePause(reset, now)
+		told, _ := Parse(reset, now)
 		if told.Pause > longest.Pause && told.Pause <= most {
 			longest = told
 		}

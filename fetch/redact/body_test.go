@@ -1,4 +1,4 @@
-package fetch
+package redact
 
 import (
 	"bytes"
@@ -22,27 +22,27 @@ func TestASecretIsTakenOutWhereverItStands(t *testing.T) {
 		for before := range length + 3 {
 			for after := range length + 3 {
 				head, tail := word(before), word(after)
-				got := withoutSecrets([]byte(head+secrets[0]+tail), append([]string(nil), secrets...))
+				got := Body([]byte(head+secrets[0]+tail), append([]string(nil), secrets...))
 				if want := head + "[redacted]" + tail; string(got) != want {
 					t.Fatalf("%d bytes at %d: got %q, want %q", length, before, got, want)
 				}
 				near := []byte(head + "-" + secrets[0][1:] + tail)
-				if got := withoutSecrets(near, append([]string(nil), secrets...)); !bytes.Equal(got, near) {
+				if got := Body(near, append([]string(nil), secrets...)); !bytes.Equal(got, near) {
 					t.Fatalf("%d bytes at %d: %q was changed to %q", length, before, near, got)
 				}
 			}
 		}
 	}
 	body := strings.Repeat("short of it ", 4)
-	if got := withoutSecrets([]byte(body), []string{"short", ""}); string(got) != body {
+	if got := Body([]byte(body), []string{"short", ""}); string(got) != body {
 		t.Errorf("a short secret was taken out: %q", got)
 	}
 }
 
-func BenchmarkWithoutSecrets(b *testing.B) {
+func BenchmarkBody(b *testing.B) {
 	body := []byte(strings.Repeat(`{"transactionId":"0123456789","amount":-120.50,"text":"Kiwi 345 Oslo"},`, 600))
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		withoutSecrets(body, []string{strings.Repeat("token4711", 9), "client-of-ours", "hunter2-hunter2"})
+		Body(body, []string{strings.Repeat("token4711", 9), "client-of-ours", "hunter2-hunter2"})
 	}
 }

@@ -1,8 +1,7 @@
-package fetch
+package resume
 
 import (
 	"fmt"
-	"net/http"
 
 	"syncer/finance"
 )
@@ -14,18 +13,6 @@ type DaySearch struct {
 	Refused finance.Date `json:"refused"`        // the newest day refused
 	Given   finance.Date `json:"given,omitzero"` // the oldest day given; zero: none yet
 	Over    bool         `json:"over,omitzero"`  // the pass begins with the first day given
-}
-
-// RefusesDay says whether a refusal is one by which providers refuse a day that lies too long ago.
-func RefusesDay(e *Error) bool {
-	if e.Class != finance.Rejected {
-		return false
-	}
-	switch e.Status {
-	case http.StatusBadRequest, http.StatusRequestedRangeNotSatisfiable, http.StatusUnprocessableEntity:
-		return true
-	}
-	return false
 }
 
 // Refuse notes that the day which was asked for is refused. It gives the next one to try: the first of the newest window, then

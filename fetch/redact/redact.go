@@ -1,4 +1,4 @@
-package fetch
+package redact
 
 import (
 	"net/http"
@@ -25,33 +25,23 @@ const (
 	shortestSecret = 6
 )
 
-// redaction is what must not come back out of an answer: into a reason, a correlation id, a log line or a record.
-type redaction struct {
-	secrets []string
-	subject string // the national identity number that the call asked with, if it did
-	consent string // the provider's id of the consent, which stands in addresses
+// Redaction is what must not come back out of an answer: into a reason, a correlation id, a log line or a record.
+type Redaction struct {
+	Secrets []string // the access token and the client's secrets
+	Subject string   // the national identity number that the call asked with, if it did
+	Consent string   // the provider's id of the consent, which stands in addresses
 }
 
-// redaction is what must not come back out of the answers to a request. The token is that of the attempt, or empty.
-func (r *request) redaction(token string) redaction {
-	d := redaction{secrets: append([]string{token}, r.c.shown()...)}
-	if k := r.task.Consent; k != nil {
-		d.subject, _ = k.Subject.Reveal()
-		d.consent = k.ExternalID
-	}
-	return d
-}
-
-// words makes a provider's words fit for a log and a table: one printable line of at most 300 characters, without
+// Words makes a provider's words fit for a log and a table: one printable line of at most 300 characters, without
 // what looks like a national identity number or a token, and without what must not come back.
-func (d redaction) words(s string) string {
+func (d Redaction) Words(s string) string {
 	s = d.withoutSecrets(s)
-	if len(d.consent) >= shortestSecret {
+	if len(d.Consent) >= shortestSecret {
 		for _, before := range []string{"/", "="} {
-			s = strings.ReplaceAll(s, before+d.consent, before+"{consent}")
+			s = strings.ReplaceAll(s, before+d.Consent, before+"{consent}")
 		}
 	}
-	s = finance.MaskNationalIDs(s, d.subject)
+	s = finance.MaskNationalIDs(s, d.Subject)
 	s = longNumber.ReplaceAllStringFunc(s, func(digits string) string {
 		if len(digits) < 11 || len(digits) > 13 || len(digits) == 13 && isDigit(digits[6]) {
 			return digits
@@ -61,16 +51,16 @@ func (d redaction) words(s string) string {
 	return shorten(printable(s), longestReason)
 }
 
-// correlation makes the provider's id of a call fit to be stored: some gateways build it of what they were sent.
-func (d redaction) correlation(id string) string {
-	id = finance.MaskNationalIDs(d.withoutSecrets(id), d.subject)
+// Correlation makes the provider's id of a call fit to be stored: some gateways build it of what they were sent.
+func (d Redaction) Correlation(id string) string {
+	id = finance.MaskNationalIDs(d.withoutSecrets(id), d.Subject)
 	return shorten(printable(id), longestCorrelation)
 }
 
 // withoutSecrets takes out secrets, as they are and as they stand in a query, and tokens. Of a very long text it gives
 // the beginning: what follows must not chew on megabytes.
-func (d redaction) withoutSecrets(s string) string {
-	for _, secret := range d.secrets {
+func (d Redaction) withoutSecrets(s string) string {
+	for _, secret := range d.Secrets {
 		if len(secret) < shortestSecret {
 			continue
 		}
@@ -83,11 +73,11 @@ func (d redaction) withoutSecrets(s string) string {
 	return token.ReplaceAllString(s, "[token]")
 }
 
-// clean is redaction.words for what is said outside a request.
-func clean(s string, secrets ...string) string { return redaction{secrets: secrets}.words(s) }
+// Words is Redaction.Words for what is said outside a request.
+func Words(s string, secrets ...string) string { return Redaction{Secrets: secrets}.Words(s) }
 
-// CleanCorrelation is a provider's id of a call as it is stored, so that it can be looked up by what a provider says.
-func CleanCorrelation(id string) string { return redaction{}.correlation(id) }
+// Correlation is a provider's id of a call as it is stored, so that it can be looked up by what a provider says.
+func Correlation(id string) string { return Redaction{}.Correlation(id) }
 
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 
@@ -109,8 +99,8 @@ func shorten(s string, n int) string {
 	return s[:n]
 }
 
-// correlationIn is the provider's own id of a call as it comes: what the connector found, else the usual headers.
-func correlationIn(found string, h http.Header) string {
+// CorrelationIn is the provider's own id of a call as it comes: what the connector found, else the usual headers.
+func CorrelationIn(found string, h http.Header) string {
 	for _, name := range []string{
 		"X-Correlation-Id", "X-Request-Id", "X-Cos-Correlation-Id", "Correlation-Id", "Request-Id", "X-Trace-Id",
 		"X-Amzn-Requestid", "Traceparent",

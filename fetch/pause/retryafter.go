@@ -1,4 +1,4 @@
-package fetch
+package pause
 
 import (
 	"math/big"
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// longest is as far as any announcement reaches. A longer one would overflow sums of durations; a bucket closed for
+// Longest is as far as any announcement reaches. A longer one would overflow sums of durations; a bucket closed for
 // ten years is somebody's task anyway.
-const longest = 10 * 365 * 24 * time.Hour
+const Longest = 10 * 365 * 24 * time.Hour
 
 // Told is a pause as a provider has told it.
 type Told struct {
@@ -18,20 +18,20 @@ type Told struct {
 	Moment bool          // a moment was named and not a span, so the pause hangs on somebody's clock
 }
 
-// ParseRetryAfter reads Retry-After (RFC 9110 section 10.2.3) in the forms that servers really send: see ParsePause. The
-// longest of several values counts, since each of them wants to be kept. Moments are measured as ourClock says.
+// ParseRetryAfter reads Retry-After (RFC 9110 section 10.2.3) in the forms that servers really send: see Parse. The
+// Longest of several values counts, since each of them wants to be kept. Moments are measured as ourClock says.
 //
 // ok is false where there is no usable value, invalid is true where there was one that can't be used: negative, empty, or
 // words that name no time. Nothing is rounded down, and nothing reaches further than ten years.
 func ParseRetryAfter(h http.Header, now time.Time) (d time.Duration, ok, invalid bool) {
-	told, ok, invalid := retryAfter(h, clockOf(h, now).at)
+	told, ok, invalid := retryAfter(h, ClockOf(h, now).At)
 	return told.Pause, ok, invalid
 }
 
 // retryAfter reads the header, with moments measured from now.
 func retryAfter(h http.Header, now time.Time) (most Told, ok, invalid bool) {
 	for _, value := range h.Values("Retry-After") {
-		told, fits := ParsePause(value, now)
+		told, fits := Parse(value, now)
 		if !fits {
 			told, fits = longestOf(strings.Split(value, ","), now) // a proxy has joined two of them
 		}
@@ -53,7 +53,7 @@ func longestOf(values []string, now time.Time) (most Told, ok bool) {
 		return most, false
 	}
 	for _, value := range values {
-		told, fits := ParsePause(value, now)
+		told, fits := Parse(value, now)
 		if !fits {
 			return Told{}, false
 		}
@@ -64,11 +64,11 @@ func longestOf(values []string, now time.Time) (most Told, ok bool) {
 	return most, true
 }
 
-// ParsePause reads a text that tells how long not to call, wherever it stands: seconds, with a fraction or not; a Unix
+// Parse reads a text that tells how long not to call, wherever it stands: seconds, with a fraction or not; a Unix
 // time, which is a number that no span could be; an instant of ISO 8601; an HTTP date in any of its three forms; a span
-// with its unit, such as "90 s" or "1m30s"; or a sentence that holds one, as PauseInWords reads it. Moments are measured
+// with its unit, such as "90 s" or "1m30s"; or a sentence that holds one, as InWords reads it. Moments are measured
 // from now; one that has passed is a pause of 0. Nothing is rounded down, and nothing reaches further than ten years.
-func ParsePause(text string, now time.Time) (told Told, ok bool) {
+func Parse(text string, now time.Time) (told Told, ok bool) {
 	text = strings.TrimSpace(text)
 	if told, ok := number(text, now); ok {
 		return told, true
@@ -79,7 +79,7 @@ func ParsePause(text string, now time.Time) (told Told, ok bool) {
 	if d, rest, ok := span(text); ok && strings.Trim(rest, " .!") == "" {
 		return Told{Pause: d}, true
 	}
-	return PauseInWords(text, now)
+	return InWords(text, now)
 }
 
 // A number of so many seconds or more is a moment: the span would be of 31 years, and the Unix time was in 2001.
@@ -110,11 +110,11 @@ func number(text string, now time.Time) (told Told, ok bool) {
 	return Told{clamp(at, now), true}, true
 }
 
-// nanoseconds is so many of a unit, rounded up, and at most the longest pause.
+// nanoseconds is so many of a unit, rounded up, and at most the Longest pause.
 func nanoseconds(n *big.Rat, unit time.Duration) time.Duration {
 	n = new(big.Rat).Mul(n, new(big.Rat).SetInt64(int64(unit)))
-	if n.Cmp(new(big.Rat).SetInt64(int64(longest))) >= 0 {
-		return longest
+	if n.Cmp(new(big.Rat).SetInt64(int64(Longest))) >= 0 {
+		return Longest
 	}
 	up := new(big.Int).Add(n.Num(), new(big.Int).Sub(n.Denom(), big.NewInt(1)))
 	return time.Duration(up.Div(up, n.Denom()).Int64())
@@ -175,7 +175,7 @@ func span(text string) (d time.Duration, rest string, ok bool) {
 		if !known {
 			return d, text, ok
 		}
-		d = min(d+amount(t[1], unit), longest)
+		d = min(d+amount(t[1], unit), Longest)
 		ok = true
 		text = text[len(t[0]):]
 		if !between.MatchString(text) {
@@ -212,9 +212,9 @@ var (
 	spanIn    = regexp.MustCompile(`^[^0-9.!?]{0,40}?([0-9])`)
 )
 
-// PauseInWords reads the pause in a sentence in English: "Please try again in 3600 seconds", "Quota will be replenished in
+// InWords reads the pause in a sentence in English: "Please try again in 3600 seconds", "Quota will be replenished in
 // 01:30:00", "retry after 2026-11-30T00:00:00Z". ok is false where none is told.
-func PauseInWords(text string, now time.Time) (told Told, ok bool) {
+func InWords(text string, now time.Time) (told Told, ok bool) {
 	for _, word := range waitWords.FindAllStringIndex(text, -1) {
 		behind := text[word[1]:]
 		for _, written := range []*regexp.Regexp{isoIn, dateIn} {
@@ -248,6 +248,6 @@ func PauseInWords(text string, now time.Time) (told Told, ok bool) {
 	return told, false
 }
 
-// clamp is the time from a to b, between zero and the longest pause. time.Time.Sub saturates, so a date in the year
+// clamp is the time from a to b, between zero and the Longest pause. time.Time.Sub saturates, so a date in the year
 // 9999 is no trap.
-func clamp(at, from time.Time) time.Duration { return min(max(at.Sub(from), 0), longest) }
+func clamp(at, from time.Time) time.Duration { return min(max(at.Sub(from), 0), Longest) }

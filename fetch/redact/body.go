@@ -1,4 +1,4 @@
-package fetch
+package redact
 
 import (
 	"bytes"
@@ -10,9 +10,9 @@ import (
 // shortestInBody is the length from which a secret is looked for in an answer: a shorter one might be a word of it.
 const shortestInBody = 12
 
-// withoutSecrets takes the access token and the client's secrets out of an answer that shows them, before anything of it
+// Body takes the access token and the client's secrets out of an answer that shows them, before anything of it
 // is read or kept.
-func withoutSecrets(body []byte, secrets []string) []byte {
+func Body(body []byte, secrets []string) []byte {
 	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return len(secret) < shortestInBody })
 	if !shows(body, secrets) {
 		return body

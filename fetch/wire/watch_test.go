@@ -1,4 +1,4 @@
-package fetch
+package wire
 
 import (
 	"context"
@@ -19,13 +19,13 @@ func TestARequestThatAgedInHandIsNotWritten(t *testing.T) {
 				defer abort()
 				conn, other := net.Pipe()
 				defer other.Close()
-				w := &watch{abort: abort, look: func() halt { return notHalted }}
-				trace := w.trace()
+				w := &Watch{Abort: abort, Look: func() Halt { return NotHalted }}
+				trace := w.Trace()
 				trace.GotConn(httptrace.GotConnInfo{Conn: conn})
 				<-time.After(frozen)
 				trace.WroteHeaders()
 				closed := conn.SetDeadline(time.Time{}) != nil
-				stopped := w.why() == tooOld && ctx.Err() != nil
+				stopped := w.Why() == TooOld && ctx.Err() != nil
 				if stopped != (frozen > 0) || closed != stopped {
 					t.Errorf("stopped %t, connection closed %t", stopped, closed)
 				}

@@ -1,4 +1,4 @@
-package fetch
+package gate
 
 import (
 	"context"
@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// turnstile lets a bucket's calls through, for a while one at a time. What a provider says beside a good answer slows
+// Turnstile lets a bucket's calls through, for a while one at a time. What a provider says beside a good answer slows
 // us down without stopping us. Each process that is told so has one of its own.
-type turnstile struct {
+type Turnstile struct {
 	mu    sync.Mutex
 	until time.Time
 	alone chan struct{} // has an element while somebody is inside alone
 }
 
-func newTurnstile() *turnstile { return &turnstile{alone: make(chan struct{}, 1)} }
+func newTurnstile() *Turnstile { return &Turnstile{alone: make(chan struct{}, 1)} }
 
-// narrow lets calls through one at a time, for d from the given moment on, and never for less long than it does already.
+// Narrow lets calls through one at a time, for d from the given moment on, and never for less long than it does already.
 // It says whether that is new.
-func (t *turnstile) narrow(from time.Time, d time.Duration) (news bool) {
+func (t *Turnstile) Narrow(from time.Time, d time.Duration) (news bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	news = time.Until(t.until) <= 0
@@ -29,14 +29,14 @@ func (t *turnstile) narrow(from time.Time, d time.Duration) (news bool) {
 }
 
 // narrowFor is how long it stays narrow.
-func (t *turnstile) narrowFor() time.Duration {
+func (t *Turnstile) narrowFor() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return max(0, time.Until(t.until))
 }
 
-// enter waits for its turn. leave must be called when the call has ended.
-func (t *turnstile) enter(ctx context.Context) (leave func(), err error) {
+// Enter waits for its turn. leave must be called when the call has ended.
+func (t *Turnstile) Enter(ctx context.Context) (leave func(), err error) {
 	for {
 		left := t.narrowFor()
 		if left <= 0 {

@@ -1,4 +1,4 @@
-package fetch
+package wire
 
 import (
 	"bytes"
@@ -16,15 +16,16 @@ import (
 	"time"
 )
 
+// Why an answer is not had, or not taken.
 var (
-	errPrivate  = errors.New("the address is private, and this connection may not call private addresses")
-	errTooLarge = errors.New("the answer is larger than permitted")
-	errEncoding = errors.New("the answer has an encoding that was not asked for")
+	ErrPrivate  = errors.New("the address is private, and this connection may not call private addresses")
+	ErrTooLarge = errors.New("the answer is larger than permitted")
+	ErrEncoding = errors.New("the answer has an encoding that was not asked for")
 )
 
-// newTransport makes a transport of our own: no cookies, no redirects (see newHTTPClient), no HTTP/2, whose retries
+// NewTransport makes a transport of our own: no cookies, no redirects (see NewClient), no HTTP/2, whose retries
 // nobody sees, and no decompression that nobody bounds.
-func newTransport(o *Options, keepAlive bool) *http.Transport {
+func NewTransport(o Options, keepAlive bool) *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	if !o.AllowPrivate {
 		dialer.Control = refusePrivate(proxyAddress(o))
@@ -49,9 +50,9 @@ func newTransport(o *Options, keepAlive bool) *http.Transport {
 	}
 }
 
-// newHTTPClient never follows a redirect: it would carry the token, the subscription key or, at a token endpoint, the
+// NewClient never follows a redirect: it would carry the token, the subscription key or, at a token endpoint, the
 // client's secret to wherever the answer says. It has no Timeout, because that would count our own waiting.
-func newHTTPClient(t http.RoundTripper) *http.Client {
+func NewClient(t http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -64,12 +65,12 @@ func refusePrivate(except string) func(network, address string, _ syscall.RawCon
 	return func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil {
-			return fmt.Errorf("address %s can't be checked: %w", address, errPrivate)
+			return fmt.Errorf("address %s can't be checked: %w", address, ErrPrivate)
 		}
 		if isPublic(ap.Addr()) || except != "" && address == except {
 			return nil
 		}
-		return errPrivate
+		return ErrPrivate
 	}
 }
 
@@ -95,8 +96,8 @@ func isPublic(a netip.Addr) bool {
 
 // proxyAddress is the configured proxy, which usually does have a private address. Only a proxy given by address is
 // exempt; with a proxy by name the connection needs AllowPrivate.
-func proxyAddress(o *Options) string {
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: o.Driver.Base})
+func proxyAddress(o Options) string {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: o.Base})
 	if err != nil || proxy == nil {
 		return ""
 	}
@@ -106,9 +107,9 @@ func proxyAddress(o *Options) string {
 // byteOrderMark may stand in front of a JSON text, and a reader may pass over it (RFC 8259 section 8.1).
 const byteOrderMark = "\ufeff"
 
-// receive reads a whole answer, undoes gzip and takes a byte order mark off. What is bounded is the
+// Receive reads a whole answer, undoes gzip and takes a byte order mark off. What is bounded is the
 // decompressed size: a few kilobytes of gzip can hold gigabytes.
-func receive(r *http.Response, limit int64) ([]byte, error) {
+func Receive(r *http.Response, limit int64) ([]byte, error) {
 	var body io.Reader = r.Body
 	codings := codingsOf(r.Header)
 	bodiless := r.StatusCode == http.StatusNoContent || r.StatusCode == http.StatusNotModified
@@ -122,17 +123,17 @@ func receive(r *http.Response, limit int64) ([]byte, error) {
 		}
 		body = z
 	default:
-		return nil, errEncoding
+		return nil, ErrEncoding
 	}
 	if r.ContentLength > limit {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	// Room for what is announced, up to a point: io.ReadAll would copy a page of 60 kB fifteen times on its way up.
 	var b bytes.Buffer
 	b.Grow(int(min(max(r.ContentLength, 0), 1<<20)) + bytes.MinRead)
 	_, err := b.ReadFrom(io.LimitReader(body, limit+1))
 	if int64(b.Len()) > limit {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the answer breaks off after %d bytes: %w", b.Len(), err)
@@ -140,9 +141,9 @@ func receive(r *http.Response, limit int64) ([]byte, error) {
 	return bytes.TrimPrefix(b.Bytes(), []byte(byteOrderMark)), nil
 }
 
-// isTLS says whether a failure before anything was sent is one of trust, which no retry heals. Timeouts of the
+// IsTLS says whether a failure before anything was sent is one of trust, which no retry heals. Timeouts of the
 // handshake are not.
-func isTLS(err error) bool {
+func IsTLS(err error) bool {
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		return false
 	}

@@ -1,9 +1,7 @@
-package fetch
+package resume
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 
 	"syncer/finance"
 )
@@ -21,20 +19,6 @@ func Misfit(why string) error { return &MisfitError{why} }
 
 // InTheFuture is why a position does not fit that was stored while the clock was wrong.
 const InTheFuture = "the stored cursor lies in the future (is this machine's clock right?)"
-
-// told is the reason with what an operator can do about it. Our own numbers of connection and consent are no personal
-// data; an account's id may be, so the command takes all accounts of the consent.
-func (e *MisfitError) told(connection string, s *finance.Stream) string {
-	return fmt.Sprintf("%s: `syncer streams reset --connection %s --consent %d --dataset %s` "+
-		"lets it be read from the beginning", e.Why, connection, s.Consent, s.Dataset)
-}
-
-// MisfitFeed is the reason of a stored position in the connection's feed of consent events from which reading can't go
-// on, with what an operator can do about it.
-func (c *Client) MisfitFeed(why string) string {
-	return fmt.Sprintf("%s: `syncer streams reset --connection %s --feed` lets the feed be read from its oldest event, "+
-		"and asks for the status of consents that are older", why, c.opt.Connection.Name)
-}
 
 // StrayError says that the link in a stored position may not be followed any more: a description or a base address has
 // changed. Walk begins the list anew at Anew, once, if the position was stored; else Err is what is wrong.
@@ -88,16 +72,4 @@ func dayOf(parts map[string]json.RawMessage) (day finance.Date) {
 		return 0
 	}
 	return day
-}
-
-// strayed leads from a stored link that may not be followed any more to the beginning of its list.
-func (w *walk) strayed(err error) bool {
-	stray, ok := errors.AsType[*StrayError](err)
-	if !ok || !w.at.Stored || w.anew {
-		return false
-	}
-	w.c.seldom.of("link "+string(w.stream.Dataset), w.c.opt.Log.Info()).Err(stray.Err).Str("dataset", string(w.stream.Dataset)).
-		Msg("the link that was stored may not be followed any more, so the list is read from its beginning once more")
-	w.leadTo(stray.Anew)
-	return true
 }

@@ -1,15 +1,14 @@
-package fetch
+package gate
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 )
 
-// A bucket is left alone for breakerPause once its provider has failed so often in a row, with no good answer in
+// A bucket is left alone for BreakerPause once its provider has failed so often in a row, with no good answer in
 // between, that it must be taken for down. It does not matter how long that took: a provider that takes calls and never
 // answers fails one in each deadline, and no window would hold many of those.
 //
@@ -19,10 +18,21 @@ import (
 // was answered well a moment ago. But they may not go on when nobody has been answered for breakerMoment: then
 // breakerAgain consents are enough. They are enough for requests that are for no consent, too.
 const (
+	BreakerPause  = 30 * time.Second
 	breakerTrips  = 64
 	breakerAgain  = 5
-	breakerPause  = 30 * time.Second
 	breakerMoment = time.Minute
+)
+
+// Ending is what a call that was let through tells when it ends.
+type Ending int
+
+// How a call ends for the breaker.
+const (
+	Well     Ending = iota // the provider answered
+	Failed                 // it did not, or with a 5xx
+	Repeated               // the same, and not for the first time in this request
+	Silent                 // nothing can be said of the provider's health
 )
 
 // what the breaker is told
@@ -31,9 +41,9 @@ var (
 	errNoWord = errors.New("says nothing of the provider's health")
 )
 
-// breaker opens when a provider fails; see breakerTrips. It counts requests and not attempts: of the attempts of one
+// Breaker opens when a provider fails; see breakerTrips. It counts requests and not attempts: of the attempts of one
 // request only the first failure counts, so that one consent that always fails can't stop the others.
-type breaker struct {
+type Breaker struct {
 	two *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	mu     sync.Mutex
@@ -46,11 +56,11 @@ type breaker struct {
 	moved  chan struct{}      // closed and replaced when a call has ended or the state has changed
 }
 
-func newBreaker(name string) *breaker {
-	b := &breaker{moved: make(chan struct{}), failed: map[int64]struct{}{}}
+func newBreaker(name string) *Breaker {
+	b := &Breaker{moved: make(chan struct{}), failed: map[int64]struct{}{}}
 	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:    name,
-		Timeout: breakerPause - 100*time.Millisecond, // half-open before the gate opens, so that the gate never lies
+		Timeout: BreakerPause - 100*time.Millisecond, // half-open before the gate opens, so that the gate never lies
 		ReadyToTrip: func(gobreaker.Counts) bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -66,9 +76,9 @@ func newBreaker(name string) *breaker {
 	return b
 }
 
-// allow asks for permission to send. Half-open, one call at a time has it. Without permission there is a channel
+// Allow asks for permission to send. Half-open, one call at a time has it. Without permission there is a channel
 // that is closed when asking again makes sense.
-func (b *breaker) allow() (done func(error), retry <-chan struct{}) {
+func (b *Breaker) Allow() (done func(error), retry <-chan struct{}) {
 	b.mu.Lock()
 	retry = b.moved // taken before asking, or the end of the probe could be missed
 	b.mu.Unlock()
@@ -78,14 +88,14 @@ func (b *breaker) allow() (done func(error), retry <-chan struct{}) {
 	return nil, retry
 }
 
-// report ends a call that was allowed, and says whether the breaker has opened by it. The call was for a consent, or
+// Report ends a call that was allowed, and says whether the breaker has opened by it. The call was for a consent, or
 // for none, which is 0.
-func (b *breaker) report(done func(error), e ending, consent int64) (opened bool) {
+func (b *Breaker) Report(done func(error), e Ending, consent int64) (opened bool) {
 	b.count(e, consent)
 	switch {
-	case e == endWell:
+	case e == Well:
 		done(nil)
-	case e == endFailed, e == endRepeated && b.two.State() == gobreaker.StateHalfOpen:
+	case e == Failed, e == Repeated && b.two.State() == gobreaker.StateHalfOpen:
 		done(errFailed)
 	default:
 		done(errNoWord)
@@ -99,12 +109,12 @@ func (b *breaker) report(done func(error), e ending, consent int64) (opened bool
 }
 
 // count notes how a call for a consent ended.
-func (b *breaker) count(e ending, consent int64) {
+func (b *Breaker) count(e Ending, consent int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	switch e {
-	case endWell:
+	case Well:
 		b.inARow = 0
 		b.trips = false
 		if consent != 0 { // that a feed is answered says nothing of the data
@@ -112,7 +122,7 @@ func (b *breaker) count(e ending, consent int64) {
 			delete(b.failed, consent)
 			b.well.add(consent, now)
 		}
-	case endFailed:
+	case Failed:
 		_, again := b.failed[consent]
 		known := consent != 0 && (again || b.well.has(consent, now))
 		if !known {
@@ -160,19 +170,4 @@ func (r *recent) turn(at time.Time) {
 	}
 	r.began = at
 	r.now = map[int64]struct{}{}
-}
-
-// cause is what the breaker has opened for, on one line: the failure that was one too many stands for those before it.
-func (a *attempt) cause(v Meaning) string {
-	if v.Reason == "" {
-		return fmt.Sprintf("%s %s: %s", a.method, a.path, v.Class)
-	}
-	return fmt.Sprintf("%s %s: %s", a.method, a.path, v.Reason)
-}
-
-// logBreaker tells that the provider is left alone, and why.
-func (a *attempt) logBreaker(v Meaning) {
-	a.c.opt.Log.Warn().Str("bucket", a.bucket.name).Str("cause", a.cause(v)).Int("status", a.call.Status).
-		Stringer("request_id", a.call.ID).Str("correlation_id", a.call.Correlation).Dur("for", breakerPause).
-		Msg("the provider fails again and again: it is left alone for a while, then one call asks")
 }
