@@ -133,7 +133,7 @@ func (inst *Installation) Connect(ctx context.Context, name string) error {
 		return err
 	}
 	pool, err := pg.Open(ctx, url, pg.Options{
-		ApplicationName: name, ReadOnly: inst.opt.Look, Dial: dial, Log: inst.opt.Log,
+		ApplicationName: name, Schema: inst.Config.Database.Schema, ReadOnly: inst.opt.Look, Dial: dial, Log: inst.opt.Log,
 	})
 	if err != nil {
 		return err
@@ -149,7 +149,8 @@ func (inst *Installation) UseKeys(ctx context.Context, worker pg.Worker) error {
 		return foreignKeys(inst.Config, err)
 	}
 	inst.Store = persist.NewStore(inst.Pool, inst.sealer, worker)
-	return nil
+	_, err := inst.Store.Restore.Look(ctx) // before anything is called for that may be spent
+	return err
 }
 
 // checkKeys compares the keys with those of the database. One that knows none yet, and is empty, learns these from whoever can

@@ -14,6 +14,10 @@ const overviewRuns = 8
 // Overview gathers what there is to know at a glance.
 func (inst *Installation) Overview(ctx context.Context) (report.Overview, error) {
 	var o report.Overview
+	var err error
+	if o.Restored, err = inst.Store.Restore.Look(ctx); err != nil {
+		return o, err
+	}
 	open, err := inst.Store.Read.Runs(ctx, read.RunFilter{Open: true, Limit: overviewRuns})
 	if err != nil {
 		return o, err

@@ -156,6 +156,13 @@ func (c *check) open(ctx context.Context, inst *app.Installation) bool {
 		c.fail("keys", err)
 		return false
 	}
+	switch state, err := inst.Store.Restore.Look(ctx); {
+	case err != nil:
+		c.fail("database", err)
+	case state.Restored:
+		c.fail("database", errors.New(report.RestoredText(state)))
+	}
+	c.dangers(ctx, inst, writes)
 	if !writes {
 		c.note("database", "this role can only read, so no connection is tried: each call is written down")
 	}
@@ -179,6 +186,22 @@ func (c *check) schema(ctx context.Context, inst *app.Installation) bool {
 	}
 	c.ok("database", "answers, schema version %d", state.Have)
 	return true
+}
+
+// dangers tells what whoever owns the database should change. What only hinders who writes is for those alone.
+func (c *check) dangers(ctx context.Context, inst *app.Installation, writes bool) {
+	list, err := schema.Dangers(ctx, inst.Pool)
+	if err != nil {
+		c.fail("database", err)
+	}
+	for _, d := range list {
+		switch {
+		case !d.Grave:
+			c.note("database", "%s", d.What)
+		case writes:
+			c.fail("database", errors.New(d.What))
+		}
+	}
 }
 
 // noInstallation tells that there is no embedded database yet. That is right before the first import, and a mistyped folder

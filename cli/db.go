@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"syncer/app"
@@ -26,6 +27,7 @@ func (p *Program) dbCommand() *cobra.Command {
 		fetchCommand(p),
 		p.accountable(d.command(p, "migrate",
 			"Bring the database to the schema that this binary knows", p.dbMigrate), ""),
+		d.acceptRestoreCommand(p),
 		d.removeCommand(p))
 	c.PersistentFlags().StringVar(&d.dir, "dir", "", "the embedded server's folder (default: the config's, or syncer's own)")
 	return c
@@ -104,11 +106,11 @@ func (p *Program) dbStart(ctx context.Context, db database) error {
 	if err := db.isEmbedded(); err != nil {
 		return err
 	}
-	return p.startEmbedded(ctx, embedded.Options{Dir: db.dir, Log: p.note}, false)
+	return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Log: p.note}, false)
 }
 
 // startEmbedded starts the embedded database. One that was just made is migrated, and any other where that is meant.
-func (p *Program) startEmbedded(ctx context.Context, opt embedded.Options, migrate bool) error {
+func (p *Program) startEmbedded(ctx context.Context, db database, opt embedded.Options, migrate bool) error {
 	server, err := embedded.Start(ctx, opt)
 	if errors.Is(err, embedded.ErrNoCluster) {
 		return fmt.Errorf("%w: `syncer db start` makes one", err)
@@ -116,7 +118,7 @@ func (p *Program) startEmbedded(ctx context.Context, opt embedded.Options, migra
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, server.URL(), migrate); err != nil {
+	if err := p.migrate(ctx, db, server.URL(), migrate); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"dir": server.Dir(), "pid": server.PID(), "started": server.Started()},
@@ -202,7 +204,7 @@ func (p *Program) dbStatus(ctx context.Context, db database) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, text, pg.Options{ReadOnly: true})
+	pool, err := pg.Open(ctx, text, pg.Options{Schema: db.cfg.Database.Schema, ReadOnly: true})
 	if err != nil {
 		return err
 	}
@@ -227,21 +229,21 @@ func (p *Program) dbStatus(ctx context.Context, db database) error {
 
 func (p *Program) dbMigrate(ctx context.Context, db database) error {
 	if db.dir != "" {
-		return p.startEmbedded(ctx, embedded.Options{Dir: db.dir, Existing: true, Log: p.note}, true)
+		return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Existing: true, Log: p.note}, true)
 	}
 	text, err := p.url(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, text, true); err != nil {
+	if err := p.migrate(ctx, db, text, true); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"migrated": true}, "The database has the schema that this binary knows.")
 }
 
 // migrate migrates the database, or only one that has no schema yet. Of any other it says whether the schema fits.
-func (p *Program) migrate(ctx context.Context, url string, always bool) error {
-	pool, err := pg.Open(ctx, url, pg.Options{})
+func (p *Program) migrate(ctx context.Context, db database, url string, always bool) error {
+	pool, err := pg.Open(ctx, url, pg.Options{Schema: db.cfg.Database.Schema})
 	if err != nil {
 		return err
 	}
@@ -259,6 +261,9 @@ func (p *Program) migrate(ctx context.Context, url string, always bool) error {
 	if err := schema.Migrate(ctx, pool, p.logger("warn")); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
+	if err := p.warnOfMakers(ctx, db, pool); err != nil {
+		return err
+	}
 	if before.Newer() {
 		p.hint("The schema, version %d, is newer than this binary, which works with it. Nothing was done.", before.Have)
 	}
@@ -270,6 +275,18 @@ func (p *Program) migrate(ctx context.Context, url string, always bool) error {
 		act.Details = map[string]any{"from": before.Have, "to": before.Want}
 		return nil
 	})
+}
+
+// warnOfMakers names who else may make functions in the schema of a configured database. An embedded one has one role.
+func (p *Program) warnOfMakers(ctx context.Context, db database, pool *pgxpool.Pool) error {
+	if db.dir != "" {
+		return nil
+	}
+	dangers, err := schema.Makers(ctx, pool)
+	for _, d := range dangers {
+		p.hint("Warning: %s", d.What)
+	}
+	return err
 }
 
 // told prints what was done, for a person or as a JSON document.

@@ -52,6 +52,9 @@ type Database struct {
 	// Directory of the embedded server's data. Left out, syncer chooses one.
 	// Relative to this file. Not used when url is set.
 	StateDir string `yaml:"state_dir"`
+	// The schema that the tables are in. Left out, it is where they are, and for a new installation the first
+	// one of the role's search path. Several installations in one database have one each.
+	Schema string `yaml:"schema"`
 	// Who brings the schema up to date: auto, every command that writes; off, `syncer db migrate` alone, so that
 	// everything else runs with a role that may not change tables.
 	Migrate string `yaml:"migrate"`

@@ -36,7 +36,7 @@ func TestParse(t *testing.T) {
 	byHand.Connection, byHand.Datasets = "bare", []string{"transactions"}
 	second, minute := Duration(time.Second), Duration(time.Minute)
 	want := &Config{
-		Database: Database{URL: DatabaseURL{Secret{"env", "DB"}}, StateDir: "/etc/syncer/state", Migrate: "off", Plaintext: true},
+		Database: Database{URL: DatabaseURL{Secret{"env", "DB"}}, StateDir: "/etc/syncer/state", Schema: "syncer", Migrate: "off", Plaintext: true},
 		Keys:     Keys{File: "/etc/keys"},
 		Log:      Log{Level: "debug"},
 		Worker:   Worker{ID: "007", Lease: minute, Heartbeat: 20 * second, Sweep: second, MaxWait: 2 * minute, Batches: 4, Drain: 5 * second},

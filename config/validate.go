@@ -37,6 +37,9 @@ const (
 	maxBody        = 1 << 30
 )
 
+// schemaRE is what a schema may be called. Postgres cuts longer names, and keeps those that begin with pg_ for itself.
+var schemaRE = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
 // checker collects what is wrong below one path.
 type checker struct {
 	src    *strictyaml.Source
@@ -85,6 +88,7 @@ func (c *Config) validate() {
 		k.unread[p.Path] = true
 	}
 	k.want(c.Keys.File != "", "keys.file", "want the path of the key file that `syncer init` made")
+	k.under("database").schema(c.Database.Schema)
 	k.under("database").oneOf(c.Database.Migrate, Migrations(), "migrate")
 	k.under("log").oneOf(c.Log.Level, LogLevels(), "level")
 	k.under("server").listen(c.Server.Listen)
@@ -95,6 +99,12 @@ func (c *Config) validate() {
 	for _, name := range slices.Sorted(maps.Keys(c.Jobs)) {
 		k.under("jobs", name).job(name, c.Jobs[name], slices.Sorted(maps.Keys(c.Connections)))
 	}
+}
+
+func (k checker) schema(name string) {
+	k.want(name == "" || schemaRE.MatchString(name), "schema",
+		"%q is not a schema's name: use at most 63 of a-z, 0-9 and _, beginning with a letter or _", name)
+	k.want(!strings.HasPrefix(name, "pg_") && name != "information_schema", "schema", "%q is a schema of Postgres' own", name)
 }
 
 func (k checker) listen(address string) {

@@ -57,6 +57,8 @@ type Engine struct {
 	restsMu sync.Mutex
 	rests   map[int64]int // interruptions in a row of a batch, as far as this process knows
 
+	restored atomic.Bool // the database is a restored copy, as was found last
+
 	inLine atomic.Bool // a batch that this process has asked for stands in line
 
 	leave          chan struct{} // closed when the process is asked to leave: finish the page in hand, take no other
@@ -133,12 +135,13 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.tellElsewhere(ctx); err != nil {
 		return err
 	}
-	if err := e.dropVain(ctx); err != nil {
+	if err := errors.Join(e.watchDatabase(ctx), e.dropVain(ctx)); err != nil {
 		return err
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e.stopBackground = cancel
 	e.background.Go(func() { e.beat(background) })
+	e.background.Go(func() { e.watch(background) })
 	e.background.Go(func() { e.sweep(background) })
 	e.background.Go(func() { e.Store.Admit.Listen(background) })
 	e.background.Go(func() { e.askInLine(background) })

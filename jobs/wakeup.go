@@ -14,9 +14,9 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/rs/zerolog"
 
+	"syncer/persist/pg"
 	"syncer/persist/plan"
 	"syncer/persist/queue"
-	"syncer/persist/schema"
 )
 
 // wakeEvery is how often a worker may be woken for the same batch under the same fence. A wake-up can be lost: a process that
@@ -68,7 +68,7 @@ type waker struct {
 // newWaker makes the River client. With no jobs it wakes others and does not answer.
 func newWaker(pool *pgxpool.Pool, jobs []string, slots int, log zerolog.Logger, work func(context.Context, int64) error) (*waker, error) {
 	config := &river.Config{
-		Schema: schema.RiverSchema,
+		Schema: pg.SchemaOf(pool), // each installation has a queue of its own
 		Logger: slog.New(zerolog.NewSlogHandler(log.Level(max(log.GetLevel(), zerolog.WarnLevel)))),
 		// The defaults fetch at most MaxWorkers jobs every 100 ms and poll once a second. Wake-ups are few and short
 		// of nothing but time, so both are tightened.
@@ -129,7 +129,7 @@ func (b *waker) again(ctx context.Context, due []queue.DueBatch) error {
 
 // dropVain drops the wake-ups of this process' jobs that can't lead to work, and says so.
 func (e *Engine) dropVain(ctx context.Context) error {
-	dropped, err := e.Store.Queue.DropVain(ctx, schema.RiverSchema, e.Serve)
+	dropped, err := e.Store.Queue.DropVain(ctx, pg.SchemaOf(e.Pool), e.Serve)
 	if dropped > 0 {
 		e.Log.Warn().Int("dropped", dropped).Msg("the queue had entries for batches that are done, or that there are not")
 	}

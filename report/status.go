@@ -9,6 +9,7 @@ import (
 	"syncer/persist/connections"
 	"syncer/persist/queue"
 	"syncer/persist/read"
+	"syncer/persist/restore"
 	"syncer/report/text"
 )
 
@@ -23,10 +24,12 @@ type Overview struct {
 	Suspects []read.Suspects
 	Quotas   []DayQuota
 	Workers  []read.WorkerState
+	Restored restore.State // of the database
 }
 
 // Write prints the overview for a person, on one screen.
 func (o Overview) Write(w io.Writer, p text.Paint) {
+	writeRestored(w, p, o.Restored)
 	writeOpenRuns(w, p, o.Open)
 	writeClosed(w, p, o.Closed)
 	writeQuotas(w, p, o.Quotas)
@@ -112,6 +115,7 @@ type Status struct {
 	Suspects []Suspects         `json:"suspected_consents"`
 	Drifts   []Drift            `json:"drifts"`
 	Workers  []Worker           `json:"workers"`
+	Restored *Restored          `json:"restored,omitempty"`
 }
 
 // Worker is a process that works batches.
@@ -130,7 +134,7 @@ func StatusOf(o Overview) Status {
 	j := Status{
 		Open: []Report{}, Last: []Run{}, Parked: []Connection{}, Guards: []WithheldRemovals{},
 		Workers: []Worker{}, Closed: ClosedGatesOf(o.Closed), Quotas: o.Quotas, Drifts: driftsOf(o.Drifts),
-		Suspects: suspectsOf(o.Suspects),
+		Suspects: suspectsOf(o.Suspects), Restored: restoredOf(o.Restored),
 	}
 	for _, r := range o.Open {
 		j.Open = append(j.Open, ProgressOf(r))

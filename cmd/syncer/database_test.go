@@ -187,22 +187,22 @@ func TestImportsAtOnce(t *testing.T) {
 func TestWakeUpsForNothing(t *testing.T) {
 	t.Parallel()
 	l := bankOf(t, 2)
-	const insert = `INSERT INTO river.river_job (args, kind, max_attempts, queue, state)
+	const insert = `INSERT INTO river_job (args, kind, max_attempts, queue, state)
 		SELECT jsonb_build_object('batch', n, 'fence', 0, 'ring', n), 'batch', 1, 'money1', 'available'
 		FROM generate_series(1000001, 1005000) n`
 	does(l, insert)
-	does(l, "INSERT INTO river.river_job (args, kind, max_attempts, queue) VALUES ('{\"batch\":\"x\"}', 'batch', 1, 'money1')")
+	does(l, "INSERT INTO river_job (args, kind, max_attempts, queue) VALUES ('{\"batch\":\"x\"}', 'batch', 1, 'money1')")
 	l.Says(0, []string{"run", "money1"})
-	if n := l.Number("SELECT count(*) FROM river.river_job WHERE args ->> 'batch' ~ '^x|^100....$'"); n != 0 {
+	if n := l.Number("SELECT count(*) FROM river_job WHERE args ->> 'batch' ~ '^x|^100....$'"); n != 0 {
 		t.Errorf("%d wake-ups for nothing were answered one by one, or are left", n)
 	}
 	worker := l.Start(nil, "work")
 	l.Wait("a worker works", func() bool { return l.Number("SELECT count(*) FROM workers") == 1 })
 	does(l, insert)
 	l.Wait("they are gone", func() bool {
-		return l.Number("SELECT count(*) FROM river.river_job WHERE kind = 'batch' AND state = 'available'") == 0
+		return l.Number("SELECT count(*) FROM river_job WHERE kind = 'batch' AND state = 'available'") == 0
 	})
-	if n := l.Number("SELECT count(*) FROM river.river_job WHERE args ->> 'batch' ~ '^100....$'"); n > 100 {
+	if n := l.Number("SELECT count(*) FROM river_job WHERE args ->> 'batch' ~ '^100....$'"); n > 100 {
 		t.Errorf("%d of 5,000 wake-ups for nothing were answered one by one", n)
 	}
 	worker.Kill()

@@ -19,6 +19,7 @@
 --  purpose      the consent's, and then those of the run
 --  spent        the consent has no read of the day left: when the next comes back
 --  reserved     what is left of its reads is for runs that are no backfills: its reads a day
+--  restored     the database is a restored copy, and the consent has one call, or a few a day (is_restored)
 --
 -- What is asked:
 -- - in_interval_us is the time between two slots of the bucket as the caller's configuration has it; 0: it has no
@@ -103,6 +104,7 @@ DECLARE
     probes boolean;  -- the call may be the one that goes alone
     opens  boolean;  -- the gate is open, but for the others' probe
     ends   timestamptz;
+    copied boolean;  -- the database is a restored copy; null: not asked yet
     day    CONSTANT interval := '24 hours 10 seconds';
 BEGIN
     IF true = ANY (in_opening) THEN
@@ -219,6 +221,12 @@ BEGIN
                     HAVING count(*) + greatest(0, ask.leaves_reads - count(*) FILTER (WHERE NOT r.backfill))
                         >= ask.reads_per_day;
                 END IF;
+            END IF;
+        END IF;
+        IF refusal IS NULL AND (in_once[place] OR in_opening[place] AND ask.reads_per_day IS NOT NULL) THEN
+            copied := coalesce(copied, is_restored(), false);
+            IF copied THEN
+                refusal := 'restored';
             END IF;
         END IF;
         IF refusal IS NULL AND lone.key IS NOT NULL THEN

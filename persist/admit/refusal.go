@@ -27,7 +27,7 @@ func (r refusal) class() finance.Class {
 		return finance.Renewed
 	case "suspected":
 		return finance.Suspected
-	case "spent", "reserved": // the one refusal that passes by itself, within a day
+	case "spent", "reserved", "restored": // they pass: within a day, or when the database is accepted
 		return finance.Spent
 	default:
 		return finance.Refused
@@ -47,6 +47,9 @@ func (r refusal) sentence(ask *calls.Ask) string {
 		return "daily reads spent: next at " + r.word(0)
 	case "reserved":
 		return "daily reads spent: what is left of " + r.word(0) + " is for the runs that are no backfills"
+	case "restored":
+		return "the database is a restored copy, which does not know what was read after its dump: " +
+			"`syncer db accept-restore` says what is to become of single-use consents and of reads a day"
 	default:
 		return r.ofConsent(ask.Needs)
 	}

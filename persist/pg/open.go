@@ -24,6 +24,8 @@ type Options struct {
 	ApplicationName string
 	// StatementTimeout ends a statement that takes longer. 0 means 60 s, negative means none.
 	StatementTimeout time.Duration
+	// Schema is where our tables are. Empty means where they are found, and for a new installation the first of the path.
+	Schema string
 	// ConnectTimeout bounds one attempt to connect. 0 means 10 s.
 	ConnectTimeout time.Duration
 	// ReadOnly says that nothing will be written: a server or a role that can only read will do.
@@ -35,28 +37,27 @@ type Options struct {
 }
 
 // Open connects to the database at url (libpq URL or key=value form) and makes sure that it answers and can be written.
-// Limits and timeouts that the URL sets win over ours; TLS is as the URL says. No error contains the password. Every
-// round trip of the pool is limited in time; see guard.
+// Limits and timeouts that the URL sets win over ours; TLS is as the URL says. Which schema a session uses and how durable a
+// commit is are ours alone; see server. No error contains the password. Every round trip of the pool is limited in time;
+// see Guard.
 func Open(ctx context.Context, url string, opt Options) (*pgxpool.Pool, error) {
 	cfg, err := poolConfig(url, opt)
 	if err != nil {
 		return nil, err
 	}
+	found, schema, err := look(ctx, cfg.ConnConfig, opt.Schema)
+	if err != nil {
+		return nil, err
+	}
+	found.fix(cfg.ConnConfig.RuntimeParams, schema)
 	g := &Guard{Log: opt.Log}
 	g.watch(cfg)
+	if found.statement > 0 {
+		g.limit.Store(int64(found.statement + slack))
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", WithHint(err))
-	}
-	var statement int64
-	err = pool.QueryRow(ctx, "SELECT setting::int8 FROM pg_settings WHERE name = 'statement_timeout'").Scan(&statement)
-	if err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("connect to the database %s at %s: %w",
-			cfg.ConnConfig.Database, net.JoinHostPort(cfg.ConnConfig.Host, strconv.Itoa(int(cfg.ConnConfig.Port))), WithHint(err))
-	}
-	if statement > 0 {
-		g.limit.Store(int64(time.Duration(statement)*time.Millisecond + slack))
 	}
 	return pool, nil
 }

@@ -22,7 +22,7 @@ func TakeTurn(ctx context.Context, tx pgx.Tx, name string) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '15min'`); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, name); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(lock_key($1))`, name); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true)`, usual)

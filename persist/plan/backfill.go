@@ -140,7 +140,7 @@ func (s *Store) Window(ctx context.Context, spec RunSpec, again, plan bool, enqu
 	return w, err
 }
 
-const lockBackfills = `SELECT pg_advisory_xact_lock(hashtextextended('backfill ' || $1, 0))`
+const lockBackfills = `SELECT pg_advisory_xact_lock(lock_key('backfill ' || $1))`
 
 // windowPlanner plans one window in its transaction.
 type windowPlanner struct {

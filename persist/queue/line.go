@@ -72,7 +72,7 @@ const (
 
 // claimInTurn makes claims over a connection wait for each other, so that of two that share a stream
 // one sees the other.
-const claimInTurn = `SELECT pg_advisory_xact_lock(hashtextextended('claim ' || r.connection, 0))
+const claimInTurn = `SELECT pg_advisory_xact_lock(lock_key('claim ' || r.connection))
 	FROM batches b
 	JOIN runs r ON r.id = b.run_id
 	WHERE b.id = @batch`

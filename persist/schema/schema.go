@@ -3,12 +3,15 @@ package schema
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -20,11 +23,18 @@ import (
 	"syncer/persist/pg"
 )
 
-// RiverSchema is the schema that River's tables live in, apart from ours.
-const RiverSchema = "river"
-
 // migrationLock is the advisory lock that one migrating process holds. The number means nothing; it must not change.
 const migrationLock int64 = 0x73796e636572
+
+// lockOf is that lock for the installation in a schema. Programs from before knew one for all; theirs is that of the schema
+// in which nearly all of them are.
+func lockOf(schema string) int64 {
+	if schema == "public" {
+		return migrationLock
+	}
+	hash := sha256.Sum256([]byte(schema))
+	return migrationLock ^ int64(binary.BigEndian.Uint64(hash[:]))
+}
 
 // ErrTooNew says that a newer binary has migrated the database, and that this one can't work with it any more.
 var ErrTooNew = errors.New("the database schema is newer than this binary")
@@ -104,11 +114,12 @@ func (m *migrator) locked(ctx context.Context, f func(context.Context) error) (e
 		return fmt.Errorf("connect to migrate: %w", cause(ctx, pg.WithHint(err)))
 	}
 	defer conn.Close()
+	lock := lockOf(pg.SchemaOf(m.pool))
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		var mine bool
-		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", migrationLock).Scan(&mine)
+		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", lock).Scan(&mine)
 		if err != nil {
 			return fmt.Errorf("take the migration lock: %w", cause(ctx, err))
 		}
@@ -123,7 +134,7 @@ func (m *migrator) locked(ctx context.Context, f func(context.Context) error) (e
 	}
 	defer func() {
 		// Also after ctx has ended: the lock lives as long as its connection does. close() is the fallback.
-		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
+		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lock)
 		err = errors.Join(err, unlockErr)
 	}()
 	return f(ctx)
@@ -147,6 +158,9 @@ func (m *migrator) up(ctx context.Context) error {
 		return state.Check()
 	}
 	have, want := state.Have, state.Want
+	if err := m.makeSchema(ctx); err != nil {
+		return err
+	}
 	breaking, err := m.breaking()
 	if err != nil {
 		return err
@@ -192,12 +206,12 @@ func failedFile(err error) string {
 	return partial.Failed.Source.Path + ": "
 }
 
-// river brings River's own tables up to date and returns how many steps that took.
+// river brings River's own tables up to date and returns how many steps that took. They stand beside ours, so that
+// installations in one database have a queue each, and a role needs no right to make a schema. (Until version 26 of the
+// schema they were in the schema river, whoever used it. What is left there serves programs from before, while both
+// are at work: a batch is woken for again by each, in its own queue.)
 func (m *migrator) river(ctx context.Context) (int, error) {
-	if _, err := m.db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+RiverSchema); err != nil {
-		return 0, err
-	}
-	r, err := rivermigrate.New(riverpgxv5.New(m.pool), &rivermigrate.Config{Schema: RiverSchema, Logger: pg.Slog(m.log)})
+	r, err := rivermigrate.New(riverpgxv5.New(m.pool), &rivermigrate.Config{Schema: pg.SchemaOf(m.pool), Logger: pg.Slog(m.log)})
 	if err != nil {
 		return 0, err
 	}
@@ -208,9 +222,24 @@ func (m *migrator) river(ctx context.Context) (int, error) {
 	return len(result.Versions), nil
 }
 
+// makeSchema makes the schema that the configuration names, where it is not there. Looked at first: to make one takes a
+// right on the database, even if there is nothing to do.
+func (m *migrator) makeSchema(ctx context.Context) error {
+	name := pgx.Identifier{pg.SchemaOf(m.pool)}.Sanitize()
+	var exists bool
+	if err := m.db.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NOT NULL", name).Scan(&exists); err != nil || exists {
+		return err
+	}
+	if _, err := m.db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+name); err != nil {
+		return fmt.Errorf("make the schema %s (a role without the right has its owner do it: CREATE SCHEMA %s AUTHORIZATION "+
+			"the_role): %w", name, name, err)
+	}
+	return nil
+}
+
 // RiverVersion is the version of River's tables that this binary wants.
 func RiverVersion() (int, error) {
-	r, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: RiverSchema})
+	r, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{})
 	if err != nil {
 		return 0, fmt.Errorf("read River's migrations: %w", err)
 	}

@@ -66,7 +66,7 @@ func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := query[int](t, db.Pool, "SELECT max(version) FROM river.river_migration"); n != river {
+	if n := query[int](t, db.Pool, "SELECT max(version) FROM river_migration"); n != river {
 		t.Errorf("River's tables have version %d, want %d", n, river)
 	}
 }
