@@ -90,7 +90,8 @@ func TestQuarantineIsShownAndRetried(t *testing.T) {
 			Figures                      *struct{ Records, Inserted int }
 		}
 	}
-	if err := json.Unmarshal([]byte(l.Says(0, []string{"runs", "show", "1", "--json"})), &shown); err != nil {
+	first := json.NewDecoder(strings.NewReader(l.Says(0, []string{"runs", "show", "1", "--json"}))) // items follow
+	if err := first.Decode(&shown); err != nil {
 		t.Fatal(err)
 	}
 	rows := l.Number("SELECT count(*) FROM transactions WHERE removed_at IS NULL")
