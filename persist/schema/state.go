@@ -20,10 +20,10 @@ var ErrTooOld = errors.New("the database schema is older than this binary")
 // State is which schema a database has, and which one a binary works with. A release works with its own and with newer ones,
 // until a migration says that it can't.
 type State struct {
-	Have   int64    // 0: none yet
-	Want   int64    // what this binary's migrations lead to
-	Oldest int64    // a binary that wants less can't work with it
-	Missing  []string // what the database has not, although it has the version
+	Have    int64    // 0: none yet
+	Want    int64    // what this binary's migrations lead to
+	Oldest  int64    // a binary that wants less can't work with it
+	Missing []string // what the database has not, although it has the version
 }
 
 // Newer says that a newer binary has migrated the database.
