@@ -93,7 +93,7 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 		return err
 	}
 	opt := p.options(p.quieter(cfg))
-	opt.Look, opt.Migrate = planOnly, !planOnly
+	opt.Look, opt.Migrate, opt.Stay = planOnly, !planOnly, !planOnly
 	inst, err := app.Open(ctx, cfg, opt)
 	if err != nil {
 		return err

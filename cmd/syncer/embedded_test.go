@@ -37,7 +37,7 @@ func TestAServiceOutlivesItsEmbeddedDatabase(t *testing.T) {
 		}
 		_ = os.RemoveAll(parent)
 	})
-	l := lab.New(t, lab.Options{Log: "info"})
+	l := lab.New(t, lab.Options{Log: "info", Lease: "30s"})
 	configure(l, `database: { url: "file:database-url" }`, "database: { state_dir: "+parent+" }")
 	configure(l, "batch_size: 10 }", `batch_size: 10, schedule: "* * * * *", time_zone: UTC }`)
 	l.ImportBank("bank1", 0, 1) // makes it
@@ -66,7 +66,7 @@ func TestAServiceOutlivesItsEmbeddedDatabase(t *testing.T) {
 
 	l.Says(0, []string{"db", "stop"})
 	l.Says(0, []string{"db", "start"})
-	l.Wait("it is ready after a stop and a start", func() bool { return server() != nil && ready() })
+	l.Wait("it is ready after a stop and a start", ready)
 	if again := server(); again.URL() != first.URL() {
 		t.Error("the server has not come back on its port, which was free")
 	}
@@ -75,7 +75,11 @@ func TestAServiceOutlivesItsEmbeddedDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := time.Now()
-	l.Wait("another one is there", func() bool { s := server(); return s != nil && s.PID() != old && ready() })
+	l.Wait("another one is there", func() bool {
+		s := server()
+		return s != nil && s.PID() != old
+	})
+	l.Wait("it is ready again", ready)
 	conn, err := pgx.Connect(t.Context(), server().URL())
 	if err != nil {
 		t.Fatal(err)

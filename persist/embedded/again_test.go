@@ -70,6 +70,14 @@ func TestAServerIsFoundAgain(t *testing.T) {
 		})
 	}
 	must(t, crowd.Wait())
+	for { // what still listened when it was killed may have taken the first connection
+		conn, err := pgx.ConnectConfig(t.Context(), config)
+		if err == nil {
+			must(t, conn.Close(t.Context()))
+			break
+		}
+		must(t, pause(t.Context()))
+	}
 	found, err := Find(t.Context(), dir)
 	must(t, err)
 	if found.PID() == other.PID() {

@@ -14,16 +14,16 @@ import (
 	"syncer/migrations"
 )
 
-// ErrTooOld says that the database lacks what this binary's migrations would give it.
+// ErrTooOld says that the database has not all that this binary's migrations would give it.
 var ErrTooOld = errors.New("the database schema is older than this binary")
 
 // State is which schema a database has, and which one a binary works with. A release works with its own and with newer ones,
 // until a migration says that it can't.
 type State struct {
-	Have   int64    // 0: none yet
-	Want   int64    // what this binary's migrations lead to
-	Oldest int64    // a binary that wants less can't work with it
-	Lacks  []string // what the database has not, although it has the version
+	Have    int64    // 0: none yet
+	Want    int64    // what this binary's migrations lead to
+	Oldest  int64    // a binary that wants less can't work with it
+	Missing []string // what the database has not, although it has the version
 }
 
 // Newer says that a newer binary has migrated the database.
@@ -37,9 +37,9 @@ func (s State) Check() error {
 	case s.Newer() && s.Want < s.Oldest:
 		return fmt.Errorf("%w: it has version %d, this binary knows %d, and since version %d older ones can't work with it: "+
 			"run the newer binary", ErrTooNew, s.Have, s.Want, s.Oldest)
-	case len(s.Lacks) > 0:
+	case len(s.Missing) > 0:
 		return fmt.Errorf("%w: it has version %d and not yet %s: run `syncer db migrate`", ErrTooOld, s.Have,
-			strings.Join(s.Lacks, ", "))
+			strings.Join(s.Missing, ", "))
 	}
 	return nil
 }
@@ -69,15 +69,15 @@ func (m *migrator) state(ctx context.Context) (s State, err error) {
 	if s.Have != s.Want {
 		return s, nil
 	}
-	if s.Lacks, err = m.lacks(ctx); err != nil {
+	if s.Missing, err = m.missing(ctx); err != nil {
 		return s, fmt.Errorf("read which functions the database has: %w", err)
 	}
 	return s, nil
 }
 
-// lacks names the functions that the database has not, by their files. Their texts are not compared: while one release is
+// missing names the functions that the database has not, by their files. Their texts are not compared: while one release is
 // replaced by the next, the texts are those of the one that has migrated last.
-func (m *migrator) lacks(ctx context.Context) (lacks []string, err error) {
+func (m *migrator) missing(ctx context.Context) (names []string, err error) {
 	files, err := fs.Glob(m.files, path.Join(migrations.Functions, "*.sql"))
 	if err != nil || len(files) == 0 {
 		return nil, err
@@ -93,10 +93,10 @@ func (m *migrator) lacks(ctx context.Context) (lacks []string, err error) {
 	for _, file := range files {
 		name := strings.TrimSuffix(path.Base(file), ".sql")
 		if _, has := have[name]; !has {
-			lacks = append(lacks, "the function "+name)
+			names = append(names, "the function "+name)
 		}
 	}
-	return lacks, nil
+	return names, nil
 }
 
 func (m *migrator) exists(ctx context.Context, table string) (exists bool, err error) {
