@@ -130,7 +130,7 @@ func (f *follower) unfinished(ctx context.Context, job jobs.Job) (open []queue.R
 		switch {
 		case run.Connection != job.Connection:
 			f.program.hint("Left alone: %s.", jobs.Elsewhere(run))
-		case run.Kind == queue.Manual || run.Kind == queue.Scheduled:
+		case run.Kind == queue.Manual, run.Kind == queue.Scheduled:
 			open = append(open, run)
 		}
 	}

@@ -174,8 +174,11 @@ func heirOf(cfg *config.Config, run queue.Run) (string, error) {
 // it any more.
 func (p *Program) excuseEnded(ctx context.Context, inst *app.Installation, run queue.Run) (queue.Run, error) {
 	items, err := inst.Store.Plan.ExcuseEnded(ctx, run.ID)
-	if err != nil || items == 0 {
+	if err != nil {
 		return run, err
+	}
+	if items == 0 {
+		return run, nil
 	}
 	p.hint("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))
 	return inst.Store.Queue.RunByID(ctx, run.ID)
