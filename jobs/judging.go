@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -61,8 +62,14 @@ func (j *judging) enter(answered bool) (wait <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	inDoubt := time.Now().Before(j.doubt)
-	full := inDoubt && j.begun > 0 || !answered && j.begun >= refusedInTurn
-	if j.judged == 0 && !full {
+	most := math.MaxInt
+	if !answered {
+		most = refusedInTurn
+	}
+	if inDoubt {
+		most = 1
+	}
+	if j.judged == 0 && j.begun < most {
 		j.begun++
 		return nil
 	}

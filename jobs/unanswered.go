@@ -71,7 +71,7 @@ func (w *batchWork) unanswered(ctx context.Context, item *queue.Item, f *fetch.E
 		d.Reason += "; the provider says now that its time is over"
 		return d, w.Store.Consents.EndUnanswered(ctx, item.Consent.ID, open.Call, finance.ConsentExpired,
 			"its one call was sent and not answered, and the provider says that its time is over")
-	case state.Status == finance.ConsentConsumed || state.Status == finance.ConsentRevoked:
+	case state.Status == finance.ConsentConsumed, state.Status == finance.ConsentRevoked:
 		d.Reason += "; the provider says now that the consent is not active, so it is taken for spent"
 		return d, w.Store.Consents.EndUnanswered(ctx, item.Consent.ID, open.Call, finance.ConsentConsumed,
 			"its one call was sent and not answered, and the provider says that it is not active")
@@ -82,8 +82,11 @@ func (w *batchWork) unanswered(ctx context.Context, item *queue.Item, f *fetch.E
 // unspent takes the intent of a call back that has not arrived, as the provider says.
 func (w *batchWork) unspent(ctx context.Context, item *queue.Item, open consents.OpenIntent, d queue.Decision) (queue.Decision, error) {
 	back, err := w.Store.Consents.Unspent(ctx, item.Consent.ID, open.Call, w.conn.InFlight)
-	if err != nil || !back { // somebody else has settled it
+	if err != nil {
 		return d, err
+	}
+	if !back { // somebody else has settled it
+		return d, nil
 	}
 	w.Step("intent.withdrawn")
 	w.log.Info().Int64("consent", item.Consent.ID).Stringer("call", open.Call).
