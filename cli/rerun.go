@@ -176,7 +176,7 @@ func heirOf(cfg *config.Config, run queue.Run) (string, error) {
 // it any more.
 func (p *Program) excuseEnded(ctx context.Context, inst *app.Installation, run queue.Run) (queue.Run, error) {
 	items, err := inst.Store.Plan.ExcuseEnded(ctx, run.ID)
-	if err != nil || items == 0 {
+	if err != nil {
 		return run, err
 	}
 	p.did("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))

@@ -37,8 +37,11 @@ func (e *Engine) behind(ctx context.Context, connection string) (bool, error) {
 		return false, nil
 	}
 	age, err := e.Store.Consents.FeedAge(ctx, connection)
-	if err != nil || age < feed.FeedRetention() {
+	if err != nil {
 		return false, err
+	}
+	if age < feed.FeedRetention() {
+		return false, nil
 	}
 	known, err := e.Store.Connections.ByName(ctx, connection)
 	return !known.For(conn.credentials()).Parked, err
@@ -49,8 +52,11 @@ func (e *Engine) behind(ctx context.Context, connection string) (bool, error) {
 func (e *Engine) catchUpFeed(ctx context.Context, connection string) error {
 	for {
 		behind, err := e.behind(ctx, connection)
-		if err != nil || !behind {
+		if err != nil {
 			return err
+		}
+		if !behind {
+			return nil
 		}
 		if _, err = e.SyncConsents(ctx, connection); err == nil {
 			return nil
@@ -79,9 +85,9 @@ func (w *batchWork) catchUpFeedFirst(ctx context.Context) error {
 	switch {
 	case errors.Is(err, errLeaving):
 		return nil // nothing is begun, and the batch is given back
-	case err == nil || !told:
+	case err == nil, !told:
 		return err
-	case f.Class == finance.TokenDenied || f.Class == finance.Fatal:
+	case isUnusable(f):
 		if f.Unasked {
 			return nil // parked meanwhile: the items will say so
 		}
@@ -130,8 +136,11 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 	}()
 	for {
 		consents, err := e.Store.Consents.StatusesDue(ctx, conn.Name, since, statusChunk)
-		if err != nil || len(consents) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(consents) == 0 {
+			return nil
 		}
 		if err := e.askChunk(ctx, conn, reader, consents, result); err != nil {
 			return err

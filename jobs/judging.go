@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"math"
 	"sync"
 	"time"
 

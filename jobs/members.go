@@ -34,7 +34,10 @@ func (n *names) count(name []byte) {
 		*known++
 		return
 	}
-	if len(name) <= longestName && plainName(name) && !finance.HoldsNationalID(string(name)) {
+	if len(name) > longestName || !plainName(name) {
+		return
+	}
+	if !finance.HoldsNationalID(string(name)) {
 		n.add(string(name), 1, namesOfConsent)
 	}
 }
