@@ -217,9 +217,13 @@ func (r *refusedStatuses) note(e *Engine, c *finance.Consent, err error, result 
 
 // refusedAStatus says that a call for a status was made, and refused as one with a bad token or to a wrong address is.
 func refusedAStatus(f *fetch.Error) bool {
-	refused := f.Class == finance.TokenDenied || f.Class == finance.Fatal
 	made := !f.Call.IsZero()
-	return refused && made && f.Purpose == calls.ForStatus
+	return isUnusable(f) && made && f.Purpose == calls.ForStatus
+}
+
+// isUnusable says that a failure speaks against the token, the client or the address.
+func isUnusable(f *fetch.Error) bool {
+	return f.Class == finance.TokenDenied || f.Class == finance.Fatal
 }
 
 // tellUnknown tells of a consent whose status could not be had: of the first few of a round aloud. How many there were is told

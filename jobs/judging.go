@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"math"
 	"sync"
 	"time"
 
