@@ -101,7 +101,7 @@ func (p *Program) showQuarantined(ctx context.Context, inst *app.Installation, i
 func (p *Program) retryQuarantined(ctx context.Context, id int64, yes bool) error {
 	var run queue.Run
 	var r read.QuarantinedRecord
-	err := p.look(ctx, func(inst *app.Installation) (err error) {
+	err := p.change(ctx, func(inst *app.Installation) (err error) {
 		r, run, err = p.retryable(ctx, inst, id)
 		readsAll := r.Held || r.Dataset != finance.Transactions // each pass reads all accounts, and all debt
 		if err != nil || readsAll {
