@@ -69,7 +69,7 @@ func Open(ctx context.Context, cfg *config.Config, opt Options) (*Installation, 
 		if !opt.Stay || ctx.Err() != nil || !pg.Refused(err) && !(met && pg.Passing(err)) {
 			return nil, err
 		}
-		opt.Log.Warn().Err(err).Dur("wait", wait).Msg("the database is not to be had just now; it is tried again")
+		opt.Log.Warn().Err(err).Stringer("wait", wait).Msg("the database is not to be had just now; it is tried again")
 		select {
 		case <-ctx.Done():
 			return nil, err
@@ -89,7 +89,7 @@ func (inst *Installation) Stay(ctx context.Context, step func() error) error {
 		if err == nil || called || ctx.Err() != nil || !pg.Passing(err) {
 			return err
 		}
-		inst.opt.Log.Warn().Err(err).Dur("wait", wait).Msg("the database is not to be had just now; it is tried again")
+		inst.opt.Log.Warn().Err(err).Stringer("wait", wait).Msg("the database is not to be had just now; it is tried again")
 		select {
 		case <-ctx.Done():
 			return err
