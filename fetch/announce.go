@@ -41,7 +41,8 @@ var pauseMembers = []string{"retry_after", "retryAfter", "retry_after_seconds"}
 // or in the words that the connector gives as the reason. Where a connector has read one, or the headers tell one, it stays.
 func toldInside(a *Answer, v *Meaning) {
 	refused := v.Class == finance.Throttled || a.Status == http.StatusTooManyRequests
-	if !refused || v.RetryAfter > 0 || a.Announced().Pause > 0 {
+	told := v.RetryAfter > 0 || a.Announced().Pause > 0
+	if told || !refused {
 		return
 	}
 	var members map[string]json.RawMessage

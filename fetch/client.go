@@ -81,7 +81,7 @@ func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 	if r.once && (c.opt.Once == nil || r.task.Consent == nil) {
 		return nil, r.fail(finance.Fatal, "a single-use call needs a consent and a store for it")
 	}
-	if !r.once && r.purpose == calls.ForData && r.task.Consent != nil && r.task.Consent.SingleUse {
+	if !r.once && r.spendsConsent() {
 		// It would be spent by the first of the calls that such a reading takes, and again every night.
 		return nil, r.fail(finance.Rejected,
 			"the consent is for a single use, and this provider's data can't be read with a single call")
@@ -99,6 +99,14 @@ func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 		return nil, failed
 	}
 	return answer, nil
+}
+
+// spendsConsent says that the request asks for the data of a single-use consent.
+func (r *request) spendsConsent() bool {
+	if r.purpose != calls.ForData || r.task.Consent == nil {
+		return false
+	}
+	return r.task.Consent.SingleUse
 }
 
 // request turns a connector's request into what the stack works on.

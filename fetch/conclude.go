@@ -63,12 +63,15 @@ func (a *attempt) conclude(ctx context.Context, got reply) decision {
 			if err != nil {
 				return failed(a.storeFailed("forget the token", err))
 			}
-			if !news && !a.spent.overtaken && !refused.hopeless {
+			onceMore := !news && !a.spent.overtaken
+			if onceMore && !refused.hopeless {
 				a.spent.overtaken = true
 				return decision{move: retry, err: a.sentError(a.call, v)}
 			}
 		}
-		a.spent.refreshed = a.spent.refreshed || refused.hopeless
+		if refused.hopeless {
+			a.spent.refreshed = true
+		}
 	case finance.Throttled:
 		// Whoever asks for all the others repeats that within its own read: a refusal has read nothing, and a quota that is
 		// used up would otherwise cost this consent its day.
@@ -150,7 +153,7 @@ func (a *attempt) tell(ctx context.Context, got reply, v Meaning, opened bool) *
 		}
 		a.call.Durable = true
 	case a.call.Durable:
-	case v.Class != finance.OK || a.purpose != calls.ForData:
+	case v.Class != finance.OK, a.purpose != calls.ForData:
 		if err := store.Record(ctx, *a.call); err != nil {
 			return a.storeFailed("record the call", err)
 		}
@@ -187,7 +190,8 @@ func (a *attempt) tellPause(ctx context.Context, got reply, v Meaning) *Error {
 
 // heard ends what a refusal began, where a call was answered: this one probed, or was sent before the refusal.
 func (a *attempt) heard(ctx context.Context, c finance.Class) *Error {
-	if a.ending(c) != gate.Well || !a.probe && !a.bucket.Refused.Load() {
+	ofRefused := a.probe || a.bucket.Refused.Load()
+	if !ofRefused || a.ending(c) != gate.Well {
 		return nil
 	}
 	if err := a.endProbe(ctx, true); err != nil {
@@ -228,7 +232,7 @@ func (r *request) sentError(call *calls.Call, v Meaning) *Error {
 	e.Call = call.ID
 	e.Consent = v.Status
 	e.Named = v.Named
-	if v.Class == finance.TokenDenied || v.Class == finance.Fatal && call.Status >= 400 && call.Status < 500 {
+	if e.mayBeCredentials() {
 		e.Credentials = r.of.print
 	}
 	if v.Class == finance.Throttled {
@@ -239,7 +243,8 @@ func (r *request) sentError(call *calls.Call, v Meaning) *Error {
 			e.Reason += "; " + notBefore(shut.ClosedFor)
 		}
 	}
-	if v.Class == finance.TokenDenied && r.spent.refreshed && r.key != nil && r.key.Consent != 0 {
+	again := v.Class == finance.TokenDenied && r.spent.refreshed
+	if again && r.ofGrant() {
 		// Of one person's grant, which the authorization server has just called good. Class token would park the connection
 		// for everybody, and to end the consent is for the authorization server to say.
 		e.Credentials = ""
@@ -247,4 +252,23 @@ func (r *request) sentError(call *calls.Call, v Meaning) *Error {
 		e.Reason = "a token that was just given by the consent's grant is refused: " + v.Reason
 	}
 	return e
+}
+
+// mayBeCredentials says that an answer speaks against the token or the client.
+func (e *Error) mayBeCredentials() bool {
+	switch e.Class {
+	case finance.TokenDenied:
+		return true
+	case finance.Fatal:
+		return e.Status >= 400 && e.Status < 500
+	}
+	return false
+}
+
+// ofGrant says that the request is sent with a token of one consent's own grant.
+func (r *request) ofGrant() bool {
+	if r.key == nil {
+		return false
+	}
+	return r.key.Consent != 0
 }

@@ -135,8 +135,13 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 
 func classifyDiscovery(a *Answer) Meaning {
 	v := Meaning{Class: ByStatus(a)}
-	if v.Class == finance.Rejected || v.Class == finance.TokenDenied || v.Class == finance.OK && a.Status != http.StatusOK {
+	switch v.Class {
+	case finance.Rejected, finance.TokenDenied:
 		v.Class = finance.Fatal
+	case finance.OK:
+		if a.Status != http.StatusOK {
+			v.Class = finance.Fatal
+		}
 	}
 	return v
 }

@@ -92,7 +92,13 @@ func (s *tokens) trip(of *opened, ask TokenRequest, task calls.Task, classify fu
 
 // mayCall says whether an address of an authorization server may be called: what is sent there is our secret.
 func (c *Client) mayCall(u *url.URL) bool {
-	return u.User == nil && u.Host != "" && u.Fragment == "" && (u.Scheme == "https" || u.Scheme == "http" && c.opt.AllowPrivate)
+	switch {
+	case u.User != nil, u.Host == "", u.Fragment != "":
+		return false
+	case u.Scheme == "http":
+		return c.opt.AllowPrivate
+	}
+	return u.Scheme == "https"
 }
 
 // under puts the trip under x/oauth2.

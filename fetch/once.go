@@ -62,7 +62,7 @@ func (a *attempt) intendedBefore(intent calls.Intent) decision {
 // stored gives an answer that an earlier call has brought. Its headers were not kept.
 func (a *attempt) stored(intent calls.Intent) decision {
 	answer := &Answer{Status: intent.Call.Status, Header: http.Header{}, Body: intent.Body, Call: intent.Call}
-	if b := bytes.TrimSpace(answer.Body); len(b) > 0 && (b[0] == '{' || b[0] == '[') {
+	if looksLikeJSON(answer.Body) {
 		answer.Header.Set("Content-Type", "application/json")
 	}
 	answer.Call.Durable = true
@@ -73,6 +73,11 @@ func (a *attempt) stored(intent calls.Intent) decision {
 	}
 	answer.Hash = bodyHash(answer.Body)
 	return decision{move: answered, answer: answer}
+}
+
+func looksLikeJSON(body []byte) bool {
+	text := bytes.TrimSpace(body)
+	return bytes.HasPrefix(text, []byte("{")) || bytes.HasPrefix(text, []byte("["))
 }
 
 // storeTries bounds how often storing a single-use answer is tried: it exists nowhere else.

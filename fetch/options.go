@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -87,22 +88,44 @@ func (o *Options) complete() error {
 	orDefault(&o.MaxPages, 100_000)
 	orDefault(&o.PassTime, 6*time.Hour)
 	orDefault(&o.PassBytes, 10<<30)
-	switch base := o.Driver.Base; {
-	case o.Connection.Name == "":
+	if o.Connection.Name == "" {
 		return errors.New("the connection has no name")
-	case base == nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "":
-		return fmt.Errorf("connection %s: the API's address must be an absolute URL without user, query and fragment", o.Connection.Name)
-	case base.Scheme != "https" && (base.Scheme != "http" || !o.AllowPrivate):
-		return fmt.Errorf("connection %s: the API's address must be https", o.Connection.Name)
-	case o.Driver.Classify == nil || o.Driver.Connect == nil:
-		return fmt.Errorf("connection %s: provider %s can't classify or connect", o.Connection.Name, o.Connection.Provider)
-	case o.Calls == nil:
-		return fmt.Errorf("connection %s: a client needs a store for its calls", o.Connection.Name)
-	case o.Reread != nil && o.Open == nil:
-		return fmt.Errorf("connection %s: secrets that may change need a way to open the connection with them", o.Connection.Name)
-	case o.Rate < 0 || o.Quota.PerDay < 0 || o.Concurrency < 0 || o.MaxBody < 0 || o.Retry.Attempts < 0:
-		return fmt.Errorf("connection %s: rate, quota, concurrency, size and attempts can't be negative",
-			o.Connection.Name)
+	}
+	if why := o.fault(); why != "" {
+		return fmt.Errorf("connection %s: %s", o.Connection.Name, why)
 	}
 	return nil
+}
+
+// fault is why nothing can be made of the options; empty: it can.
+func (o *Options) fault() string {
+	if !isAddress(o.Driver.Base) {
+		return "the API's address must be an absolute URL without user, query and fragment"
+	}
+	plain := o.Driver.Base.Scheme == "http" && o.AllowPrivate
+	switch {
+	case o.Driver.Base.Scheme != "https" && !plain:
+		return "the API's address must be https"
+	case o.Driver.Classify == nil, o.Driver.Connect == nil:
+		return "provider " + o.Connection.Provider + " can't classify or connect"
+	case o.Calls == nil:
+		return "a client needs a store for its calls"
+	case o.Reread != nil && o.Open == nil:
+		return "secrets that may change need a way to open the connection with them"
+	case o.Rate < 0, o.Quota.PerDay < 0, o.Concurrency < 0, o.MaxBody < 0, o.Retry.Attempts < 0:
+		return "rate, quota, concurrency, size and attempts can't be negative"
+	}
+	return ""
+}
+
+// isAddress says that a URL is the address of an API and nothing more.
+func isAddress(u *url.URL) bool {
+	if u == nil {
+		return false
+	}
+	switch {
+	case u.Host == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
+		return false
+	}
+	return true
 }

@@ -60,5 +60,11 @@ func (p *Page) misread() string {
 // read, the provider left nothing out, the bytes alone say where the page leads, and it is no part of a set of several
 // pages.
 func (p *Page) Plain() bool {
-	return len(p.Rejects) == 0 && p.Partial == "" && !p.Steered && (p.Whole == nil || len(p.Whole.Earlier) == 0)
+	if len(p.Rejects) > 0 || p.Partial != "" {
+		return false
+	}
+	if p.Steered {
+		return false
+	}
+	return p.Whole == nil || len(p.Whole.Earlier) == 0
 }

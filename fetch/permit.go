@@ -44,7 +44,8 @@ func (a *attempt) atGate(ctx context.Context) decision {
 		if shut.ClosedFor <= 0 {
 			return onward()
 		}
-		if a.only(shut) && a.oneTry && shut.ClosedFor > patience {
+		itsTurnIsOver := a.oneTry && shut.ClosedFor > patience
+		if itsTurnIsOver && a.only(shut) {
 			e := a.closed(shut)
 			e.Again = true // its turn comes behind the others
 			return failed(e)
@@ -320,7 +321,7 @@ func (a *attempt) clear(ctx context.Context) decision {
 	if !a.pinned && a.of != a.c.now() {
 		return onceMore()
 	}
-	if a.key != nil && (!usable(a.token, time.Now()) || a.c.tokens.overtaken(a.named, a.token)) {
+	if a.key != nil && a.tokenIsStale() {
 		if d := a.haveToken(ctx); d.move != send {
 			return d
 		}
@@ -332,6 +333,11 @@ func (a *attempt) clear(ctx context.Context) decision {
 		return onceMore()
 	}
 	return onward()
+}
+
+// tokenIsStale says that the token in hand has ended, or was refused to another caller meanwhile.
+func (a *attempt) tokenIsStale() bool {
+	return !usable(a.token, time.Now()) || a.c.tokens.overtaken(a.named, a.token)
 }
 
 // atBreaker has the breaker's permission, and looks at our own gate for the last time.

@@ -54,6 +54,12 @@ type news struct {
 	changed  bool // they are, by their keys, and some have another content
 }
 
+// onTwoPages says that a record stood on an earlier page, and the page is not simply the one before once more.
+func (n news) onTwoPages() bool {
+	sameAgain := n.same && !n.changed
+	return n.repeated && !sameAgain
+}
+
 // compare says what a page brings. A record whose key was made here has another key wherever it stands, so pages of
 // nothing but such records are compared by their bytes. With overlaps the first record may be the last one of the page
 // before, and then nothing is said of it.
@@ -65,7 +71,7 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 	l.each(&page.Records, func(key uint64, own bool) {
 		l.now = append(l.now, key)
 		_, known := l.keys[key]
-		if overlaps && known && len(l.last) > 0 && key == l.last[len(l.last)-1] {
+		if overlaps && l.wasLast(key) {
 			overlaps = false
 			return
 		}
@@ -75,7 +81,7 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 		if known && own {
 			n.repeated = true
 		}
-		if count >= len(l.last) || l.last[count] != key {
+		if !l.stoodAt(count, key) {
 			n.same = false
 		}
 		if !own {
@@ -96,11 +102,32 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 	return n
 }
 
+// wasLast says that a key is that of the last record of the page before.
+func (l *shown) wasLast(key uint64) bool {
+	if len(l.last) == 0 {
+		return false
+	}
+	return key == l.last[len(l.last)-1]
+}
+
+// stoodAt says that a key stood at a place of the page before.
+func (l *shown) stoodAt(place int, key uint64) bool {
+	if place >= len(l.last) {
+		return false
+	}
+	return l.last[place] == key
+}
+
 // sameContent says whether two pages of the same keys say the same of them.
 func sameContent(a, b *finance.Records) bool {
 	var h finance.Hasher
-	return alike(a.Accounts, b.Accounts, h.Account) && alike(a.Balances, b.Balances, h.Balance) &&
-		alike(a.Transactions, b.Transactions, h.Transaction) && alike(a.Debts, b.Debts, h.Debt)
+	switch {
+	case !alike(a.Accounts, b.Accounts, h.Account), !alike(a.Balances, b.Balances, h.Balance):
+		return false
+	case !alike(a.Transactions, b.Transactions, h.Transaction), !alike(a.Debts, b.Debts, h.Debt):
+		return false
+	}
+	return true
 }
 
 func alike[T any](a, b []T, hash func(*T) finance.Hash) bool {
@@ -120,8 +147,9 @@ func (l *shown) has(r *finance.Records) bool {
 	all := true
 	count := 0
 	l.each(r, func(key uint64, _ bool) {
-		_, known := l.keys[key]
-		all = all && known
+		if _, known := l.keys[key]; !known {
+			all = false
+		}
 		count++
 	})
 	return all && count > 0
@@ -143,7 +171,7 @@ func (l *shown) add(page *Page, st *Step) {
 		l.ids = append(l.ids, page.Records.Accounts[i].ID)
 	}
 	for i := range page.Records.Transactions {
-		if t := &page.Records.Transactions[i]; st.Status == "" || t.Status == st.Status {
+		if t := &page.Records.Transactions[i]; st.declares(t.Status) {
 			l.ids = append(l.ids, t.ID)
 		}
 	}
@@ -156,6 +184,9 @@ func (l *shown) add(page *Page, st *Step) {
 		}
 	}
 }
+
+// declares says that records of a status belong to the step's set.
+func (st *Step) declares(status string) bool { return st.Status == "" || st.Status == status }
 
 // doubt notes why the set is not proven. The first reason counts.
 func (l *shown) doubt(why string) { l.against = cmp.Or(l.against, why) }

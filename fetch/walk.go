@@ -113,12 +113,18 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 const longPause = 5 * time.Second
 
 // slow says that the connection's rate, shared by its callers, is such that a page waits for its turn for long every time.
-func (o *Options) slow() bool { return o.Rate > 0 && float64(o.Concurrency)/o.Rate > 1 }
+func (o *Options) slow() bool {
+	if o.Rate <= 0 {
+		return false
+	}
+	return float64(o.Concurrency)/o.Rate > 1
+}
 
 // pausedBefore looks whether the call had to wait for long, such as for a Retry-After. Where the last record was not read
 // once more, the list may have moved meanwhile, and nothing would show it.
 func (w *walk) pausedBefore(st *Step, answer *Answer) {
-	if w.n == 0 || !st.Shifts || w.at.Seam {
+	mayHaveMoved := st.Shifts && !w.at.Seam
+	if !mayHaveMoved || w.n == 0 {
 		return
 	}
 	if answer.Call.SentAt.Sub(w.silent) > longPause {
@@ -128,7 +134,7 @@ func (w *walk) pausedBefore(st *Step, answer *Answer) {
 
 // enter asks the connector how the present place is read, and looks at the bounds of a pass.
 func (w *walk) enter() (Step, error) {
-	if w.n > 0 && (w.slow || time.Since(w.silent) > longPause) {
+	if w.behindPause() {
 		w.at.Seam = true
 	}
 	st, err := w.step(w.at)
@@ -142,7 +148,9 @@ func (w *walk) enter() (Step, error) {
 	if st.PositionName != "" {
 		w.seen[finance.HashOf("place "+st.PositionName)] = struct{}{}
 	}
-	w.afresh = w.afresh || st.Afresh
+	if st.Afresh {
+		w.afresh = true
+	}
 	if st.First {
 		w.list = newShown(true)
 	}
@@ -157,6 +165,14 @@ func (w *walk) enter() (Step, error) {
 	st.Request.Continues = w.stream.Continues
 	st.Request.Account = w.stream.Account
 	return st, nil
+}
+
+// behindPause says that a long time lies between the page before and this one.
+func (w *walk) behindPause() bool {
+	if w.n == 0 {
+		return false
+	}
+	return w.slow || time.Since(w.silent) > longPause
 }
 
 // noStep is the error of a place that can't be read.
@@ -219,7 +235,8 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 // incomplete is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
 // says nothing.
 func (st *Step) incomplete(a *Answer) string {
-	if st.Parts && a.IsPart() {
+	partExpected := st.Parts && a.IsPart()
+	if partExpected {
 		return ""
 	}
 	return a.Unfinished()
@@ -234,8 +251,7 @@ const emptyPages = 20
 func (w *walk) weigh(st *Step, page *Page) error {
 	l := w.list
 	n := l.compare(page, st.Overlaps)
-	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
-	if !n.fresh && st.End != nil && !page.Done && !leadsBack {
+	if !n.fresh && mayEnd(st, page) {
 		if page.More {
 			page.AddMissing("the list repeats itself although it says that there is more")
 		}
@@ -248,7 +264,7 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		page.Whole = nil
 		orDefault(&page.Partial, why)
 	}
-	if n.repeated && (!n.same || n.changed) {
+	if n.onTwoPages() {
 		l.doubt("a record stood on two pages")
 	}
 	if page.Moved != "" {
@@ -259,7 +275,21 @@ func (w *walk) weigh(st *Step, page *Page) error {
 	}
 	page.Whole = l.proof(st, page)
 	l.add(page, st)
-	if len(page.Records.Accounts)+len(page.Records.Transactions)+len(page.Records.Debts)+len(page.Rejects)+page.Seen > 0 {
+	return l.boundEmpty(page)
+}
+
+// mayEnd says that the list can end with a page that does not end it by itself. Of one that leads back nothing can be said:
+// its list is read once more.
+func mayEnd(st *Step, page *Page) bool {
+	if st.End == nil || page.Done {
+		return false
+	}
+	return page.Moved == ""
+}
+
+// boundEmpty ends a list with too many pages in a row that hold nothing.
+func (l *shown) boundEmpty(page *Page) error {
+	if page.holdsSomething() {
 		l.empty = 0
 		return nil
 	}
@@ -268,6 +298,12 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		return fmt.Errorf("%d pages in a row without a record: the next pass goes on behind them", l.empty)
 	}
 	return nil
+}
+
+// holdsSomething says that the page's answer has a record, readable or not. Figures stand beside their accounts.
+func (p *Page) holdsSomething() bool {
+	r := &p.Records
+	return len(r.Accounts)+len(r.Transactions)+len(r.Debts)+len(p.Rejects)+p.Seen > 0
 }
 
 // unproven is why a page proves nothing, by what its answer and those before say of themselves; empty: nothing speaks
@@ -280,37 +316,51 @@ func (w *walk) unproven(st *Step, page *Page) string {
 		return "the answer holds fewer records than its Content-Range tells"
 	}
 	if seen == 0 { // only then, since the whole answer is searched for it
-		if why := a.ErrorBeside(); why != "" && !(st.Judged != nil && st.Judged(a)) {
+		if why := a.ErrorBeside(); why != "" && !st.judged(a) {
 			return why
 		}
 	}
 	if page.Whole == nil {
 		return ""
 	}
-	ofSeveral := st.Parts && st.Set != ""
-	if why := a.Unfinished(); why != "" && !(ofSeveral && a.LastPart()) {
+	if st.Set == "" || !st.Parts {
+		return a.Unfinished()
+	}
+	if why := a.Unfinished(); why != "" && !a.LastPart() {
 		return why
 	}
-	if ofSeveral {
-		return w.list.cover.incomplete()
+	return w.list.cover.incomplete()
+}
+
+// judged says that the connector was asked about the error in an answer, and has taken the answer for good.
+func (st *Step) judged(a *Answer) bool {
+	if st.Judged == nil {
+		return false
 	}
-	return ""
+	return st.Judged(a)
 }
 
 // kept is the page as it was last committed, if its facts lead somewhere.
 func (w *walk) kept(st *Step, key finance.PageKey) (finance.Kept, bool) {
-	if w.stream.Kept == nil || w.anew || w.second {
+	if w.stream.Kept == nil || w.readsAnew() {
 		return finance.Kept{}, false
 	}
 	kept, ok := w.stream.Kept(key)
-	if !ok || !kept.Facts.Done && kept.Facts.Next == "" {
+	if !ok || !leadsOn(kept) {
 		return finance.Kept{}, false
 	}
-	if st.Set != "" && (w.n > 0 || !kept.Facts.Done) {
-		return finance.Kept{}, false
+	if st.Set == "" {
+		return kept, true
 	}
-	return kept, true
+	alone := w.n == 0 && kept.Facts.Done // of a set that takes several pages none is passed over
+	return kept, alone
 }
+
+// readsAnew says that the list is read for what may have changed on pages that are known.
+func (w *walk) readsAnew() bool { return w.anew || w.second }
+
+// leadsOn says that a page tells where its list goes on, or that it ends.
+func leadsOn(page finance.Kept) bool { return page.Facts.Done || page.Facts.Next != "" }
 
 // decode runs the connector's decoder. A panic in it must not take the other consents down, and its value is not
 // repeated unless it is the runtime's own, since it may hold a piece of the answer.
@@ -332,12 +382,14 @@ func (w *walk) follow(st *Step, page *Page) error {
 	if page.Done {
 		return nil
 	}
-	if st.Tail && page.Next == w.at.Position {
-		page.Done = true
-		return nil
-	}
-	if (st.Look || st.Overlaps) && page.Next == w.at.Position {
-		return nil
+	if page.Next == w.at.Position {
+		switch {
+		case st.Tail:
+			page.Done = true
+			return nil
+		case st.Look, st.Overlaps:
+			return nil
+		}
 	}
 	_, circle := w.seen[finance.HashOf(page.Next)]
 	if st.PositionName != "" && !circle {
@@ -400,7 +452,10 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 // decoded (see jsonread.Misshapen), but for those that were cut within a string.
 func endsEarly(cause error, a *Answer) bool {
 	e, ok := errors.AsType[*jsonread.Error](cause)
-	return ok && e.Syntax && e.Offset >= len(a.Body)
+	if !ok || !e.Syntax {
+		return false
+	}
+	return e.Offset >= len(a.Body)
 }
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {

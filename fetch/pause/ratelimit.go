@@ -25,7 +25,8 @@ func spent(status int, h http.Header, now time.Time) Told {
 	remaining, reset := combined(h.Get("RateLimit"))
 	resets := []string{reset}
 	for _, prefix := range []string{"RateLimit-", "X-RateLimit-", "X-Rate-Limit-"} {
-		if strings.Join(resets, "") != "" && (remaining != "" || refused) {
+		told := remaining != "" || refused
+		if told && strings.Join(resets, "") != "" {
 			break
 		}
 		remaining = h.Get(prefix + "Remaining")
@@ -51,7 +52,7 @@ func spent(status int, h http.Header, now time.Time) Told {
 
 // combined takes remaining and reset out of `limit=10, remaining=0, reset=5` or `"default";r=0;t=5`.
 func combined(v string) (remaining, reset string) {
-	for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
+	for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return strings.ContainsRune(",; ", r) }) {
 		switch key, value, _ := strings.Cut(part, "="); key {
 		case "remaining", "r":
 			if remaining == "0" {

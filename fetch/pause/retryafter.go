@@ -237,8 +237,8 @@ func InWords(text string, now time.Time) (told Told, ok bool) {
 		if told, ok := number(unixIn.FindString(said), now); ok {
 			return told, true
 		}
-		onADay := timeOfDay.MatchString(said) || onClock.MatchString(said) && atMoment.MatchString(text[:word[1]+t[2]])
-		if onADay {
+		before := text[:word[1]+t[2]]
+		if isTimeOfDay(before, said) {
 			continue // of which day, and in which zone, is not told
 		}
 		if d, _, ok := span(said); ok {
@@ -246,6 +246,14 @@ func InWords(text string, now time.Time) (told Told, ok bool) {
 		}
 	}
 	return told, false
+}
+
+// isTimeOfDay says that what is said in a sentence, behind some words of it, is a time of the day.
+func isTimeOfDay(before, said string) bool {
+	if timeOfDay.MatchString(said) {
+		return true
+	}
+	return onClock.MatchString(said) && atMoment.MatchString(before)
 }
 
 // clamp is the time from a to b, between zero and the Longest pause. time.Time.Sub saturates, so a date in the year

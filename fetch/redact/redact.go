@@ -43,10 +43,10 @@ func (d Redaction) Words(s string) string {
 	}
 	s = finance.MaskNationalIDs(s, d.Subject)
 	s = longNumber.ReplaceAllStringFunc(s, func(digits string) string {
-		if len(digits) < 11 || len(digits) > 13 || len(digits) == 13 && isDigit(digits[6]) {
-			return digits
+		if isNumber(digits) {
+			return finance.Masked
 		}
-		return finance.Masked
+		return digits
 	})
 	return shorten(printable(s), longestReason)
 }
@@ -79,7 +79,18 @@ func Words(s string, secrets ...string) string { return Redaction{Secrets: secre
 // Correlation is a provider's id of a call as it is stored, so that it can be looked up by what a provider says.
 func Correlation(id string) string { return Redaction{}.Correlation(id) }
 
-func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+// isNumber says that a run of digits is of the length of a national identity number, or of two parts of one.
+func isNumber(run string) bool {
+	switch len(run) {
+	case 11, 12:
+		return true
+	case 13:
+		return !isDigit(run[6])
+	}
+	return false
+}
+
+func isDigit(b byte) bool { return b-'0' <= 9 }
 
 // printable keeps what can be seen and turns every run of the rest into one blank: line breaks would forge log lines
 // and escape codes would paint the operator's terminal.

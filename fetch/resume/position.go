@@ -51,7 +51,10 @@ func ThroughDay(position string) finance.Date {
 		if json.Unmarshal(text, &inner) != nil {
 			continue
 		}
-		if day := dayOf(inner); day != 0 && (oldest == 0 || day < oldest) {
+		day := dayOf(inner)
+		switch {
+		case day == 0:
+		case oldest == 0, day < oldest:
 			oldest = day
 		}
 	}
@@ -63,7 +66,11 @@ func Dated(position string) bool {
 	var first struct {
 		Since finance.Date `json:"since"` // of a stream that is read by the provider's cursor, and kept from a day on
 	}
-	return ThroughDay(position) != 0 || json.Unmarshal([]byte(position), &first) == nil && first.Since != 0
+	if ThroughDay(position) != 0 {
+		return true
+	}
+	err := json.Unmarshal([]byte(position), &first)
+	return err == nil && first.Since != 0
 }
 
 func dayOf(parts map[string]json.RawMessage) (day finance.Date) {

@@ -76,7 +76,7 @@ func readCursor(text string, today finance.Date) (c cursor, err error) {
 	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
 	case c.V != 1:
 		return c, resume.Misfit("the stored cursor is of another version")
-	case c.Through > latest || c.Again > latest:
+	case c.Through > latest, c.Again > latest:
 		return c, resume.Misfit(resume.InTheFuture)
 	case c.Pass != nil && !c.Pass.sound(latest):
 		return c, resume.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
@@ -85,12 +85,17 @@ func readCursor(text string, today finance.Date) (c cursor, err error) {
 }
 
 func (p *position) sound(latest finance.Date) bool {
-	whole := p.From >= earliest && p.Index >= 0 && p.Total >= int64(p.Index) && p.Tail >= 0 && p.Seen >= 0 && p.Tries >= 0 && p.Back >= 0
+	if p.From < earliest || p.Total < int64(p.Index) {
+		return false
+	}
+	if min(p.Index, p.Tail, p.Seen, p.Tries, p.Back) < 0 {
+		return false
+	}
 	switch p.List {
 	case archive:
-		return whole && p.From <= p.To && p.To <= latest && p.To <= yearEnd(p.From)
+		return p.From <= p.To && p.To <= min(latest, yearEnd(p.From))
 	case recent:
-		return whole && p.From <= latest && p.Over >= p.From
+		return p.From <= min(latest, p.Over)
 	}
 	return false
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -67,7 +68,10 @@ func refusePrivate(except string) func(network, address string, _ syscall.RawCon
 		if err != nil {
 			return fmt.Errorf("address %s can't be checked: %w", address, ErrPrivate)
 		}
-		if isPublic(ap.Addr()) || except != "" && address == except {
+		if isPublic(ap.Addr()) {
+			return nil
+		}
+		if except != "" && address == except {
 			return nil
 		}
 		return ErrPrivate
@@ -112,10 +116,9 @@ const byteOrderMark = "\ufeff"
 func Receive(r *http.Response, limit int64) ([]byte, error) {
 	var body io.Reader = r.Body
 	codings := codingsOf(r.Header)
-	bodiless := r.StatusCode == http.StatusNoContent || r.StatusCode == http.StatusNotModified
 	switch {
-	case len(codings) == 0 || bodiless || r.ContentLength == 0:
-	case len(codings) == 1 && (codings[0] == "gzip" || codings[0] == "x-gzip"):
+	case len(codings) == 0, r.ContentLength == 0, isBodiless(r.StatusCode):
+	case isGzip(codings):
 		// The input is bounded as well: an endless row of empty members yields no byte and would be read for ever.
 		z, err := gzip.NewReader(io.LimitReader(r.Body, limit+64<<10))
 		if err != nil {
@@ -141,6 +144,19 @@ func Receive(r *http.Response, limit int64) ([]byte, error) {
 	return bytes.TrimPrefix(b.Bytes(), []byte(byteOrderMark)), nil
 }
 
+// isBodiless says that an answer with the status has no body.
+func isBodiless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// isGzip says that a body was put through gzip, and through nothing else.
+func isGzip(codings []string) bool {
+	if len(codings) != 1 {
+		return false
+	}
+	return strings.TrimPrefix(codings[0], "x-") == "gzip"
+}
+
 // IsTLS says whether a failure before anything was sent is one of trust, which no retry heals. Timeouts of the
 // handshake are not.
 func IsTLS(err error) bool {
@@ -151,6 +167,6 @@ func IsTLS(err error) bool {
 		return false
 	}
 	text := err.Error()
-	return strings.Contains(text, "tls: ") || strings.Contains(text, "x509: ") ||
-		strings.Contains(text, "server gave HTTP response to HTTPS client")
+	words := []string{"tls: ", "x509: ", "server gave HTTP response to HTTPS client"}
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
