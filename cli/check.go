@@ -81,11 +81,11 @@ func (c *check) tell(what, state, detail string) {
 		return
 	}
 	mark := map[string]string{"ok": c.paint.Good("✓"), "note": c.paint.Warn("!"), "failed": c.paint.Bad("✗")}[state]
-	lines := text.Wrap(detail, text.Width-checkName-2)
+	lines := text.Wrap(detail, text.Prose(c.program.out)-checkName-2)
 	if len(lines) == 0 {
 		lines = []string{""}
 	}
-	name := text.Shorten(text.Printable(what), checkName-1)
+	name := text.Short(c.program.out, what, checkName-1)
 	for _, l := range lines {
 		c.program.say("%s", strings.TrimRight(fmt.Sprintf("%s %-*s%s", mark, checkName, name, l), " "))
 		mark = " "

@@ -63,5 +63,5 @@ func (p *Program) acceptRestore(ctx context.Context, inst *app.Installation, not
 	}
 	doc := done.Details()
 	doc["restored"] = true
-	return p.told(doc, "%s", text.Paragraph("", done.Text()))
+	return p.told(doc, "%s", text.Paragraph(p.out, "", done.Text()))
 }

@@ -66,7 +66,7 @@ func (f *follower) interrupted(run queue.Run) error {
 
 // showReport prints a report on stdout.
 func (p *Program) showReport(ctx context.Context, inst *app.Installation, r read.Report) error {
-	r.Over = inst.AsConfigured(r.Over)
+	r = inst.Judged(r)
 	if p.json {
 		j := report.ReportOf(r)
 		p.tellHistory(ctx, inst, r, &j)

@@ -179,7 +179,7 @@ func (p *Program) excuseEnded(ctx context.Context, inst *app.Installation, run q
 	if err != nil || items == 0 {
 		return run, err
 	}
-	p.hint("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))
+	p.did("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))
 	return inst.Store.Queue.RunByID(ctx, run.ID)
 }
 
@@ -227,7 +227,7 @@ func (f *follower) rerun(ctx context.Context, of queue.Run, selection plan.Selec
 	if err != nil {
 		return fmt.Errorf("look at run %d after its rerun: %w", again.OfRun, err)
 	}
-	f.program.hint("\nRun %d, with this rerun: %s", root.ID, root.Verdict)
+	f.program.did("\nRun %d, with this rerun: %s", root.ID, root.Verdict)
 	return verdictError(report.Run.Verdict)
 }
 

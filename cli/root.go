@@ -50,7 +50,7 @@ type Program struct {
 // New is the program with its streams and its environment. Its commands may be run one after the other.
 func New(in io.Reader, out, err io.Writer, env config.Env, setup Setup) *Program {
 	return &Program{
-		in: in, out: out, err: err, env: env, setup: setup, live: newLiveLine(err, env),
+		in: in, out: screen{out, env}, err: screen{err, env}, env: env, setup: setup, live: newLiveLine(screen{err, env}, env),
 		by: actor{command: "syncer"},
 	}
 }
@@ -130,7 +130,7 @@ func (p *Program) root() *cobra.Command {
 	add("look", p.statusCommand(), p.runsCommand(), p.callCommand(), p.actsCommand(),
 		p.verifyCommand(), p.healthCommand())
 	add("set", p.initCommand(), p.checkCommand(), p.configCommand(), p.consentsCommand(), p.connectionsCommand(), p.keysCommand(), p.dbCommand())
-	root.AddCommand(p.demoCommand(), p.versionCommand())
+	root.AddCommand(p.demoCommand(), p.sandboxCommand(), p.versionCommand())
 	return root
 }
 

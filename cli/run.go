@@ -120,7 +120,7 @@ func (f *follower) finishRuns(ctx context.Context, runs []queue.Run) (worst queu
 			if err != nil {
 				return worst, err
 			}
-			f.program.hint("\n%s", text.Paragraph("", report.NobodyText(run.Connection, idle)))
+			f.program.hint("\n%s", text.Paragraph(f.program.live, "", report.NobodyText(run.Connection, idle)))
 		}
 		verdict := r.Run.Verdict
 		if len(runs) > 1 && r.Run.Overlapped > 0 && report.Proven(r) {

@@ -47,7 +47,7 @@ func (p *Program) work(ctx context.Context, only []string) error {
 	}
 	defer inst.Close()
 	life := context.WithoutCancel(ctx) // the first signal asks to leave; the pages in hand are finished
-	engine, err := p.startEngine(ctx, inst, app.EngineSpec{Jobs: only, Work: true, Rest: all})
+	engine, err := p.startEngine(ctx, inst, app.EngineSpec{Jobs: only, Work: true, Watch: true, Rest: all})
 	if err != nil {
 		return err
 	}

@@ -115,9 +115,9 @@ type Connection struct {
 	Provider string `yaml:"provider"`
 	// The provider's environment, such as preprod or production. The provider knows the names and their URLs.
 	Environment string `yaml:"environment"`
-	// Replaces the environment's API address. https, except on loopback.
+	// Replaces the environment's API address. https, except on loopback. The provider's page says which path belongs to it.
 	BaseURL string `yaml:"base_url"`
-	// Replaces the environment's token server address. https, except on loopback.
+	// Replaces the environment's token server address. https, except on loopback. A host or an issuer: the provider's page says.
 	AuthURL string `yaml:"auth_url"`
 	// What the provider knows this account by. Each value is env:NAME or file:PATH, never the secret itself.
 	Credentials map[string]Secret `yaml:"credentials"`

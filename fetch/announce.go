@@ -67,14 +67,15 @@ func (r *request) logUnreadable(h http.Header) {
 // logClock tells that a pause was measured by our own clock, since the provider's is too far from it.
 func (r *request) logClock(said *pause.Announcement) {
 	r.c.seldom.of("clock "+r.bucket.Name, r.c.opt.Log.Warn()).Str("bucket", r.bucket.Name).Str("path", r.path).
-		Dur("date_is_off_by", said.Clock.Off).Dur("pause", said.Pause).
+		Stringer("date_is_off_by", said.Clock.Off.Round(time.Millisecond)).
+		Stringer("pause", said.Pause.Round(time.Millisecond)).
 		Msg("the provider tells a moment beside a Date that can't be right: the pause is measured by our own clock, or by " +
 			"that Date where the moment has passed by ours; if our clock is the wrong one, correct it")
 }
 
 // logAdvice tells of a Retry-After beside a good status.
 func (r *request) logAdvice(advised time.Duration) {
-	r.c.opt.Log.Info().Str("bucket", r.bucket.Name).Str("path", r.path).Dur("for", advised).
+	r.c.opt.Log.Info().Str("bucket", r.bucket.Name).Str("path", r.path).Stringer("for", advised.Round(time.Millisecond)).
 		Msg("a Retry-After beside a good status: calls go on, one at a time for that long")
 }
 

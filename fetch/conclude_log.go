@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -19,7 +20,7 @@ func (a *attempt) cause(v Meaning) string {
 // logBreaker tells that the provider is left alone, and why.
 func (a *attempt) logBreaker(v Meaning) {
 	a.c.opt.Log.Warn().Str("bucket", a.bucket.Name).Str("cause", a.cause(v)).Int("status", a.call.Status).
-		Stringer("request_id", a.call.ID).Str("correlation_id", a.call.Correlation).Dur("for", gate.BreakerPause).
+		Stringer("request_id", a.call.ID).Str("correlation_id", a.call.Correlation).Stringer("for", gate.BreakerPause).
 		Msg("the provider fails again and again: it is left alone for a while, then one call asks")
 }
 
@@ -36,10 +37,10 @@ func (a *attempt) log() {
 	e.Str("connection", call.Connection).Str("bucket", call.Bucket).Str("purpose", string(call.Purpose)).
 		Str("request_id", call.ID.String()).Str("correlation_id", call.Correlation).
 		Str("method", call.Method).Str("path", call.Path).Int("attempt", call.Attempt).Int("status", call.Status).
-		Str("class", string(call.Class)).Str("reason", call.Reason).Dur("waited", call.Waited).
-		Dur("duration", call.Duration).Int64("bytes", call.Bytes).Func(func(e *zerolog.Event) {
+		Str("class", string(call.Class)).Str("reason", call.Reason).Stringer("waited", call.Waited.Round(time.Millisecond)).
+		Stringer("duration", call.Duration.Round(time.Microsecond)).Int64("bytes", call.Bytes).Func(func(e *zerolog.Event) {
 		if call.RetryAfter > 0 {
-			e.Dur("retry_after", call.RetryAfter)
+			e.Stringer("retry_after", call.RetryAfter.Round(time.Millisecond))
 		}
 	}).Msg("call")
 }

@@ -31,6 +31,8 @@ type Provider struct {
 	// Zone is the calendar in which a connection's days begin and end, the provider's own: Stream.Today is told in it, and
 	// so is a consent's last day. It needs no credentials. Nil: UTC.
 	Zone func(Connection) (*time.Location, error)
+	// DatasetsOf are those of Datasets that a connection has, where its settings decide. It needs no credentials. Nil: all.
+	DatasetsOf func(Connection) ([]finance.Dataset, error)
 	// Open turns a connection's configuration into the provider's driver. It makes no call.
 	Open func(Connection) (Driver, error)
 }

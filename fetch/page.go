@@ -16,6 +16,14 @@ func (p *Page) Count() int {
 	return p.Records.Len()
 }
 
+// Figures is how many of these records are balances of accounts.
+func (p *Page) Figures() int {
+	if p.Unchanged {
+		return p.Kept.Facts.Figures
+	}
+	return len(p.Records.Balances)
+}
+
 // AddMissing adds what is missing from the page to what is known to be; empty: nothing.
 func (p *Page) AddMissing(what string) {
 	switch {

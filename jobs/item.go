@@ -276,7 +276,9 @@ func (w *batchWork) pageWrite(s fetch.Stream, page fetch.Page, neverRead bool) w
 		Unchanged: page.Unchanged, KeptCall: page.Kept.Call,
 		Records: page.Records, Rejects: page.Rejects,
 		Position: page.Next, MidPass: !page.Done,
-		Facts:    finance.Facts{Next: page.Next, Done: page.Done, Records: page.Count()},
+		Facts: finance.Facts{
+			Next: page.Next, Done: page.Done, Records: page.Count(), Figures: page.Figures(),
+		},
 		Remember: page.Plain() && s.Span == "",
 		Whole:    page.Whole, Partial: page.Partial, Keep: w.conn.Keep, NewStream: neverRead,
 	}

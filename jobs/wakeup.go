@@ -69,7 +69,7 @@ type waker struct {
 func newWaker(pool *pgxpool.Pool, jobs []string, slots int, log zerolog.Logger, work func(context.Context, int64) error) (*waker, error) {
 	config := &river.Config{
 		Schema: pg.SchemaOf(pool), // each installation has a queue of its own
-		Logger: slog.New(zerolog.NewSlogHandler(log.Level(max(log.GetLevel(), zerolog.WarnLevel)))),
+		Logger: slog.New(riverLog{zerolog.NewSlogHandler(log.Level(max(log.GetLevel(), zerolog.WarnLevel)))}),
 		// The defaults fetch at most MaxWorkers jobs every 100 ms and poll once a second. Wake-ups are few and short
 		// of nothing but time, so both are tightened.
 		FetchCooldown:     20 * time.Millisecond,

@@ -351,7 +351,7 @@ func (w *batchWork) chooseReturn(err error) func(context.Context) error {
 	}
 	switch {
 	case err == nil && w.park != nil:
-		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")
+		w.log.Info().Stringer("wait", w.park.wait.Round(time.Millisecond)).Str("reason", w.park.reason).Msg("batch parked")
 		return park(queue.Parking{For: w.park.wait, Reason: w.park.reason, Bucket: w.park.bucket})
 	case err == nil && !w.leaving():
 		w.Step("batch.finishing")
@@ -361,7 +361,7 @@ func (w *batchWork) chooseReturn(err error) func(context.Context) error {
 		return func(ctx context.Context) error { return w.Store.Queue.Release(ctx, w.batch.ID, w.batch.Fence) }
 	}
 	rest := w.rested(true)
-	w.log.Error().Err(err).Dur("wait", rest).Msg("batch interrupted; it is tried again in a while")
+	w.log.Error().Err(err).Stringer("wait", rest).Msg("batch interrupted; it is tried again in a while")
 	return park(queue.Parking{For: rest, Reason: "interrupted: " + err.Error()})
 }
 

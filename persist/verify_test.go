@@ -11,6 +11,7 @@ import (
 	"syncer/persist/consents"
 	"syncer/persist/plan"
 	"syncer/persist/queue"
+	"syncer/persist/read"
 )
 
 // Each rule finds what breaks it, and a healthy database breaks none.
@@ -167,7 +168,7 @@ func TestVerifyAfterAPage(t *testing.T) {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
 	r, err := h.Read.Report(t.Context(), c.Run)
-	if err != nil || len(r.Counts) != 1 || r.Counts[0].Records != 1 || r.Counts[0].Inserted != 1 || r.Wall <= 0 || r.Wall > time.Minute {
+	if err != nil || len(r.Counts) != 1 || r.Counts[0].Records != (read.Records{Read: 1, Inserted: 1}) || r.Wall <= 0 || r.Wall > time.Minute {
 		t.Errorf("report %+v, %v", r, err)
 	}
 }

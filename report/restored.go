@@ -30,6 +30,6 @@ func RestoredText(s restore.State) string {
 
 func writeRestored(w io.Writer, p text.Paint, s restore.State) {
 	if s.Restored {
-		fmt.Fprintf(w, "%s\n%s\n\n", p.Bad("Restored"), text.Paragraph("  ", RestoredText(s)))
+		fmt.Fprintf(w, "%s\n%s\n\n", p.Bad("Restored"), text.Paragraph(w, "  ", RestoredText(s)))
 	}
 }

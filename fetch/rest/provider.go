@@ -36,13 +36,13 @@ type Settings struct {
 	Description string `yaml:"description" doc:"YAML file that describes the API, relative to this file" jsonschema:"required"`
 }
 
-// Provider is the entry for the program's list of providers. Which datasets there are, the description decides: a job
-// that asks for one that isn't described gets items of class rejected that say so.
+// Provider is the entry for the program's list of providers. Which datasets there are, the description decides.
 func Provider() fetch.Provider {
 	return fetch.Provider{
-		Name:     "rest",
-		Title:    "REST API by description",
-		Datasets: []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts},
+		Name:       "rest",
+		Title:      "REST API by description",
+		Datasets:   []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts},
+		DatasetsOf: datasetsOf,
 		// {subject} may stand in headers and bodies
 		SubjectInCalls: true,
 		Settings:       func() any { return &Settings{} },
@@ -75,6 +75,24 @@ func calendar(c fetch.Connection) (*time.Location, error) {
 		return nil, err
 	}
 	return zoneOf(d.TimeZone)
+}
+
+// datasetsOf are the datasets that a connection's description describes.
+func datasetsOf(c fetch.Connection) (list []finance.Dataset, err error) {
+	d, _, _, err := read(c)
+	if err != nil {
+		return nil, err
+	}
+	if d.Datasets.Accounts != nil {
+		list = append(list, finance.Accounts)
+	}
+	if d.Datasets.Transactions != nil {
+		list = append(list, finance.Transactions)
+	}
+	if d.Datasets.Debt != nil {
+		list = append(list, finance.Debts)
+	}
+	return list, nil
 }
 
 func open(c fetch.Connection) (fetch.Driver, error) {

@@ -88,6 +88,7 @@ SET fence = b.fence + 1,
 	park_reason = '',
 	park_bucket = '',
 	asked_at = NULL,
+	behind_run = NULL,
 	lost = CASE WHEN b.holder IS NULL OR ` + Progress + ` THEN 0 ELSE b.lost + 1 END
 FROM runs r
 WHERE b.id = @batch

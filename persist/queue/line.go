@@ -112,6 +112,7 @@ const (
 		holder = NULL,
 		wake_at = clock_timestamp() + @rest * interval '1 microsecond',
 		asked_at = clock_timestamp(),
+		behind_run = other.run_id,
 		park_reason = 'run ' || other.run_id || other.says
 	FROM other
 	WHERE b.id = @batch

@@ -212,7 +212,7 @@ func (a *attempt) writeRecords(ctx context.Context) error {
 		pl = roundsOf(a.live)
 	}
 	for _, p := range a.live {
-		p.written = p.planned
+		p.written, p.figures = p.planned, Written{}
 		p.compared = false
 		p.written.Aside = p.aside
 		if p.Unchanged {
@@ -281,6 +281,14 @@ func (p *page) records() int {
 		return p.Facts.Records
 	}
 	return p.Records.Len()
+}
+
+// figuresRead is how many of its records are balances of accounts.
+func (p *page) figuresRead() int {
+	if p.Unchanged {
+		return p.Facts.Figures
+	}
+	return len(p.Records.Balances)
 }
 
 // item is what the counters are kept by.

@@ -19,6 +19,7 @@ type page struct {
 	replaced []finance.Reject // clashes, by the plan
 	planned  Written          // what the plan alone decided: repeats and clashes inside the group
 	written  Written          // of the attempt under way
+	figures  Written          // of written, what is balances of accounts
 	fenced   bool             // in the attempt under way
 	compared bool             // its set with the tables, in the attempt under way
 }

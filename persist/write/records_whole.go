@@ -143,7 +143,7 @@ func removeRows[T any](ctx context.Context, a *attempt, p *page, k *kind[T], fin
 	if err != nil {
 		return k.failed("mark as removed in", err)
 	}
-	p.written.Removed += int(tag.RowsAffected())
+	k.wrote(p, Written{Removed: int(tag.RowsAffected())})
 	return nil
 }
 
