@@ -24,7 +24,7 @@ func (d *dbFlags) acceptRestoreCommand(p *Program) *cobra.Command {
 			if d.dir != "" {
 				return usagef("db accept-restore needs the connections of a configuration, and takes its database: leave --dir out")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.acceptRestore(cmd.Context(), inst, nothingLost)
 			})
 		},

@@ -98,7 +98,7 @@ func TestARestoredDumpCallsNobodyTwice(t *testing.T) {
 	l.Says(0, []string{"status"}, "Restored", "accept-restore")
 
 	l.Says(0, []string{"db", "accept-restore", "--json", "--reason", "disk lost"},
-		`"asked":6`, `"unused":1`, `"ended":5`, `"consumed_unknown":0`, `"days_spent":1`)
+		`"asked": 6`, `"unused": 1`, `"ended": 5`, `"consumed_unknown": 0`, `"days_spent": 1`)
 	l.Says(0, []string{"db", "accept-restore"}, "nothing to accept")
 	l.Says(0, []string{"acts"}, "accept-restore", "disk lost")
 	if n := l.Number("SELECT count(*) FROM consents WHERE connection = 'ng1' AND status = 'consumed'"); n != people-1 {
