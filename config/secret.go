@@ -38,9 +38,9 @@ var errInline = errors.New("a secret must not stand in this file: write env:NAME
 func ParseSecret(text string) (Secret, error) {
 	scheme, target, found := strings.Cut(text, ":")
 	switch {
-	case !found || scheme != "env" && scheme != "file":
+	case !found, scheme != "env" && scheme != "file":
 		return Secret{}, errInline
-	case target == "" || strings.ContainsRune(target, 0):
+	case target == "", strings.ContainsRune(target, 0):
 		return Secret{}, fmt.Errorf("%s: names nothing: write env:NAME or file:PATH", scheme)
 	case scheme == "env" && !isEnvName(target):
 		return Secret{}, errors.New("env: must be followed by the name of an environment variable (letters, digits and _)")
