@@ -61,8 +61,11 @@ func findCalls(ctx context.Context, store *persist.Store, id string) ([]read.Cal
 		}
 	}
 	calls, err := store.Read.CallsByCorrelation(ctx, redact.Correlation(id))
-	if err != nil || len(calls) > 0 {
+	if err != nil {
 		return calls, err
+	}
+	if len(calls) > 0 {
+		return calls, nil
 	}
 	return store.Read.CallsByCorrelation(ctx, id) // as releases before this one stored it
 }

@@ -110,7 +110,7 @@ func (p *Program) eachConsent(ctx context.Context, f chosenConsents, args []stri
 			switch {
 			case err == nil:
 				continue
-			case len(ids) == 1 || ctx.Err() != nil:
+			case len(ids) == 1, ctx.Err() != nil:
 				return err
 			}
 			failed++

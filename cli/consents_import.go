@@ -193,7 +193,7 @@ func (o importOrder) notEnded(file consentFile, r consents.ImportResult) error {
 	case o.whole && o.ends > 0 && r.Unnamed == 0:
 		return fmt.Errorf("--ends says %d, and the list names every active consent of %s: is it the right list?",
 			o.ends, o.connection)
-	case !o.whole || r.Unnamed == r.Dropped:
+	case !o.whole, r.Unnamed == r.Dropped:
 		return nil
 	case file.unread() > 0:
 		return fmt.Errorf("%s, since %s could not be read: mend what is named above", what,

@@ -108,7 +108,7 @@ func (z zonesOf) of(connection string) *time.Location {
 func (p *Program) expiringCommand(ctx context.Context, f consents.Filter, within string) error {
 	d, err := config.ParseDuration(within)
 	switch {
-	case err != nil || d <= 0:
+	case err != nil, d <= 0:
 		return usagef("--expiring %q: write how soon, such as 14d, 7d, 1d or 12h", within)
 	case f.Status != "" && f.Status != finance.ConsentActive:
 		return usagef("--expiring lists active consents: leave --status %s out", f.Status)

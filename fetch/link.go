@@ -178,7 +178,7 @@ func (f *Follow) withoutIDs(u, base *url.URL) string {
 		case piece == "":
 		case known:
 			pieces[i] = name
-		case len(piece) > 24 || !route.MatchString(piece):
+		case len(piece) > 24, !route.MatchString(piece):
 			pieces[i] = "{id}"
 		}
 	}

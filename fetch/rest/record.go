@@ -137,8 +137,11 @@ type accountTable struct {
 
 func newAccountTable(a *Accounts, p *compiledReading) (table, error) {
 	c, err := newColumns(finance.Account{}, a.Fields.columns(), a.Fields.ID, p)
-	if err != nil || a.Balances == nil {
+	if err != nil {
 		return &accountTable{columns: c}, err
+	}
+	if a.Balances == nil {
+		return &accountTable{columns: c}, nil
 	}
 	b, err := newBalanceTable(a.Balances, p)
 	return &accountTable{c, b}, err

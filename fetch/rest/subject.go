@@ -13,7 +13,7 @@ func (d *decoder) whose(raw string, wanted bool) error {
 	}
 	text, err := textOf(raw)
 	switch {
-	case err != nil || text == "":
+	case err != nil, text == "":
 		return fetch.WrongSubject("the answer does not say whom it is about")
 	case !d.isSubject(text):
 		return fetch.WrongSubject("the answer is about another person than the consent")

@@ -132,7 +132,7 @@ func readList(s *jsonread.Scanner, items func() int) (l list, err error) {
 	switch {
 	case s.End() != nil:
 		return l, s.Err()
-	case !counted || !listed:
+	case !counted, !listed:
 		return l, errors.New("the answer is no list: availableItems or items are missing")
 	}
 	return l, nil

@@ -95,7 +95,7 @@ func (s *Settings) check() error {
 		return fmt.Errorf("api_version %d is not known: write 2 or 1", s.APIVersion)
 	case !slices.Contains([]string{"auto", "never"}, s.CustomerHeader):
 		return fmt.Errorf("customer_header %q is not known: write auto or never", s.CustomerHeader)
-	case s.PageLength < 2 || s.PageLength > 1000: // a page repeats the last row of the one before
+	case s.PageLength < 2, s.PageLength > 1000: // a page repeats the last row of the one before
 		return fmt.Errorf("page_length %d: want 2 to 1000", s.PageLength)
 	}
 	return nil

@@ -139,7 +139,7 @@ func setDefault(s *jsonschema.Schema, defs jsonschema.Definitions, v reflect.Val
 		p, ok := s.Properties.Get(key)
 		f := v.FieldByIndex(field.Index)
 		switch {
-		case !ok || f.IsZero():
+		case !ok, f.IsZero():
 		case strictyaml.IsScalar(f.Type()):
 			p.Default = f.Interface()
 			if d, ok := p.Default.(time.Duration); ok {
