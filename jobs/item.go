@@ -151,7 +151,10 @@ func (w *batchWork) keptPages(ctx context.Context, s finance.Stream, nightly boo
 
 // replaceOwn replaces the rows of a stream that has come to its end, where they wait for no other stream.
 func (w *batchWork) replaceOwn(ctx context.Context, c *keyChange, item *queue.Item, s finance.Stream, sum *tally) error {
-	if c == nil || c.Account != s.Account {
+	if c == nil {
+		return nil
+	}
+	if c.Account != s.Account {
 		return nil
 	}
 	return w.replaceKeys(ctx, c, item, []string{s.Account}, sum)
@@ -194,7 +197,9 @@ func (w *batchWork) readPages(ctx context.Context, item *queue.Item, s fetch.Str
 		}
 		write.Covers = covers(page, from)
 		write.Reported = made.add(page, write.Covers, time.Now())
-		isolated = isolated || len(page.Rejects) > 0
+		if len(page.Rejects) > 0 {
+			isolated = true
+		}
 		write.Isolated = isolated
 		write.Forget = known.forget(page)
 		if err := line.Hand(ctx, write); err != nil {
@@ -208,7 +213,7 @@ func (w *batchWork) readPages(ctx context.Context, item *queue.Item, s fetch.Str
 		switch {
 		case s.Dataset == item.Dataset:
 			sum.add(page)
-		case page.Partial != "" || missed(page) > 0:
+		case page.Partial != "", missed(page) > 0:
 			sum.note(listIncomplete)
 		}
 		if w.brokenOff() && !page.Done {
@@ -223,17 +228,27 @@ func covers(page fetch.Page, from write.StreamState) bool {
 	if !page.Done || from.MidPass {
 		return false
 	}
-	all := page.Whole != nil && page.Whole.Status == "" && page.Whole.Prefix == ""
-	return all || page.Afresh
+	return page.Afresh || isAll(page.Whole)
+}
+
+// isAll says that all records there are were shown, of every kind.
+func isAll(whole *finance.Whole) bool {
+	if whole == nil {
+		return false
+	}
+	return whole.Status == "" && whole.Prefix == ""
 }
 
 // lookTwice is what a page proves of a consent's accounts. The first list after a renewal may be short, because the person
 // has chosen fewer accounts, or because they have other ids now: what is missing from it is looked for once more, as if
 // the list had taken several answers.
 func lookTwice(item *queue.Item, whole *finance.Whole, s fetch.Stream, from write.StreamState) *finance.Whole {
+	if whole == nil || s.Dataset != finance.Accounts {
+		return whole
+	}
 	renewed := item.Consent.RenewedAt
 	first := !renewed.IsZero() && !from.Moved.After(renewed)
-	if whole == nil || s.Dataset != finance.Accounts || !first {
+	if !first {
 		return whole
 	}
 	twice := *whole

@@ -93,20 +93,28 @@ func (w *batchWork) loadKeyChanges(ctx context.Context) error {
 
 // keyChange gives the change that a stream's rows wait for; nil: the keys of all that is read of it are as they should be.
 func (w *batchWork) keyChange(s finance.Stream) *keyChange {
-	if c := w.changeOf(s); c != nil && c.Until.IsZero() {
-		return c
+	c := w.changeOf(s)
+	if c == nil || !c.Until.IsZero() {
+		return nil
 	}
-	return nil
+	return c
 }
 
 func (w *batchWork) changeOf(s finance.Stream) *keyChange {
 	for _, c := range w.changes[s.Consent] {
-		meant := c.Dataset == s.Dataset && (c.Account == "" || c.Account == s.Account)
-		if meant && !c.replaced {
+		if !c.replaced && c.means(s) {
 			return c
 		}
 	}
 	return nil
+}
+
+// means says that the keys of a stream change. A change without an account is for all of them.
+func (c *keyChange) means(s finance.Stream) bool {
+	if c.Dataset != s.Dataset {
+		return false
+	}
+	return c.Account == "" || c.Account == s.Account
 }
 
 // keyChangeAt is keyChange for a stream that is about to be read. One whose keys were replaced from some day on may go back to
@@ -117,7 +125,10 @@ func (w *batchWork) keyChangeAt(s finance.Stream, at write.StreamState) *keyChan
 		return c
 	}
 	through := resume.ThroughDay(at.Position)
-	if at.MidPass || through.IsZero() || through.AddDays(-max(w.job.Lookback, longLookback)) > c.Until {
+	if at.MidPass || through.IsZero() {
+		return nil
+	}
+	if through.AddDays(-max(w.job.Lookback, longLookback)) > c.Until {
 		return nil
 	}
 	c.Until = 0

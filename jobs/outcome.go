@@ -86,7 +86,7 @@ func (w *batchWork) outOfReads(ctx context.Context, item *queue.Item, d queue.De
 	}
 	tried, err := w.Store.Admit.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
 	switch {
-	case err != nil || tried.Calls == 0:
+	case err != nil, tried.Calls == 0:
 		return d, err
 	case tried.Class == finance.TokenDenied: // the call with the new token was not made, so no token is to blame
 		return queue.Decision{Outcome: finance.Failed, Class: d.Class,
@@ -160,23 +160,35 @@ func (w *batchWork) hold(ctx context.Context, item *queue.Item, f *fetch.Error, 
 // refusedForGood says why an item that is throttled, without a time, is not waited for any longer; empty: it is.
 func (w *batchWork) refusedForGood(ctx context.Context, item *queue.Item) (why string, err error) {
 	silent, err := w.Store.Admit.SilentFor(ctx, w.conn.Name, w.batch.Run, refusedAfter)
-	if err != nil || silent {
+	if err != nil {
 		return fmt.Sprintf("the provider has refused every call for %s, and no time is told", refusedAfter), err
+	}
+	if silent {
+		return fmt.Sprintf("the provider has refused every call for %s, and no time is told", refusedAfter), nil
 	}
 	if item.Attempts < unnamedParks {
 		return "", nil
 	}
 	tried, err := w.Store.Admit.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
-	if err != nil || tried.Calls == 0 { // it has not had its turn: the gate is closed for another's refusals
+	if err != nil {
 		return "", err
+	}
+	if tried.Calls == 0 { // it has not had its turn: the gate is closed for another's refusals
+		return "", nil
 	}
 	answered, err := w.Store.Admit.AnsweredIn(ctx, w.batch.Run)
-	if err != nil || !answered {
+	if err != nil {
 		return "", err
 	}
+	if !answered {
+		return "", nil
+	}
 	silent, err = w.Store.Admit.SilentFor(ctx, w.conn.Name, w.batch.Run, othersAnswered)
-	if err != nil || silent {
+	if err != nil {
 		return "", err
+	}
+	if silent {
+		return "", nil
 	}
 	return "throttled again and again while others are answered, and no time is told", nil
 }
@@ -188,16 +200,25 @@ const downAfter = time.Minute
 // down says whether an item was asked for, and is not worth to be waited for. Then it gives the decision.
 func (w *batchWork) down(ctx context.Context, item *queue.Item) (d queue.Decision, down bool, err error) {
 	tried, err := w.Store.Admit.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
-	if err != nil || tried.Calls == 0 {
+	if err != nil {
 		return d, false, err
+	}
+	if tried.Calls == 0 {
+		return d, false, nil
 	}
 	answered, err := w.Store.Admit.AnsweredIn(ctx, w.batch.Run)
-	if err != nil || !answered {
+	if err != nil {
 		return d, false, err
 	}
+	if !answered {
+		return d, false, nil
+	}
 	silent, err := w.Store.Admit.SilentFor(ctx, w.conn.Name, w.batch.Run, downAfter)
-	if err != nil || !silent {
+	if err != nil {
 		return d, false, err
+	}
+	if !silent {
+		return d, false, nil
 	}
 	return triedDecision(tried, "others were answered well in this run"), true, nil
 }

@@ -144,13 +144,15 @@ const onTime = time.Minute
 
 // choose picks from the due nominal times those that the policy fires. came is when the clock told of them.
 func choose(policy CatchUp, due []time.Time, came time.Time) []time.Time {
-	switch {
-	case len(due) == 0 || policy == CatchUpAll:
+	if len(due) == 0 || policy == CatchUpAll {
 		return due
-	case policy == CatchUpNone && came.Sub(due[len(due)-1]) > onTime:
+	}
+	newest := due[len(due)-1:]
+	late := came.Sub(newest[0]) > onTime
+	if late && policy == CatchUpNone {
 		return nil
 	}
-	return due[len(due)-1:]
+	return newest
 }
 
 // cronLog hands cron's own messages to our log.

@@ -92,8 +92,11 @@ func (w *batchWork) byItsStatus(ctx context.Context, item *queue.Item, f *fetch.
 // unspent takes the intent of a call back that has not arrived, as the provider says.
 func (w *batchWork) unspent(ctx context.Context, item *queue.Item, open consents.OpenIntent, d queue.Decision) (queue.Decision, error) {
 	back, err := w.Store.Consents.Unspent(ctx, item.Consent.ID, open.Call, w.conn.InFlight)
-	if err != nil || !back { // somebody else has settled it
+	if err != nil {
 		return d, err
+	}
+	if !back { // somebody else has settled it
+		return d, nil
 	}
 	w.Step("intent.withdrawn")
 	w.log.Info().Int64("consent", item.Consent.ID).Stringer("call", open.Call).

@@ -162,7 +162,8 @@ func (b *waker) stop(soft context.Context, hard context.Context) error {
 		return nil
 	}
 	err := b.client.Stop(soft)
-	if err == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	outOfTime := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if !outOfTime {
 		return err
 	}
 	return b.client.StopAndCancel(hard)

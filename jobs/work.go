@@ -357,7 +357,7 @@ func (w *batchWork) chooseReturn(err error) func(context.Context) error {
 		w.Step("batch.finishing")
 		w.rested(false)
 		return func(ctx context.Context) error { return w.Store.Queue.Finish(ctx, w.batch.ID, w.batch.Fence) }
-	case err == nil || errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, context.Canceled):
 		return func(ctx context.Context) error { return w.Store.Queue.Release(ctx, w.batch.ID, w.batch.Fence) }
 	}
 	rest := w.rested(true)
