@@ -43,15 +43,17 @@ type Installation struct {
 	Pool   *pgxpool.Pool  // nil before Connect
 	Store  *persist.Store // nil before UseKeys
 
-	opt     Options
-	sealer  *seal.Sealer
-	closers []func() // undone in the opposite order
+	opt      Options
+	sealer   *seal.Sealer
+	keysOpen string        // why the key file is not safe from others
+	memory   *fetch.Memory // of all connections
+	closers  []func()      // undone in the opposite order
 }
 
 // Configured is an installation that is not open: it knows its jobs and connections, and has no database. Open opens one
 // at once; ReadKeys, Connect and UseKeys do it in parts.
 func Configured(cfg *config.Config, opt Options) *Installation {
-	return &Installation{Config: cfg, opt: opt}
+	return &Installation{Config: cfg, opt: opt, memory: fetch.NewMemory(cfg.Worker.Memory.Bytes())}
 }
 
 // Open opens the keys and the database, starting the embedded one if none is configured, and migrates it if that is
@@ -105,6 +107,9 @@ func (inst *Installation) openAll(ctx context.Context) error {
 	if plain := inst.Unencrypted(); plain != "" {
 		inst.opt.Log.Warn().Msg(plain)
 	}
+	if inst.keysOpen != "" {
+		inst.opt.Log.Warn().Msg(inst.keysOpen)
+	}
 	id := uuid.New()
 	if err := inst.Connect(ctx, workers.ApplicationName(id)); err != nil {
 		return err
@@ -121,7 +126,7 @@ func (inst *Installation) openAll(ctx context.Context) error {
 
 // ReadKeys reads the key file.
 func (inst *Installation) ReadKeys() (err error) {
-	inst.sealer, err = openKeys(inst.Config.Keys.File)
+	inst.sealer, inst.keysOpen, err = openKeys(inst.Config.Keys.File)
 	return err
 }
 

@@ -9,12 +9,13 @@ import (
 	"reflect"
 	"syscall"
 
+	"syncer/files"
 	"syncer/persist/seal"
 )
 
 // ReadKeyFile tells what the key file holds.
 func ReadKeyFile(path string) (seal.KeyFile, error) {
-	data, err := os.ReadFile(path)
+	data, err := files.Read(path, maxKeyFile)
 	if err != nil {
 		return seal.KeyFile{}, fmt.Errorf("read the key file: %w", err)
 	}
@@ -76,7 +77,7 @@ func elsewhere(err error) string {
 
 func writeKeyFile(f *os.File, path string, seen seal.KeyFile, change func([]byte) ([]byte, error)) (after seal.KeyFile, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
-	old, err := os.ReadFile(path)
+	old, err := files.Read(path, maxKeyFile)
 	if err != nil {
 		return after, err
 	}

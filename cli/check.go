@@ -128,6 +128,9 @@ func (c *check) open(ctx context.Context, inst *app.Installation) bool {
 		c.fail("keys", keys)
 	} else {
 		c.ok("keys", "%s", inst.Config.Keys.File)
+		if open := inst.KeysOpenTo(); open != "" {
+			c.note("keys", "%s", open)
+		}
 	}
 	if plain := inst.Unencrypted(); plain != "" {
 		c.note("database", "%s", plain)

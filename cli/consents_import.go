@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -89,7 +88,7 @@ func (p *Program) importFile(ctx context.Context, inst *app.Installation, o impo
 	if err != nil {
 		return err
 	}
-	file, err := p.readConsentFile(o.path, zone)
+	file, err := p.readConsentFile(ctx, o.path, zone)
 	if err != nil {
 		return err
 	}
@@ -99,16 +98,12 @@ func (p *Program) importFile(ctx context.Context, inst *app.Installation, o impo
 	return p.importConsents(ctx, inst, o, file)
 }
 
-func (p *Program) readConsentFile(path string, zone *time.Location) (consentFile, error) {
-	in := p.in
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return consentFile{}, fmt.Errorf("import consents: %w", err)
-		}
-		defer f.Close()
-		in = f
+func (p *Program) readConsentFile(ctx context.Context, path string, zone *time.Location) (consentFile, error) {
+	in, err := p.openList(ctx, path)
+	if err != nil {
+		return consentFile{}, fmt.Errorf("import consents: %w", err)
 	}
+	defer in.Close()
 	file, err := readConsents(in, zone)
 	if err != nil {
 		return file, fmt.Errorf("import consents from %s: nothing was imported: %w", path, err)

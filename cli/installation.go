@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"math"
+	"runtime/debug"
 
 	"github.com/rs/zerolog"
 
@@ -17,6 +19,7 @@ func (p *Program) options(log zerolog.Logger) app.Options {
 // open opens what the command's config describes, for a command that works: it migrates the database, and waits for one that
 // is there and takes no work just now.
 func (p *Program) open(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*app.Installation, error) {
+	boundMemory(cfg)
 	opt := p.options(log)
 	opt.Migrate = true
 	opt.Stay = true
@@ -57,12 +60,24 @@ func (p *Program) inInstallation(ctx context.Context, opt app.Options, f func(*a
 	if err != nil {
 		return err
 	}
+	boundMemory(cfg)
 	inst, err := app.Open(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}
 	defer inst.Close()
 	return f(inst)
+}
+
+// besideAnswers is the memory of a process that holds no answer, and some for what a collection leaves behind.
+const besideAnswers = 64 << 20
+
+// boundMemory has the garbage collected before the process takes much more than its answers may. An operator's own GOMEMLIMIT
+// holds.
+func boundMemory(cfg *config.Config) {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(cfg.Worker.Memory.Bytes() + besideAnswers)
+	}
 }
 
 // note tells a person what takes time.

@@ -32,10 +32,11 @@ type Setup struct {
 
 // Program is one call of the program: its streams, its environment and the flags that every command has.
 type Program struct {
-	in       io.Reader
-	out, err io.Writer
-	env      config.Env
-	setup    Setup
+	in    io.Reader
+	out   io.Writer
+	err   *spout
+	env   config.Env
+	setup Setup
 
 	configPath string
 	json       bool
@@ -49,8 +50,9 @@ type Program struct {
 
 // New is the program with its streams and its environment. Its commands may be run one after the other.
 func New(in io.Reader, out, err io.Writer, env config.Env, setup Setup) *Program {
+	heard := newSpout(screen{err, env})
 	return &Program{
-		in: in, out: screen{out, env}, err: screen{err, env}, env: env, setup: setup, live: newLiveLine(screen{err, env}, env),
+		in: in, out: screen{out, env}, err: heard, env: env, setup: setup, live: newLiveLine(heard, env),
 		by: actor{command: "syncer"},
 	}
 }
@@ -58,6 +60,7 @@ func New(in io.Reader, out, err io.Writer, env config.Env, setup Setup) *Program
 // Run executes the command line and gives the exit code. The end of ctx interrupts it: the pages in hand are finished.
 func (p *Program) Run(ctx context.Context, args []string) int {
 	p.began = time.Now()
+	defer p.err.flush()
 	root := p.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)

@@ -38,6 +38,9 @@ func (s screen) Columns() int {
 
 // isTerminal says whether w is a screen with somebody before it.
 func isTerminal(w io.Writer) bool {
+	if s, ok := w.(*spout); ok {
+		w = s.of
+	}
 	if s, ok := w.(screen); ok {
 		w = s.Writer
 	}

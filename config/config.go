@@ -101,6 +101,9 @@ type Worker struct {
 	Batches int `yaml:"batches"`
 	// How long a stopping process may take to finish the pages in hand.
 	Drain Duration `yaml:"drain"`
+	// What the answers of a process may take of its memory together, with their records, until these are committed.
+	// Calls wait while there is none; an answer that needs more than this goes alone. At least 32MiB.
+	Memory Size `yaml:"memory"`
 }
 
 // Server is where `syncer serve` answers health checks.
@@ -124,8 +127,11 @@ type Connection struct {
 	// How fast calls may be sent, and how many in a day, all processes together.
 	// Left out, the provider's own limit.
 	Rate Rate `yaml:"rate"`
-	// Calls in flight at once, per process.
+	// Calls in flight at once, per process: two processes make twice as many. max_in_flight bounds all of them together.
 	Concurrency int `yaml:"concurrency"`
+	// Calls in flight at once over all processes together, for a provider that counts them. Each call then takes two more
+	// round trips to the database. Left out, there is no such bound.
+	MaxInFlight int `yaml:"max_in_flight"`
 	// Reads a day of a consent whose import names none. PSD2 knows four unattended ones in 24 hours unless
 	// agreed otherwise: write 4 for such an account. 0 is no bound.
 	ReadsPerDay int `yaml:"reads_per_day"`
@@ -260,6 +266,7 @@ func Default() *Config {
 			MaxWait:   Duration(30 * time.Second),
 			Batches:   2,
 			Drain:     Duration(20 * time.Second),
+			Memory:    256 << 20,
 		},
 		Server: Server{Listen: "127.0.0.1:8080"},
 		src:    &strictyaml.Source{File: DefaultPath},

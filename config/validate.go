@@ -35,6 +35,8 @@ const (
 	maxBatchSize   = 100_000
 	minBody        = 1 << 10
 	maxBody        = 1 << 30
+	minMemory      = 32 << 20
+	maxMemory      = 1 << 40
 )
 
 // schemaRE is what a schema may be called. Postgres cuts longer names, and keeps those that begin with pg_ for itself.
@@ -125,6 +127,7 @@ func (k checker) worker(w Worker) {
 	k.atLeast(w.Sweep, 100*time.Millisecond, "sweep")
 	k.within(w.Batches, 1, maxBatches, "batches")
 	k.atLeast(w.Drain, time.Second, "drain")
+	k.want(minMemory <= w.Memory && w.Memory <= maxMemory, "memory", "want %s to %s, got %s", Size(minMemory), Size(maxMemory), w.Memory)
 }
 
 func isPrintable(s string) bool {
@@ -142,6 +145,9 @@ func (k checker) connection(name string, c Connection) {
 	}
 	k.under("rate").rate(c.Rate)
 	k.within(c.Concurrency, 1, maxConcurrency, "concurrency")
+	if k.src.Said(strictyaml.Join(k.path, "max_in_flight")) {
+		k.within(c.MaxInFlight, 1, maxConcurrency, "max_in_flight")
+	}
 	k.within(c.ReadsPerDay, 0, maxReads, "reads_per_day")
 	k.atLeast(c.Timeout, 100*time.Millisecond, "timeout")
 	k.under("retry").retry(c.Retry)

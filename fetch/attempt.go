@@ -25,13 +25,14 @@ type attempt struct {
 	said    calls.Said      // by when the store last said that it may
 	release func()          // gives the semaphore back; nil: none is held
 	report  func(error)     // tells the breaker how the call has ended; nil: it was not asked
+	memory  *held           // what its answer takes of the process's memory
 	probe   bool            // the bucket was refused, and the others wait for what this call hears
 	barred  decision        // why a single-use call could not be intended, with a connection in hand
 }
 
 // try makes one attempt: ask and wait for permission, send, and find out what the answer means.
 func (r *request) try(ctx context.Context) decision {
-	a := &attempt{request: r, call: r.newCall(), began: time.Now()}
+	a := &attempt{request: r, call: r.newCall(), began: time.Now(), memory: r.c.opt.Memory.hold()}
 	defer a.leaveProbe(ctx)
 	if r.once {
 		if d := a.earlier(ctx); d.move != send {
@@ -47,6 +48,7 @@ func (r *request) try(ctx context.Context) decision {
 	got := a.sendOrLeave(ctx)
 	r.spent.time += a.call.Duration
 	if d := a.halted(ctx, got); d.move != send {
+		a.memory.release()
 		a.leave(gate.Silent)
 		return a.unsent(ctx, d)
 	}
@@ -55,7 +57,11 @@ func (r *request) try(ctx context.Context) decision {
 		r.read.bought = nil
 		r.day = time.Time{}
 	}
-	return a.conclude(ctx, got)
+	d := a.conclude(ctx, got)
+	if d.move != answered {
+		a.memory.release()
+	}
+	return d
 }
 
 // sendOrLeave sends. A panic in a request's builder must not keep the semaphore: the connection's other calls
@@ -64,6 +70,7 @@ func (a *attempt) sendOrLeave(ctx context.Context) reply {
 	sent := false
 	defer func() {
 		if !sent {
+			a.memory.release()
 			a.leave(gate.Silent)
 		}
 	}()

@@ -77,6 +77,13 @@ func (c *Client) CloseIdle() {
 // answer of class ok. The call of a data answer travels in Answer.Call, to be committed with the page, unless it is
 // Durable; all others have been told to the store. The error is always an *Error.
 func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
+	answer, err := c.do(ctx, wanted)
+	answer.release()
+	return answer, err
+}
+
+// do is Do for a caller that releases the answer's memory.
+func (c *Client) do(ctx context.Context, wanted Request) (*Answer, error) {
 	r := c.request(wanted)
 	if r.once && (c.opt.Once == nil || r.task.Consent == nil) {
 		return nil, r.fail(finance.Fatal, "a single-use call needs a consent and a store for it")

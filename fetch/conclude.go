@@ -53,6 +53,7 @@ func (a *attempt) conclude(ctx context.Context, got reply) decision {
 	switch v.Class {
 	case finance.OK:
 		got.answer.Call, got.answer.Hash = *a.call, bodyHash(got.answer.Body)
+		got.answer.memory = a.memory
 		return decision{move: answered, answer: got.answer}
 	case finance.TokenDenied:
 		if a.key == nil {

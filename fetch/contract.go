@@ -220,8 +220,7 @@ type Page struct {
 	Outside bool
 	// More says that the answer itself tells of a next page, rather than that asking on will show whether there is one.
 	More bool
-	// Steered says that Walk has led the page elsewhere than its bytes do, because of what the pass had shown before. When the
-	// same bytes come again they may lead on.
+	// Steered says that Walk has led the page elsewhere than its bytes do, by what the pass had shown: they may lead on again.
 	Steered bool
 	// Afresh says of the last page of a pass that every such pass reads all there is; Walk sets it. See Step.Afresh.
 	Afresh bool
@@ -273,6 +272,7 @@ type Answer struct {
 	Hash   finance.Hash // of Body; set on answers of class ok
 
 	announced *pause.Announcement // what Header says of the calls to come; nil: not read yet
+	memory    *held               // what it takes of the process's memory; nil: nothing
 }
 
 // Meaning is what an answer means, as a connector says it.

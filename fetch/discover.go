@@ -109,6 +109,7 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 		return req, err
 	}
 	answer, failed := r.run(ctx)
+	answer.release()
 	if failed != nil {
 		return nil, failed
 	}

@@ -134,6 +134,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.request(ctx, r, form, id)
 	}
 	answer, failed := wanted.run(r.Context())
+	answer.release()
 	if failed == nil {
 		t.call = answer.Call
 		answer.Body, t.lifetime, failed = t.tidy(answer)

@@ -23,6 +23,7 @@ type Options struct {
 	Rate        float64       // calls a second to each bucket; 0: the driver's, and if that is 0 too, no limit
 	Quota       calls.Quota   // of calls a day to each bucket
 	Concurrency int           // calls of this process on the wire at a time; default 4
+	MaxInFlight int           // calls of all processes on the wire at a time; 0: no limit. It needs Flights
 	Timeout     time.Duration // of one attempt, from the dial to the last byte, without any waiting; default 60 s
 	Retry       Retry
 	MaxWait     time.Duration // a gate closed for longer is not waited out: Do gives Throttled; default 15 min
@@ -32,15 +33,19 @@ type Options struct {
 	PassTime    time.Duration // of one Walk on the wire and in decoders; default 6 h
 	PassBytes   int64         // of one Walk's answers, decompressed; default 10 GiB
 
+	// Memory bounds what the answers of all clients cost together. Nil: nothing does.
+	Memory *Memory
+
 	AllowPrivate bool           // plain http, and private, loopback and link-local addresses: for the sandbox
 	RootCAs      *x509.CertPool // nil: the system's
 	// Dial replaces the network, for tests with a clock of their own. It gets no check of addresses.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	Calls  CallStore
-	Once   OnceStore  // needed for requests with Once
-	Tokens TokenStore // nil: tokens are kept in this process only
-	Grants GrantStore // needed for requests with TokenKey.Consent
+	Calls   CallStore
+	Flights FlightStore // needed with MaxInFlight
+	Once    OnceStore   // needed for requests with Once
+	Tokens  TokenStore  // nil: tokens are kept in this process only
+	Grants  GrantStore  // needed for requests with TokenKey.Consent
 	// Fingerprint names a text by a hash with a key of the installation's, so that the text can't be guessed from it. Nil:
 	// without a key, for what leaves this process by no way.
 	Fingerprint func(text string) string
@@ -110,6 +115,8 @@ func (o *Options) fault() string {
 		return "provider " + o.Connection.Provider + " can't classify or connect"
 	case o.Calls == nil:
 		return "a client needs a store for its calls"
+	case o.MaxInFlight < 0, o.MaxInFlight > 0 && o.Flights == nil:
+		return "the calls in flight of all processes need a store that counts them"
 	case o.Reread != nil && o.Open == nil:
 		return "secrets that may change need a way to open the connection with them"
 	case o.Rate < 0, o.Quota.PerDay < 0, o.Concurrency < 0, o.MaxBody < 0, o.Retry.Attempts < 0:

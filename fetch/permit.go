@@ -26,8 +26,8 @@ func (a *attempt) permit(ctx context.Context) decision {
 // stops are taken in turn. One that decides otherwise than send ends the round.
 func (a *attempt) stops(ctx context.Context) decision {
 	for _, stop := range [...]func(*attempt, context.Context) decision{
-		(*attempt).atGate, (*attempt).haveToken, (*attempt).pace, (*attempt).takeSemaphore,
-		(*attempt).reserve, (*attempt).reachSlot, (*attempt).clear, (*attempt).atBreaker,
+		(*attempt).atGate, (*attempt).room, (*attempt).haveToken, (*attempt).pace, (*attempt).takeSemaphore,
+		(*attempt).board, (*attempt).reserve, (*attempt).reachSlot, (*attempt).clear, (*attempt).atBreaker,
 	} {
 		if d := stop(a, ctx); d.move != send {
 			a.leave(gate.Silent)
@@ -71,6 +71,15 @@ func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct
 	_, err := gate.Wait(ctx, d, moved)
 	a.spent.held += time.Since(since)
 	return err
+}
+
+// room waits until the process has memory for an answer. It comes before everything that is promised by others: the token's
+// time, our turn, the slot.
+func (a *attempt) room(ctx context.Context) decision {
+	if err := a.c.opt.Memory.room(ctx); err != nil {
+		return failed(a.interrupted(err))
+	}
+	return onward()
 }
 
 // haveToken makes sure of a token that is valid now, and of the secrets of now.

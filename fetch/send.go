@@ -34,8 +34,8 @@ func (a *attempt) send(ctx context.Context) reply {
 		// A single-use answer that is on its way is not thrown away because the worker is asked to leave.
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.limits.timeout)
-	defer cancel()
+	ctx, within := withAllowance(ctx, a.limits.timeout)
+	defer within.end()
 	stoppable, abort := context.WithCancel(ctx)
 	defer abort()
 	watch := &wire.Watch{Abort: abort, Look: func() wire.Halt { return a.beforeFirstByte(stoppable) }}
@@ -49,11 +49,15 @@ func (a *attempt) send(ctx context.Context) reply {
 		req.Header.Set("Authorization", bearer(a.token))
 	}
 	a.call.SentAt = time.Now()
-	got := a.exchange(req)
-	a.call.Duration = time.Since(a.call.SentAt)
+	got := a.exchange(stoppable, req, within)
+	a.call.Duration = time.Since(a.call.SentAt) - within.spent
+	a.call.Waited += within.spent
 	got.maybeSent = watch.MaybeSent.Load()
 	if got.err != nil && ctx.Err() == nil { // otherwise the deadline or the caller came first
 		got.halt = watch.Why()
+	}
+	if got.err != nil && within.over() {
+		got.err = context.DeadlineExceeded
 	}
 	return got
 }
@@ -77,7 +81,7 @@ func (a *attempt) beforeFirstByte(ctx context.Context) wire.Halt {
 }
 
 // exchange sends and receives. What an answer's headers announce closes the gate before its body is read.
-func (a *attempt) exchange(req *http.Request) reply {
+func (a *attempt) exchange(ctx context.Context, req *http.Request, within *allowance) reply {
 	resp, err := a.client.Do(req)
 	got := reply{arrived: time.Now()}
 	if err != nil {
@@ -99,7 +103,7 @@ func (a *attempt) exchange(req *http.Request) reply {
 		a.logClock(said)
 	}
 	a.obey(&got, resp.StatusCode)
-	body, err := wire.Receive(resp, a.c.opt.MaxBody)
+	body, err := a.receive(ctx, resp, within)
 	if err != nil {
 		got.err = err
 		a.call.Correlation = a.correlation(resp.Header)

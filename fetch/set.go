@@ -3,6 +3,7 @@ package fetch
 import (
 	"cmp"
 	"hash/maphash"
+	"strings"
 
 	"syncer/finance"
 )
@@ -155,32 +156,39 @@ func (l *shown) has(r *finance.Records) bool {
 	return all && count > 0
 }
 
+// mostCompared is how many records a page may have that is held until the next one has come, to compare what they say. Of a
+// larger one that comes again with the same keys it is taken for changed: that proves nothing, and removes nothing.
+const mostCompared = 10_000
+
 // add takes note of the page that was compared.
 func (l *shown) add(page *Page, st *Step) {
 	l.last, l.now = l.now, l.last
 	for _, key := range l.last {
 		l.keys[key] = struct{}{}
 	}
-	l.before = page.Records
+	l.before = finance.Records{}
+	if page.Records.Len() <= mostCompared {
+		l.before = page.Records
+	}
 	l.bodies[page.Answer.Hash] = struct{}{}
 	if st.Set == "" || page.Outside {
 		return
 	}
 	l.pages++
 	for i := range page.Records.Accounts {
-		l.ids = append(l.ids, page.Records.Accounts[i].ID)
+		l.ids = append(l.ids, strings.Clone(page.Records.Accounts[i].ID)) // or it would hold the whole answer
 	}
 	for i := range page.Records.Transactions {
 		if t := &page.Records.Transactions[i]; st.declares(t.Status) {
-			l.ids = append(l.ids, t.ID)
+			l.ids = append(l.ids, strings.Clone(t.ID))
 		}
 	}
 	for i := range page.Records.Debts {
-		l.ids = append(l.ids, page.Records.Debts[i].ID)
+		l.ids = append(l.ids, strings.Clone(page.Records.Debts[i].ID))
 	}
 	for i := range page.Rejects { // shown, though it could not be read
 		if key := page.Rejects[i].Key; key != "" {
-			l.ids = append(l.ids, key)
+			l.ids = append(l.ids, strings.Clone(key))
 		}
 	}
 }

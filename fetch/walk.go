@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"syncer/fetch/jsonread"
@@ -35,7 +36,9 @@ func (c *Client) Walk(ctx context.Context, s Stream, from string, step func(At) 
 				yield(Page{}, err)
 				return
 			}
-			if !yield(page, nil) || page.Done {
+			goOn := yield(page, nil) && !page.Done
+			page.Answer.release()
+			if !goOn {
 				return
 			}
 		}
@@ -81,7 +84,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		return Page{}, err
 	}
 	begun := time.Now()
-	answer, err := w.c.Do(ctx, st.Request)
+	answer, err := w.c.do(ctx, st.Request)
 	if err != nil {
 		if !w.elsewhere(&st, err) {
 			return Page{}, err
@@ -97,6 +100,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		err = w.again(ctx, &st, &page)
 	}
 	if err != nil {
+		answer.release()
 		return Page{}, w.spoilt(ctx, &st, answer, err)
 	}
 	w.n++
@@ -105,7 +109,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 	page.Afresh = page.Done && w.afresh
 	w.cost.bytes += int64(len(answer.Body))
 	w.cost.own += w.silent.Sub(begun) - answer.Call.Waited
-	w.at = At{Position: page.Next}
+	w.at = At{Position: strings.Clone(page.Next)} // or it would hold the whole answer
 	return page, nil
 }
 
@@ -199,6 +203,7 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 	}
 	incomplete := st.incomplete(answer)
 	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash && incomplete == "" {
+		answer.memory.shrink(int64(len(answer.Body)))
 		w.skipped = true
 		w.list.empty = 0
 		w.list.doubt("a page was passed over as unchanged")

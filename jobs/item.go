@@ -202,6 +202,7 @@ func (w *batchWork) readPages(ctx context.Context, item *queue.Item, s fetch.Str
 		}
 		write.Isolated = isolated
 		write.Forget = known.forget(page)
+		write.Settled = page.Answer.Keep()
 		if err := line.Hand(ctx, write); err != nil {
 			return last, err
 		}

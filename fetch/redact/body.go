@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 )
 
 // shortestInBody is the length from which a secret is looked for in an answer: a shorter one might be a word of it.
@@ -13,7 +16,7 @@ const shortestInBody = 12
 // Body takes the access token and the client's secrets out of an answer that shows them, before anything of it
 // is read or kept.
 func Body(body []byte, secrets []string) []byte {
-	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return len(secret) < shortestInBody })
+	secrets = slices.DeleteFunc(written(secrets), func(secret string) bool { return len(secret) < shortestInBody })
 	if !shows(body, secrets) {
 		return body
 	}
@@ -21,6 +24,35 @@ func Body(body []byte, secrets []string) []byte {
 		body = bytes.ReplaceAll(body, []byte(secret), []byte("[redacted]"))
 	}
 	return body
+}
+
+// written are secrets as they are and as an answer may write them: in a query, and in a string of JSON, whose writers escape
+// what they like.
+func written(secrets []string) (forms []string) {
+	for _, secret := range secrets {
+		forms = append(forms, secret)
+		for _, form := range []string{
+			url.QueryEscape(secret), strings.ReplaceAll(secret, "/", `\/`), escaped(secret, "%04x"), escaped(secret, "%04X"),
+		} {
+			if !slices.Contains(forms, form) {
+				forms = append(forms, form)
+			}
+		}
+	}
+	return forms
+}
+
+// escaped is a text whose characters that mean something in HTML are escaped as in JSON, with the digits of a format.
+func escaped(text, digits string) string {
+	var b strings.Builder
+	for _, c := range text {
+		if strings.ContainsRune("<>&'+\"=/", c) {
+			fmt.Fprintf(&b, `\u`+digits, c)
+			continue
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
 }
 
 // shows says whether one of the secrets, none of them short, stands in a body. A search from byte to byte for each secret

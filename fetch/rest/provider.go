@@ -21,13 +21,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"syncer/fetch"
+	"syncer/files"
 	"syncer/finance"
 )
 
@@ -52,6 +52,9 @@ func Provider() fetch.Provider {
 	}
 }
 
+// longestDescription bounds a description; what is larger is certainly another file.
+const longestDescription = 1 << 20
+
 // read reads the description that a connection names.
 func read(c fetch.Connection) (d *Description, text []byte, path string, err error) {
 	settings, ok := c.Settings.(*Settings)
@@ -62,7 +65,7 @@ func read(c fetch.Connection) (d *Description, text []byte, path string, err err
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.Dir, path)
 	}
-	if text, err = os.ReadFile(path); err != nil {
+	if text, err = files.Read(path, longestDescription); err != nil {
 		return nil, nil, path, fmt.Errorf("settings.description: %w", err)
 	}
 	d, err = Parse(text, path)

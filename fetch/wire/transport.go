@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -106,42 +104,6 @@ func proxyAddress(o Options) string {
 		return ""
 	}
 	return proxy.Host
-}
-
-// byteOrderMark may stand in front of a JSON text, and a reader may pass over it (RFC 8259 section 8.1).
-const byteOrderMark = "\ufeff"
-
-// Receive reads a whole answer, undoes gzip and takes a byte order mark off. What is bounded is the
-// decompressed size: a few kilobytes of gzip can hold gigabytes.
-func Receive(r *http.Response, limit int64) ([]byte, error) {
-	var body io.Reader = r.Body
-	codings := codingsOf(r.Header)
-	switch {
-	case len(codings) == 0, r.ContentLength == 0, isBodiless(r.StatusCode):
-	case isGzip(codings):
-		// The input is bounded as well: an endless row of empty members yields no byte and would be read for ever.
-		z, err := gzip.NewReader(io.LimitReader(r.Body, limit+64<<10))
-		if err != nil {
-			return nil, fmt.Errorf("the answer's gzip can't be read: %w", err)
-		}
-		body = z
-	default:
-		return nil, ErrEncoding
-	}
-	if r.ContentLength > limit {
-		return nil, ErrTooLarge
-	}
-	// Room for what is announced, up to a point: io.ReadAll would copy a page of 60 kB fifteen times on its way up.
-	var b bytes.Buffer
-	b.Grow(int(min(max(r.ContentLength, 0), 1<<20)) + bytes.MinRead)
-	_, err := b.ReadFrom(io.LimitReader(body, limit+1))
-	if int64(b.Len()) > limit {
-		return nil, ErrTooLarge
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the answer breaks off after %d bytes: %w", b.Len(), err)
-	}
-	return bytes.TrimPrefix(b.Bytes(), []byte(byteOrderMark)), nil
 }
 
 // isBodiless says that an answer with the status has no body.

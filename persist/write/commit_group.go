@@ -216,7 +216,11 @@ func (r *rows[T]) add(es []entry[T], round int) {
 	for len(r.rounds) <= round {
 		r.rounds = append(r.rounds, nil)
 	}
-	list := slices.Grow(r.rounds[round], len(es))
+	list := r.rounds[round]
+	if list == nil {
+		list = es[:0] // in their own place: those of a large page cost nearly as much as the page
+	}
+	list = slices.Grow(list, len(es))
 	for _, e := range es {
 		s, ok := r.last[e.key]
 		here := ok && s.round == round

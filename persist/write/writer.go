@@ -58,6 +58,8 @@ type PageWrite struct {
 	// Staged is set where the rows of the stream have keys that are made in another way; see Staging.
 	Staged    *Staging
 	NewStream bool // a hint: the stream has never been committed, so all its keys are expected to be new
+	// Settled is called once the page is committed or has failed, and nothing of it is held any more. Nil: nobody waits for that.
+	Settled func()
 }
 
 // Written is what one page did to the record tables. Inserted + Updated + Unchanged + Clashes are the records of the
