@@ -10,7 +10,8 @@
 //
 // Files of its own, since there is no file a dataset here but one for each thing that a description can say:
 //   - the YAML: description.go, fields.go, short.go and examples.go;
-//   - whether it holds: parse.go, validate.go, validate_dataset.go, validate_rules.go and notes.go;
+//   - whether it holds: parse.go, validate.go, validate_dataset.go, validate_reading.go, validate_pages.go,
+//     validate_column.go, validate_rules.go and notes.go;
 //   - what reads, made of it: compile.go, template.go, column.go, shape.go, scalar.go, decimal.go, balances.go and wait.go;
 //   - the way through a list: window.go, pages.go, next.go, links.go, linkheader.go and ends.go.
 package rest
