@@ -59,6 +59,7 @@ func TestEverySettingReachesItsPlace(t *testing.T) {
 		"connection.concurrency": {"concurrency: 17", func(b built) any {
 			return []int{b.client.Concurrency, b.conn.Concurrency}
 		}, []int{17, 17}},
+		"connection.max_in_flight": {"max_in_flight: 17", func(b built) any { return b.client.MaxInFlight }, 17},
 		"connection.reads_per_day": {"reads_per_day: 3", func(b built) any { return b.conn.ReadsPerDay }, 3},
 		"connection.timeout": {"timeout: 17s", func(b built) any {
 			return []time.Duration{b.client.Timeout, b.conn.InFlight}
@@ -101,6 +102,7 @@ func TestEverySettingReachesItsPlace(t *testing.T) {
 		"worker.sweep":     {"sweep: 7s", func(b built) any { return b.engine.Sweep }, 7 * time.Second},
 		"worker.max_wait":  {"max_wait: 17s", func(b built) any { return b.client.MaxWait }, 17 * time.Second},
 		"worker.batches":   {"batches: 7", func(b built) any { return b.engine.Batches }, 7},
+		"worker.memory":    {"memory: 77MiB", func(b built) any { return b.client.Memory }, fetch.NewMemory(77 << 20)},
 		"worker.drain":     {"drain: 7s", func(b built) any { return b.engine.Drain }, 7 * time.Second},
 	}
 	elsewhere := map[string]string{

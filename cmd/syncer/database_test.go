@@ -78,9 +78,9 @@ func configure(l *lab.Lab, old, now string) {
 func mayWork() []string {
 	return []string{
 		"REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-		"GRANT USAGE ON SCHEMA public, river TO $role",
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, river TO $role",
-		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, river TO $role",
+		"GRANT USAGE ON SCHEMA public TO $role",
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO $role",
+		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO $role",
 	}
 }
 
