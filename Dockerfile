@@ -2,14 +2,12 @@
 # The image holds one static binary and the CA certificates. The time zones are inside the binary.
 
 FROM golang:1.26-alpine AS build
-# Go asks git which commit it builds, for `syncer version`: a build without history must say so (--build-arg VCS=false).
-ARG VCS=true
-RUN apk add --no-cache ca-certificates git
+RUN apk add --no-cache ca-certificates
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -buildvcs=${VCS} -trimpath -ldflags="-s -w" -o /out/syncer ./cmd/syncer
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/syncer ./cmd/syncer
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

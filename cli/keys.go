@@ -14,8 +14,7 @@ import (
 )
 
 func (p *Program) keysCommand() *cobra.Command {
-	return group("keys", "Show and rotate the key that seals what is secret in the database", p.keysListCommand(),
-		p.keysRotateCommand(), p.keysAcceptCommand())
+	return group("keys", "Show and rotate the key that seals what is secret in the database", p.keysListCommand(), p.keysRotateCommand())
 }
 
 func (p *Program) keysListCommand() *cobra.Command {

@@ -109,7 +109,6 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 		return req, err
 	}
 	answer, failed := r.run(ctx)
-	answer.release()
 	if failed != nil {
 		return nil, failed
 	}
@@ -136,13 +135,8 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 
 func classifyDiscovery(a *Answer) Meaning {
 	v := Meaning{Class: ByStatus(a)}
-	switch v.Class {
-	case finance.Rejected, finance.TokenDenied:
+	if v.Class == finance.Rejected || v.Class == finance.TokenDenied || v.Class == finance.OK && a.Status != http.StatusOK {
 		v.Class = finance.Fatal
-	case finance.OK:
-		if a.Status != http.StatusOK {
-			v.Class = finance.Fatal
-		}
 	}
 	return v
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"syncer/calls"
-	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -62,22 +61,17 @@ func (a *attempt) intendedBefore(intent calls.Intent) decision {
 // stored gives an answer that an earlier call has brought. Its headers were not kept.
 func (a *attempt) stored(intent calls.Intent) decision {
 	answer := &Answer{Status: intent.Call.Status, Header: http.Header{}, Body: intent.Body, Call: intent.Call}
-	if looksLikeJSON(answer.Body) {
+	if b := bytes.TrimSpace(answer.Body); len(b) > 0 && (b[0] == '{' || b[0] == '[') {
 		answer.Header.Set("Content-Type", "application/json")
 	}
 	answer.Call.Durable = true
 	v := a.judge(answer)
 	if v.Class != finance.OK {
-		v.Reason = a.redaction("").Words(v.Reason)
+		v.Reason = a.redaction("").words(v.Reason)
 		return failed(a.sentError(&answer.Call, v))
 	}
 	answer.Hash = bodyHash(answer.Body)
 	return decision{move: answered, answer: answer}
-}
-
-func looksLikeJSON(body []byte) bool {
-	text := bytes.TrimSpace(body)
-	return bytes.HasPrefix(text, []byte("{")) || bytes.HasPrefix(text, []byte("["))
 }
 
 // storeTries bounds how often storing a single-use answer is tried: it exists nowhere else.
@@ -95,7 +89,7 @@ func (a *attempt) keepAnswer(ctx context.Context, answer *Answer) *Error {
 			a.call.Durable = true
 			return nil
 		}
-		if _, left := gate.Wait(ctx, 100*time.Millisecond<<n, nil); left != nil {
+		if _, left := wait(ctx, 100*time.Millisecond<<n, nil); left != nil {
 			break
 		}
 	}

@@ -3,7 +3,6 @@ package fetch
 import (
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,22 +29,16 @@ func (a *Answer) Unfinished() string {
 func (a *Answer) LastPart() bool {
 	ranges := rangesOf(a.Header)
 	for _, p := range ranges {
-		if !p.tells() || p.endsBefore() {
+		if !p.read || !p.shows || p.counted && p.last+1 < p.total {
 			return false
 		}
 	}
-	if a.Status == http.StatusPartialContent {
-		return ranges.told()
-	}
-	return len(ranges) > 0
+	return ranges.told() || len(ranges) > 0 && a.Status != http.StatusPartialContent
 }
 
 // IsPart says that an answer is one of several by its own word, rather than not ready or the like.
 func (a *Answer) IsPart() bool {
-	if a.Status == http.StatusPartialContent {
-		return true
-	}
-	return unfinished(a.Status) == "" && a.Unfinished() != ""
+	return a.Status == http.StatusPartialContent || unfinished(a.Status) == "" && a.Unfinished() != ""
 }
 
 // part is what of a whole an answer shows, by one value of its Content-Range.
@@ -57,19 +50,8 @@ type part struct {
 	counted            bool // the total is told
 }
 
-// tells says which records, or bytes, the answer shows.
-func (p part) tells() bool { return p.read && p.shows }
-
-// endsBefore says that more is counted than stands up to the last one shown.
-func (p part) endsBefore() bool { return p.counted && p.last+1 < p.total }
-
 // begins says that nothing stands before the part. Records may be counted from 1, bytes never are.
-func (p part) begins() bool {
-	if p.first == 1 {
-		return p.unit != "bytes"
-	}
-	return p.first == 0
-}
+func (p part) begins() bool { return p.first == 0 || p.first == 1 && p.unit != "bytes" }
 
 // reaches says that nothing stands behind the record, or byte, last, if the first of all has the number base.
 func (p part) reaches(base, last uint64) bool { return !p.counted || last+1 >= base+p.total }
@@ -91,7 +73,7 @@ type parts []part
 // told says that one of them tells both what is shown and how much there is.
 func (ps parts) told() bool {
 	for _, p := range ps {
-		if p.tells() && p.counted {
+		if p.read && p.shows && p.counted {
 			return true
 		}
 	}
@@ -104,9 +86,10 @@ func (ps parts) whole() bool {
 		if !p.whole() {
 			return false
 		}
-		contradicts := func(before part) bool { return before.unit == p.unit && before != p }
-		if slices.ContainsFunc(ps[:i], contradicts) {
-			return false
+		for _, before := range ps[:i] {
+			if before.unit == p.unit && before != p {
+				return false
+			}
 		}
 	}
 	return true
@@ -115,7 +98,7 @@ func (ps parts) whole() bool {
 // records is how many records the parts tell that the answer holds. Bytes are no records.
 func (ps parts) records() (most uint64) {
 	for _, p := range ps {
-		if p.unit == "bytes" || !p.tells() {
+		if p.unit == "bytes" || !p.read || !p.shows {
 			continue
 		}
 		shown := p.last + 1 - p.first
@@ -179,12 +162,12 @@ type cover struct {
 // add takes note of a page's answer.
 func (c *cover) add(a *Answer) {
 	ranges := rangesOf(a.Header)
-	if ranges.ofItself() {
-		c.plain = true
+	if len(ranges) == 0 || ranges.whole() && (ranges.told() || !ranges[0].shows) {
+		c.plain = true // it speaks of itself alone
 		return
 	}
 	p := ranges[0]
-	if len(ranges) > 1 || !p.tells() {
+	if len(ranges) > 1 || !p.read || !p.shows {
 		c.begun = true
 		c.gap = true
 		return
@@ -193,45 +176,22 @@ func (c *cover) add(a *Answer) {
 		c.begun = true
 		c.base = p.first
 		c.next = p.first
-		if !p.begins() {
-			c.gap = true
-		}
+		c.gap = c.gap || !p.begins()
 	}
-	if p.first > c.next || c.contradicts(p) {
-		c.gap = true
-	}
+	otherTotal := c.total.counted && p.counted && c.total.total != p.total
+	c.gap = c.gap || otherTotal || p.first > c.next
 	c.next = max(c.next, p.last+1)
 	if p.counted {
 		c.total = p
 	}
 }
 
-// ofItself says that an answer tells nothing of a place in a list: it has all there is, or has no such header.
-func (ps parts) ofItself() bool {
-	if len(ps) == 0 {
-		return true
-	}
-	if !ps.whole() {
-		return false
-	}
-	return ps.told() || !ps[0].shows
-}
-
-// contradicts says that a part tells another total than one before.
-func (c *cover) contradicts(p part) bool {
-	if !c.total.counted || !p.counted {
-		return false
-	}
-	return c.total.total != p.total
-}
-
 // incomplete is why the pages do not show that they are all; empty: nothing speaks against it.
 func (c *cover) incomplete() string {
-	if !c.begun {
-		return ""
-	}
 	switch {
-	case c.plain, c.gap, !c.total.reaches(c.base, c.next-1):
+	case !c.begun:
+		return ""
+	case c.plain || c.gap || !c.total.reaches(c.base, c.next-1):
 		return "the parts that were read are not the whole list (by their Content-Range)"
 	}
 	return ""

@@ -169,10 +169,10 @@ func transactionRule() *rule[finance.Transaction] {
 		},
 		// A reservation that is booked may show in both lists. What is booked is the later state.
 		order: func(a, b *finance.Transaction) order {
-			switch [2]string{a.Status, b.Status} {
-			case [2]string{finance.Pending, finance.Booked}:
+			switch {
+			case a.Status == finance.Pending && b.Status == finance.Booked:
 				return secondIsNewer
-			case [2]string{finance.Booked, finance.Pending}:
+			case a.Status == finance.Booked && b.Status == finance.Pending:
 				return firstIsNewer
 			}
 			return byVersion(a.Version, b.Version)

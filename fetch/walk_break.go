@@ -13,15 +13,12 @@ import (
 
 // elsewhere finds out whether a refusal leads to another place.
 func (w *walk) elsewhere(st *Step, err error) bool {
-	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Unasked {
-		return false
-	}
-	if w.forgotten(st, e) {
+	if w.forgotten(st, err) {
 		w.beginAnew(st)
 		return true
 	}
-	if st.Narrow == nil || w.narrowed == mostNarrowed {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Unasked || st.Narrow == nil || w.narrowed == mostNarrowed {
 		return false
 	}
 	next, ok := st.Narrow(e)
@@ -38,12 +35,12 @@ func (w *walk) elsewhere(st *Step, err error) bool {
 const mostNarrowed = 40
 
 // forgotten says whether a refusal means that the provider no longer knows the place that was asked for.
-func (w *walk) forgotten(st *Step, e *Error) bool {
-	if st.Anew == nil || w.anew {
+func (w *walk) forgotten(st *Step, err error) bool {
+	if st.Anew == nil || !w.at.Seam && !w.known || w.anew {
 		return false
 	}
-	ofBefore := w.at.Seam || w.known
-	if !ofBefore {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Unasked {
 		return false
 	}
 	switch e.Class {
@@ -82,11 +79,7 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 	if w.second {
 		return w.enough(ctx, st, page)
 	}
-	if !page.Done || !w.broken {
-		return nil
-	}
-	missesSome := w.afresh || page.Behind
-	if !missesSome {
+	if !page.Done || !w.broken || !w.afresh && !page.Behind {
 		return nil
 	}
 	w.second = true
@@ -102,10 +95,7 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 // enough ends the reading of first pages with the first one that brings nothing new. A page without records, such as that of
 // a look for the person, says nothing of those behind it.
 func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
-	if page.Done || !st.Afresh {
-		return nil
-	}
-	if w.stream.Rows == nil || page.Records.Len() == 0 {
+	if page.Done || !st.Afresh || w.stream.Rows == nil || page.Records.Len() == 0 {
 		return nil
 	}
 	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored
@@ -117,8 +107,7 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 		return &Error{Class: finance.Interrupted, Op: op(st), Connection: w.c.opt.Connection.Name,
 			Reason: "the tables could not be asked what they hold", Err: err}
 	}
-	complete := len(page.Rejects) == 0 && page.Partial == ""
-	if stored && complete {
+	if stored && len(page.Rejects) == 0 && page.Partial == "" {
 		w.goHome(page)
 	}
 	return nil

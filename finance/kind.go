@@ -96,9 +96,9 @@ func joins(sign rune, before, after string) bool {
 	next, _ := utf8.DecodeRuneInString(after)
 	switch sign {
 	case '-', '_', '.':
-		return both(isOfWord, last, next)
+		return isOfWord(last) && isOfWord(next)
 	case ':', ',', '+':
-		return both(unicode.IsDigit, last, next)
+		return unicode.IsDigit(last) && unicode.IsDigit(next)
 	}
 	return false
 }
@@ -112,8 +112,6 @@ var (
 
 // codeWords are those behind which a number tells one cause from another.
 var codeWords = map[string]bool{"status": true, "code": true, "error": true, "errorcode": true, "kode": true, "feilkode": true}
-
-func both(is func(rune) bool, a, b rune) bool { return is(a) && is(b) }
 
 func isOfWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 

@@ -61,9 +61,8 @@ func (j *judging) enter(answered bool) (wait <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	inDoubt := time.Now().Before(j.doubt)
-	oneAlone := inDoubt && j.begun > 0
-	enough := !answered && j.begun >= refusedInTurn
-	if j.judged == 0 && !oneAlone && !enough {
+	full := inDoubt && j.begun > 0 || !answered && j.begun >= refusedInTurn
+	if j.judged == 0 && !full {
 		j.begun++
 		return nil
 	}

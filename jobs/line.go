@@ -36,9 +36,7 @@ type turn struct {
 // read of it: a pass that has begun is not given up.
 func (t *turn) putOff(s finance.Stream, last finance.CallID, err error) bool {
 	failure, ok := errors.AsType[*fetch.Error](err)
-	mayPass := ok && failure.Again
-	begun := !last.IsZero()
-	if !mayPass || t.second || begun {
+	if !ok || t.second || !failure.Again || !last.IsZero() {
 		return false
 	}
 	t.failed[s] = failure

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -61,8 +62,8 @@ func TestWriteGuard(t *testing.T) {
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out := &sized{columns: text.Width}
-			WriteGuard(out, text.Paint{}, c.guard)
+			var out bytes.Buffer
+			WriteGuard(&out, text.Paint{}, c.guard)
 			if diff := cmp.Diff(strings.ReplaceAll(c.want[1:], "~", "`"), out.String()); diff != "" {
 				t.Error(diff)
 			}

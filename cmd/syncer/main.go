@@ -36,7 +36,6 @@ func program(step func(string)) int {
 	defer leave(nil)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, endings()...)
-	forbidDumps()
 	go func() {
 		<-signals
 		leave(errInterrupted)

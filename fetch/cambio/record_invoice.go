@@ -1,7 +1,6 @@
 package cambio
 
 import (
-	"slices"
 	"strings"
 
 	"syncer/fetch"
@@ -69,15 +68,10 @@ func (d *invoiceReader) entries() {
 
 // ownKey is the key that an invoice which can't be kept has, if it is one that may be stored.
 func (d *invoiceReader) ownKey(e *entry) string {
-	if !d.mayKeep(e.id) {
+	if !resourceID.MatchString(e.id) || holdsNumber(e.id, d.number) {
 		return ""
 	}
 	return invoicePrefix + e.id
-}
-
-// mayKeep says that an id is one of a resource, and shows nobody's number.
-func (d *invoiceReader) mayKeep(id string) bool {
-	return resourceID.MatchString(id) && !holdsNumber(id, d.number)
 }
 
 // entry makes a debt of an entry, if it is one.
@@ -91,9 +85,7 @@ func (d *invoiceReader) entry(e *entry) (debt finance.Debt, is sort) {
 	if d.s.Err() != nil || e.mode == "include" {
 		return debt, aside
 	}
-	if d.isForeign(&e.subject) {
-		d.foreign = true
-	}
+	d.foreign = d.foreign || d.isForeign(&e.subject)
 	switch {
 	case e.kind != "Invoice":
 		d.s.Fail("an entry that is no invoice")
@@ -102,7 +94,7 @@ func (d *invoiceReader) entry(e *entry) (debt finance.Debt, is sort) {
 		d.s.Fail("an invoice with a modifierExtension")
 	case e.status == "issued":
 		return d.debt(e)
-	case !slices.Contains([]string{"draft", "balanced", "cancelled", "entered-in-error"}, e.status):
+	case e.status != "draft" && e.status != "balanced" && e.status != "cancelled" && e.status != "entered-in-error":
 		d.s.Fail("an invoice in a state that is not known")
 	}
 	return debt, settled
@@ -116,7 +108,7 @@ func (d *invoiceReader) debt(e *entry) (finance.Debt, sort) {
 	switch {
 	case !total.value.Valid:
 		d.s.Fail("an issued invoice without a total")
-	case !d.mayKeep(e.id):
+	case !resourceID.MatchString(e.id) || holdsNumber(e.id, d.number):
 		d.s.Fail("an invoice without an id that can be kept")
 	case total.value.Decimal.Sign() <= 0: // a credit note
 		return finance.Debt{}, settled
@@ -130,7 +122,7 @@ func (d *invoiceReader) debt(e *entry) (finance.Debt, sort) {
 // isForeign says whether a reference names somebody else than the patient. A reference may be relative, absolute, and
 // to a version.
 func (d *invoiceReader) isForeign(r *subject) bool {
-	if isOther(r.identifier, d.number) {
+	if r.identifier != "" && finance.IsPersonnummer(r.identifier) && !isNumber(r.identifier, d.number) {
 		return true
 	}
 	_, id, named := strings.Cut("/"+r.reference, "/Patient/")

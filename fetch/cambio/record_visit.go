@@ -1,7 +1,6 @@
 package cambio
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -131,10 +130,10 @@ func (d *visitReader) keep(v *visit) {
 	if finance.IsBlank(id) {
 		id = v.record
 	}
-	if d.s.Err() != nil || !v.isOwed() {
+	switch {
+	case d.s.Err() != nil || v.inactive || !v.fee.Valid || v.fee.Decimal.Sign() <= 0:
 		return
-	}
-	if finance.IsBlank(id) || holdsNumber(id, d.number) {
+	case finance.IsBlank(id) || holdsNumber(id, d.number):
 		d.s.Fail("a contact with a fee and without an id that can be kept")
 		return
 	}
@@ -147,24 +146,9 @@ func (d *visitReader) keep(v *visit) {
 	})
 }
 
-// isOwed says that something was to be paid for the visit.
-func (v *visit) isOwed() bool {
-	if v.inactive || !v.fee.Valid {
-		return false
-	}
-	return v.fee.Decimal.Sign() > 0
-}
-
 // about notes when an answer is about somebody else. What is no personnummer, such as a reserve number, proves nothing.
 func (d *visitReader) about(number string) {
-	if isOther(number, d.number) {
-		d.foreign = true
-	}
-}
-
-// isOther says that a text is the personnummer of somebody else.
-func isOther(text, number string) bool {
-	return finance.IsPersonnummer(text) && !isNumber(text, number)
+	d.foreign = d.foreign || finance.IsPersonnummer(number) && !isNumber(number, d.number)
 }
 
 // unitRanks are the units of a contact, from the care provider, who is owed, down. A ward would tell what for.
@@ -172,8 +156,7 @@ var unitRanks = []string{"contactheadcareproviderunit", "contactresponsibleunit"
 
 func (d *visitReader) unit(v *visit, key string) {
 	for rank, name := range unitRanks {
-		known := rank >= v.rank
-		if known || key != name {
+		if key != name || rank >= v.rank {
 			continue
 		}
 		unitName := ""
@@ -219,7 +202,7 @@ func (d *visitReader) moment(text string) time.Time {
 	if text == "" || d.s.Err() != nil {
 		return time.Time{}
 	}
-	if !slices.Contains([]int{len(layout), len("20060102")}, len(text)) {
+	if len(text) != len(layout) && len(text) != len("20060102") {
 		d.s.Fail("not a moment as yyyyMMddHHmmss")
 		return time.Time{}
 	}

@@ -126,16 +126,14 @@ func readProblem(body []byte) (p problem) {
 	if s.End() != nil {
 		return problem{}
 	}
-	if p.code+p.text != "" || len(p.fields) > 0 {
-		p.document = true
-	}
+	p.document = p.document || p.code != "" || p.text != "" || len(p.fields) > 0
 	return p
 }
 
 // join is for envelopes that say the same in two members.
 func join(a, b string) string {
 	switch {
-	case a == "", a == b:
+	case a == "" || a == b:
 		return b
 	case b == "":
 		return a
@@ -145,12 +143,11 @@ func join(a, b string) string {
 
 // scalar reads a text or a number; anything else is skipped.
 func scalar(s *jsonread.Scanner) string {
-	switch s.Peek() {
-	case '"', '0':
-		return s.Word()
+	if k := s.Peek(); k != '"' && k != '0' {
+		s.Raw()
+		return ""
 	}
-	s.Raw()
-	return ""
+	return s.Word()
 }
 
 // faults reads the list of what is wrong with a request: objects, or texts.

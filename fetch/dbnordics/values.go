@@ -2,7 +2,6 @@ package dbnordics
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -48,10 +47,7 @@ func readMoney(s *jsonread.Scanner, x *jsonread.Extra) (m money) {
 // currency reads the three letters of ISO 4217.
 func currency(s *jsonread.Scanner) string {
 	code := s.Text()
-	if code == "" {
-		return ""
-	}
-	if len(code) != 3 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+	if code != "" && (len(code) != 3 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
 		s.Fail("not a currency of three letters")
 		return ""
 	}
@@ -63,9 +59,9 @@ func decimal(s *jsonread.Scanner) finance.Amount {
 	text := s.Word()
 	whole, fraction, _ := strings.Cut(strings.TrimPrefix(text, "-"), ".")
 	switch {
-	case text == "", s.Err() != nil:
+	case text == "" || s.Err() != nil:
 		return finance.Amount{}
-	case !onlyDigits(whole + fraction):
+	case whole == "" && fraction == "" || strings.Trim(whole+fraction, "0123456789") != "":
 		s.Fail("not an amount")
 		return finance.Amount{}
 	}
@@ -108,8 +104,7 @@ func readMoment(s *jsonread.Scanner) (m moment) {
 	}
 	part := map[string]int64{}
 	for o := s.Object(); o.Next(); {
-		switch k := o.Key(); k {
-		case "year", "month", "day":
+		if k := o.Key(); k == "year" || k == "month" || k == "day" {
 			part[k], _ = s.Int()
 		}
 	}
@@ -121,7 +116,7 @@ func readMoment(s *jsonread.Scanner) (m moment) {
 
 func dated(s *jsonread.Scanner, year, month, day int64) (m moment) {
 	switch {
-	case !within(year, 1, 9999), !within(month, 0, 12), !within(day, 0, 31), month == 0 && day != 0:
+	case year < 1 || year > 9999 || month < 0 || month > 12 || day < 0 || day > 31 || month == 0 && day != 0:
 		s.Fail("not a date")
 		return m
 	case month == 0:
@@ -139,18 +134,14 @@ func dated(s *jsonread.Scanner, year, month, day int64) (m moment) {
 	return m
 }
 
-func within(n, least, most int64) bool { return n >= least && n <= most }
-
-var aWeek = regexp.MustCompile(`^\d{4}W\d{2}$`)
-
 // week reads a week such as 2026W44 and gives its Monday. Weeks are counted as in ISO 8601, the way they are in Sweden: week
 // 1 has the year's first Thursday, and only some years have a week 53.
 func week(text string) (finance.Date, bool) {
-	if !aWeek.MatchString(text) {
+	var year, n int
+	if len(text) != 7 || text[4] != 'W' || !onlyDigits(text[:4]+text[5:]) {
 		return 0, false
 	}
-	var year, n int
-	if _, err := fmt.Sscanf(text, "%4dW%2d", &year, &n); err != nil || min(year, n) < 1 {
+	if _, err := fmt.Sscanf(text, "%4dW%2d", &year, &n); err != nil || year < 1 || n < 1 {
 		return 0, false
 	}
 	fourth := time.Date(year, time.January, 4, 0, 0, 0, 0, time.UTC) // always in week 1

@@ -51,9 +51,10 @@ func (c *columns[T]) read(v values) (T, error) {
 	for i := range c.filled {
 		col := &c.filled[i]
 		value, there, err := col.source.read(v)
-		if there {
+		switch {
+		case err == nil && there:
 			col.set(&record, value)
-		} else if err == nil && c.needs(col) {
+		case err == nil && (col.field.Required || slices.Contains(c.must, col.name)):
 			err = errMissing
 		}
 		if err != nil {
@@ -61,11 +62,6 @@ func (c *columns[T]) read(v values) (T, error) {
 		}
 	}
 	return record, nil
-}
-
-// needs says that a record without a value of the column can't be read or stored.
-func (c *columns[T]) needs(col *column[T]) bool {
-	return col.field.Required || slices.Contains(c.must, col.name)
 }
 
 // label is a column's name with its path, for people.
@@ -137,11 +133,8 @@ type accountTable struct {
 
 func newAccountTable(a *Accounts, p *compiledReading) (table, error) {
 	c, err := newColumns(finance.Account{}, a.Fields.columns(), a.Fields.ID, p)
-	if err != nil {
+	if err != nil || a.Balances == nil {
 		return &accountTable{columns: c}, err
-	}
-	if a.Balances == nil {
-		return &accountTable{columns: c}, nil
 	}
 	b, err := newBalanceTable(a.Balances, p)
 	return &accountTable{c, b}, err

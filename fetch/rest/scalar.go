@@ -55,13 +55,13 @@ func quote(text string) string {
 func amountOf(raw string) (finance.Amount, error) {
 	s := jsonread.Scan([]byte(raw))
 	a := s.Amount()
-	switch {
-	case s.End() == nil && a.Valid:
-		return a, nil
-	case isText(raw) && strings.Contains(raw, ","):
-		return finance.Amount{}, errComma
+	if s.End() != nil || !a.Valid {
+		if isText(raw) && strings.Contains(raw, ",") {
+			return finance.Amount{}, errComma
+		}
+		return finance.Amount{}, errNoAmount
 	}
-	return finance.Amount{}, errNoAmount
+	return a, nil
 }
 
 // isText says whether a value is a JSON string.
@@ -107,8 +107,7 @@ func wholeOf(raw string) (int64, error) {
 	if err != nil {
 		return 0, errNoCount
 	}
-	whole, fraction, _ := strings.Cut(text, ".")
-	if strings.Trim(fraction, "0") == "" {
+	if whole, fraction, ok := strings.Cut(text, "."); ok && strings.Trim(fraction, "0") == "" {
 		text = whole // 3.0 is how some serializers write 3
 	}
 	if isText(raw) {
@@ -148,10 +147,13 @@ const (
 // newClock checks a format. A pattern may hold the six tokens, the offset and what separates them.
 func newClock(format string, zone *time.Location) (clock, error) {
 	c := clock{format: format, zone: zone}
-	if slices.Contains([]string{"", rfc3339, unix, unixMS}, format) {
+	if format == "" || slices.Contains([]string{rfc3339, unix, unixMS}, format) {
 		return c, nil
 	}
-	if !isPattern(format) {
+	left := strings.NewReplacer("YYYY", "", "MM", "", "DD", "", "hh", "", "mm", "", "ss", "").Replace(format)
+	left = strings.Replace(left, "Z", "", 1)
+	hasDay := strings.Contains(format, "YYYY") && strings.Contains(format, "MM") && strings.Contains(format, "DD")
+	if strings.Trim(left, "-./: T") != "" || !hasDay {
 		return c, errors.New("a format is rfc3339, unix, unix_ms, or a pattern with YYYY, MM, DD and, for instants, hh, mm, ss " +
 			"and Z for an offset")
 	}
@@ -164,18 +166,6 @@ func newClock(format string, zone *time.Location) (clock, error) {
 		c.layouts = append(c.layouts, tokens.Replace(format))
 	}
 	return c, nil
-}
-
-// isPattern says that a format names a day, and holds nothing but tokens and what separates them.
-func isPattern(format string) bool {
-	for _, token := range []string{"YYYY", "MM", "DD"} {
-		if !strings.Contains(format, token) {
-			return false
-		}
-	}
-	left := strings.NewReplacer("YYYY", "", "MM", "", "DD", "", "hh", "", "mm", "", "ss", "").Replace(format)
-	left = strings.Replace(left, "Z", "", 1)
-	return strings.Trim(left, "-./: T") == ""
 }
 
 // byPattern reads an instant of a pattern, in the API's calendar where the text tells no offset.
@@ -243,11 +233,10 @@ func (c clock) anyOrder(raw string) finance.Version {
 	if at, err := jsonread.ParseInstantIn(text, c.zone); err == nil {
 		return versionAt(at)
 	}
-	day, err := c.day(raw)
-	if err != nil || day.IsZero() {
-		return finance.Version{}
+	if day, err := c.day(raw); err == nil && !day.IsZero() {
+		return finance.VersionAt(day.StartIn(c.zone))
 	}
-	return finance.VersionAt(day.StartIn(c.zone))
+	return finance.Version{}
 }
 
 // earliestEpoch parts seconds with decimals from numbers such as 1.10, of which nobody can tell whether 1.9
@@ -302,16 +291,9 @@ func sinceEpoch(text, format string) (time.Time, error) {
 	if !ok {
 		return time.Time{}, errNoTime
 	}
-	whole, fraction, ok := parts(text)
-	if !ok {
-		return time.Time{}, errNoTime
-	}
+	whole, fraction, broken := strings.Cut(text, ".")
 	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil {
-		return time.Time{}, errNoTime
-	}
-	const farthest = 1 << 53
-	if n > farthest || n < -farthest {
+	if err != nil || n > 1<<53 || n < -1<<53 || broken && !onlyDigits(fraction) {
 		return time.Time{}, errNoTime
 	}
 	unit := time.Second
@@ -332,15 +314,6 @@ func sinceEpoch(text, format string) (time.Time, error) {
 	return time.Unix(n, 0).Add(part).UTC(), nil
 }
 
-// parts are what stands before the point of a number, and behind it. A point has digits behind it.
-func parts(number string) (whole, fraction string, ok bool) {
-	whole, fraction, broken := strings.Cut(number, ".")
-	if !broken {
-		return whole, "", true
-	}
-	return whole, fraction, onlyDigits(fraction)
-}
-
 // withoutExponent writes a number such as 1.7645472E9, as Java prints a double, with its point moved.
 func withoutExponent(text string) (string, bool) {
 	at := strings.IndexAny(text, "eE")
@@ -349,17 +322,14 @@ func withoutExponent(text string) (string, bool) {
 	}
 	const largest = 20 // no epoch has more digits before its point, nor zeros behind it
 	move, err := strconv.Atoi(text[at+1:])
-	if err != nil || !within(move, -largest, largest) {
-		return "", false
-	}
 	sign := ""
 	number := text[:at]
 	if after, found := strings.CutPrefix(number, "-"); found {
 		sign = "-"
 		number = after
 	}
-	whole, fraction, ok := parts(number)
-	if !ok || !onlyDigits(whole) {
+	whole, fraction, broken := strings.Cut(number, ".")
+	if err != nil || move > largest || move < -largest || !onlyDigits(whole) || broken && !onlyDigits(fraction) {
 		return "", false
 	}
 	zeros := strings.Repeat("0", largest)

@@ -1,7 +1,6 @@
 package sbanken
 
 import (
-	"slices"
 	"strings"
 
 	"syncer/fetch/jsonread"
@@ -54,7 +53,8 @@ func (r *rowReader) row(t *row) {
 				t.Status = finance.Pending
 			}
 		case "source":
-			t.archived = slices.Contains([]string{"Archive", "1"}, s.Word())
+			source := s.Word()
+			t.archived = source == "Archive" || source == "1"
 		case "cardDetails":
 			r.card(t)
 		case "transactionDetail":
@@ -68,10 +68,10 @@ func (r *rowReader) row(t *row) {
 	if strings.TrimSpace(kindText) != strings.TrimSpace(t.Kind) { // the bank pads it with blanks
 		r.extra.Add("transactionTypeText", kindText)
 	}
-	if t.BookedOn.IsZero() {
+	if s.Err() == nil && t.BookedOn.IsZero() {
 		s.Fail("a row without an accounting date")
 	}
-	if !t.Amount.Valid {
+	if s.Err() == nil && !t.Amount.Valid {
 		s.Fail("a row without an amount")
 	}
 	t.PurchasedOn = nearYear(t.PurchasedOn, t.BookedOn)
@@ -135,10 +135,10 @@ func nearYear(purchased, booked finance.Date) finance.Date {
 	}
 	t := purchased.Time()
 	years := 0
-	switch before := booked - purchased; {
-	case before < -300:
+	switch {
+	case purchased > booked+300:
 		years = -1
-	case before > 300 && before < 430:
+	case purchased < booked-300 && purchased > booked-430:
 		years = 1
 	default:
 		return purchased

@@ -320,6 +320,77 @@ func (k *pageKeys) addKey(s finance.Stream, key finance.PageKey) {
 
 func (k *pageKeys) args() []any { return []any{k.consent, k.dataset, k.account, k.span, k.key} }
 
+const countItems = `UPDATE items i SET pages = i.pages + u.pages, records = i.records + u.records,
+inserted = i.inserted + u.inserted, updated = i.updated + u.updated, removed = i.removed + u.removed,
+quarantined = i.quarantined + u.quarantined,
+partial = CASE WHEN u.partial = '' OR strpos(i.partial, u.partial) > 0 THEN i.partial ELSE concat_ws('; ', i.partial, u.partial) END
+FROM unnest($1::int8[], $2::int8[], $3::text[], $4::int4[], $5::int4[], $6::int4[], $7::int4[], $8::int4[], $9::int4[], $10::text[])
+AS u(batch_id, consent_id, dataset, pages, records, inserted, updated, removed, quarantined, partial)
+WHERE i.batch_id = u.batch_id AND i.consent_id = u.consent_id AND i.dataset = u.dataset`
+
+// itemCounts are what a transaction adds to one item.
+type itemCounts struct {
+	pages, records, quarantined int32
+	written                     Written
+	partial                     []string
+}
+
+func (a *attempt) countItems(ctx context.Context) error {
+	items := map[item]*itemCounts{}
+	for _, p := range a.live {
+		if p.Task.Batch == 0 {
+			continue
+		}
+		k := item{p.Task.Batch, p.Stream.Consent, p.Stream.Dataset}
+		if items[k] == nil {
+			items[k] = &itemCounts{}
+		}
+		items[k].add(p)
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	keys := slices.SortedFunc(maps.Keys(items), func(x, y item) int {
+		return cmp.Or(cmp.Compare(x.batch, y.batch), cmp.Compare(x.consent, y.consent), cmp.Compare(x.dataset, y.dataset))
+	})
+	var batches, consents []int64
+	var datasets, partials []string
+	var counts [6][]int32
+	for _, k := range keys {
+		c := items[k]
+		batches = append(batches, k.batch)
+		consents = append(consents, k.consent)
+		datasets = append(datasets, string(k.dataset))
+		for i, n := range []int32{c.pages, c.records, int32(c.written.Inserted), int32(c.written.Updated),
+			int32(c.written.Removed), c.quarantined} {
+			counts[i] = append(counts[i], n)
+		}
+		partials = append(partials, strings.Join(c.partial, "; "))
+	}
+	_, err := a.tx.Exec(ctx, countItems, batches, consents, datasets, counts[0], counts[1], counts[2], counts[3],
+		counts[4], counts[5], partials)
+	if err != nil {
+		return fmt.Errorf("count into the items: %w", pg.Describe(err))
+	}
+	return nil
+}
+
+func (c *itemCounts) add(p *page) {
+	c.pages++
+	c.records += int32(p.records())
+	c.quarantined += int32(p.missed())
+	c.written.add(p.written)
+	said := []string{pg.Clean(p.Partial)}
+	if p.written.Withheld > 0 {
+		said = append(said, RemovalsWithheld)
+	}
+	for _, s := range said {
+		if s != "" && !slices.Contains(c.partial, s) {
+			c.partial = append(c.partial, s)
+		}
+	}
+}
+
 // SameStream is the condition that rows of the tables a and b are of one stream.
 func SameStream(a, b string) string {
 	same := ""

@@ -47,7 +47,6 @@ type Committer struct {
 // submitted is one page in the queue or in a transaction.
 type submitted struct {
 	page    PageWrite
-	bytes   int       // of its body
 	since   time.Time // when it came
 	wanted  bool      // somebody waits for it
 	within  *writing  // the transaction it is in
@@ -242,7 +241,7 @@ func (c *Committer) answer(group []*submitted, results []Result) {
 		if s.result.Err != nil {
 			failed[s.page.Stream] = true
 		}
-		s.settle()
+		close(s.done)
 	}
 	left := c.queue[:0]
 	for _, s := range c.queue {
