@@ -43,7 +43,7 @@ func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
 	persisttest.Turn(t)
 	l := lab.New(t, lab.Options{
 		NG:          norskgjeld.Options{Consents: gateConsents, DebtFree: 0.5, MaxLoans: 2, Start: time.Now().Add(-time.Hour)},
-		Connections: gateBuckets, Concurrency: 2, Batches: 1, BatchSize: 10, MaxWait: "10m",
+		Connections: gateBuckets, Concurrency: 2, Batches: 1, BatchSize: 10, MaxWait: "10m", Lease: "1s",
 	})
 	importEverywhere(l, gateBuckets)
 	var jobs []string

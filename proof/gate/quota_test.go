@@ -39,7 +39,7 @@ func TestADaysQuotaIsNeverExceeded(t *testing.T) {
 	l := lab.New(t, lab.Options{
 		NG:   norskgjeld.Options{Consents: consents, DebtFree: 0.5, MaxLoans: 2, Start: time.Now().Add(-time.Hour)},
 		Rate: quotaRate, PerDay: quotaPerDay, Concurrency: quotaConcurrency,
-		BatchSize: 5, Batches: quotaBatches, MaxWait: "5s",
+		BatchSize: 5, Batches: quotaBatches, MaxWait: "5s", Lease: "1s",
 	})
 	l.ImportNG("ng1", 0, consents)
 	l.Plan("debt1")

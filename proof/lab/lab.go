@@ -165,7 +165,7 @@ func (o Options) withDefaults() settings {
 		o.MaxWait = "30s"
 	}
 	if o.Lease == "" {
-		o.Lease = "1s"
+		o.Lease = "5s" // a slow machine keeps a heartbeat waiting for a second; a proof of take-overs asks for less
 	}
 	if o.Log == "" {
 		o.Log = "warn"

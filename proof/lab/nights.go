@@ -45,7 +45,7 @@ type Nights struct {
 // the processes that come.
 func NewNights(t testing.TB, consents int, jobs []Timed, env ...string) *Nights {
 	t.Helper()
-	l := New(t, Options{NG: norskgjeld.Options{Consents: max(consents, 1), Start: time.Now().Add(-time.Hour)}, Log: "info"})
+	l := New(t, Options{NG: norskgjeld.Options{Consents: max(consents, 1), Start: time.Now().Add(-time.Hour)}, Log: "info", Lease: "1s"})
 	if consents > 0 {
 		l.ImportNG("ng1", 0, consents)
 	}

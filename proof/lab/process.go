@@ -76,6 +76,16 @@ func (l *Lab) Start(env []string, args ...string) *Process {
 	return p
 }
 
+// Said are the lines of its log that nobody has read yet, of a process that has ended.
+func (p *Process) Said() string {
+	<-p.Ended
+	var lines []string
+	for line := range p.Lines {
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Kill is kill -9, and waits until the process is gone.
 func (p *Process) Kill() {
 	_ = p.Process.Kill()

@@ -24,7 +24,7 @@ func SmallOn(t testing.TB, db persisttest.Database) *Lab {
 		DB:        db,
 		NG:        norskgjeld.Options{Consents: 60, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
 		Bank:      sbanken.Options{Customers: 12, Transactions: 60, Twins: true},
-		BatchSize: 6,
+		BatchSize: 6, Lease: "1s",
 	})
 	l.Rule(sandbox.Rule{Provider: sbanken.Name, Only: "token", Times: 1, Action: sandbox.Action{
 		Kind: sandbox.AnswerStatus, Status: 500, Body: `{"error":"unknown_error"}`}})

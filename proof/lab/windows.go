@@ -43,7 +43,7 @@ const (
 // tick has fired once.
 func BackfillWindows(t testing.TB, o Windows) {
 	t.Helper()
-	l := New(t, Options{Bank: sbanken.Options{Customers: consents, Transactions: 40, Days: 200}, Log: "error"})
+	l := New(t, Options{Bank: sbanken.Options{Customers: consents, Transactions: 40, Days: 200}, Log: "error", Lease: "1s"})
 	l.Rule(sandbox.Rule{Provider: sbanken.Name, Only: "api", Every: 3,
 		Action: sandbox.Action{Kind: sandbox.SlowHeader, DelayMS: 50}})
 	l.ImportBank("bank1", 0, consents)
@@ -109,7 +109,7 @@ func (l *Lab) serveAndKill(o Windows, step string, kills *atomic.Int64, over <-c
 			return
 		case <-p.Ended:
 			if step == "" {
-				l.Error("a process that serves has ended by itself")
+				l.Errorf("a process that serves has ended by itself\n%s", p.Said())
 				return
 			}
 		case <-time.After(2*o.Kill + rand.N(o.Kill)):
@@ -135,7 +135,7 @@ func (l *Lab) backfillAndKill(o Windows, job string, place int, kills *atomic.In
 				return
 			}
 			if step == "" || code > 0 {
-				l.Errorf("backfill %s: exit code %d", job, code)
+				l.Errorf("backfill %s: exit code %d\n%s", job, code, p.Said())
 				return
 			}
 		case <-time.After(kill/2 + rand.N(kill)):

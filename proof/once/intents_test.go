@@ -23,7 +23,7 @@ func TestIntentsOfKilledProcesses(t *testing.T) {
 	consents := 5 * *kills
 	l := lab.New(t, lab.Options{
 		NG:   norskgjeld.Options{Consents: consents, SingleUse: 1, Start: time.Now().Add(-time.Hour)},
-		Rate: 5, Concurrency: 4, Batches: 1, BatchSize: consents,
+		Rate: 5, Concurrency: 4, Batches: 1, BatchSize: consents, Lease: "1s",
 	})
 	l.ImportNG("ng1", 0, consents)
 	l.Rule(sandbox.Rule{Provider: norskgjeld.Name, Only: "api", Action: sandbox.Action{Kind: sandbox.SlowHeader, DelayMS: 100}})

@@ -34,7 +34,7 @@ var oncePoints = []struct {
 // single is a world of consents that one answer spends.
 func single(t testing.TB) *lab.Lab {
 	l := lab.New(t, lab.Options{NG: norskgjeld.Options{Consents: onceConsents, SingleUse: 1, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
-		Concurrency: 1, Batches: 1, BatchSize: 4})
+		Concurrency: 1, Batches: 1, BatchSize: 4, Lease: "1s"})
 	l.ImportNG("ng1", 0, onceConsents)
 	return l
 }

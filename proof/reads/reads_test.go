@@ -30,7 +30,7 @@ func TestReadsPerDayAreNeverExceeded(t *testing.T) {
 	lab.Long(t)
 	t.Parallel()
 	l := lab.New(t, lab.Options{NG: norskgjeld.Options{Consents: readsConsents, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
-		Concurrency: 3, Batches: 1, BatchSize: 4})
+		Concurrency: 3, Batches: 1, BatchSize: 4, Lease: "1s"})
 	importBudgeted(l)
 	for _, rule := range []sandbox.Rule{
 		{Template: "/v1/debt/{consent}", Every: 7, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 500}},

@@ -23,7 +23,7 @@ func TestRenewalsSurviveKills(t *testing.T) {
 	world := func() *lab.Lab {
 		return lab.New(t, lab.Options{
 			NG:          norskgjeld.Options{Consents: consents, DebtFree: 0.1, Start: time.Now().Add(-time.Hour)},
-			Concurrency: 2, Batches: 1, BatchSize: 6,
+			Concurrency: 2, Batches: 1, BatchSize: 6, Lease: "1s",
 		})
 	}
 	peace := world()
