@@ -2,12 +2,14 @@
 # The image holds one static binary and the CA certificates. The time zones are inside the binary.
 
 FROM golang:1.26-alpine AS build
-RUN apk add --no-cache ca-certificates
+# Go asks git which commit it builds, for `syncer version`: a build without history must say so (--build-arg VCS=false).
+ARG VCS=true
+RUN apk add --no-cache ca-certificates git
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/syncer ./cmd/syncer
+RUN CGO_ENABLED=0 go build -buildvcs=${VCS} -trimpath -ldflags="-s -w" -o /out/syncer ./cmd/syncer
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

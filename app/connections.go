@@ -141,11 +141,11 @@ func (inst *Installation) ClientOptions(name string) (fetch.Options, error) {
 	}
 	return fetch.Options{
 		Connection: conn, Driver: driver, Rate: rate, Quota: quota,
-		Concurrency: set.Concurrency, Timeout: set.Timeout.Std(),
+		Concurrency: set.Concurrency, MaxInFlight: set.MaxInFlight, Flights: inst.Store.Admit, Timeout: set.Timeout.Std(),
 		Retry:   fetch.Retry{Attempts: set.Retry.Attempts, Base: set.Retry.Base.Std(), Cap: set.Retry.Cap.Std(), Budget: set.Retry.Budget.Std()},
 		MaxWait: inst.Config.Worker.MaxWait.Std(), MaxBody: set.MaxBody.Bytes(),
 		MaxRecords: set.Limits.AnswerRecords, PassBytes: set.Limits.PassBytes.Bytes(),
-		PassTime: time.Duration(set.Limits.PassHours) * time.Hour, AllowPrivate: set.AllowPrivate,
+		PassTime: time.Duration(set.Limits.PassHours) * time.Hour, Memory: inst.memory, AllowPrivate: set.AllowPrivate,
 		Calls: inst.callStore(), Once: inst.callStore(), Tokens: inst.callStore(), Grants: inst.Store.Tokens, Log: inst.opt.Log.With().Str("connection", name).Logger(),
 		Fingerprint: inst.sealer.Fingerprint, Open: provider.Open,
 		Reread: func() (map[string]fetch.Secret, error) { return inst.secrets(name) },

@@ -17,6 +17,7 @@ type EngineSpec struct {
 	Gone        []Gone   // jobs that the configuration has no more
 	Work        bool     // works the batches of Jobs; else it only plans
 	Only        bool     // of Jobs it works only the runs that it is told to, see jobs.Engine.WorkRuns
+	Watch       bool     // tells the log of open runs that nobody works
 	Rest        bool     // a job that can't be worked is left out and told in the log; the others go on
 }
 
@@ -31,7 +32,7 @@ func (inst *Installation) Engine(ctx context.Context, spec EngineSpec) (*jobs.En
 		Lease: inst.Config.Worker.Lease.Std(), Heartbeat: inst.Config.Worker.Heartbeat.Std(),
 		Sweep: inst.Config.Worker.Sweep.Std(), Drain: inst.Config.Worker.Drain.Std(), Step: inst.opt.Step,
 	}
-	o.Only = spec.Only
+	o.Only, o.Watch = spec.Only, spec.Watch
 	needed := slices.Clone(spec.Connections)
 	var all []jobs.Job
 	left := &leftOut{h: inst, rest: spec.Rest}

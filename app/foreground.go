@@ -8,6 +8,7 @@ import (
 
 	"syncer/jobs"
 	"syncer/persist/connections"
+	"syncer/persist/pg"
 	"syncer/persist/queue"
 	"syncer/persist/read"
 	"syncer/report"
@@ -49,7 +50,7 @@ func (f *Foreground) Stop() error {
 const (
 	lookEvery = 500 * time.Millisecond // at a run that is being followed
 	askEvery  = 2 * time.Second        // whether this process may still work it
-	patience  = time.Minute            // with a database that doesn't answer while a run is followed
+	patience  = time.Minute            // with what can't be seen for another reason than that the database is away
 )
 
 // Display is where the progress of a run is shown.
@@ -82,7 +83,7 @@ func (f *Foreground) Follow(ctx context.Context, run queue.Run, display Display)
 		if _, left := errors.AsType[*LeftError](context.Cause(ctx)); left {
 			return report, context.Cause(ctx)
 		}
-		if err == nil || ctx.Err() != nil || time.Since(seen) > patience {
+		if err == nil || ctx.Err() != nil || !pg.Passing(err) && time.Since(seen) > patience {
 			return report, err
 		}
 		f.inst.opt.Log.Warn().Err(err).Int64("run", run.ID).Msg("can't see how the run stands; trying again")

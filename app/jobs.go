@@ -28,14 +28,14 @@ func (inst *Installation) Job(name string) (jobs.Job, error) {
 		Name: name, Connection: set.Connection, Zone: set.Location(), CatchUp: jobs.CatchUp(set.CatchUp),
 		BatchSize: set.BatchSize, Lookback: days(set.Lookback), History: days(set.History), Purposes: set.Purposes,
 	}
-	provider, err := inst.Provider(set.Connection)
+	has, err := inst.datasets(set.Connection)
 	if err != nil {
 		return job, err
 	}
 	for _, dataset := range set.Datasets {
 		d, err := finance.ParseDataset(dataset)
-		if err == nil && !slices.Contains(provider.Datasets, d) {
-			err = fmt.Errorf("%s has no %s; it has %s", provider.Title, d, text.List(provider.Datasets))
+		if err == nil && !slices.Contains(has.list, d) {
+			err = fmt.Errorf("%s has no %s; it has %s", has.whose, d, text.List(has.list))
 		}
 		if err != nil {
 			return job, inst.Config.Problemf(at+".datasets", "%s", err)
@@ -48,6 +48,28 @@ func (inst *Installation) Job(name string) (jobs.Job, error) {
 		}
 	}
 	return job, nil
+}
+
+// datasets are what a connection can be asked for.
+type datasets struct {
+	whose string // for people
+	list  []finance.Dataset
+}
+
+// datasets are those of a configured connection: its provider's, or those that its settings leave of them.
+func (inst *Installation) datasets(connection string) (d datasets, err error) {
+	provider, conn, err := inst.settled(connection)
+	if err != nil {
+		return d, err
+	}
+	if provider.DatasetsOf == nil {
+		return datasets{provider.Title, provider.Datasets}, nil
+	}
+	list, err := provider.DatasetsOf(conn)
+	if err != nil {
+		return d, inst.Config.Problemf("connections."+connection, "%s", err)
+	}
+	return datasets{"the description of " + connection, list}, nil
 }
 
 // days rounds up: nobody loses a day that was asked for.

@@ -7,13 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"syscall"
 
+	"syncer/files"
 	"syncer/persist/seal"
 )
 
 // ReadKeyFile tells what the key file holds.
 func ReadKeyFile(path string) (seal.KeyFile, error) {
-	data, err := os.ReadFile(path)
+	data, err := files.Read(path, maxKeyFile)
 	if err != nil {
 		return seal.KeyFile{}, fmt.Errorf("read the key file: %w", err)
 	}
@@ -39,7 +41,7 @@ func ChangeKeyFile(path string, seen seal.KeyFile, change func([]byte) ([]byte, 
 		return seen, fmt.Errorf("%s exists: another change of keys is under way; if none is, one was killed, and the file can be removed", next)
 	}
 	if err != nil {
-		return seen, fmt.Errorf("write the key file: %w", err)
+		return seen, fmt.Errorf("write the key file: %w%s", err, elsewhere(err))
 	}
 	after, err := writeKeyFile(f, real, seen, change)
 	if err == nil {
@@ -48,7 +50,7 @@ func ChangeKeyFile(path string, seen seal.KeyFile, change func([]byte) ([]byte, 
 		err = errors.Join(err, os.Remove(next))
 	}
 	if err != nil {
-		return seen, fmt.Errorf("change the key file: %w", err)
+		return seen, fmt.Errorf("change the key file: %w%s", err, elsewhere(err))
 	}
 	if dir, err := os.Open(filepath.Dir(real)); err == nil { // the new name must survive a power cut; not every system can
 		_ = dir.Sync()
@@ -57,9 +59,25 @@ func ChangeKeyFile(path string, seen seal.KeyFile, change func([]byte) ([]byte, 
 	return after, nil
 }
 
+// elsewhere says how keys are changed whose file lies where nothing can be written or replaced, such as a secret that is mounted
+// into a container; empty: that is not what is wrong.
+func elsewhere(err error) string {
+	fixed := false
+	for _, sign := range []error{fs.ErrPermission, syscall.EROFS, syscall.EBUSY, syscall.EXDEV} {
+		fixed = fixed || errors.Is(err, sign)
+	}
+	if !fixed {
+		return ""
+	}
+	return ". A key file that is mounted read-only is changed as a copy: copy it to a folder that can be written, on a machine that " +
+		"reaches the database, and name the copy by SYNCER_KEYS_FILE. There `syncer keys rotate --prepare`; put the copy into the " +
+		"secret, and wait until every process has it; then `syncer keys rotate` there, and put the copy into the secret again. " +
+		"`syncer keys rotate --retire` goes the same way"
+}
+
 func writeKeyFile(f *os.File, path string, seen seal.KeyFile, change func([]byte) ([]byte, error)) (after seal.KeyFile, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
-	old, err := os.ReadFile(path)
+	old, err := files.Read(path, maxKeyFile)
 	if err != nil {
 		return after, err
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"syncer/persist/seal"
@@ -48,5 +49,19 @@ func TestAKeyFileIsNotChangedBehindSomebodysBack(t *testing.T) {
 	}
 	if _, err := os.Stat(path + ".new"); err == nil {
 		t.Error("the half-made file is left behind")
+	}
+}
+
+// A key file on a read-only mount can't be changed there, and the error says how it is done.
+func TestAKeyFileThatIsMountedReadOnly(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.EBUSY} {
+		said := elsewhere(&os.PathError{Op: "open", Path: "/run/secrets/syncer.keys.new", Err: err})
+		if !strings.Contains(said, "SYNCER_KEYS_FILE") || !strings.Contains(said, "syncer keys rotate --prepare") {
+			t.Errorf("%v: %q", err, said)
+		}
+	}
+	if said := elsewhere(&os.PathError{Op: "open", Path: "x", Err: syscall.ENOSPC}); said != "" {
+		t.Errorf("a full disk: %q", said)
 	}
 }

@@ -5,31 +5,55 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"runtime"
 
 	"syncer/config"
+	"syncer/files"
 	"syncer/persist/seal"
 )
 
-// openKeys reads the key file.
-func openKeys(path string) (*seal.Sealer, error) {
-	keys, err := os.ReadFile(path)
+// maxKeyFile bounds a key file; what is larger is certainly another file.
+const maxKeyFile = 1 << 20
+
+// openKeys reads the key file. open says by whom else it can be read; empty: by nobody.
+func openKeys(path string) (sealer *seal.Sealer, open string, err error) {
+	keys, info, err := files.ReadWithInfo(path, maxKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("key file %s does not exist: make one with `syncer init`, or restore yours", path)
+		return nil, "", fmt.Errorf("key file %s does not exist: make one with `syncer init`, or restore yours", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the key file: %w", err)
+		return nil, "", fmt.Errorf("read the key file: %w", err)
 	}
-	sealer, err := seal.OpenSealer(keys)
+	sealer, err = seal.OpenSealer(keys)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
+		return nil, "", fmt.Errorf("key file %s: %w", path, err)
 	}
-	sealer.Follow(func() ([]byte, error) { return os.ReadFile(path) }) // `syncer keys rotate` stops nobody
-	return sealer, nil
+	sealer.Follow(func() ([]byte, error) { return files.Read(path, maxKeyFile) }) // `syncer keys rotate` stops nobody
+	return sealer, openToOthers(path, info), nil
 }
+
+// openToOthers says why a key file is not safe from others; empty: it is. Whoever mounts it read-only, as a secret of a
+// container, decides there who reads it.
+func openToOthers(path string, info fs.FileInfo) string {
+	perm := info.Mode().Perm()
+	others := perm&0o007 != 0
+	group := perm&0o020 != 0 || perm&0o040 != 0 && !files.OfOurGroup(info)
+	if runtime.GOOS == "windows" || !others && !group || files.OnReadOnlyMount(path) {
+		return ""
+	}
+	return fmt.Sprintf("key file %s has mode %04o, so that others may read or change it: run chmod 0600 %s%s. "+
+		"The next release refuses such a file", path, perm, path, config.OnMount)
+}
+
+// KeysOpenTo says why the key file is not safe from others; empty: it is. ReadKeys has read it.
+func (inst *Installation) KeysOpenTo() string { return inst.keysOpen }
 
 // foreignKeys says what to do about a database that was written with other keys.
 func foreignKeys(cfg *config.Config, err error) error {
+	if errors.Is(err, seal.ErrUnprovenKeys) {
+		return fmt.Errorf("%w: nothing is sealed in it, and it has names of subjects. If %s is the file that it was written with, "+
+			"`syncer keys accept --reason TEXT` says so; if it is not, restore that file", err, cfg.Keys.File)
+	}
 	if !errors.Is(err, seal.ErrForeignKeys) {
 		return err
 	}

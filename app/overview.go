@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"syncer/jobs"
 	"syncer/persist/read"
 	"syncer/report"
 )
@@ -11,9 +12,27 @@ import (
 // overviewRuns is how many unfinished runs the screen has room for.
 const overviewRuns = 8
 
+// Judged is the report of a run with what this installation's configuration says of it.
+func (inst *Installation) Judged(r read.Report) read.Report {
+	r.Over = inst.AsConfigured(r.Over)
+	job, known := inst.Config.Jobs[r.Run.Job]
+	switch {
+	case !r.Running:
+	case !known:
+		r.NotConfigured = report.OrphanText(r.Run)
+	case job.Connection != r.Run.Connection:
+		r.NotConfigured = jobs.Elsewhere(r.Run)
+	}
+	return r
+}
+
 // Overview gathers what there is to know at a glance.
 func (inst *Installation) Overview(ctx context.Context) (report.Overview, error) {
 	var o report.Overview
+	var err error
+	if o.Restored, err = inst.Store.Restore.Look(ctx); err != nil {
+		return o, err
+	}
 	open, err := inst.Store.Read.Runs(ctx, read.RunFilter{Open: true, Limit: overviewRuns})
 	if err != nil {
 		return o, err
@@ -23,8 +42,7 @@ func (inst *Installation) Overview(ctx context.Context) (report.Overview, error)
 		if err != nil {
 			return o, fmt.Errorf("report of run %d: %w", run.ID, err)
 		}
-		report.Over = inst.AsConfigured(report.Over)
-		o.Open = append(o.Open, report)
+		o.Open = append(o.Open, inst.Judged(report))
 	}
 	if o.Last, err = inst.Store.Read.LastOfJobs(ctx); err != nil {
 		return o, err

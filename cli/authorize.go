@@ -44,7 +44,7 @@ func (p *Program) consentsAuthorizeCommand() *cobra.Command {
 			if s.Wait <= 0 {
 				return usagef("--wait %s: wait for some time at least", s.Wait)
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error { return p.authorize(cmd.Context(), inst, s) })
+			return p.migrateAndChange(cmd.Context(), func(inst *app.Installation) error { return p.authorize(cmd.Context(), inst, s) })
 		},
 	}
 	c.Flags().StringVar(&s.Subject, "subject", "", "national id of the person who is to answer; - reads it from stdin, unseen by other processes")

@@ -207,7 +207,7 @@ func (p *Program) tellBackfill(order backfillOrder, spec jobs.BackfillSpec, plan
 	}
 	switch {
 	case len(plan.Later) > 0:
-		p.say("%s", text.Paragraph("", report.LaterText(spec, plan)))
+		p.say("%s", text.Paragraph(p.out, "", report.LaterText(spec, plan)))
 	case len(plan.Runs) == 0:
 		p.say("Nothing to do: every window is complete. --again reads them once more.")
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncer/app"
-	"syncer/fetch"
+	"syncer/fetch/redact"
 	"syncer/finance"
 	"syncer/persist"
 	"syncer/persist/pg"
@@ -60,9 +60,12 @@ func findCalls(ctx context.Context, store *persist.Store, id string) ([]read.Cal
 			return []read.CallRecord{call}, err
 		}
 	}
-	calls, err := store.Read.CallsByCorrelation(ctx, fetch.CleanCorrelation(id))
-	if err != nil || len(calls) > 0 {
+	calls, err := store.Read.CallsByCorrelation(ctx, redact.Correlation(id))
+	if err != nil {
 		return calls, err
+	}
+	if len(calls) > 0 {
+		return calls, nil
 	}
 	return store.Read.CallsByCorrelation(ctx, id) // as releases before this one stored it
 }

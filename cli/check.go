@@ -81,11 +81,11 @@ func (c *check) tell(what, state, detail string) {
 		return
 	}
 	mark := map[string]string{"ok": c.paint.Good("✓"), "note": c.paint.Warn("!"), "failed": c.paint.Bad("✗")}[state]
-	lines := text.Wrap(detail, text.Width-checkName-2)
+	lines := text.Wrap(detail, text.Prose(c.program.out)-checkName-2)
 	if len(lines) == 0 {
 		lines = []string{""}
 	}
-	name := text.Shorten(text.Printable(what), checkName-1)
+	name := text.Short(c.program.out, what, checkName-1)
 	for _, l := range lines {
 		c.program.say("%s", strings.TrimRight(fmt.Sprintf("%s %-*s%s", mark, checkName, name, l), " "))
 		mark = " "
@@ -106,7 +106,9 @@ func (c *check) all(ctx context.Context) {
 		c.ok("secrets", "%s readable", text.Count(len(cfg.Secrets()), "secret"))
 	}
 	// The jobs need nothing but the config, so they are told even when the database is away.
-	inst := app.Configured(cfg, c.program.options(c.program.logger("error")))
+	opt := c.program.options(c.program.logger("error"))
+	opt.Look = true // until it is known that it can be written
+	inst := app.Configured(cfg, opt)
 	defer inst.Close()
 	if opened := c.open(ctx, inst); opened {
 		for _, name := range slices.Sorted(maps.Keys(cfg.Connections)) {
@@ -119,14 +121,19 @@ func (c *check) all(ctx context.Context) {
 	}
 }
 
-// open opens an installation part by part, telling each. It migrates the embedded database, which is ours, but not a
-// configured one: that is for a command that means to work.
+// open opens an installation part by part, telling each. It migrates nothing: that is for a command that means to work.
 func (c *check) open(ctx context.Context, inst *app.Installation) bool {
 	keys := inst.ReadKeys()
 	if keys != nil {
 		c.fail("keys", keys)
 	} else {
 		c.ok("keys", "%s", inst.Config.Keys.File)
+		if open := inst.KeysOpenTo(); open != "" {
+			c.note("keys", "%s", open)
+		}
+	}
+	if plain := inst.Unencrypted(); plain != "" {
+		c.note("database", "%s", plain)
 	}
 	err := inst.Connect(ctx, "syncer")
 	if errors.Is(err, embedded.ErrNoCluster) {
@@ -137,41 +144,67 @@ func (c *check) open(ctx context.Context, inst *app.Installation) bool {
 		c.fail("database", err)
 		return false
 	}
-	if !c.schema(ctx, inst) {
+	if !c.schema(ctx, inst) || keys != nil {
 		return false
 	}
-	if keys != nil {
+	writes, err := inst.CanWrite(ctx)
+	if err != nil {
+		c.fail("database", err)
 		return false
+	}
+	if writes {
+		inst.Writes()
 	}
 	if err := inst.UseKeys(ctx, pg.Worker{}); err != nil {
 		c.fail("keys", err)
 		return false
 	}
-	return true
+	switch state, err := inst.Store.Restore.Look(ctx); {
+	case err != nil:
+		c.fail("database", err)
+	case state.Restored:
+		c.fail("database", errors.New(report.RestoredText(state)))
+	}
+	c.dangers(ctx, inst, writes)
+	if !writes {
+		c.note("database", "this role can only read, so no connection is tried: each call is written down")
+	}
+	return writes
 }
 
 // schema tells whether the database has the tables that this program works with.
 func (c *check) schema(ctx context.Context, inst *app.Installation) bool {
-	if inst.Config.Database.URL.IsZero() {
-		if err := schema.Migrate(ctx, inst.Pool, c.program.logger("error")); err != nil {
-			c.fail("database", err)
-			return false
-		}
+	state, err := schema.Look(ctx, inst.Pool)
+	if err == nil {
+		err = state.Check()
 	}
-	have, want, err := schema.Version(ctx, inst.Pool)
-	switch {
-	case err != nil:
+	if err != nil {
 		c.fail("database", err)
 		return false
-	case have > want:
-		c.fail("database", fmt.Errorf("%w: it has version %d, this binary knows %d: use the newer binary", schema.ErrTooNew, have, want))
-		return false
-	case have < want:
-		c.fail("database", fmt.Errorf("it answers, and its schema is version %d of %d: run syncer db migrate", have, want))
-		return false
 	}
-	c.ok("database", "answers, schema version %d", have)
+	if state.Newer() {
+		c.note("database", "answers, and its schema, version %d, is newer than this binary, which knows %d and works with it: "+
+			"a newer release is at work, or was", state.Have, state.Want)
+		return true
+	}
+	c.ok("database", "answers, schema version %d", state.Have)
 	return true
+}
+
+// dangers tells what whoever owns the database should change. What only hinders who writes is for those alone.
+func (c *check) dangers(ctx context.Context, inst *app.Installation, writes bool) {
+	list, err := schema.Dangers(ctx, inst.Pool)
+	if err != nil {
+		c.fail("database", err)
+	}
+	for _, d := range list {
+		switch {
+		case !d.Grave:
+			c.note("database", "%s", d.What)
+		case writes:
+			c.fail("database", errors.New(d.What))
+		}
+	}
 }
 
 // noInstallation tells that there is no embedded database yet. That is right before the first import, and a mistyped folder

@@ -173,8 +173,11 @@ type witness struct {
 // Admit lets a parked connection be probed.
 func (w *witness) Admit(ctx context.Context, ask calls.Ask) (calls.Admission, error) {
 	admission, err := w.CallStore.Admit(ctx, ask)
-	if err != nil || admission.Refusal != finance.Fatal {
+	if err != nil {
 		return admission, err
+	}
+	if admission.Refusal != finance.Fatal {
+		return admission, nil
 	}
 	ask.Connection = "" // nobody's, so it is not parked
 	return w.CallStore.Look(ctx, ask)

@@ -17,7 +17,7 @@ var changesNothing = []string{
 	"acts", "call", "check", "config check", "config example", "config schema", "config show",
 	"connections list", "consents list", "consents show", "db fetch", "db remove", "db start", "db status",
 	"db stop", "db url", "demo", "health", "init", "keys list", "quarantine list", "removals list", "run",
-	"runs", "runs list", "runs show", "serve", "status", "streams list", "verify", "version", "work",
+	"quarantine show", "runs", "runs list", "runs show", "sandbox", "serve", "status", "streams list", "verify", "version", "work",
 }
 
 func TestEveryCommandThatChangesSomethingSaysWho(t *testing.T) {

@@ -64,10 +64,7 @@ func (p *Program) showExample(args []string) error {
 		files[i] = strings.TrimSuffix(files[i], ".yaml")
 	}
 	if len(args) == 0 {
-		for _, name := range files {
-			p.say("%s", name)
-		}
-		return nil
+		return p.listExamples(files)
 	}
 	if !slices.Contains(files, args[0]) {
 		return usagef("no example %q: there are %s", args[0], text.List(files))
@@ -76,8 +73,27 @@ func (p *Program) showExample(args []string) error {
 	if err != nil {
 		return err
 	}
+	if p.json {
+		if text, err = yaml.YAMLToJSON(text); err != nil {
+			return fmt.Errorf("write the example: %w", err)
+		}
+	}
 	_, err = p.out.Write(text)
 	return err
+}
+
+// listExamples prints the names of the described APIs.
+func (p *Program) listExamples(names []string) error {
+	for _, name := range names {
+		if !p.json {
+			p.say("%s", name)
+			continue
+		}
+		if err := p.line(map[string]string{"name": name}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // showConfig prints what holds. Secrets appear as the references they are, which tell where they come from.

@@ -28,7 +28,7 @@ func (p *Program) connectionsCommand() *cobra.Command {
 			if !p.reasoned() {
 				return usagef("--reason is missing: whoever meets the parked connection must know why")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.parkConnection(cmd.Context(), inst, args[0])
 			})
 		},
@@ -51,7 +51,7 @@ func (p *Program) connectionsCommand() *cobra.Command {
 				"used as soon as they are in their file or in the configuration.",
 			Example: "  syncer check && syncer connections open ng-prod", ValidArgsFunction: p.connectionNames,
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return p.look(cmd.Context(), func(inst *app.Installation) error { return p.openConnection(cmd.Context(), inst, args[0]) })
+				return p.change(cmd.Context(), func(inst *app.Installation) error { return p.openConnection(cmd.Context(), inst, args[0]) })
 			},
 		}, ""))
 	c.RunE = func(cmd *cobra.Command, _ []string) error { // as `syncer runs` lists the runs

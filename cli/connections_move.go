@@ -34,7 +34,7 @@ func (p *Program) moveCommand() *cobra.Command {
 			if !p.reasoned() {
 				return usagef("--reason is missing: it is kept beside each consent that ends")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.moveConnection(cmd.Context(), inst, args[0], end)
 			})
 		},
@@ -99,7 +99,7 @@ func (p *Program) renameCommand() *cobra.Command {
 			if !p.reasoned() {
 				return usagef("--reason is missing: whoever looks for the old name must know why")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.renameConnection(cmd.Context(), inst, args[0], args[1])
 			})
 		},

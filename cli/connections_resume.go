@@ -25,7 +25,7 @@ func (p *Program) resumeCommand() *cobra.Command {
 			if !p.reasoned() {
 				return usagef("--reason is missing: it is kept beside the pause that it ends")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.resumeConnection(cmd.Context(), inst, args[0])
 			})
 		},

@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"syncer/app"
-	"syncer/finance"
 	"syncer/persist/consents"
 	"syncer/report"
 	"syncer/report/text"
@@ -61,18 +59,22 @@ func readConsents(r io.Reader, zone *time.Location) (consentFile, error) {
 			raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
 		}
 		text := string(raw)
-		if strings.TrimSpace(text) == "" {
+		if isBlankRow(text) {
 			continue
 		}
 		if columns == nil {
+			if said, ok := separatorOf(text); ok {
+				comma = said
+				continue
+			}
 			var err error
-			if columns, comma, err = readHeader(text); err != nil {
+			if columns, comma, err = readHeader(text, comma); err != nil {
 				return f, fmt.Errorf("line %d: %w", n, err)
 			}
 			f.absent = slices.DeleteFunc(slices.Clone(csvColumns), func(c string) bool { return slices.Contains(columns, c) })
 			continue
 		}
-		if again, _, err := readHeader(text); err == nil && slices.Equal(again, columns) {
+		if again, _, err := readHeader(text, comma); err == nil && slices.Equal(again, columns) {
 			f.bad = append(f.bad, badLine{RefusedLine: report.RefusedLine{Line: n, Problem: "the header stands here once more"}, none: true})
 			continue
 		}
@@ -99,16 +101,47 @@ func readConsents(r io.Reader, zone *time.Location) (consentFile, error) {
 	return f, nil
 }
 
-// readHeader reads the names of the columns and finds out what separates them.
-func readHeader(text string) (columns []string, comma rune, err error) {
-	comma = ','
-	if strings.Count(text, ";") > strings.Count(text, ",") {
-		comma = ';'
+// separators are what may stand between the fields of a line.
+const separators = ",;\t"
+
+// isBlankRow says that a line has nothing in it: a spreadsheet writes the separators of an empty row too.
+func isBlankRow(text string) bool {
+	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(separators+`"`, r) }) == ""
+}
+
+// separatorOf reads the line by which Excel is told what separates the fields, such as sep=;
+func separatorOf(text string) (comma rune, ok bool) {
+	name, said, found := strings.Cut(strings.TrimRight(text, "\r"), "=")
+	isOne := len(said) == 1 && strings.Contains(separators, said)
+	if !found || !isOne || !strings.EqualFold(strings.TrimSpace(name), "sep") {
+		return 0, false
+	}
+	return rune(said[0]), true
+}
+
+// guessSeparator is what separates the names of a header. Tabs may stand around them, too.
+func guessSeparator(header string) rune {
+	commas, semicolons := strings.Count(header, ","), strings.Count(header, ";")
+	switch {
+	case semicolons > commas:
+		return ';'
+	case commas == 0 && strings.Contains(header, "\t"):
+		return '\t'
+	}
+	return ','
+}
+
+// readHeader reads the names of the columns and finds out what separates them, where that has not been said.
+func readHeader(text string, said rune) (columns []string, comma rune, err error) {
+	comma = said
+	if comma == 0 {
+		comma = guessSeparator(text)
 	}
 	columns, err = fields(text, comma)
 	if err != nil {
 		return nil, comma, err
 	}
+	columns = withoutTrailing(columns, 1)
 	for i, c := range columns {
 		columns[i] = strings.ToLower(strings.TrimSpace(c))
 		if !slices.Contains(csvColumns, columns[i]) {
@@ -127,6 +160,15 @@ func readHeader(text string) (columns []string, comma rune, err error) {
 	return columns, comma, nil
 }
 
+// withoutTrailing leaves out the empty fields at the end of a line that are more than so many fields: a spreadsheet writes them for
+// columns in which something once stood.
+func withoutTrailing(fields []string, most int) []string {
+	for len(fields) > most && strings.TrimSpace(fields[len(fields)-1]) == "" {
+		fields = fields[:len(fields)-1]
+	}
+	return fields
+}
+
 // fields splits one line.
 func fields(text string, comma rune) ([]string, error) {
 	if !utf8.ValidString(text) {
@@ -136,6 +178,9 @@ func fields(text string, comma rune) ([]string, error) {
 	r.Comma = comma
 	r.FieldsPerRecord = -1
 	record, err := r.Read()
+	if err != nil && strings.Contains(text, "=\"") {
+		return nil, errors.New("a field is a formula of a spreadsheet: save its value as text, without = and quotes around it")
+	}
 	if err != nil {
 		return nil, errors.New("a quote stands where none may stand, or is not closed")
 	}
@@ -161,6 +206,7 @@ func readConsent(line string, columns []string, comma rune, zone *time.Location)
 	if err != nil {
 		return c, err
 	}
+	record = withoutTrailing(record, len(columns))
 	if len(record) != len(columns) {
 		return c, fmt.Errorf("%s, and the header names %d", text.Count(len(record), "field"), len(columns))
 	}
@@ -179,87 +225,4 @@ func readConsent(line string, columns []string, comma rune, zone *time.Location)
 		return c, errors.New("valid_until does not lie after valid_from")
 	}
 	return c, nil
-}
-
-func setField(c *consents.Import, column, value string, zone *time.Location) (err error) {
-	if strings.ContainsFunc(value, unicode.IsControl) {
-		return fmt.Errorf("%s holds a control character", column)
-	}
-	if value == "" {
-		return nil
-	}
-	switch column {
-	case "purpose", "scopes":
-		if finance.HoldsNationalID(value) {
-			return fmt.Errorf("%s holds a national id, and would be kept in plain", column)
-		}
-	}
-	switch column {
-	case "external_id":
-		if app.CheckNationalID(app.NormalNationalID(value)) == nil {
-			return errors.New("external_id is a national id: it must be the provider's id of the consent")
-		}
-		if len(value) > consents.MaxExternalID {
-			return fmt.Errorf("external_id is longer than %d bytes", consents.MaxExternalID)
-		}
-		c.ExternalID = value
-	case "national_id":
-		c.NationalID = app.NormalNationalID(value)
-		err = app.CheckNationalID(c.NationalID)
-	case "scopes":
-		c.Scopes = strings.Fields(value)
-	case "valid_from":
-		c.ValidFrom, err = readInstant(column, value, 0, zone)
-	case "valid_until":
-		c.ValidUntil, err = readInstant(column, value, 1, zone)
-	case "single_use":
-		c.SingleUse, err = readBool(column, value)
-		c.UseUnknown = false
-	case "reads_per_day":
-		c.ReadsPerDay, err = strconv.Atoi(value)
-		if err != nil || c.ReadsPerDay < 0 || c.ReadsPerDay > 100_000 {
-			err = fmt.Errorf("%s is not a number of reads: write 4, or nothing for no bound", column)
-		}
-	case "purpose":
-		c.Purpose = value
-	case "renews":
-		if app.CheckNationalID(app.NormalNationalID(value)) == nil {
-			return errors.New("renews is a national id: it must be an id that the provider gave the consent before")
-		}
-		c.Renews = value
-	}
-	return err
-}
-
-// readInstant reads an instant, or a day in the zone: its beginning, or with after = 1 its end. Errors don't repeat the
-// value: in a file whose columns have slipped it may be a national id.
-func readInstant(column, value string, after int, zone *time.Location) (time.Time, error) {
-	if len(value) == len(time.DateOnly) {
-		if d, err := finance.ParseDate(value); err == nil {
-			return sane(column, d.AddDays(after).StartIn(zone))
-		}
-	}
-	t, err := time.Parse(time.RFC3339, value)
-	if err != nil {
-		return t, fmt.Errorf("%s is not a time: write 2026-01-31 or 2026-01-31T12:00:00Z", column)
-	}
-	return sane(column, t)
-}
-
-// sane refuses a time that a program writes where it has none: the first day of year 1 would be taken for no end at all.
-func sane(column string, t time.Time) (time.Time, error) {
-	if t.Year() < 1900 {
-		return time.Time{}, fmt.Errorf("%s lies in the year %d: leave it empty where there is none", column, t.Year())
-	}
-	return t, nil
-}
-
-func readBool(column, value string) (bool, error) {
-	switch strings.ToLower(value) {
-	case "true", "yes", "1":
-		return true, nil
-	case "false", "no", "0":
-		return false, nil
-	}
-	return false, fmt.Errorf("%s is neither true nor false", column)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -38,7 +37,7 @@ type consentID struct {
 }
 
 // ids are what the arguments and the file name.
-func (f *chosenConsents) ids(p *Program, args []string) ([]consentID, error) {
+func (f *chosenConsents) ids(ctx context.Context, p *Program, args []string) ([]consentID, error) {
 	file := f.file
 	if slices.Contains(args, "-") {
 		if len(args) > 1 || file != "" {
@@ -57,18 +56,16 @@ func (f *chosenConsents) ids(p *Program, args []string) ([]consentID, error) {
 	if file == "" {
 		return ids, nil
 	}
-	in := p.in
-	name := "stdin"
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, fmt.Errorf("read the ids of consents: %w", err)
-		}
-		defer f.Close()
-		in = f
-		name = file
+	in, err := p.openList(ctx, file)
+	if err != nil {
+		return nil, fmt.Errorf("read the ids of consents: %w", err)
 	}
-	ids, err := readIDs(in, name)
+	defer in.Close()
+	name := file
+	if file == "-" {
+		name = "stdin"
+	}
+	ids, err = readIDs(in, name)
 	if err == nil && len(ids) == 0 {
 		err = fmt.Errorf("%s names no consent: write one id a line", name)
 	}
@@ -96,11 +93,11 @@ func readIDs(in io.Reader, name string) ([]consentID, error) {
 // said with its line, and the others go on: then the exit code is 1.
 func (p *Program) eachConsent(ctx context.Context, f chosenConsents, args []string,
 	do func(*app.Installation, finance.Consent) error) error {
-	ids, err := f.ids(p, args)
+	ids, err := f.ids(ctx, p, args)
 	if err != nil {
 		return err
 	}
-	return p.look(ctx, func(inst *app.Installation) error {
+	return p.migrateAndChange(ctx, func(inst *app.Installation) error {
 		failed := 0
 		for _, id := range ids {
 			c, err := findConsent(ctx, inst, f.connection, id.text)
@@ -110,7 +107,7 @@ func (p *Program) eachConsent(ctx context.Context, f chosenConsents, args []stri
 			switch {
 			case err == nil:
 				continue
-			case len(ids) == 1 || ctx.Err() != nil:
+			case len(ids) == 1, ctx.Err() != nil:
 				return err
 			}
 			failed++

@@ -28,7 +28,7 @@ func (p *Program) consentsAcceptEndsCommand() *cobra.Command {
 			if !p.reasoned() {
 				return usagef("--reason is missing: the history of each consent must tell why its end was believed")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.acceptEnds(cmd.Context(), inst, args[0])
 			})
 		},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +64,7 @@ func (p *Program) consentsImportCommand() *cobra.Command {
 			case o.ends < 0:
 				return usagef("--ends %d: write how many consents the list ends", o.ends)
 			}
-			return p.lookOrMake(cmd.Context(), func(inst *app.Installation) error { return p.importFile(cmd.Context(), inst, o) })
+			return p.changeOrMake(cmd.Context(), func(inst *app.Installation) error { return p.importFile(cmd.Context(), inst, o) })
 		},
 	}
 	c.Flags().StringVar(&o.connection, "connection", "", "the connection that the consents are for")
@@ -89,7 +88,7 @@ func (p *Program) importFile(ctx context.Context, inst *app.Installation, o impo
 	if err != nil {
 		return err
 	}
-	file, err := p.readConsentFile(o.path, zone)
+	file, err := p.readConsentFile(ctx, o.path, zone)
 	if err != nil {
 		return err
 	}
@@ -99,16 +98,12 @@ func (p *Program) importFile(ctx context.Context, inst *app.Installation, o impo
 	return p.importConsents(ctx, inst, o, file)
 }
 
-func (p *Program) readConsentFile(path string, zone *time.Location) (consentFile, error) {
-	in := p.in
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return consentFile{}, fmt.Errorf("import consents: %w", err)
-		}
-		defer f.Close()
-		in = f
+func (p *Program) readConsentFile(ctx context.Context, path string, zone *time.Location) (consentFile, error) {
+	in, err := p.openList(ctx, path)
+	if err != nil {
+		return consentFile{}, fmt.Errorf("import consents: %w", err)
 	}
+	defer in.Close()
 	file, err := readConsents(in, zone)
 	if err != nil {
 		return file, fmt.Errorf("import consents from %s: nothing was imported: %w", path, err)
@@ -193,7 +188,7 @@ func (o importOrder) notEnded(file consentFile, r consents.ImportResult) error {
 	case o.whole && o.ends > 0 && r.Unnamed == 0:
 		return fmt.Errorf("--ends says %d, and the list names every active consent of %s: is it the right list?",
 			o.ends, o.connection)
-	case !o.whole || r.Unnamed == r.Dropped:
+	case !o.whole, r.Unnamed == r.Dropped:
 		return nil
 	case file.unread() > 0:
 		return fmt.Errorf("%s, since %s could not be read: mend what is named above", what,

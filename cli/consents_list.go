@@ -62,6 +62,7 @@ func (p *Program) listConsents(ctx context.Context, inst *app.Installation, f co
 	if err != nil {
 		return err
 	}
+	zones := zonesOf{inst: inst, known: map[string]*time.Location{}}
 	t := text.NewTable(">id", "~connection", "~~external id", "status", "until")
 	for _, c := range list {
 		if p.json {
@@ -72,7 +73,7 @@ func (p *Program) listConsents(ctx context.Context, inst *app.Installation, f co
 		}
 		until := "open-ended"
 		if !c.ValidUntil.IsZero() {
-			until = c.ValidUntil.UTC().Format(time.DateOnly)
+			until = report.LastDay(c.ValidUntil, zones.of(c.Connection))
 		}
 		t.Add(c.ID, c.Connection, c.ExternalID, c.Status, until)
 	}
@@ -86,11 +87,28 @@ func (p *Program) listConsents(ctx context.Context, inst *app.Installation, f co
 	return nil
 }
 
+// zonesOf are the time zones of connections.
+type zonesOf struct {
+	inst  *app.Installation
+	known map[string]*time.Location
+}
+
+// of is the zone of a connection; UTC where the configuration does not have it any more.
+func (z zonesOf) of(connection string) *time.Location {
+	if z.known[connection] == nil {
+		z.known[connection] = time.UTC
+		if zone, err := z.inst.Zone(connection); err == nil {
+			z.known[connection] = zone
+		}
+	}
+	return z.known[connection]
+}
+
 // expiringCommand checks what --expiring goes with, and lists.
 func (p *Program) expiringCommand(ctx context.Context, f consents.Filter, within string) error {
 	d, err := config.ParseDuration(within)
 	switch {
-	case err != nil || d <= 0:
+	case err != nil, d <= 0:
 		return usagef("--expiring %q: write how soon, such as 14d, 7d, 1d or 12h", within)
 	case f.Status != "" && f.Status != finance.ConsentActive:
 		return usagef("--expiring lists active consents: leave --status %s out", f.Status)

@@ -48,7 +48,7 @@ func (p *Program) consentsRenewCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.old = args[0]
 			o.id = args[1]
-			return p.lookOrMake(cmd.Context(), func(inst *app.Installation) error { return p.renew(cmd.Context(), inst, o) })
+			return p.changeOrMake(cmd.Context(), func(inst *app.Installation) error { return p.renew(cmd.Context(), inst, o) })
 		},
 	}
 	c.Flags().StringVar(&o.connection, "connection", "", "OLD is the provider's id, over this connection")

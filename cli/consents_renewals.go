@@ -45,8 +45,11 @@ func (p *Program) listRenewals(ctx context.Context, inst *app.Installation, f co
 func (p *Program) hintRenewals(ctx context.Context, inst *app.Installation, connection string) error {
 	const most = 1000
 	list, err := inst.Store.Read.LikelyRenewals(ctx, connection, most)
-	if err != nil || len(list) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(list) == 0 {
+		return nil
 	}
 	number := text.Thousands(len(list))
 	if len(list) == most {

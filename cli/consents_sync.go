@@ -19,7 +19,7 @@ func (p *Program) consentsSyncCommand() *cobra.Command {
 			"consent that has not ended is asked for.",
 		Example: "  syncer consents sync ng-prod\n  syncer consents sync nightly-debt", ValidArgsFunction: p.connectionNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.look(cmd.Context(), func(inst *app.Installation) error { return p.syncConsents(cmd.Context(), inst, args[0]) })
+			return p.migrateAndChange(cmd.Context(), func(inst *app.Installation) error { return p.syncConsents(cmd.Context(), inst, args[0]) })
 		},
 	}, "")
 }

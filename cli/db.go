@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"syncer/app"
@@ -19,13 +20,14 @@ import (
 func (p *Program) dbCommand() *cobra.Command {
 	d := &dbFlags{}
 	c := group("db", "Start, stop and look at the embedded database",
-		d.command(p, "start", "Start the embedded database and migrate it", p.dbStart),
+		d.command(p, "start", "Start the embedded database, and make it where there is none", p.dbStart),
 		d.command(p, "stop", "Stop the embedded database; the next command that needs it starts it again", p.dbStop),
 		d.command(p, "status", "Say where the database is, whether it runs, and its schema's version", p.dbStatus),
 		d.urlCommand(p),
 		fetchCommand(p),
 		p.accountable(d.command(p, "migrate",
 			"Bring the database to the schema that this binary knows", p.dbMigrate), ""),
+		d.acceptRestoreCommand(p),
 		d.removeCommand(p))
 	c.PersistentFlags().StringVar(&d.dir, "dir", "", "the embedded server's folder (default: the config's, or syncer's own)")
 	return c
@@ -104,10 +106,11 @@ func (p *Program) dbStart(ctx context.Context, db database) error {
 	if err := db.isEmbedded(); err != nil {
 		return err
 	}
-	return p.startEmbedded(ctx, embedded.Options{Dir: db.dir, Log: p.note})
+	return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Log: p.note}, false)
 }
 
-func (p *Program) startEmbedded(ctx context.Context, opt embedded.Options) error {
+// startEmbedded starts the embedded database. One that was just made is migrated, and any other where that is meant.
+func (p *Program) startEmbedded(ctx context.Context, db database, opt embedded.Options, migrate bool) error {
 	server, err := embedded.Start(ctx, opt)
 	if errors.Is(err, embedded.ErrNoCluster) {
 		return fmt.Errorf("%w: `syncer db start` makes one", err)
@@ -115,7 +118,7 @@ func (p *Program) startEmbedded(ctx context.Context, opt embedded.Options) error
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, server.URL()); err != nil {
+	if err := p.migrate(ctx, db, server.URL(), migrate); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"dir": server.Dir(), "pid": server.PID(), "started": server.Started()},
@@ -201,54 +204,89 @@ func (p *Program) dbStatus(ctx context.Context, db database) error {
 	if err != nil {
 		return err
 	}
-	pool, err := pg.Open(ctx, text, pg.Options{})
+	pool, err := pg.Open(ctx, text, pg.Options{Schema: db.cfg.Database.Schema, ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	have, want, err := schema.Version(ctx, pool)
+	state, err := schema.Look(ctx, pool)
 	if err != nil {
 		return err
 	}
-	return p.told(map[string]any{"where": where, "running": true, "schema": have, "wanted_schema": want},
-		"The database (%s) answers; its schema is %d, and this binary wants %d.", where, have, want)
+	told := map[string]any{"where": where, "running": true, "schema": state.Have, "wanted_schema": state.Want}
+	err = p.told(told, "The database (%s) answers; its schema is %d, and this binary wants %d.", where, state.Have, state.Want)
+	if err != nil {
+		return err
+	}
+	switch misfit := state.Check(); {
+	case misfit != nil:
+		p.hint("%s.", misfit)
+	case state.Newer():
+		p.hint("The schema is newer than this binary, which works with it.")
+	}
+	return nil
 }
 
 func (p *Program) dbMigrate(ctx context.Context, db database) error {
 	if db.dir != "" {
-		return p.startEmbedded(ctx, embedded.Options{Dir: db.dir, Existing: true, Log: p.note})
+		return p.startEmbedded(ctx, db, embedded.Options{Dir: db.dir, Existing: true, Log: p.note}, true)
 	}
 	text, err := p.url(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := p.migrate(ctx, text); err != nil {
+	if err := p.migrate(ctx, db, text, true); err != nil {
 		return err
 	}
 	return p.told(map[string]any{"migrated": true}, "The database has the schema that this binary knows.")
 }
 
-func (p *Program) migrate(ctx context.Context, url string) error {
-	pool, err := pg.Open(ctx, url, pg.Options{})
+// migrate migrates the database, or only one that has no schema yet. Of any other it says whether the schema fits.
+func (p *Program) migrate(ctx context.Context, db database, url string, always bool) error {
+	pool, err := pg.Open(ctx, url, pg.Options{Schema: db.cfg.Database.Schema})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	before, after, err := schema.Version(ctx, pool)
+	before, err := schema.Look(ctx, pool)
 	if err != nil {
 		return err
+	}
+	if misfit := before.Check(); !always && before.Have > 0 {
+		if misfit != nil {
+			p.hint("%s.", misfit)
+		}
+		return nil
 	}
 	if err := schema.Migrate(ctx, pool, p.logger("warn")); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
-	if before == after {
+	if err := p.warnOfMakers(ctx, db, pool); err != nil {
+		return err
+	}
+	if before.Newer() {
+		p.hint("The schema, version %d, is newer than this binary, which works with it. Nothing was done.", before.Have)
+	}
+	if before.Have >= before.Want {
 		return nil
 	}
 	store := persist.NewStore(pool, nil, pg.Worker{}) // nothing is sealed
 	return store.Acting(ctx, p.act("database", ""), func(_ *persist.Store, act *persist.Act) error {
-		act.Details = map[string]any{"from": before, "to": after}
+		act.Details = map[string]any{"from": before.Have, "to": before.Want}
 		return nil
 	})
+}
+
+// warnOfMakers names who else may make functions in the schema of a configured database. An embedded one has one role.
+func (p *Program) warnOfMakers(ctx context.Context, db database, pool *pgxpool.Pool) error {
+	if db.dir != "" {
+		return nil
+	}
+	dangers, err := schema.Makers(ctx, pool)
+	for _, d := range dangers {
+		p.hint("Warning: %s", d.What)
+	}
+	return err
 }
 
 // told prints what was done, for a person or as a JSON document.

@@ -28,9 +28,13 @@ func (p *Program) begin(ctx context.Context, inst *app.Installation, job string,
 	return p.beginAll(ctx, inst, app.EngineSpec{Jobs: []string{job}, Work: work})
 }
 
-// beginAll starts an engine.
+// beginAll starts an engine, as soon as the database is to be had.
 func (p *Program) beginAll(ctx context.Context, inst *app.Installation, spec app.EngineSpec) (*follower, error) {
-	work, err := inst.Start(ctx, spec)
+	var work *app.Foreground
+	err := inst.Stay(ctx, func() (err error) {
+		work, err = inst.Start(ctx, spec)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +66,7 @@ func (f *follower) interrupted(run queue.Run) error {
 
 // showReport prints a report on stdout.
 func (p *Program) showReport(ctx context.Context, inst *app.Installation, r read.Report) error {
-	r.Over = inst.AsConfigured(r.Over)
+	r = inst.Judged(r)
 	if p.json {
 		j := report.ReportOf(r)
 		p.tellHistory(ctx, inst, r, &j)
@@ -92,47 +96,47 @@ func (f *follower) finishAll(ctx context.Context, runs []queue.Run) error {
 }
 
 // pick gives the job's unfinished runs, and one planned for now of what these leave to it; fresh takes
-// no account of them.
-func (f *follower) pick(ctx context.Context, job string, fresh bool) ([]queue.Run, error) {
+// no account of them. Asked again with the same now, after an error, it makes no second run.
+func (f *follower) pick(ctx context.Context, job string, now time.Time, fresh bool) ([]queue.Run, error) {
 	set, err := f.Engine.Job(job)
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	open, err := f.unfinished(ctx, set)
-	if err != nil {
+	if err := f.tellElsewhere(ctx, set); err != nil {
 		return nil, err
 	}
-	if fresh || len(open) == 0 {
-		run, _, err := f.Engine.Fire(ctx, set, queue.Manual, now)
+	if fresh {
+		run, err := f.Engine.FireOnce(ctx, set, now)
 		return []queue.Run{run}, err
 	}
-	run, created, err := f.Engine.FireBeside(ctx, set, now)
+	going, err := f.Engine.FireOrGoOn(ctx, set, now, time.Since(f.program.began))
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range open {
+	for _, o := range going.Open {
+		if o.Verdict != "" {
+			f.program.hint("Run %d has just been made by another `syncer run %s`; --new would plan another.", o.ID, job)
+			continue
+		}
 		f.program.hint("Going on with run %d (%s, for %s), which is not finished; --new would plan another.",
 			o.ID, o.Kind, text.Clock(o.ScheduledFor))
 	}
-	if created {
-		f.program.hint("Run %d is planned beside it, with %s.", run.ID, text.Count(run.Expected, "item"))
-		open = append(open, run)
+	if !going.Created {
+		return going.Open, nil
 	}
-	return open, nil
+	if len(going.Open) > 0 {
+		f.program.hint("Run %d is planned beside it, with %s.", going.Run.ID, text.Count(going.Run.Expected, "item"))
+	}
+	return append(going.Open, going.Run), nil
 }
 
-// unfinished are the job's runs to go on with, oldest first. It tells of those over a connection that the job does not
-// call any more.
-func (f *follower) unfinished(ctx context.Context, job jobs.Job) (open []queue.Run, err error) {
-	all, err := f.inst.Store.Queue.OpenRuns(ctx, job.Name)
-	for _, run := range all {
-		switch {
-		case run.Connection != job.Connection:
+// tellElsewhere tells of open runs over a connection that the job does not call any more. They are not gone on with.
+func (f *follower) tellElsewhere(ctx context.Context, job jobs.Job) error {
+	open, err := f.inst.Store.Queue.OpenRuns(ctx, job.Name)
+	for _, run := range open {
+		if run.Connection != job.Connection {
 			f.program.hint("Left alone: %s.", jobs.Elsewhere(run))
-		case run.Kind == queue.Manual || run.Kind == queue.Scheduled:
-			open = append(open, run)
 		}
 	}
-	return open, err
+	return err
 }

@@ -34,6 +34,6 @@ func (p *Program) tellHistory(ctx context.Context, inst *app.Installation, r rea
 		}
 		return
 	}
-	said := text.Paragraph("  ", jobs.HistoryAdvice(r.Run.Job, gap))
+	said := text.Paragraph(p.out, "  ", jobs.HistoryAdvice(r.Run.Job, gap))
 	p.say("\n%s", painter(p.out, p.env).Warn(said))
 }

@@ -15,6 +15,21 @@ import (
 	"syncer/report/text"
 )
 
+// ignoreName keeps what init writes, and what is to be put beside it, out of a repository.
+const ignoreName = ".gitignore"
+
+// ignored are the lines of it.
+const ignored = `# Written by syncer init: what opens the database's seals, secrets, and the state of this machine belong into no repository.
+*.keys
+/secrets/
+/state/
+/.syncer/
+`
+
+// descriptionName is the description that the sample's connection of provider rest names, and example the described API
+// that it begins as.
+const descriptionName, example = "my-bank.yaml", "fjordbank.yaml"
+
 // keysName is the key file that the sample config names.
 const keysName = "syncer.keys"
 
@@ -24,7 +39,8 @@ func (p *Program) initCommand() *cobra.Command {
 		Use:   "init [DIR]",
 		Short: "Write a commented config file and a key file",
 		Long: "Writes " + config.DefaultPath + " and " + keysName + " into DIR (default: here). Neither is ever overwritten. The key file opens\n" +
-			"what is sealed in the database: keep a copy of it, apart from the database's backups.",
+			"what is sealed in the database: keep a copy of it, apart from the database's backups. A " + ignoreName + " that keeps\n" +
+			"it out of a repository is written too, where there is none, and for provider rest a description to begin with.",
 		Example: "  syncer init\n  syncer init /etc/syncer --provider norskgjeld",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -40,14 +56,20 @@ func (p *Program) initCommand() *cobra.Command {
 			return p.init(dir, only)
 		},
 	}
-	c.Flags().StringSliceVar(&only, "provider", nil, "only the examples of this provider (may be repeated)")
+	c.Flags().StringSliceVar(&only, "provider", nil, "the example of this provider (may be repeated; default: norskgjeld and sbanken)")
 	return c
 }
 
 func (p *Program) init(dir string, only []string) error {
 	settings := filepath.Join(dir, config.DefaultPath)
 	keys := filepath.Join(dir, keysName)
-	for _, path := range []string{settings, keys} {
+	description := filepath.Join(dir, descriptionName)
+	described := slices.Contains(only, "rest")
+	written := []string{settings, keys}
+	if described {
+		written = append(written, description)
+	}
+	for _, path := range written {
 		if _, err := os.Lstat(path); err == nil {
 			return fmt.Errorf("%s exists and is not overwritten: choose another folder, or move it away", path)
 		}
@@ -65,13 +87,44 @@ func (p *Program) init(dir string, only []string) error {
 	if err := writeNew(settings, config.Sample(only...), 0o644); err != nil {
 		return errors.Join(err, os.Remove(keys)) // nothing is sealed with it yet
 	}
-	if p.json {
-		return p.document(map[string]string{"config": settings, "keys": keys})
+	did := map[string]string{"config": settings, "keys": keys}
+	if described {
+		if err := p.writeDescription(description); err != nil {
+			return err
+		}
+		did["description"] = description
 	}
-	p.say("Wrote %s and %s.\nKeep a copy of the keys in a safe place.", settings, keys)
+	if did["gitignore"], err = ignoreSecrets(dir); err != nil {
+		return err
+	}
+	if p.json {
+		return p.document(did)
+	}
+	p.say("Wrote %s.\nKeep a copy of the keys in a safe place.", text.List(written))
+	if did["gitignore"] == "" {
+		p.say("%s was there and was left as it is: *.keys, secrets/ and state/ belong into it.", filepath.Join(dir, ignoreName))
+	}
 	p.say("\nNext:\n  edit %s\n  export %s=%s", settings, config.EnvPath, settings)
 	p.say("  syncer check\n  syncer consents import FILE.csv --connection NAME")
 	return nil
+}
+
+// writeDescription writes the description of an invented API, to be made one's own.
+func (p *Program) writeDescription(path string) error {
+	content, err := fs.ReadFile(p.setup.Examples, example)
+	if err != nil {
+		return fmt.Errorf("read the example of a description: %w", err)
+	}
+	return writeNew(path, content, 0o644)
+}
+
+// ignoreSecrets writes a .gitignore, and gives its path; empty: there is one, which is left as it is.
+func ignoreSecrets(dir string) (string, error) {
+	path := filepath.Join(dir, ignoreName)
+	if _, err := os.Lstat(path); err == nil {
+		return "", nil
+	}
+	return path, writeNew(path, []byte(ignored), 0o644)
 }
 
 // writeNew writes a file that must not be there yet, whoever else is writing at the same time.

@@ -14,7 +14,8 @@ import (
 )
 
 func (p *Program) keysCommand() *cobra.Command {
-	return group("keys", "Show and rotate the key that seals what is secret in the database", p.keysListCommand(), p.keysRotateCommand())
+	return group("keys", "Show and rotate the key that seals what is secret in the database", p.keysListCommand(),
+		p.keysRotateCommand(), p.keysAcceptCommand())
 }
 
 func (p *Program) keysListCommand() *cobra.Command {

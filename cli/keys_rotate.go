@@ -52,7 +52,7 @@ const retireAfter = 6 * seal.FollowEvery
 // rotateKeysAs rotates keys and writes down who did it. The database is asked first, so that no key is
 // made of which nobody could tell whose it is.
 func (p *Program) rotateKeysAs(ctx context.Context, r rotation) error {
-	return p.look(ctx, func(inst *app.Installation) error {
+	return p.migrateAndChange(ctx, func(inst *app.Installation) error {
 		return inst.Store.ActingInSteps(ctx, p.act("keys", ""), func(act *persist.Act) error {
 			act.Details = map[string]any{"prepare": r.Prepare, "retire": r.Retire}
 			before, err := app.ReadKeyFile(inst.Config.Keys.File)
@@ -90,14 +90,14 @@ func (p *Program) rotateKeys(ctx context.Context, r rotation) error {
 		return p.told(map[string]any{"retired": []string{}}, "There is no old key: key %s seals and opens everything.", report.KeyName(info.Primary))
 	case r.Retire:
 	case len(info.Old) > 0:
-		p.hint("Going on with the rotation to key %s of %s; --retire ends it.", report.KeyName(info.Primary), text.Clock(info.Rotated))
+		p.did("Going on with the rotation to key %s of %s; --retire ends it.", report.KeyName(info.Primary), text.Clock(info.Rotated))
 	default:
 		if info, err = app.ChangeKeyFile(cfg.Keys.File, info, seal.Rotate); err != nil {
 			return err
 		}
-		p.hint("Key %s seals from now on. Keep a copy of %s in a safe place.", report.KeyName(info.Primary), cfg.Keys.File)
+		p.did("Key %s seals from now on. Keep a copy of %s in a safe place.", report.KeyName(info.Primary), cfg.Keys.File)
 	}
-	return p.look(ctx, func(inst *app.Installation) error {
+	return p.migrateAndChange(ctx, func(inst *app.Installation) error {
 		sealed, err := p.sealAnew(ctx, inst, info)
 		if err != nil {
 			return err

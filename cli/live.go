@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"io"
 	"sync"
 
@@ -42,6 +43,14 @@ func (l *liveLine) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Columns is how wide the terminal is, 0 off one.
+func (l *liveLine) Columns() int {
+	if s, ok := l.w.(text.Screen); ok {
+		return s.Columns()
+	}
+	return 0
+}
+
 // show puts a text on the live line.
 func (l *liveLine) show(line string) {
 	l.mu.Lock()
@@ -49,7 +58,7 @@ func (l *liveLine) show(line string) {
 	if !l.on || line == l.text {
 		return
 	}
-	l.text = text.Shorten(text.Printable(line), text.Width-1) // a line that reaches the edge wraps, and then it can't be erased
+	l.text = text.Shorten(text.Printable(line), cmp.Or(l.Columns(), text.Width)-1) // a line that reaches the edge wraps, and then it can't be erased
 	_, _ = io.WriteString(l.w, eraseLine+l.text)
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"io"
 	"time"
 
@@ -28,9 +29,18 @@ func (p *Program) logWriter() io.Writer {
 		format = "console"
 	}
 	if format != "console" {
+		p.err.tell(droppedAsJSON)
 		return p.live
 	}
 	return zerolog.ConsoleWriter{Out: p.live, TimeFormat: time.TimeOnly, NoColor: !painter(p.err, p.env).On}
+}
+
+// droppedAsJSON is the line of a log that tells of those which nobody read.
+func droppedAsJSON(lines int) []byte {
+	var line bytes.Buffer
+	log := zerolog.New(&line).With().Timestamp().Logger()
+	log.Warn().Int("lines", lines).Msg("lines of this log were dropped here, since nobody read them")
+	return line.Bytes()
 }
 
 // quieter is the log of a command with a live line: the line tells what info would, so only what needs a person is

@@ -4,9 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-
-	"golang.org/x/term"
 
 	"syncer/config"
 	"syncer/report/text"
@@ -33,20 +30,23 @@ func (p *Program) line(v any) error {
 	return nil
 }
 
-// say prints a line for a person.
-func (p *Program) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+// say prints a line for a person, broken where the screen ends.
+func (p *Program) say(format string, args ...any) {
+	fmt.Fprintln(p.out, text.Fit(p.out, fmt.Sprintf(format, args...)))
+}
+
+// did prints a line about what was done for a person; with --json the document tells it.
+func (p *Program) did(format string, args ...any) {
+	if !p.json {
+		p.say(format, args...)
+	}
+}
 
 // hint prints a line for a person where scripts don't read; it is silent with --json.
 func (p *Program) hint(format string, args ...any) {
 	if !p.json {
-		fmt.Fprintf(p.live, format+"\n", args...)
+		fmt.Fprintln(p.live, text.Fit(p.live, fmt.Sprintf(format, args...)))
 	}
-}
-
-// isTerminal says whether w is a screen with somebody before it.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // painter colours on terminals only, and never when NO_COLOR is set (no-color.org).

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +18,8 @@ import (
 )
 
 func (p *Program) quarantineCommand() *cobra.Command {
-	return group("quarantine", "List records that could not be read or stored, and accept that one is not had",
-		p.quarantineListCommand(), p.quarantineAcceptCommand())
+	return group("quarantine", "List records that could not be read or stored, and read or give up one of them",
+		p.quarantineListCommand(), p.quarantineShowCommand(), p.quarantineRetryCommand(), p.quarantineAcceptCommand())
 }
 
 func (p *Program) quarantineListCommand() *cobra.Command {
@@ -64,14 +63,14 @@ func (p *Program) quarantineAcceptCommand() *cobra.Command {
 			"that are over stay partial until a rerun.",
 		Example: "  syncer quarantine accept 17 --reason 'the bank will not mend it: case 4711'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := strconv.ParseInt(args[0], 10, 64)
-			if err != nil || id < 1 {
-				return usagef("%q is no record in quarantine: `syncer quarantine list` shows their ids", args[0])
+			id, err := quarantineID(args[0])
+			if err != nil {
+				return err
 			}
 			if !p.reasoned() {
 				return usagef("--reason is missing: whoever misses the record must know why")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				return p.acceptQuarantined(cmd.Context(), inst, id)
 			})
 		},
@@ -93,11 +92,7 @@ func (p *Program) listQuarantine(ctx context.Context, inst *app.Installation, f 
 			}
 			continue
 		}
-		state := j.ResolvedAs
-		if state == "" {
-			state = "open"
-		}
-		t.Add(j.ID, j.Consent, j.Connection, j.Dataset, j.Times, state, j.Reason)
+		t.Add(j.ID, j.Consent, j.Connection, j.Dataset, j.Times, j.State(), j.Reason)
 	}
 	t.Write(p.out)
 	switch {
@@ -115,7 +110,7 @@ func (p *Program) acceptQuarantined(ctx context.Context, inst *app.Installation,
 	})
 	switch {
 	case errors.Is(err, pg.ErrNotFound):
-		return fmt.Errorf("there is no record %d in quarantine: `syncer quarantine list` shows their ids", id)
+		return notInQuarantine(id)
 	case errors.Is(err, streams.ErrResolved):
 		return fmt.Errorf("record %d is resolved already: `syncer quarantine list --all` says how", id)
 	case err != nil:

@@ -24,7 +24,7 @@ func (p *Program) removalsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.look(cmd.Context(), func(inst *app.Installation) error { return f(cmd.Context(), inst, id) })
+				return p.change(cmd.Context(), func(inst *app.Installation) error { return f(cmd.Context(), inst, id) })
 			},
 		}, "")
 	}
@@ -95,7 +95,7 @@ func (p *Program) acceptRemovals(ctx context.Context, inst *app.Installation, ru
 	}
 	p.say("Removed %s of %s.", text.Count(did.Records, "record"), text.Count(did.Consents, "consent"))
 	if did.Consents == 0 {
-		p.hint("Nothing of run %d was withheld any more.", run)
+		p.did("Nothing of run %d was withheld any more.", run)
 		return nil
 	}
 	p.hint("The items of run %d stay partial until `syncer rerun %d` proves them.", run, run)
@@ -118,7 +118,7 @@ func (p *Program) undoRemovals(ctx context.Context, inst *app.Installation, run 
 			"provider shows stands there under the new ones: the rows would be there twice.", text.Count(did.Rekeyed, "record"))
 	}
 	if did.Consents == 0 && did.Rekeyed == 0 {
-		p.hint("Nothing that run %d removed is missing any more.", run)
+		p.did("Nothing that run %d removed is missing any more.", run)
 	}
 	return nil
 }

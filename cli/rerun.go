@@ -92,7 +92,9 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 	if err != nil {
 		return err
 	}
-	inst, err := p.open(ctx, cfg, p.quieter(cfg))
+	opt := p.options(p.quieter(cfg))
+	opt.Look, opt.Migrate, opt.Stay = planOnly, !planOnly, !planOnly
+	inst, err := app.Open(ctx, cfg, opt)
 	if err != nil {
 		return err
 	}
@@ -174,10 +176,10 @@ func heirOf(cfg *config.Config, run queue.Run) (string, error) {
 // it any more.
 func (p *Program) excuseEnded(ctx context.Context, inst *app.Installation, run queue.Run) (queue.Run, error) {
 	items, err := inst.Store.Plan.ExcuseEnded(ctx, run.ID)
-	if err != nil || items == 0 {
+	if err != nil {
 		return run, err
 	}
-	p.hint("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))
+	p.did("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))
 	return inst.Store.Queue.RunByID(ctx, run.ID)
 }
 
@@ -225,7 +227,7 @@ func (f *follower) rerun(ctx context.Context, of queue.Run, selection plan.Selec
 	if err != nil {
 		return fmt.Errorf("look at run %d after its rerun: %w", again.OfRun, err)
 	}
-	f.program.hint("\nRun %d, with this rerun: %s", root.ID, root.Verdict)
+	f.program.did("\nRun %d, with this rerun: %s", root.ID, root.Verdict)
 	return verdictError(report.Run.Verdict)
 }
 

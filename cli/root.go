@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,30 +32,35 @@ type Setup struct {
 
 // Program is one call of the program: its streams, its environment and the flags that every command has.
 type Program struct {
-	in       io.Reader
-	out, err io.Writer
-	env      config.Env
-	setup    Setup
+	in    io.Reader
+	out   io.Writer
+	err   *spout
+	env   config.Env
+	setup Setup
 
 	configPath string
 	json       bool
 	logFormat  string
 	logLevel   string
 	by         actor
+	began      time.Time // when the command was given
 
 	live *liveLine // what stderr is written through, so that log lines and the live line don't mix
 }
 
 // New is the program with its streams and its environment. Its commands may be run one after the other.
 func New(in io.Reader, out, err io.Writer, env config.Env, setup Setup) *Program {
+	heard := newSpout(screen{err, env})
 	return &Program{
-		in: in, out: out, err: err, env: env, setup: setup, live: newLiveLine(err, env),
+		in: in, out: screen{out, env}, err: heard, env: env, setup: setup, live: newLiveLine(heard, env),
 		by: actor{command: "syncer"},
 	}
 }
 
 // Run executes the command line and gives the exit code. The end of ctx interrupts it: the pages in hand are finished.
 func (p *Program) Run(ctx context.Context, args []string) int {
+	p.began = time.Now()
+	defer p.err.flush()
 	root := p.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -127,7 +133,7 @@ func (p *Program) root() *cobra.Command {
 	add("look", p.statusCommand(), p.runsCommand(), p.callCommand(), p.actsCommand(),
 		p.verifyCommand(), p.healthCommand())
 	add("set", p.initCommand(), p.checkCommand(), p.configCommand(), p.consentsCommand(), p.connectionsCommand(), p.keysCommand(), p.dbCommand())
-	root.AddCommand(p.demoCommand(), p.versionCommand())
+	root.AddCommand(p.demoCommand(), p.sandboxCommand(), p.versionCommand())
 	return root
 }
 

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"syncer/app"
 	"syncer/persist/queue"
 	"syncer/persist/workers"
 	"syncer/report"
@@ -46,20 +48,20 @@ func (p *Program) runJob(ctx context.Context, job string, fresh bool) error {
 		return err
 	}
 	defer inst.Close()
-	lock, err := inst.Store.Workers.LockJob(ctx, job)
+	var lock workers.JobLock
+	err = inst.Stay(ctx, func() (err error) {
+		lock, err = inst.Store.Workers.LockJob(ctx, job)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { lock.GiveBack() }()
-	f, err := p.begin(ctx, inst, job, lock.Mine)
+	f, runs, err := p.beginAndPick(ctx, inst, job, fresh, lock.Mine)
 	if err != nil {
 		return err
 	}
 	defer func() { f.Stop() }()
-	runs, err := f.pick(ctx, job, fresh)
-	if err != nil {
-		return err
-	}
 	if !lock.Mine {
 		if lock, err = f.waitForOther(ctx, job, runs); err != nil {
 			return err
@@ -83,6 +85,24 @@ func (p *Program) runJob(ctx context.Context, job string, fresh bool) error {
 	return verdictError(worst)
 }
 
+// beginAndPick starts an engine for a job and says which runs are to be followed. A database that is lost meanwhile is waited
+// for: what was planned and not heard of is found again.
+func (p *Program) beginAndPick(ctx context.Context, inst *app.Installation, job string, fresh, work bool) (f *follower,
+	runs []queue.Run, err error) {
+	if f, err = p.begin(ctx, inst, job, work); err != nil {
+		return nil, nil, err
+	}
+	now := time.Now()
+	err = inst.Stay(ctx, func() (err error) {
+		runs, err = f.pick(ctx, job, now, fresh)
+		return err
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Stop())
+	}
+	return f, runs, nil
+}
+
 // finishRuns follows the open runs and then the new one, and ends with the worst of them. What the new
 // one has left to the others is theirs to tell.
 func (f *follower) finishRuns(ctx context.Context, runs []queue.Run) (worst queue.Verdict, err error) {
@@ -100,7 +120,7 @@ func (f *follower) finishRuns(ctx context.Context, runs []queue.Run) (worst queu
 			if err != nil {
 				return worst, err
 			}
-			f.program.hint("\n%s", text.Paragraph("", report.NobodyText(run.Connection, idle)))
+			f.program.hint("\n%s", text.Paragraph(f.program.live, "", report.NobodyText(run.Connection, idle)))
 		}
 		verdict := r.Run.Verdict
 		if len(runs) > 1 && r.Run.Overlapped > 0 && report.Proven(r) {

@@ -26,7 +26,7 @@ func (p *Program) runsCloseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error { return p.closeRun(cmd.Context(), inst, id) })
+			return p.change(cmd.Context(), func(inst *app.Installation) error { return p.closeRun(cmd.Context(), inst, id) })
 		},
 	}
 	return p.accountable(c, "why, kept with what was not read")

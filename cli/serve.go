@@ -52,11 +52,8 @@ func (p *Program) serve(ctx context.Context) error {
 	}
 	defer inst.Close()
 	life := context.WithoutCancel(ctx) // the first signal asks to leave; the pages in hand are finished
-	engine, err := inst.Engine(life, app.EngineSpec{Jobs: slices.Sorted(maps.Keys(cfg.Jobs)), Work: true, Rest: true})
+	engine, err := p.startEngine(ctx, inst, app.EngineSpec{Jobs: slices.Sorted(maps.Keys(cfg.Jobs)), Work: true, Watch: true, Rest: true})
 	if err != nil {
-		return err
-	}
-	if err := engine.Start(life); err != nil {
 		return err
 	}
 	log.Info().Str("listen", listener.Addr().String()).Int("jobs", len(engine.Jobs)).Msg("serving")

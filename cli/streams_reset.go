@@ -47,7 +47,7 @@ func (p *Program) streamsResetCommand() *cobra.Command {
 				return usagef("--key is for a whole dataset of a connection: " +
 					"name it with --dataset, and leave --consent, --account and --feed out")
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error {
+			return p.change(cmd.Context(), func(inst *app.Installation) error {
 				if feed {
 					return p.resetFeed(cmd.Context(), inst, f.filter.Connection, yes)
 				}

@@ -27,12 +27,12 @@ func (p *Program) verifyCommand() *cobra.Command {
 						continue
 					}
 					p.say("%s: %s", text.Printable(v.Rule), text.Count(v.Count, "row"))
-					p.say("%s", text.Paragraph("  ", v.What))
+					p.say("%s", text.Paragraph(p.out, "  ", v.What))
 				}
 				if len(broken) > 0 {
 					return exitCode(ExitError)
 				}
-				p.hint("Every promise of the tables is kept.")
+				p.did("Every promise of the tables is kept.")
 				return nil
 			})
 		},

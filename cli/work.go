@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"syncer/app"
+	"syncer/jobs"
 )
 
 func (p *Program) workCommand() *cobra.Command {
@@ -46,15 +47,25 @@ func (p *Program) work(ctx context.Context, only []string) error {
 	}
 	defer inst.Close()
 	life := context.WithoutCancel(ctx) // the first signal asks to leave; the pages in hand are finished
-	engine, err := inst.Engine(life, app.EngineSpec{Jobs: only, Work: true, Rest: all})
+	engine, err := p.startEngine(ctx, inst, app.EngineSpec{Jobs: only, Work: true, Watch: true, Rest: all})
 	if err != nil {
-		return err
-	}
-	if err := engine.Start(life); err != nil {
 		return err
 	}
 	log.Info().Strs("jobs", engine.Serve).Msg("working")
 	<-ctx.Done()
 	log.Info().Str("at_most", engine.Drain.String()).Msg("leaving: the pages in hand are finished first")
 	return engine.Stop(life)
+}
+
+// startEngine starts an engine as soon as the database is to be had. It outlasts ctx: stop it.
+func (p *Program) startEngine(ctx context.Context, inst *app.Installation, spec app.EngineSpec) (*jobs.Engine, error) {
+	var work *app.Foreground
+	err := inst.Stay(ctx, func() (err error) {
+		work, err = inst.Start(ctx, spec)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return work.Engine, nil
 }

@@ -52,7 +52,24 @@ type Database struct {
 	// Directory of the embedded server's data. Left out, syncer chooses one.
 	// Relative to this file. Not used when url is set.
 	StateDir string `yaml:"state_dir"`
+	// The schema that the tables are in. Left out, it is where they are, and for a new installation the first
+	// one of the role's search path. Several installations in one database have one each.
+	Schema string `yaml:"schema"`
+	// Who brings the schema up to date: auto, every command that writes; off, `syncer db migrate` alone, so that
+	// everything else runs with a role that may not change tables.
+	Migrate string `yaml:"migrate"`
+	// Allow a connection that is not encrypted to a server elsewhere. Without it only a socket or loopback may be.
+	Plaintext bool `yaml:"plaintext"`
 }
+
+// MigrateAuto and MigrateOff are what database.migrate may say.
+const (
+	MigrateAuto = "auto"
+	MigrateOff  = "off"
+)
+
+// Migrations are the words that database.migrate may have.
+func Migrations() []string { return []string{MigrateAuto, MigrateOff} }
 
 // Keys says where the key file is.
 type Keys struct {
@@ -84,6 +101,9 @@ type Worker struct {
 	Batches int `yaml:"batches"`
 	// How long a stopping process may take to finish the pages in hand.
 	Drain Duration `yaml:"drain"`
+	// What the answers of a process may take of its memory together, with their records, until these are committed.
+	// Calls wait while there is none; an answer that needs more than this goes alone. At least 32MiB.
+	Memory Size `yaml:"memory"`
 }
 
 // Server is where `syncer serve` answers health checks.
@@ -98,17 +118,20 @@ type Connection struct {
 	Provider string `yaml:"provider"`
 	// The provider's environment, such as preprod or production. The provider knows the names and their URLs.
 	Environment string `yaml:"environment"`
-	// Replaces the environment's API address. https, except on loopback.
+	// Replaces the environment's API address. https, except on loopback. The provider's page says which path belongs to it.
 	BaseURL string `yaml:"base_url"`
-	// Replaces the environment's token server address. https, except on loopback.
+	// Replaces the environment's token server address. https, except on loopback. A host or an issuer: the provider's page says.
 	AuthURL string `yaml:"auth_url"`
 	// What the provider knows this account by. Each value is env:NAME or file:PATH, never the secret itself.
 	Credentials map[string]Secret `yaml:"credentials"`
 	// How fast calls may be sent, and how many in a day, all processes together.
 	// Left out, the provider's own limit.
 	Rate Rate `yaml:"rate"`
-	// Calls in flight at once, per process.
+	// Calls in flight at once, per process: two processes make twice as many. max_in_flight bounds all of them together.
 	Concurrency int `yaml:"concurrency"`
+	// Calls in flight at once over all processes together, for a provider that counts them. Each call then takes two more
+	// round trips to the database. Left out, there is no such bound.
+	MaxInFlight int `yaml:"max_in_flight"`
 	// Reads a day of a consent whose import names none. PSD2 knows four unattended ones in 24 hours unless
 	// agreed otherwise: write 4 for such an account. 0 is no bound.
 	ReadsPerDay int `yaml:"reads_per_day"`
@@ -233,8 +256,9 @@ func LogLevels() []string { return []string{"trace", "debug", "info", "warn", "e
 // Default returns what holds where a file says nothing: no connections and no jobs, an embedded database.
 func Default() *Config {
 	return &Config{
-		Keys: Keys{File: "syncer.keys"},
-		Log:  Log{Level: "info"},
+		Database: Database{Migrate: MigrateAuto},
+		Keys:     Keys{File: "syncer.keys"},
+		Log:      Log{Level: "info"},
 		Worker: Worker{
 			Lease:     Duration(30 * time.Second),
 			Heartbeat: Duration(10 * time.Second),
@@ -242,6 +266,7 @@ func Default() *Config {
 			MaxWait:   Duration(30 * time.Second),
 			Batches:   2,
 			Drain:     Duration(20 * time.Second),
+			Memory:    256 << 20,
 		},
 		Server: Server{Listen: "127.0.0.1:8080"},
 		src:    &strictyaml.Source{File: DefaultPath},

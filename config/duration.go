@@ -82,11 +82,11 @@ func ParseDuration(text string) (time.Duration, error) {
 // number, which durationOf refuses.
 func durationPart(text string) (number, unit, rest string) {
 	i := 0
-	for i < len(text) && (text[i] == '.' || '0' <= text[i] && text[i] <= '9') {
+	for i < len(text) && isOfNumber(text[i]) {
 		i++
 	}
 	j := i
-	for j < len(text) && text[j] != '.' && (text[j] < '0' || text[j] > '9') {
+	for j < len(text) && !isOfNumber(text[j]) {
 		j++
 	}
 	return text[:i], text[i:j], text[j:]
@@ -122,3 +122,6 @@ func scaled(number string, unit time.Duration) (time.Duration, error) {
 	}
 	return time.Duration(f), nil
 }
+
+// isOfNumber says that a byte stands in a number.
+func isOfNumber(b byte) bool { return b == '.' || b-'0' <= 9 }

@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 
+	"syncer/files"
 	"syncer/strictyaml"
 )
+
+// maxFile bounds a config file; what is larger is certainly another file.
+const maxFile = 1 << 20
 
 // Load reads the file at path, applies the environment and proves everything that can be proven without
 // asking anyone: names, ranges, schedules, and that every secret can be read now. Its error is a Problems
@@ -30,7 +33,7 @@ func Load(path string, env Env) (*Config, error) {
 
 // LoadUnresolved is Load without reading any secret, for commands that need none of them or report on each.
 func LoadUnresolved(path string, env Env) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := files.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, noFileError(path)
 	}

@@ -36,10 +36,10 @@ func TestParse(t *testing.T) {
 	byHand.Connection, byHand.Datasets = "bare", []string{"transactions"}
 	second, minute := Duration(time.Second), Duration(time.Minute)
 	want := &Config{
-		Database: Database{URL: DatabaseURL{Secret{"env", "DB"}}, StateDir: "/etc/syncer/state"},
+		Database: Database{URL: DatabaseURL{Secret{"env", "DB"}}, StateDir: "/etc/syncer/state", Schema: "syncer", Migrate: "off", Plaintext: true},
 		Keys:     Keys{File: "/etc/keys"},
 		Log:      Log{Level: "debug"},
-		Worker:   Worker{ID: "007", Lease: minute, Heartbeat: 20 * second, Sweep: second, MaxWait: 2 * minute, Batches: 4, Drain: 5 * second},
+		Worker:   Worker{ID: "007", Lease: minute, Heartbeat: 20 * second, Sweep: second, MaxWait: 2 * minute, Batches: 4, Drain: 5 * second, Memory: 256 << 20},
 		Server:   Server{Listen: ":80"},
 		Connections: map[string]Connection{"bare": bare, "ng": {
 			Provider: "norskgjeld", Environment: "preprod", BaseURL: "http://127.0.0.1:9000/ng", AuthURL: "https://auth.example.com",

@@ -12,7 +12,9 @@ import (
 	"syncer/strictyaml"
 )
 
-var sampleEnv = envOf(map[string]string{"NG_CLIENT_ID": "a", "NG_CLIENT_SECRET": "b", "SBANKEN_CLIENT_ID": "c", "SBANKEN_CLIENT_SECRET": "d"})
+var sampleEnv = envOf(map[string]string{"NG_CLIENT_ID": "a", "NG_CLIENT_SECRET": "b", "SBANKEN_CLIENT_ID": "c", "SBANKEN_CLIENT_SECRET": "d",
+	"VIPPS_CLIENT_ID": "e", "VIPPS_CLIENT_SECRET": "f", "DB_CLIENT_ID": "g", "DB_CLIENT_SECRET": "h", "CAMBIO_CLIENT_ID": "i",
+	"CAMBIO_CLIENT_SECRET": "j", "CAMBIO_SUBSCRIPTION_KEY": "k", "MY_BANK_CLIENT_ID": "l", "MY_BANK_CLIENT_SECRET": "m"})
 
 func TestSample(t *testing.T) {
 	for _, c := range []struct {
@@ -23,6 +25,10 @@ func TestSample(t *testing.T) {
 		{[]string{""}, []string{"ng-preprod", "sbanken"}, []string{"nightly-accounts", "nightly-debt"}},
 		{[]string{"norskgjeld"}, []string{"ng-preprod"}, []string{"nightly-debt"}},
 		{[]string{"sbanken"}, []string{"sbanken"}, []string{"nightly-accounts"}},
+		{[]string{"vipps"}, []string{"vipps-test"}, []string{"nightly-settlements"}},
+		{[]string{"dbnordics"}, []string{"db-sandbox"}, []string{"nightly-companies"}},
+		{[]string{"cambio"}, []string{"cambio-sandbox"}, []string{"nightly-invoices"}},
+		{[]string{"rest"}, []string{"my-bank"}, []string{"nightly-bank"}},
 		{[]string{"other"}, nil, nil},
 	} {
 		text := Sample(c.providers...)

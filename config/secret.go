@@ -6,10 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"syncer/files"
 )
 
 // Env looks up an environment variable; os.LookupEnv is one.
@@ -38,9 +39,9 @@ var errInline = errors.New("a secret must not stand in this file: write env:NAME
 func ParseSecret(text string) (Secret, error) {
 	scheme, target, found := strings.Cut(text, ":")
 	switch {
-	case !found || scheme != "env" && scheme != "file":
+	case !found, scheme != "env" && scheme != "file":
 		return Secret{}, errInline
-	case target == "" || strings.ContainsRune(target, 0):
+	case target == "", strings.ContainsRune(target, 0):
 		return Secret{}, fmt.Errorf("%s: names nothing: write env:NAME or file:PATH", scheme)
 	case scheme == "env" && !isEnvName(target):
 		return Secret{}, errors.New("env: must be followed by the name of an environment variable (letters, digits and _)")
@@ -70,14 +71,18 @@ func (s Secret) Ref() string {
 	return s.scheme + ":" + s.target
 }
 
-// Reveal reads the secret now, so that a rotated file is seen. Newlines at the end are cut off. It fails, naming
-// the variable or the file, when there is none, when it is empty, and when a file may be read by everybody.
+// Reveal reads the secret now, so that a rotated file is seen. Newlines at the end are cut off. It fails, naming the variable or
+// the file, when there is none, when it holds what no secret holds, and when a file may be read by everybody.
 func (s Secret) Reveal(env Env) (string, error) {
 	switch s.scheme {
 	case "env":
-		value, ok := env(s.target)
-		if value = strings.TrimRight(value, "\r\n"); !ok || value == "" {
+		text, ok := env(s.target)
+		if strings.TrimRight(text, "\r\n") == "" || !ok {
 			return "", fmt.Errorf("environment variable %s is not set or empty", s.target)
+		}
+		value, err := oneSecret(text)
+		if err != nil {
+			return "", fmt.Errorf("environment variable %s %w", s.target, err)
 		}
 		return value, nil
 	case "file":
@@ -89,34 +94,48 @@ func (s Secret) Reveal(env Env) (string, error) {
 }
 
 func readSecret(path string) (string, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	data, info, err := files.ReadWithInfo(path, maxSecret)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("secret file %s does not exist", path)
-	}
-	if err != nil {
+	case err != nil:
 		return "", fmt.Errorf("secret file: %w", err)
-	}
-	if !info.Mode().IsRegular() { // a FIFO would block us for ever
-		return "", fmt.Errorf("secret file %s is not a regular file", path)
 	}
 	if perm := info.Mode().Perm(); runtime.GOOS != "windows" && perm&0o027 != 0 {
-		return "", fmt.Errorf("secret file %s has mode %04o, so that others may read or change it: run chmod 0640 %s", path, perm, path)
+		return "", fmt.Errorf("secret file %s has mode %04o, so that others may read or change it: run chmod 0640 %s%s",
+			path, perm, path, OnMount)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("secret file: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	if err != nil {
-		return "", fmt.Errorf("secret file: %w", err)
-	}
-	if len(data) > maxSecret {
-		return "", fmt.Errorf("secret file %s is larger than %d bytes: is it the right file?", path, maxSecret)
-	}
-	value := strings.TrimRight(string(data), "\r\n")
-	if value == "" {
+	if strings.TrimRight(string(data), "\r\n") == "" {
 		return "", fmt.Errorf("secret file %s is empty", path)
+	}
+	value, err := oneSecret(string(data))
+	if err != nil {
+		return "", fmt.Errorf("secret file %s %w", path, err)
+	}
+	return value, nil
+}
+
+// OnMount is what can be done where a file's mode can't be changed, as the end of a sentence.
+const OnMount = "; where that is refused because it is mounted, its mode is set where it is mounted from: defaultMode: 0440 " +
+	"and fsGroup for a secret of Kubernetes, mode: 0440 and gid for one of Docker"
+
+// oneSecret is the secret in a text. What editors and other programs put around it without anybody seeing it is refused by name:
+// with it the provider would only say that the secret is wrong.
+func oneSecret(text string) (string, error) {
+	value := strings.TrimRight(text, "\r\n")
+	switch {
+	case strings.HasPrefix(value, "\ufeff"):
+		return "", errors.New("begins with a byte order mark, which would be sent too: save it as UTF-8 without one")
+	case strings.ContainsRune(value, 0):
+		return "", errors.New("holds a NUL character: is it UTF-16, or the wrong file? A secret is one line of UTF-8")
+	case strings.HasPrefix(value, "\n"), strings.HasPrefix(value, "\r"):
+		return "", errors.New("begins with an empty line: the secret must be the first line, and the only one")
+	case strings.ContainsAny(value, "\r\n"):
+		return "", errors.New("has a second line: the secret must be the only one")
+	case value != strings.TrimRight(value, " \t\u00a0"):
+		return "", errors.New("has a blank at its end, which would be sent too: take it out")
+	case value != strings.TrimLeft(value, " \t\u00a0"):
+		return "", errors.New("begins with a blank, which would be sent too: take it out")
 	}
 	return value, nil
 }

@@ -35,7 +35,12 @@ const (
 	maxBatchSize   = 100_000
 	minBody        = 1 << 10
 	maxBody        = 1 << 30
+	minMemory      = 32 << 20
+	maxMemory      = 1 << 40
 )
+
+// schemaRE is what a schema may be called. Postgres cuts longer names, and keeps those that begin with pg_ for itself.
+var schemaRE = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 // checker collects what is wrong below one path.
 type checker struct {
@@ -63,8 +68,10 @@ func (k checker) want(ok bool, key, format string, args ...any) {
 }
 
 func (k checker) within(n, low, high int, key string) {
-	k.want(low <= n && n <= high, key, "want %d to %d, got %d", low, high, n)
+	k.want(isBetween(n, low, high), key, "want %d to %d, got %d", low, high, n)
 }
+
+func isBetween[N ~int | ~int64](n, low, high N) bool { return n >= low && n <= high }
 
 func (k checker) atLeast(d Duration, least time.Duration, key string) {
 	k.want(d.Std() >= least, key, "want at least %s, got %s", Duration(least), d)
@@ -85,6 +92,8 @@ func (c *Config) validate() {
 		k.unread[p.Path] = true
 	}
 	k.want(c.Keys.File != "", "keys.file", "want the path of the key file that `syncer init` made")
+	k.under("database").schema(c.Database.Schema)
+	k.under("database").oneOf(c.Database.Migrate, Migrations(), "migrate")
 	k.under("log").oneOf(c.Log.Level, LogLevels(), "level")
 	k.under("server").listen(c.Server.Listen)
 	k.under("worker").worker(c.Worker)
@@ -96,6 +105,12 @@ func (c *Config) validate() {
 	}
 }
 
+func (k checker) schema(name string) {
+	k.want(name == "" || schemaRE.MatchString(name), "schema",
+		"%q is not a schema's name: use at most 63 of a-z, 0-9 and _, beginning with a letter or _", name)
+	k.want(!strings.HasPrefix(name, "pg_") && name != "information_schema", "schema", "%q is a schema of Postgres' own", name)
+}
+
 func (k checker) listen(address string) {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
@@ -105,13 +120,14 @@ func (k checker) listen(address string) {
 }
 
 func (k checker) worker(w Worker) {
-	k.want(w.ID == "" || len(w.ID) <= 200 && isPrintable(w.ID), "id", "want at most 200 printable characters")
+	k.want(len(w.ID) <= 200 && isPrintable(w.ID), "id", "want at most 200 printable characters")
 	k.atLeast(w.Lease, time.Second, "lease")
 	k.want(w.Heartbeat > 0 && w.Heartbeat < w.Lease/2, "heartbeat",
 		"want more than 0 and less than half of lease (%s), got %s: one lost heartbeat must not cost the batch", w.Lease, w.Heartbeat)
 	k.atLeast(w.Sweep, 100*time.Millisecond, "sweep")
 	k.within(w.Batches, 1, maxBatches, "batches")
 	k.atLeast(w.Drain, time.Second, "drain")
+	k.want(minMemory <= w.Memory && w.Memory <= maxMemory, "memory", "want %s to %s, got %s", Size(minMemory), Size(maxMemory), w.Memory)
 }
 
 func isPrintable(s string) bool {
@@ -129,10 +145,13 @@ func (k checker) connection(name string, c Connection) {
 	}
 	k.under("rate").rate(c.Rate)
 	k.within(c.Concurrency, 1, maxConcurrency, "concurrency")
+	if k.src.Said(strictyaml.Join(k.path, "max_in_flight")) {
+		k.within(c.MaxInFlight, 1, maxConcurrency, "max_in_flight")
+	}
 	k.within(c.ReadsPerDay, 0, maxReads, "reads_per_day")
 	k.atLeast(c.Timeout, 100*time.Millisecond, "timeout")
 	k.under("retry").retry(c.Retry)
-	k.want(minBody <= c.MaxBody && c.MaxBody <= maxBody, "max_body", "want %s to %s, got %s", Size(minBody), Size(maxBody), c.MaxBody)
+	k.want(isBetween(c.MaxBody, minBody, maxBody), "max_body", "want %s to %s, got %s", Size(minBody), Size(maxBody), c.MaxBody)
 	k.under("limits").limits(c.Limits)
 }
 
@@ -140,7 +159,7 @@ func (k checker) limits(l Limits) {
 	k.within(l.Accounts, 1, maxAccounts, "accounts")
 	k.within(l.AnswerRecords, 1, maxRecords, "answer_records")
 	k.within(l.PassHours, 1, maxPassHours, "pass_hours")
-	k.want(minBody <= l.PassBytes && l.PassBytes <= maxPassBytes, "pass_bytes",
+	k.want(isBetween(l.PassBytes, minBody, maxPassBytes), "pass_bytes",
 		"want %s to %s, got %s", Size(minBody), Size(maxPassBytes), l.PassBytes)
 }
 
@@ -150,15 +169,27 @@ func (k checker) address(text string, allowPrivate bool, key string) {
 		return
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
+	if err != nil || !hasHost(u) {
 		k.fail(key, "want a URL such as https://api.example.com/v1") // not quoted: it may hold a password
 		return
 	}
 	loopback, private := reach(u.Hostname())
+	schemes := []string{"https"}
+	if loopback {
+		schemes = append(schemes, "http")
+	}
 	k.want(u.User == nil, key, "no user or password in a URL: credentials have a key of their own")
-	k.want(u.Scheme == "https" || u.Scheme == "http" && loopback, key, "want https:// (http:// only on loopback), got %s://", u.Scheme)
-	k.want(u.RawQuery == "" && u.Fragment == "" && !u.ForceQuery, key, "no ? or # in a base address")
+	k.want(slices.Contains(schemes, u.Scheme), key, "want https:// (http:// only on loopback), got %s://", u.Scheme)
+	k.want(u.RawQuery+u.Fragment == "" && !u.ForceQuery, key, "no ? or # in a base address")
 	k.want(allowPrivate || !private, key, "%s is on loopback or a private network: such addresses are only called with allow_private: true", u.Hostname())
+}
+
+// hasHost says that an address names a host, whatever its port.
+func hasHost(u *url.URL) bool {
+	if u.Opaque != "" || u.Host == "" {
+		return false
+	}
+	return u.Hostname() != ""
 }
 
 // reach says whether a host is plainly this machine, and whether it is plainly not on the internet. What a name
@@ -172,7 +203,13 @@ func reach(host string) (loopback, private bool) {
 		return false, false
 	}
 	ip = ip.Unmap()
-	return ip.IsLoopback(), ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()
+	switch {
+	case ip.IsLoopback():
+		return true, true
+	case ip.IsPrivate(), ip.IsLinkLocalUnicast(), ip.IsUnspecified():
+		return false, true
+	}
+	return false, false
 }
 
 func (k checker) rate(r Rate) {
@@ -186,7 +223,7 @@ func (k checker) rate(r Rate) {
 	k.positiveRate(r.PerSecond, maxRate, "per_second")
 	k.positiveRate(r.PerMinute, 60*maxRate, "per_minute")
 	if k.src.Said(strictyaml.Join(k.path, "per_day")) {
-		k.want(0 < r.PerDay && r.PerDay <= maxPerDay, "per_day",
+		k.want(isBetween(r.PerDay, 1, maxPerDay), "per_day",
 			"want 1 to %d calls, got %d (to stop a job, remove its schedule; without a quota, leave it out)",
 			maxPerDay, r.PerDay)
 		return

@@ -15,6 +15,7 @@ import (
 	"syncer/app"
 	"syncer/config"
 	"syncer/persist/embedded"
+	"syncer/persist/read"
 	"syncer/report/text"
 )
 
@@ -44,43 +45,73 @@ func (o Options) say(format string, args ...any) { fmt.Fprintf(o.Out, format+"\n
 // note tells what takes time.
 func (o Options) note(text string) { o.Hint("%s", text) }
 
+// Result is what a demo has brought about.
+type Result struct {
+	Config string // the path of its configuration
+	Kept   bool   // the configuration and the database are still there
+	Took   time.Duration
+	Runs   []read.Report // as they stand after the morning
+}
+
 // Run shows a whole night, with faults, against simulated providers on this machine.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o Options) (r Result, err error) {
 	began := time.Now()
 	world, err := newWorld(o.Seed, o.Scale)
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer world.Close()
 	o.say("%s on loopback, a Postgres of our own, and a night that goes wrong.", text.Count(len(world.Parts), "simulated provider"))
 	server, err := startServer(ctx, o)
 	if err != nil {
-		return err
+		return r, err
+	}
+	if !o.Keep {
+		defer func() { err = errors.Join(err, stopOurs(context.WithoutCancel(ctx), server)) }()
 	}
 	alone, err := onlyDemo(ctx, server.URL())
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer alone.Close(context.WithoutCancel(ctx))
 	cfg, path, err := configure(ctx, o, world, server.URL())
 	if err != nil {
-		return err
+		return r, err
 	}
 	if !o.Keep {
 		defer forgetDemo(context.WithoutCancel(ctx), server.URL())
 	}
 	inst, err := o.Open(ctx, cfg)
 	if err != nil {
-		return err
+		return r, err
 	}
 	defer inst.Close()
 	n := &night{Options: o, world: world, inst: inst, config: path}
 	if err := n.run(ctx); err != nil {
-		return err
+		return r, err
 	}
-	o.say("The whole night took %s.\n", text.Took(time.Since(began)))
+	r = Result{Config: path, Kept: o.Keep, Took: time.Since(began)}
+	for _, run := range n.runs {
+		report, err := inst.Store.Read.Report(ctx, run.ID)
+		if err != nil {
+			return r, err
+		}
+		r.Runs = append(r.Runs, report)
+	}
+	o.say("The whole night took %s.\n", text.Took(r.Took))
 	if o.Keep {
 		o.tryNext(path, n.runs)
+	}
+	return r, nil
+}
+
+// stopOurs stops the server if the demo has started it. One that was running is somebody else's.
+func stopOurs(ctx context.Context, server *embedded.Server) error {
+	if !server.Started() {
+		return nil
+	}
+	if err := embedded.Stop(ctx, server.Dir()); err != nil && !errors.Is(err, embedded.ErrNotRunning) {
+		return fmt.Errorf("stop the Postgres that the demo has started: %w", err)
 	}
 	return nil
 }
@@ -168,7 +199,7 @@ func onServer(ctx context.Context, server string, statements ...string) error {
 	return nil
 }
 
-// forgetDemo removes what the demo made. The cluster itself stays: other databases may be in it.
+// forgetDemo removes what the demo made. The files of the cluster stay: other databases may be in it.
 func forgetDemo(ctx context.Context, server string) {
 	_ = onServer(ctx, server, `DROP DATABASE IF EXISTS `+databaseName+` WITH (FORCE)`)
 	_ = os.RemoveAll(folderName)

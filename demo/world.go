@@ -56,15 +56,20 @@ func newWorld(seed uint64, scale int) (*World, error) {
 	return StartWorld(kit, Parts(kit, scale))
 }
 
-// StartWorld starts a sandbox with these simulators.
+// StartWorld starts a sandbox with these simulators, each on a free port.
 func StartWorld(kit *sandbox.Kit, parts []Part) (*World, error) {
+	return startWorldAt(kit, parts, func(int, Part) string { return "127.0.0.1:0" })
+}
+
+// startWorldAt starts a sandbox with these simulators, each at the address that at gives.
+func startWorldAt(kit *sandbox.Kit, parts []Part, at func(int, Part) string) (*World, error) {
 	server, err := sandbox.Start(kit)
 	if err != nil {
 		return nil, err
 	}
 	w := &World{kit: kit, server: server, Parts: parts, urls: map[string]string{}}
-	for _, p := range w.Parts {
-		if w.urls[p.Connection], err = server.Mount(p.Connection, p.Handler); err != nil {
+	for i, p := range w.Parts {
+		if w.urls[p.Connection], err = server.MountAt(p.Connection, at(i, p), p.Handler); err != nil {
 			_ = server.Close()
 			return nil, err
 		}
@@ -123,7 +128,7 @@ func (w *World) WriteConfig(dir, databaseURL string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files := map[string]string{"syncer.yaml": w.config(), "syncer.keys": string(keys), "database-url": databaseURL}
+	files := map[string]string{"syncer.yaml": w.config(commonSettings), "syncer.keys": string(keys), "database-url": databaseURL}
 	for _, p := range w.Parts {
 		for name, text := range p.Files {
 			files[name] = text
@@ -140,9 +145,9 @@ func (w *World) WriteConfig(dir, databaseURL string) (string, error) {
 	return filepath.Join(dir, "syncer.yaml"), nil
 }
 
-// config is the demo's configuration.
-func (w *World) config() string {
-	text := []string{commonSettings, "connections:"}
+// config is a configuration for the world, which begins with what its connections don't say.
+func (w *World) config(common string) string {
+	text := []string{common, "connections:"}
 	for _, p := range w.Parts {
 		text = append(text, "  "+p.Connection+":", indented(4, p.Settings),
 			indented(4, fmt.Sprintf(connectionSettings, w.urls[p.Connection], w.urls[p.Connection]+p.AuthPath)))

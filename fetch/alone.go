@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -30,12 +31,12 @@ type keys struct {
 // plain hash of one is the number itself: its fingerprint is shown.
 //
 // What a provider has told under one id of a consent holds for that id, and not for the one that it goes on under.
-func (c *Client) keysOf(b *bucket, consent *finance.Consent, account string) keys {
-	k := keys{plain: b.plain}
+func (c *Client) keysOf(b *gate.Bucket, consent *finance.Consent, account string) keys {
+	k := keys{plain: b.Plain}
 	if consent == nil || consent.ID == 0 {
 		return k
 	}
-	k.consent = b.name + "#consent " + strconv.FormatInt(consent.ID, 10)
+	k.consent = b.Name + "#consent " + strconv.FormatInt(consent.ID, 10)
 	if consent.LaterID {
 		k.consent += " as " + c.fingerprint("consent", consent.ExternalID)
 	}
@@ -67,64 +68,11 @@ func (k keys) of(r Reach) string {
 	return ""
 }
 
-// lone is the gate of a key, as this process remembers it. Without a key it is the bucket's own.
-func (b *bucket) lone(key string) *gate {
-	if key == "" {
-		return b.gate
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	g := b.alone[key]
-	if g == nil {
-		b.forget()
-		g = newGate()
-		b.alone[key] = g
-	}
-	return g
-}
-
-// forget drops the gates that are open once there are many. The caller holds mu.
-func (b *bucket) forget() {
-	const many = 1024
-	if len(b.alone) < many {
-		return
-	}
-	for key, g := range b.alone {
-		if left, _, _ := g.closedFor(); left <= 0 {
-			delete(b.alone, key)
-		}
-	}
-}
-
-// shut is the gate that holds a request up for longest.
-type shut struct {
-	closedFor time.Duration // 0: all are open
-	reason    string
-	key       string          // empty: the bucket's own
-	moved     <-chan struct{} // closed when the bucket's own gate moves
-}
-
-// gates looks at all gates of the request that this process knows of.
-func (r *request) gates() (s shut) {
-	s.closedFor, s.reason, s.moved = r.bucket.gate.closedFor()
-	r.bucket.mu.Lock()
-	defer r.bucket.mu.Unlock()
-	for _, key := range r.keys.all() {
-		g := r.bucket.alone[key]
-		if g == nil {
-			continue
-		}
-		if left, reason, _ := g.closedFor(); left > s.closedFor {
-			s.closedFor = left
-			s.reason = reason
-			s.key = key
-		}
-	}
-	return s
-}
+// gates is the gate that holds the request up for pause.Longest, of those that this process knows of.
+func (r *request) gates() gate.Shut { return r.bucket.Shut(r.keys.all()) }
 
 // only says that the gate holds up one consent or account and nobody else.
-func (r *request) only(s shut) bool { return s.key != "" && s.key != r.keys.plain }
+func (r *request) only(s gate.Shut) bool { return s.Key != "" && s.Key != r.keys.plain }
 
 // notBefore is what people are told of a pause of one alone.
 func notBefore(left time.Duration) string {
@@ -133,9 +81,9 @@ func notBefore(left time.Duration) string {
 
 // ended asks the store about a pause that is too long to be waited for: an operator may have ended it in another
 // process. It says whether the gate has moved by that.
-func (a *attempt) ended(ctx context.Context, s shut) bool {
-	gate := a.bucket.lone(s.key)
-	if !gate.mayEnd() {
+func (a *attempt) ended(ctx context.Context, s gate.Shut) bool {
+	closed := a.bucket.Lone(s.Key)
+	if !closed.MayEnd() {
 		return false
 	}
 	found, err := a.c.opt.Calls.Look(ctx, a.ask())
@@ -143,16 +91,16 @@ func (a *attempt) ended(ctx context.Context, s shut) bool {
 		return false // what is known holds
 	}
 	left := found.Gate
-	if found.Closed != s.key {
+	if found.Closed != s.Key {
 		left = 0
 		if !found.Awaits {
 			a.closeAsFound(found, time.Now())
 		}
 	}
 	const alike = time.Second // two clocks have counted
-	if left > s.closedFor-alike {
+	if left > s.ClosedFor-alike {
 		return false
 	}
-	gate.reopen(left)
+	closed.Reopen(left)
 	return true
 }

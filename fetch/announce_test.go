@@ -15,6 +15,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
+	"syncer/fetch/pause"
 	"syncer/finance"
 )
 
@@ -93,15 +94,15 @@ func TestParseRetryAfter(t *testing.T) {
 		if tt.date != "" {
 			h.Set("Date", tt.date)
 		}
-		if d, ok, invalid := fetch.ParseRetryAfter(h, now); d != tt.want || ok != tt.ok || invalid != tt.invalid {
+		if d, ok, invalid := pause.ParseRetryAfter(h, now); d != tt.want || ok != tt.ok || invalid != tt.invalid {
 			t.Errorf("%q at %q: %s, %v, %v; want %s, %v, %v", tt.value, tt.date, d, ok, invalid, tt.want, tt.ok, tt.invalid)
 		}
 	}
-	if _, ok, invalid := fetch.ParseRetryAfter(http.Header{}, now); ok || invalid {
+	if _, ok, invalid := pause.ParseRetryAfter(http.Header{}, now); ok || invalid {
 		t.Error("no header is neither usable nor invalid")
 	}
 	for _, values := range [][]string{{"1", "20"}, {"20", "soon"}} {
-		if d, ok, invalid := fetch.ParseRetryAfter(http.Header{"Retry-After": values}, now); d != 20*time.Second || !ok || invalid {
+		if d, ok, invalid := pause.ParseRetryAfter(http.Header{"Retry-After": values}, now); d != 20*time.Second || !ok || invalid {
 			t.Errorf("%q: %s, %v, %v; the longest counts", values, d, ok, invalid)
 		}
 	}
@@ -133,7 +134,7 @@ func TestAPauseInWords(t *testing.T) {
 		"retry 3 times":                                                          0,
 		"":                                                                       0,
 	} {
-		if told, ok := fetch.PauseInWords(text, now); told.Pause != want || ok != (want > 0) {
+		if told, ok := pause.InWords(text, now); told.Pause != want || ok != (want > 0) {
 			t.Errorf("%q: %s, %t; want %s", text, told.Pause, ok, want)
 		}
 	}
@@ -144,7 +145,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 		f.Add(s, "Sat, 21 Nov 2026 12:00:00 GMT")
 	}
 	f.Fuzz(func(t *testing.T, value, date string) {
-		d, ok, invalid := fetch.ParseRetryAfter(http.Header{"Retry-After": {value}, "Date": {date}}, time.Unix(1.8e9, 0))
+		d, ok, invalid := pause.ParseRetryAfter(http.Header{"Retry-After": {value}, "Date": {date}}, time.Unix(1.8e9, 0))
 		if d < 0 || d > tenYears || ok == invalid || !ok && d != 0 {
 			t.Errorf("%q, %q: %s, %v, %v", value, date, d, ok, invalid)
 		}
@@ -401,7 +402,7 @@ func TestAnAnnouncementTravelsWithItsAnswer(t *testing.T) {
 		p, l := &provider{handler: answers(answer(502, "", "Retry-After", "90"), answer(200, ""))}, fetchtest.NewCallStore()
 		o, stop := piped(t, p, l)
 		defer stop()
-		var seen []fetch.Announcement
+		var seen []pause.Announcement
 		o.Driver.Classify = func(_ *fetch.Request, a *fetch.Answer) fetch.Meaning {
 			a.Header = http.Header{}
 			seen = append(seen, a.Announced())

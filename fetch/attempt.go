@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -23,13 +25,14 @@ type attempt struct {
 	said    calls.Said      // by when the store last said that it may
 	release func()          // gives the semaphore back; nil: none is held
 	report  func(error)     // tells the breaker how the call has ended; nil: it was not asked
+	memory  *held           // what its answer takes of the process's memory
 	probe   bool            // the bucket was refused, and the others wait for what this call hears
 	barred  decision        // why a single-use call could not be intended, with a connection in hand
 }
 
 // try makes one attempt: ask and wait for permission, send, and find out what the answer means.
 func (r *request) try(ctx context.Context) decision {
-	a := &attempt{request: r, call: r.newCall(), began: time.Now()}
+	a := &attempt{request: r, call: r.newCall(), began: time.Now(), memory: r.c.opt.Memory.hold()}
 	defer a.leaveProbe(ctx)
 	if r.once {
 		if d := a.earlier(ctx); d.move != send {
@@ -45,7 +48,8 @@ func (r *request) try(ctx context.Context) decision {
 	got := a.sendOrLeave(ctx)
 	r.spent.time += a.call.Duration
 	if d := a.halted(ctx, got); d.move != send {
-		a.leave(endSilent)
+		a.memory.release()
+		a.leave(gate.Silent)
 		return a.unsent(ctx, d)
 	}
 	if got.maybeSent {
@@ -53,7 +57,11 @@ func (r *request) try(ctx context.Context) decision {
 		r.read.bought = nil
 		r.day = time.Time{}
 	}
-	return a.conclude(ctx, got)
+	d := a.conclude(ctx, got)
+	if d.move != answered {
+		a.memory.release()
+	}
+	return d
 }
 
 // sendOrLeave sends. A panic in a request's builder must not keep the semaphore: the connection's other calls
@@ -62,7 +70,8 @@ func (a *attempt) sendOrLeave(ctx context.Context) reply {
 	sent := false
 	defer func() {
 		if !sent {
-			a.leave(endSilent)
+			a.memory.release()
+			a.leave(gate.Silent)
 		}
 	}()
 	got := a.send(ctx)
@@ -73,13 +82,13 @@ func (a *attempt) sendOrLeave(ctx context.Context) reply {
 // halted decides on a send that was halted before its first byte. Nothing was sent, so there is no call to record.
 func (a *attempt) halted(ctx context.Context, got reply) decision {
 	switch {
-	case got.halt == notIntended:
+	case got.halt == wire.NotIntended:
 		a.spent.attempts--
 		return a.barred
-	case got.halt == gateMoved:
+	case got.halt == wire.GateMoved:
 		a.spent.attempts--
 		return a.again(a.closed(a.gates()))
-	case got.halt == tooOld: // counted, so that it is bounded
+	case got.halt == wire.TooOld: // counted, so that it is bounded
 		a.spent.failures++
 		return a.again(a.fail(finance.Transient, got.halt.String()))
 	case got.answer == nil && !got.maybeSent && ctx.Err() != nil: // the caller left before a connection was had
@@ -97,13 +106,13 @@ func (a *attempt) unsent(ctx context.Context, d decision) decision {
 }
 
 // leave gives back what the attempt holds, and says whether the breaker has opened by how the call has ended.
-func (a *attempt) leave(e ending) (opened bool) {
+func (a *attempt) leave(e gate.Ending) (opened bool) {
 	if a.release != nil {
 		a.release()
 		a.release = nil
 	}
 	if a.report != nil {
-		opened = a.bucket.breaker.report(a.report, e, a.onBehalf())
+		opened = a.bucket.Breaker.Report(a.report, e, a.onBehalf())
 		a.report = nil
 	}
 	return opened

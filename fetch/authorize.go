@@ -51,7 +51,7 @@ func (c *Client) Authorize(ctx context.Context, subject Secret) (*CodeFlow, erro
 	if _, ok := c.connector.(Granter); how == nil || !ok {
 		return nil, c.unauthorized(finance.Rejected, "people don't give consents in the browser over this connection, or its settings name no redirect address for it")
 	}
-	if u, err := url.Parse(how.Redirect); err != nil || !u.IsAbs() || u.Host == "" || u.Fragment != "" || u.User != nil {
+	if !isRedirectURI(how.Redirect) {
 		return nil, c.unauthorized(finance.Rejected, "the redirect address is not an absolute URL without user and fragment")
 	}
 	meta, ask, failed := c.endpoints(ctx, of)
@@ -74,6 +74,19 @@ func (c *Client) Authorize(ctx context.Context, subject Secret) (*CodeFlow, erro
 	config.ClientID = ask.ID // the link names it, however it is proven at the token endpoint
 	a.link = config.AuthCodeURL(a.state, options...)
 	return a, nil
+}
+
+// isRedirectURI says that a text is an absolute URL without user and fragment.
+func isRedirectURI(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		return false
+	}
+	switch {
+	case !u.IsAbs(), u.Host == "", u.Fragment != "", u.User != nil:
+		return false
+	}
+	return true
 }
 
 // Link is what the person opens in a browser. It holds the state and the challenge of this flow and no secret, but
@@ -120,7 +133,7 @@ func (a *CodeFlow) Finish(ctx context.Context, callback url.Values) (*Consented,
 		return nil, a.c.wrapped(err)
 	}
 	switch {
-	case given.ExternalID == "" || finance.IsNationalID(given.ExternalID):
+	case given.ExternalID == "", finance.IsNationalID(given.ExternalID):
 		return nil, a.refused(trip, "the connector has no id for the consent that could be kept")
 	case given.NationalID.IsZero():
 		given.NationalID = a.subject

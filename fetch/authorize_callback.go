@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/url"
 
+	"syncer/fetch/redact"
 	"syncer/finance"
 )
 
@@ -93,6 +94,6 @@ func (a *CodeFlow) denial(callback url.Values) *Denial {
 	return &Denial{
 		Name:        name,
 		Words:       cmp.Or(a.of.authorize.Words[name], words[name], "the provider gives a reason that is not known here"),
-		Description: clean(callback.Get("error_description"), secrets...),
+		Description: redact.Words(callback.Get("error_description"), secrets...),
 	}
 }

@@ -33,22 +33,24 @@ func (a *CodeFlow) claims(token string) (map[string]json.RawMessage, error) {
 	var issuer, party, nonce string
 	var audiences audience
 	var end json.Number
-	if json.Unmarshal(payload, &all) != nil || all == nil || !members(all, map[string]any{
-		"iss": &issuer, "aud": &audiences, "azp": &party, "nonce": &nonce, "exp": &end,
-	}) {
+	wanted := map[string]any{"iss": &issuer, "aud": &audiences, "azp": &party, "nonce": &nonce, "exp": &end}
+	if json.Unmarshal(payload, &all) != nil {
+		all = nil
+	}
+	if all == nil || !members(all, wanted) {
 		return nil, errors.New("its claims can't be read") // an error of encoding/json would quote them
 	}
 	expires, err := end.Float64()
 	switch {
 	case a.meta.Issuer != "" && issuer != a.meta.Issuer:
 		return nil, errors.New("it is another issuer's")
-	case !slices.Contains(audiences, a.ask.ID), party != "" && party != a.ask.ID:
+	case !slices.Contains(audiences, a.ask.ID), !slices.Contains([]string{"", a.ask.ID}, party):
 		return nil, errors.New("it is for another client")
 	case len(audiences) > 1 && party == "":
 		return nil, errors.New("it is for several clients and does not say which one asked")
 	case nonce != a.nonce:
 		return nil, errors.New("it answers another question than ours")
-	case err != nil || time.Now().Add(-clocksApart).After(time.Unix(int64(min(expires, 1<<40)), 0)):
+	case err != nil, time.Now().Add(-clocksApart).After(time.Unix(int64(min(expires, 1<<40)), 0)):
 		return nil, errors.New("it has ended, or does not say when it does")
 	}
 	return all, nil

@@ -14,6 +14,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch/jsonread"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -25,21 +26,21 @@ import (
 // A 304 is an answer without content. We never ask by a condition, so something on the way has given what
 // it keeps for somebody else.
 func ofStatus(status int, asked bool) finance.Class {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return finance.Throttled
+	case http.StatusNotModified, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusLocked:
+		return finance.Transient
+	case http.StatusUnauthorized:
+		return finance.TokenDenied
+	}
 	switch {
-	case unfinished(status) != "" || status == http.StatusNotModified:
+	case status >= 500 && asked:
+		return finance.Throttled
+	case status >= 500, unfinished(status) != "":
 		return finance.Transient
 	case isSuccess(status):
 		return finance.OK
-	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
-		return finance.Throttled
-	case status >= 500 && asked:
-		return finance.Throttled
-	case status >= 500:
-		return finance.Transient
-	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusLocked:
-		return finance.Transient
-	case status == http.StatusUnauthorized:
-		return finance.TokenDenied
 	case status >= 400:
 		return finance.Rejected
 	}
@@ -91,7 +92,7 @@ func ByStatus(a *Answer) finance.Class { return ByStatusOf(a, "{") }
 // list.
 func ByStatusOf(a *Answer, openings string) finance.Class {
 	class := a.class()
-	if class != finance.OK || a.Status == http.StatusNoContent {
+	if class != finance.OK || a.hasNoContent() {
 		return class
 	}
 	if jsonread.Misshapen(a.Body, openings) != "" {
@@ -99,6 +100,9 @@ func ByStatusOf(a *Answer, openings string) finance.Class {
 	}
 	return finance.OK
 }
+
+// hasNoContent says that the answer has no body, in so many words.
+func (a *Answer) hasNoContent() bool { return a.Status == http.StatusNoContent }
 
 // judge asks the provider's code what an answer means, and corrects it where the stack has a rule of its own.
 func (r *request) judge(a *Answer) (v Meaning) {
@@ -117,7 +121,7 @@ func (r *request) judge(a *Answer) (v Meaning) {
 	if v.Class == "" {
 		v.Class = a.class()
 	}
-	if isSuccess(a.Status) && (v.Class == finance.OK || v.Class == finance.Rejected) {
+	if isSuccess(a.Status) && slices.Contains([]finance.Class{finance.OK, finance.Rejected}, v.Class) {
 		r.errorInGood(a, &v)
 	}
 	toldInside(a, &v)
@@ -132,8 +136,7 @@ func (r *request) judge(a *Answer) (v Meaning) {
 // the stack says what it was: what a connector takes there for the provider's words is a piece of it.
 func (v *Meaning) explain(a *Answer) {
 	status := fmt.Sprintf("status %d", a.Status)
-	useless := v.Class == finance.Transient || v.Class == finance.Malformed
-	if isSuccess(a.Status) && useless && a.Unfinished() == "" && a.Status != http.StatusNoContent {
+	if v.isUseless() && a.shouldHaveData() {
 		if what := jsonread.Misshapen(a.Body, "{["); what != "" {
 			v.Reason = what + " in an answer with " + status
 			return
@@ -147,31 +150,67 @@ func (v *Meaning) explain(a *Answer) {
 	orDefault(&v.Reason, status)
 }
 
+// isUseless says that nothing can be made of what an answer holds.
+func (v *Meaning) isUseless() bool {
+	return v.Class == finance.Transient || v.Class == finance.Malformed
+}
+
+// shouldHaveData says that by its status the answer has all that was asked for.
+func (a *Answer) shouldHaveData() bool {
+	if a.hasNoContent() || !isSuccess(a.Status) {
+		return false
+	}
+	return a.Unfinished() == ""
+}
+
 // commonRules are those that no provider's code can set aside.
 func (r *request) commonRules(a *Answer, v *Meaning) {
-	named := a.Announced().Pause > 0 || v.RetryAfter > 0
 	switch {
-	case a.Status >= 300 && a.Status < 400 && a.Status != http.StatusNotModified:
+	case isRedirect(a.Status):
 		v.Class = finance.Fatal
 		orDefault(&v.Reason, fmt.Sprintf("redirected with status %d; redirects are never followed", a.Status))
 		return
 	case a.Status == http.StatusTooManyRequests:
 		v.Class = finance.Throttled
 		return
-	case a.Status >= 500 && v.Class == finance.Transient && named:
-		v.Class = finance.Throttled
-	case a.Status >= 500 && v.Class == finance.Throttled && !named:
-		// Only a 5xx that names a time was turned away on purpose. Without one it counts for the breaker, and a
-		// single-use call may have been spent.
+	case a.Status >= 500:
+		v.byNamedTime(a)
+	}
+	if r.once && v.Class == finance.Transient {
+		v.Class = ofSingleUse(a.Status)
+	}
+}
+
+// isRedirect says that a status leads elsewhere.
+func isRedirect(status int) bool {
+	if status < 300 || status >= 400 {
+		return false
+	}
+	return status != http.StatusNotModified
+}
+
+// byNamedTime tells a 5xx that was turned away on purpose, which names a time, from one that counts for the breaker, and may
+// have spent a single-use consent.
+func (v *Meaning) byNamedTime(a *Answer) {
+	named := v.RetryAfter > 0 || a.Announced().Pause > 0
+	switch v.Class {
+	case finance.Transient, finance.Throttled:
 		v.Class = finance.Transient
+		if named {
+			v.Class = finance.Throttled
+		}
 	}
-	if !r.once || v.Class != finance.Transient || turnedAway(a.Status) {
-		return
+}
+
+// ofSingleUse is what a bad moment means for a call that may have spent its consent.
+func ofSingleUse(status int) finance.Class {
+	switch {
+	case turnedAway(status):
+		return finance.Transient
+	case isSuccess(status):
+		return finance.Malformed // it is stored, and would be read in the same way again
 	}
-	v.Class = finance.Unanswered // a gateway's 502 does not tell whether the consent was spent
-	if isSuccess(a.Status) {
-		v.Class = finance.Malformed // it is stored, and would be read in the same way again
-	}
+	return finance.Unanswered // a gateway's 502 does not tell whether the consent was spent
 }
 
 // errorInGood corrects the meaning of a 2xx whose body is an error and nothing else. A refusal for the rate is told, or
@@ -205,8 +244,11 @@ const longestError = 4 << 10
 
 // errorAlone says whether a body is a JSON object with an error and nothing else, and whether that is about the rate.
 func errorAlone(body []byte) (alone, limited bool) {
-	var members map[string]json.RawMessage
-	if len(body) > longestError || !bytes.Contains(body, []byte(`"error"`)) || json.Unmarshal(body, &members) != nil {
+	if len(body) > longestError {
+		return false, false
+	}
+	members := withError[json.RawMessage](body)
+	if members == nil {
 		return false, false
 	}
 	for name := range members {
@@ -221,13 +263,24 @@ func errorAlone(body []byte) (alone, limited bool) {
 	return true, limitWords.Match(body)
 }
 
+// withError are the members of a JSON object that may have one of this name; nil: it is no such object.
+func withError[T any](body []byte) (members map[string]T) {
+	if !bytes.Contains(body, []byte(`"error"`)) {
+		return nil
+	}
+	if json.Unmarshal(body, &members) != nil {
+		return nil
+	}
+	return members
+}
+
 // ErrorBeside is why a 2xx without a record does not show that there are none: it has an error beside its empty lists.
 // Empty: it has not.
 func (a *Answer) ErrorBeside() string {
-	var members map[string]any
-	if !isSuccess(a.Status) || !bytes.Contains(a.Body, []byte(`"error"`)) || json.Unmarshal(a.Body, &members) != nil {
+	if !isSuccess(a.Status) {
 		return ""
 	}
+	members := withError[any](a.Body)
 	if saysFine(members["error"]) {
 		return ""
 	}
@@ -243,7 +296,7 @@ func saysFine(value any) bool {
 	case bool:
 		return !v
 	case float64:
-		return v == 0 || v == http.StatusOK
+		return slices.Contains([]float64{0, http.StatusOK}, v)
 	case string:
 		return fineWords.MatchString(v)
 	case []any:
@@ -264,22 +317,13 @@ var fineWords = regexp.MustCompile(`(?i)^\s*(0*|200|ok|success|none|null|nil|fal
 
 // noAnswer is what a send means that brought no complete answer.
 func (r *request) noAnswer(ctx context.Context, got reply) Meaning {
-	v := Meaning{Class: finance.Transient, Reason: got.err.Error()}
-	if got.halt != notHalted {
-		v.Reason = got.halt.String()
-	}
-	if ne, ok := errors.AsType[net.Error](got.err); ok && ne.Timeout() || errors.Is(got.err, context.DeadlineExceeded) {
-		v.Reason = fmt.Sprintf("no complete answer within %s", r.limits.timeout)
-	}
-	if dns, ok := errors.AsType[*net.DNSError](got.err); ok {
-		v.Reason = "dns: " + dns.Name + " can't be resolved"
-	}
+	v := Meaning{Class: finance.Transient, Reason: r.whyNone(got)}
 	switch {
-	case errors.Is(got.err, errTooLarge), errors.Is(got.err, errEncoding):
+	case isUnreadable(got.err):
 		if r.purpose != calls.ForToken { // there it is no OAuth2 error, and passes like any other page
 			v.Class = finance.Malformed
 		}
-	case errors.Is(got.err, errPrivate), !got.maybeSent && isTLS(got.err):
+	case errors.Is(got.err, wire.ErrPrivate), !got.maybeSent && wire.IsTLS(got.err):
 		v.Class = finance.Fatal
 	case ctx.Err() != nil && !r.once:
 		v.Class = finance.Interrupted
@@ -292,4 +336,30 @@ func (r *request) noAnswer(ctx context.Context, got reply) Meaning {
 		v.Reason = "the token endpoint: " + v.Reason
 	}
 	return v
+}
+
+// isUnreadable says that an answer came which is not taken.
+func isUnreadable(err error) bool {
+	return errors.Is(err, wire.ErrTooLarge) || errors.Is(err, wire.ErrEncoding)
+}
+
+// whyNone says why there is no complete answer, without an address.
+func (r *request) whyNone(got reply) string {
+	if dns, ok := errors.AsType[*net.DNSError](got.err); ok {
+		return "dns: " + dns.Name + " can't be resolved"
+	}
+	if isTimeout(got.err) {
+		return fmt.Sprintf("no complete answer within %s", r.limits.timeout)
+	}
+	if got.halt != wire.NotHalted {
+		return got.halt.String()
+	}
+	return got.err.Error()
+}
+
+func isTimeout(err error) bool {
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return true
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }

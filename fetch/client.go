@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -35,7 +37,7 @@ type Client struct {
 
 	discovering singleflight.Group // of discovered
 	mu          sync.Mutex
-	buckets     map[string]*bucket
+	buckets     map[string]*gate.Bucket
 	discovered  *metadata // of the authorization server; nil: not asked yet
 }
 
@@ -46,10 +48,10 @@ func NewClient(o Options) (*Client, error) {
 	}
 	c := &Client{
 		opt:       o,
-		data:      newHTTPClient(newTransport(&o, true)),
-		single:    newHTTPClient(newTransport(&o, false)),
+		data:      wire.NewClient(wire.NewTransport(o.wire(), true)),
+		single:    wire.NewClient(wire.NewTransport(o.wire(), false)),
 		semaphore: make(chan struct{}, o.Concurrency),
-		buckets:   map[string]*bucket{},
+		buckets:   map[string]*gate.Bucket{},
 	}
 	c.hide(o.Connection.Credentials)
 	c.opened.Store(c.open(o.Connection.Credentials, &o.Driver))
@@ -75,11 +77,18 @@ func (c *Client) CloseIdle() {
 // answer of class ok. The call of a data answer travels in Answer.Call, to be committed with the page, unless it is
 // Durable; all others have been told to the store. The error is always an *Error.
 func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
+	answer, err := c.do(ctx, wanted)
+	answer.release()
+	return answer, err
+}
+
+// do is Do for a caller that releases the answer's memory.
+func (c *Client) do(ctx context.Context, wanted Request) (*Answer, error) {
 	r := c.request(wanted)
 	if r.once && (c.opt.Once == nil || r.task.Consent == nil) {
 		return nil, r.fail(finance.Fatal, "a single-use call needs a consent and a store for it")
 	}
-	if !r.once && r.purpose == calls.ForData && r.task.Consent != nil && r.task.Consent.SingleUse {
+	if !r.once && r.spendsConsent() {
 		// It would be spent by the first of the calls that such a reading takes, and again every night.
 		return nil, r.fail(finance.Rejected,
 			"the consent is for a single use, and this provider's data can't be read with a single call")
@@ -97,6 +106,14 @@ func (c *Client) Do(ctx context.Context, wanted Request) (*Answer, error) {
 		return nil, failed
 	}
 	return answer, nil
+}
+
+// spendsConsent says that the request asks for the data of a single-use consent.
+func (r *request) spendsConsent() bool {
+	if r.purpose != calls.ForData || r.task.Consent == nil {
+		return false
+	}
+	return r.task.Consent.SingleUse
 }
 
 // request turns a connector's request into what the stack works on.
@@ -170,14 +187,13 @@ type readOnce struct{ *bytes.Reader }
 func (readOnce) Close() error { return nil }
 
 // bucket is what this process knows of a bucket at an address.
-func (c *Client) bucket(name string, at *url.URL) *bucket {
+func (c *Client) bucket(name string, at *url.URL) *gate.Bucket {
 	origin := strings.ToLower(at.Scheme + "://" + at.Host)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.buckets[name+origin]
 	if b == nil {
-		b = newBucket(name, origin, c.opt.Rate)
-		b.quota = c.opt.Quota
+		b = gate.NewBucket(name, origin, c.opt.Rate, c.opt.Quota)
 		c.buckets[name+origin] = b
 	}
 	return b

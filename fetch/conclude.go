@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"syncer/calls"
+	"syncer/fetch/gate"
+	"syncer/fetch/pause"
+	"syncer/fetch/redact"
 	"syncer/finance"
 )
 
@@ -16,7 +17,7 @@ const toldWithin = 10 * time.Second
 
 // conclude finds out what an attempt meant, tells the store, and ends the call.
 func (a *attempt) conclude(ctx context.Context, got reply) decision {
-	defer a.leave(endSilent) // unless it has left before, with a word on the provider's health
+	defer a.leave(gate.Silent) // unless it has left before, with a word on the provider's health
 	tell, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
 
@@ -52,6 +53,7 @@ func (a *attempt) conclude(ctx context.Context, got reply) decision {
 	switch v.Class {
 	case finance.OK:
 		got.answer.Call, got.answer.Hash = *a.call, bodyHash(got.answer.Body)
+		got.answer.memory = a.memory
 		return decision{move: answered, answer: got.answer}
 	case finance.TokenDenied:
 		if a.key == nil {
@@ -62,12 +64,15 @@ func (a *attempt) conclude(ctx context.Context, got reply) decision {
 			if err != nil {
 				return failed(a.storeFailed("forget the token", err))
 			}
-			if !news && !a.spent.overtaken && !refused.hopeless {
+			onceMore := !news && !a.spent.overtaken
+			if onceMore && !refused.hopeless {
 				a.spent.overtaken = true
 				return decision{move: retry, err: a.sentError(a.call, v)}
 			}
 		}
-		a.spent.refreshed = a.spent.refreshed || refused.hopeless
+		if refused.hopeless {
+			a.spent.refreshed = true
+		}
 	case finance.Throttled:
 		// Whoever asks for all the others repeats that within its own read: a refusal has read nothing, and a quota that is
 		// used up would otherwise cost this consent its day.
@@ -86,17 +91,17 @@ func bodyHash(body []byte) finance.Hash {
 // note writes the meaning into the call, and closes our gate for every pause that is now known.
 func (a *attempt) note(got *reply, v *Meaning) {
 	hidden := a.redaction(a.token.AccessToken)
-	v.Reason = hidden.words(v.Reason)
+	v.Reason = hidden.Words(v.Reason)
 	if got.answer != nil {
-		a.call.Correlation = hidden.correlation(correlationIn(v.Correlation, got.answer.Header))
+		a.call.Correlation = hidden.Correlation(redact.CorrelationIn(v.Correlation, got.answer.Header))
 	}
 	a.call.RetryAfter = got.pause
 	if got.advice && v.Class == finance.OK {
 		got.pause = 0 // the turnstile keeps it
 	}
 	if v.RetryAfter > got.pause {
-		got.pause = min(v.RetryAfter, longest)
-		got.told = toldInBody
+		got.pause = min(v.RetryAfter, pause.Longest)
+		got.told = pause.InBody
 	}
 	if v.Class == finance.Throttled && got.pause <= 0 {
 		// The least that it may be: the store doubles it with every refusal in a row.
@@ -110,45 +115,35 @@ func (a *attempt) note(got *reply, v *Meaning) {
 	if v.Class == finance.Throttled {
 		got.alone = a.keys.of(v.Pauses)
 	}
-	a.bucket.lone(got.alone).close(got.arrived, got.pause, got.told)
+	a.bucket.Lone(got.alone).Close(got.arrived, got.pause, got.told)
 }
 
 // ending is what the breaker is told.
-func (a *attempt) ending(c finance.Class) ending {
+func (a *attempt) ending(c finance.Class) gate.Ending {
 	switch c {
 	case finance.Transient, finance.Unanswered:
 		if unfinished(a.call.Status) != "" { // the provider is there, and has answered: not yet, or not all
-			return endWell
+			return gate.Well
 		}
 		if a.spent.failures > 0 {
-			return endRepeated
+			return gate.Repeated
 		}
-		return endFailed
+		return gate.Failed
 	case finance.Throttled, finance.Interrupted, finance.Fatal:
-		return endSilent
+		return gate.Silent
 	}
-	return endWell
+	return gate.Well
 }
-
-// ending is what a call that was let through tells when it ends.
-type ending int
-
-const (
-	endWell     ending = iota // the provider answered
-	endFailed                 // it did not, or with a 5xx
-	endRepeated               // the same, and not for the first time in this request
-	endSilent                 // nothing can be said of the provider's health
-)
 
 // tell writes down the call, and first of all the pause it was told.
 func (a *attempt) tell(ctx context.Context, got reply, v Meaning, opened bool) *Error {
 	if opened {
 		a.logBreaker(v)
 	}
-	if opened && got.pause < breakerPause {
-		got.pause, got.told, got.alone = breakerPause, calls.PauseByBreaker+": "+a.cause(v), ""
+	if opened && got.pause < gate.BreakerPause {
+		got.pause, got.told, got.alone = gate.BreakerPause, calls.PauseByBreaker+": "+a.cause(v), ""
 		got.arrived = time.Now()
-		a.bucket.gate.close(got.arrived, got.pause, got.told)
+		a.bucket.Gate.Close(got.arrived, got.pause, got.told)
 	}
 	store := a.c.opt.Calls
 	switch {
@@ -159,7 +154,7 @@ func (a *attempt) tell(ctx context.Context, got reply, v Meaning, opened bool) *
 		}
 		a.call.Durable = true
 	case a.call.Durable:
-	case v.Class != finance.OK || a.purpose != calls.ForData:
+	case v.Class != finance.OK, a.purpose != calls.ForData:
 		if err := store.Record(ctx, *a.call); err != nil {
 			return a.storeFailed("record the call", err)
 		}
@@ -177,18 +172,18 @@ func (a *attempt) tell(ctx context.Context, got reply, v Meaning, opened bool) *
 func (a *attempt) tellPause(ctx context.Context, got reply, v Meaning) *Error {
 	now := time.Now()
 	closed, err := a.c.opt.Calls.Pause(ctx, calls.Pause{
-		Bucket: a.bucket.name, Alone: got.alone, For: got.pause, Reason: got.told, Call: *a.call,
+		Bucket: a.bucket.Name, Alone: got.alone, For: got.pause, Reason: got.told, Call: *a.call,
 		Guessed: got.guessed, Sent: now.Sub(a.call.SentAt),
 	})
 	if err != nil {
 		return a.storeFailed("close the gate", err)
 	}
-	gate := a.bucket.lone(got.alone)
-	gate.keeps(now, closed)
-	gate.keeps(got.arrived, got.pause)
-	gate.close(now, closed, got.told)
+	shut := a.bucket.Lone(got.alone)
+	shut.Keeps(now, closed)
+	shut.Keeps(got.arrived, got.pause)
+	shut.Close(now, closed, got.told)
 	if v.Class == finance.Throttled && got.alone == "" {
-		a.bucket.refused.Store(true)
+		a.bucket.Refused.Store(true)
 		a.probe = false // it was refused, which the store knows by now
 	}
 	return nil
@@ -196,7 +191,8 @@ func (a *attempt) tellPause(ctx context.Context, got reply, v Meaning) *Error {
 
 // heard ends what a refusal began, where a call was answered: this one probed, or was sent before the refusal.
 func (a *attempt) heard(ctx context.Context, c finance.Class) *Error {
-	if a.ending(c) != endWell || !a.probe && !a.bucket.refused.Load() {
+	ofRefused := a.probe || a.bucket.Refused.Load()
+	if !ofRefused || a.ending(c) != gate.Well {
 		return nil
 	}
 	if err := a.endProbe(ctx, true); err != nil {
@@ -211,7 +207,7 @@ func (a *attempt) leaveProbe(ctx context.Context) {
 		return
 	}
 	if err := a.endProbe(ctx, false); err != nil {
-		a.c.opt.Log.Warn().Err(err).Str("bucket", a.bucket.name).
+		a.c.opt.Log.Warn().Err(err).Str("bucket", a.bucket.Name).
 			Msg("a probe could not be given back; the others wait until its time is over")
 	}
 }
@@ -221,11 +217,11 @@ func (a *attempt) endProbe(ctx context.Context, answered bool) error {
 	a.probe = false
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toldWithin)
 	defer cancel()
-	err := a.c.opt.Calls.Probed(ctx, a.bucket.name, a.call.ID, answered)
+	err := a.c.opt.Calls.Probed(ctx, a.bucket.Name, a.call.ID, answered)
 	if err == nil && answered {
-		a.bucket.refused.Store(false)
+		a.bucket.Refused.Store(false)
 	}
-	a.bucket.gate.wake()
+	a.bucket.Gate.Wake()
 	return err
 }
 
@@ -237,18 +233,19 @@ func (r *request) sentError(call *calls.Call, v Meaning) *Error {
 	e.Call = call.ID
 	e.Consent = v.Status
 	e.Named = v.Named
-	if v.Class == finance.TokenDenied || v.Class == finance.Fatal && call.Status >= 400 && call.Status < 500 {
+	if e.mayBeCredentials() {
 		e.Credentials = r.of.print
 	}
 	if v.Class == finance.Throttled {
 		shut := r.gates()
-		e.Bucket = r.bucket.name
-		e.Wait, e.Told = shut.closedFor, toldOf(shut.reason)
+		e.Bucket = r.bucket.Name
+		e.Wait, e.Told = shut.ClosedFor, toldOf(shut.Reason)
 		if e.Alone = r.only(shut); e.Alone {
-			e.Reason += "; " + notBefore(shut.closedFor)
+			e.Reason += "; " + notBefore(shut.ClosedFor)
 		}
 	}
-	if v.Class == finance.TokenDenied && r.spent.refreshed && r.key != nil && r.key.Consent != 0 {
+	again := v.Class == finance.TokenDenied && r.spent.refreshed
+	if again && r.ofGrant() {
 		// Of one person's grant, which the authorization server has just called good. Class token would park the connection
 		// for everybody, and to end the consent is for the authorization server to say.
 		e.Credentials = ""
@@ -258,22 +255,21 @@ func (r *request) sentError(call *calls.Call, v Meaning) *Error {
 	return e
 }
 
-func (a *attempt) log() {
-	call := a.call
-	e := a.c.opt.Log.Debug()
-	if s := call.Task; e != nil {
-		e.Int64("run", s.Run).Int64("batch", s.Batch)
-		if s.Consent != nil {
-			e.Int64("consent", s.Consent.ID)
-		}
+// mayBeCredentials says that an answer speaks against the token or the client.
+func (e *Error) mayBeCredentials() bool {
+	switch e.Class {
+	case finance.TokenDenied:
+		return true
+	case finance.Fatal:
+		return e.Status >= 400 && e.Status < 500
 	}
-	e.Str("connection", call.Connection).Str("bucket", call.Bucket).Str("purpose", string(call.Purpose)).
-		Str("request_id", call.ID.String()).Str("correlation_id", call.Correlation).
-		Str("method", call.Method).Str("path", call.Path).Int("attempt", call.Attempt).Int("status", call.Status).
-		Str("class", string(call.Class)).Str("reason", call.Reason).Dur("waited", call.Waited).
-		Dur("duration", call.Duration).Int64("bytes", call.Bytes).Func(func(e *zerolog.Event) {
-		if call.RetryAfter > 0 {
-			e.Dur("retry_after", call.RetryAfter)
-		}
-	}).Msg("call")
+	return false
+}
+
+// ofGrant says that the request is sent with a token of one consent's own grant.
+func (r *request) ofGrant() bool {
+	if r.key == nil {
+		return false
+	}
+	return r.key.Consent != 0
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/pause"
 	"syncer/finance"
 )
 
@@ -30,6 +31,8 @@ type Provider struct {
 	// Zone is the calendar in which a connection's days begin and end, the provider's own: Stream.Today is told in it, and
 	// so is a consent's last day. It needs no credentials. Nil: UTC.
 	Zone func(Connection) (*time.Location, error)
+	// DatasetsOf are those of Datasets that a connection has, where its settings decide. It needs no credentials. Nil: all.
+	DatasetsOf func(Connection) ([]finance.Dataset, error)
 	// Open turns a connection's configuration into the provider's driver. It makes no call.
 	Open func(Connection) (Driver, error)
 }
@@ -217,8 +220,7 @@ type Page struct {
 	Outside bool
 	// More says that the answer itself tells of a next page, rather than that asking on will show whether there is one.
 	More bool
-	// Steered says that Walk has led the page elsewhere than its bytes do, because of what the pass had shown before. When the
-	// same bytes come again they may lead on.
+	// Steered says that Walk has led the page elsewhere than its bytes do, by what the pass had shown: they may lead on again.
 	Steered bool
 	// Afresh says of the last page of a pass that every such pass reads all there is; Walk sets it. See Step.Afresh.
 	Afresh bool
@@ -269,7 +271,8 @@ type Answer struct {
 	Call   calls.Call
 	Hash   finance.Hash // of Body; set on answers of class ok
 
-	announced *Announcement // what Header says of the calls to come; nil: not read yet
+	announced *pause.Announcement // what Header says of the calls to come; nil: not read yet
+	memory    *held               // what it takes of the process's memory; nil: nothing
 }
 
 // Meaning is what an answer means, as a connector says it.

@@ -36,26 +36,45 @@ func (s *tokens) refuse(name string, d denied) (r refusal) {
 		return refusal{drop: true}
 	}
 	r.hopeless = !d.own && k.barren >= hopeless
-	if k.refused == d.token || k.token.AccessToken != "" && k.token.AccessToken != d.token {
+	if k.isOld(d.token) {
 		return r
 	}
-	if !d.own && k.served.Sub(d.sent) > inOrder {
+	if !d.own && k.servedAfter(d.sent) {
 		k.alone = true
 		return refusal{}
 	}
-	lately := time.Since(k.proven) < provenFor
-	if !d.own && k.alone && lately && k.doubts < doubtsMost {
+	if !d.own && k.isTrusted() {
 		k.doubts++
 		return r
 	}
 	k.barren++
-	if !d.own && d.repeated && k.served.IsZero() && !k.spared {
+	repeatedFirst := d.repeated && k.served.IsZero()
+	if repeatedFirst && !d.own && !k.spared {
 		k.spared = true
 		return r
 	}
 	k.refused = d.token
 	r.drop = true
 	return r
+}
+
+// isOld says that a token is known as refused, or is no longer the one that is kept.
+func (k *keptToken) isOld(accessToken string) bool {
+	if k.refused == accessToken {
+		return true
+	}
+	return k.token.AccessToken != "" && k.token.AccessToken != accessToken
+}
+
+// servedAfter says that a call which was sent well after a moment was answered with the token.
+func (k *keptToken) servedAfter(moment time.Time) bool { return k.served.Sub(moment) > inOrder }
+
+// isTrusted says that refusals are likely meant for single consents: one was, and the token has served of late.
+func (k *keptToken) isTrusted() bool {
+	if !k.alone || time.Since(k.proven) >= provenFor {
+		return false
+	}
+	return k.doubts < doubtsMost
 }
 
 // inOrder is how far apart two calls must have been sent for the provider to have had them in that order: of two that were
@@ -95,7 +114,9 @@ func (s *tokens) served(name, accessToken string, sent time.Time) {
 		return
 	}
 	k.proven = time.Now()
-	k.alone = k.alone || k.spared
+	if k.spared {
+		k.alone = true
+	}
 	if sent.After(k.served) {
 		k.served = sent
 	}

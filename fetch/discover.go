@@ -109,6 +109,7 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 		return req, err
 	}
 	answer, failed := r.run(ctx)
+	answer.release()
 	if failed != nil {
 		return nil, failed
 	}
@@ -135,8 +136,13 @@ func (c *Client) readMetadata(ctx context.Context, of *opened, issuer string) (*
 
 func classifyDiscovery(a *Answer) Meaning {
 	v := Meaning{Class: ByStatus(a)}
-	if v.Class == finance.Rejected || v.Class == finance.TokenDenied || v.Class == finance.OK && a.Status != http.StatusOK {
+	switch v.Class {
+	case finance.Rejected, finance.TokenDenied:
 		v.Class = finance.Fatal
+	case finance.OK:
+		if a.Status != http.StatusOK {
+			v.Class = finance.Fatal
+		}
 	}
 	return v
 }

@@ -84,3 +84,6 @@ func ClassOf(err error) finance.Class {
 	}
 	return finance.Interrupted
 }
+
+// isFatal says that there is an error, and that no other call would fare better.
+func (e *Error) isFatal() bool { return e != nil && e.Class == finance.Fatal }

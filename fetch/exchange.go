@@ -15,6 +15,8 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"syncer/calls"
+	"syncer/fetch/pause"
+	"syncer/fetch/wire"
 	"syncer/finance"
 )
 
@@ -29,7 +31,7 @@ func (s *tokens) exchange(ctx context.Context, w wantedToken, task calls.Task) (
 		return calls.Token{}, e
 	}
 	if ask.URL == "" { // the provider takes no token
-		return calls.Token{Expiry: time.Now().Add(longest), RefreshAt: time.Now().Add(longest), AccessToken: noToken}, nil
+		return calls.Token{Expiry: time.Now().Add(pause.Longest), RefreshAt: time.Now().Add(pause.Longest), AccessToken: noToken}, nil
 	}
 	trip, failed := s.trip(w.of, ask, task, classifyTokenError)
 	if failed != nil {
@@ -90,12 +92,18 @@ func (s *tokens) trip(of *opened, ask TokenRequest, task calls.Task, classify fu
 
 // mayCall says whether an address of an authorization server may be called: what is sent there is our secret.
 func (c *Client) mayCall(u *url.URL) bool {
-	return u.User == nil && u.Host != "" && u.Fragment == "" && (u.Scheme == "https" || u.Scheme == "http" && c.opt.AllowPrivate)
+	switch {
+	case u.User != nil, u.Host == "", u.Fragment != "":
+		return false
+	case u.Scheme == "http":
+		return c.opt.AllowPrivate
+	}
+	return u.Scheme == "https"
 }
 
 // under puts the trip under x/oauth2.
 func (t *tokenTrip) under(ctx context.Context) context.Context {
-	return context.WithValue(ctx, oauth2.HTTPClient, newHTTPClient(t))
+	return context.WithValue(ctx, oauth2.HTTPClient, wire.NewClient(t))
 }
 
 // token is what x/oauth2 has brought, with the end that the answer told.
@@ -126,6 +134,7 @@ func (t *tokenTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.request(ctx, r, form, id)
 	}
 	answer, failed := wanted.run(r.Context())
+	answer.release()
 	if failed == nil {
 		t.call = answer.Call
 		answer.Body, t.lifetime, failed = t.tidy(answer)

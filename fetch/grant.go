@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -97,7 +98,7 @@ func (s *tokens) saveGrant(ctx context.Context, consent int64, old, next Secret)
 			return saved, nil
 		}
 		failed = s.storeFailed("save", err)
-		if _, left := wait(ctx, failedFor<<n/8+rand.N(failedFor/8), nil); left != nil {
+		if _, left := gate.Wait(ctx, failedFor<<n/8+rand.N(failedFor/8), nil); left != nil {
 			break
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"syncer/fetch/redact"
 	"syncer/finance"
 )
 
@@ -58,7 +59,8 @@ func (c *Client) Resolve(link string, f Follow) (Link, error) {
 		return Link{}, c.refusedLink(no.why)
 	}
 	reason := no.why + " (" + u.Scheme + "://" + u.Host + f.withoutIDs(u, base) + ")"
-	if no.behind && !f.Rewrite && f.Advice != "" {
+	advised := no.behind && !f.Rewrite
+	if advised && f.Advice != "" {
 		reason += ": " + f.Advice
 	}
 	return Link{}, c.refusedLink(reason)
@@ -67,17 +69,16 @@ func (c *Client) Resolve(link string, f Follow) (Link, error) {
 func (c *Client) refusedLink(why string) *Error {
 	return &Error{
 		Class: finance.Malformed, Op: "follow a next link", Connection: c.opt.Connection.Name,
-		Reason: "the link is refused: " + clean(why, c.shown()...),
+		Reason: "the link is refused: " + redact.Words(why, c.shown()...),
 	}
 }
 
 // onBase is the place below the base that an address names.
 func (f *Follow) onBase(u, base *url.URL) (Link, *astray) {
-	if no := ours(u, base); no != nil && !(f.Rewrite && no.behind) {
-		return Link{}, no
-	}
-	if no := below(u, base); no != nil && !(f.Rewrite && no.behind) {
-		return Link{}, no
+	for _, no := range []*astray{ours(u, base), below(u, base)} {
+		if no != nil && !f.putsRight(no) {
+			return Link{}, no
+		}
 	}
 	rests := []string{strings.TrimPrefix(u.EscapedPath(), root(base))}
 	if f.Rewrite {
@@ -97,11 +98,14 @@ func (f *Follow) onBase(u, base *url.URL) (Link, *astray) {
 	return Link{}, first
 }
 
+// putsRight says that Rewrite takes an address for one on the base nevertheless.
+func (f *Follow) putsRight(no *astray) bool { return f.Rewrite && no.behind }
+
 // withoutBase gives what may follow the base in a path of the base's host: behind the whole base, behind each shorter
 // end of the base that the path begins with, and last the path itself.
 func withoutBase(path, root string) (rests []string) {
 	for end := root; end != ""; {
-		if rest, ok := strings.CutPrefix(path, end); ok && (rest == "" || rest[0] == '/') {
+		if rest, ok := strings.CutPrefix(path, end); ok && isWholePieces(rest) {
 			rests = append(rests, rest)
 		}
 		next := strings.IndexByte(end[1:], '/')
@@ -112,6 +116,9 @@ func withoutBase(path, root string) (rests []string) {
 	}
 	return append(rests, path)
 }
+
+// isWholePieces says that what is left of a path does not begin within one of its pieces.
+func isWholePieces(rest string) bool { return rest == "" || rest[0] == '/' }
 
 // to is the link to a path behind the base, if f.To lets it lead there.
 func (f *Follow) to(path, rawQuery string, base *url.URL) (Link, *astray) {
@@ -171,7 +178,7 @@ func (f *Follow) withoutIDs(u, base *url.URL) string {
 		case piece == "":
 		case known:
 			pieces[i] = name
-		case len(piece) > 24 || !route.MatchString(piece):
+		case len(piece) > 24, !route.MatchString(piece):
 			pieces[i] = "{id}"
 		}
 	}

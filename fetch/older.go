@@ -77,11 +77,13 @@ func (s *Stream) goneBack(debts []finance.Debt, numbered bool) (indexes []int) {
 		at := madeAt(&debts[i]).UnixMicro()
 		last, _ := s.Reported.Of(debts[i].ID)
 		was := last.UnixMicro()
-		moves := numbered || debts[i].Made
+		mayMove := numbered || debts[i].Made
 		switch {
-		case moves && had[at] > 0:
+		case !mayMove:
+			indexes = append(indexes, i)
+		case had[at] > 0:
 			had[at]--
-		case moves && has[was] > 0:
+		case has[was] > 0:
 			has[was]--
 		default:
 			indexes = append(indexes, i)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -61,17 +62,22 @@ func (a *attempt) intendedBefore(intent calls.Intent) decision {
 // stored gives an answer that an earlier call has brought. Its headers were not kept.
 func (a *attempt) stored(intent calls.Intent) decision {
 	answer := &Answer{Status: intent.Call.Status, Header: http.Header{}, Body: intent.Body, Call: intent.Call}
-	if b := bytes.TrimSpace(answer.Body); len(b) > 0 && (b[0] == '{' || b[0] == '[') {
+	if looksLikeJSON(answer.Body) {
 		answer.Header.Set("Content-Type", "application/json")
 	}
 	answer.Call.Durable = true
 	v := a.judge(answer)
 	if v.Class != finance.OK {
-		v.Reason = a.redaction("").words(v.Reason)
+		v.Reason = a.redaction("").Words(v.Reason)
 		return failed(a.sentError(&answer.Call, v))
 	}
 	answer.Hash = bodyHash(answer.Body)
 	return decision{move: answered, answer: answer}
+}
+
+func looksLikeJSON(body []byte) bool {
+	text := bytes.TrimSpace(body)
+	return bytes.HasPrefix(text, []byte("{")) || bytes.HasPrefix(text, []byte("["))
 }
 
 // storeTries bounds how often storing a single-use answer is tried: it exists nowhere else.
@@ -89,7 +95,7 @@ func (a *attempt) keepAnswer(ctx context.Context, answer *Answer) *Error {
 			a.call.Durable = true
 			return nil
 		}
-		if _, left := wait(ctx, 100*time.Millisecond<<n, nil); left != nil {
+		if _, left := gate.Wait(ctx, 100*time.Millisecond<<n, nil); left != nil {
 			break
 		}
 	}

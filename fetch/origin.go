@@ -3,6 +3,7 @@ package fetch
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -20,20 +21,24 @@ func (r *Request) address(base *url.URL) (*url.URL, *astray) {
 		text += "/" + strings.TrimPrefix(r.Path, "/")
 	}
 	u, no := parseLink(text)
-	if no == nil {
-		no = ours(u, base)
-	}
-	if no == nil {
-		no = below(u, base)
-	}
-	if no == nil && (u.RawQuery != "" || u.Fragment != "") {
-		no = &astray{why: "it has more than a path"}
-	}
 	if no != nil {
 		return nil, no
 	}
+	for _, no := range []*astray{ours(u, base), below(u, base), onlyPath(u)} {
+		if no != nil {
+			return nil, no
+		}
+	}
 	u.RawQuery = r.query()
 	return u, nil
+}
+
+// onlyPath says why an address is not a path alone.
+func onlyPath(u *url.URL) *astray {
+	if u.RawQuery+u.Fragment == "" {
+		return nil
+	}
+	return &astray{why: "it has more than a path"}
 }
 
 // query is what stands behind the question mark, byte for byte.
@@ -51,7 +56,7 @@ func parseLink(link string) (*url.URL, *astray) {
 	if len(link) > longestLink {
 		return nil, &astray{why: "it is too long", hidden: true}
 	}
-	if strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+	if strings.ContainsFunc(link, isHostile) {
 		return nil, &astray{why: "it has a blank, a backslash or a control character", hidden: true}
 	}
 	u, err := url.Parse(link)
@@ -59,6 +64,15 @@ func parseLink(link string) (*url.URL, *astray) {
 		return nil, &astray{why: "it is not a URL", hidden: true}
 	}
 	return u, nil
+}
+
+// isHostile says that a character stands in no address: readers of addresses disagree about it.
+func isHostile(r rune) bool {
+	switch r {
+	case '\\', 0x7f:
+		return true
+	}
+	return r <= ' '
 }
 
 // root is the base's path without a slash at its end.
@@ -83,11 +97,11 @@ func ours(u, base *url.URL) *astray {
 // because some servers undo the escapes before they walk the path.
 func below(u, base *url.URL) *astray {
 	for segment := range strings.FieldsFuncSeq(u.Path, func(r rune) bool { return r == '/' || r == '\\' }) {
-		if segment == "." || segment == ".." {
+		if slices.Contains([]string{".", ".."}, segment) {
 			return &astray{why: "it climbs in the path"}
 		}
 	}
-	if p := u.EscapedPath(); p != root(base) && !strings.HasPrefix(p, root(base)+"/") {
+	if !strings.HasPrefix(u.EscapedPath()+"/", root(base)+"/") {
 		return &astray{why: "it leaves the base path", behind: true}
 	}
 	return nil
@@ -107,7 +121,7 @@ func port(u *url.URL) string {
 // does not count, because what listens there for a test has another one each time.
 func Origin(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+	if host == "localhost" || net.ParseIP(host).IsLoopback() {
 		return strings.ToLower(u.Scheme) + "://loopback"
 	}
 	return strings.ToLower(u.Scheme) + "://" + net.JoinHostPort(host, port(u))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -13,6 +14,14 @@ func (p *Page) Count() int {
 		return p.Kept.Facts.Records
 	}
 	return p.Records.Len()
+}
+
+// Figures is how many of these records are balances of accounts.
+func (p *Page) Figures() int {
+	if p.Unchanged {
+		return p.Kept.Facts.Figures
+	}
+	return len(p.Records.Balances)
 }
 
 // AddMissing adds what is missing from the page to what is known to be; empty: nothing.
@@ -27,7 +36,7 @@ func (p *Page) AddMissing(what string) {
 }
 
 // AddMissingDays notes that the provider refuses the days before a first one, which the pass was to begin with.
-func (p *Page) AddMissingDays(s *DaySearch, first finance.Date) {
+func (p *Page) AddMissingDays(s *resume.DaySearch, first finance.Date) {
 	p.Given, p.days = first, s.Missing(first)
 	p.AddMissing(p.days)
 }
@@ -59,5 +68,11 @@ func (p *Page) misread() string {
 // read, the provider left nothing out, the bytes alone say where the page leads, and it is no part of a set of several
 // pages.
 func (p *Page) Plain() bool {
-	return len(p.Rejects) == 0 && p.Partial == "" && !p.Steered && (p.Whole == nil || len(p.Whole.Earlier) == 0)
+	if len(p.Rejects) > 0 || p.Partial != "" {
+		return false
+	}
+	if p.Steered {
+		return false
+	}
+	return p.Whole == nil || len(p.Whole.Earlier) == 0
 }

@@ -3,6 +3,7 @@ package fetch
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,16 +30,22 @@ func (a *Answer) Unfinished() string {
 func (a *Answer) LastPart() bool {
 	ranges := rangesOf(a.Header)
 	for _, p := range ranges {
-		if !p.read || !p.shows || p.counted && p.last+1 < p.total {
+		if !p.tells() || p.endsBefore() {
 			return false
 		}
 	}
-	return ranges.told() || len(ranges) > 0 && a.Status != http.StatusPartialContent
+	if a.Status == http.StatusPartialContent {
+		return ranges.told()
+	}
+	return len(ranges) > 0
 }
 
 // IsPart says that an answer is one of several by its own word, rather than not ready or the like.
 func (a *Answer) IsPart() bool {
-	return a.Status == http.StatusPartialContent || unfinished(a.Status) == "" && a.Unfinished() != ""
+	if a.Status == http.StatusPartialContent {
+		return true
+	}
+	return unfinished(a.Status) == "" && a.Unfinished() != ""
 }
 
 // part is what of a whole an answer shows, by one value of its Content-Range.
@@ -50,8 +57,19 @@ type part struct {
 	counted            bool // the total is told
 }
 
+// tells says which records, or bytes, the answer shows.
+func (p part) tells() bool { return p.read && p.shows }
+
+// endsBefore says that more is counted than stands up to the last one shown.
+func (p part) endsBefore() bool { return p.counted && p.last+1 < p.total }
+
 // begins says that nothing stands before the part. Records may be counted from 1, bytes never are.
-func (p part) begins() bool { return p.first == 0 || p.first == 1 && p.unit != "bytes" }
+func (p part) begins() bool {
+	if p.first == 1 {
+		return p.unit != "bytes"
+	}
+	return p.first == 0
+}
 
 // reaches says that nothing stands behind the record, or byte, last, if the first of all has the number base.
 func (p part) reaches(base, last uint64) bool { return !p.counted || last+1 >= base+p.total }
@@ -73,7 +91,7 @@ type parts []part
 // told says that one of them tells both what is shown and how much there is.
 func (ps parts) told() bool {
 	for _, p := range ps {
-		if p.read && p.shows && p.counted {
+		if p.tells() && p.counted {
 			return true
 		}
 	}
@@ -86,10 +104,9 @@ func (ps parts) whole() bool {
 		if !p.whole() {
 			return false
 		}
-		for _, before := range ps[:i] {
-			if before.unit == p.unit && before != p {
-				return false
-			}
+		contradicts := func(before part) bool { return before.unit == p.unit && before != p }
+		if slices.ContainsFunc(ps[:i], contradicts) {
+			return false
 		}
 	}
 	return true
@@ -98,7 +115,7 @@ func (ps parts) whole() bool {
 // records is how many records the parts tell that the answer holds. Bytes are no records.
 func (ps parts) records() (most uint64) {
 	for _, p := range ps {
-		if p.unit == "bytes" || !p.read || !p.shows {
+		if p.unit == "bytes" || !p.tells() {
 			continue
 		}
 		shown := p.last + 1 - p.first
@@ -162,12 +179,12 @@ type cover struct {
 // add takes note of a page's answer.
 func (c *cover) add(a *Answer) {
 	ranges := rangesOf(a.Header)
-	if len(ranges) == 0 || ranges.whole() && (ranges.told() || !ranges[0].shows) {
-		c.plain = true // it speaks of itself alone
+	if ranges.ofItself() {
+		c.plain = true
 		return
 	}
 	p := ranges[0]
-	if len(ranges) > 1 || !p.read || !p.shows {
+	if len(ranges) > 1 || !p.tells() {
 		c.begun = true
 		c.gap = true
 		return
@@ -176,22 +193,45 @@ func (c *cover) add(a *Answer) {
 		c.begun = true
 		c.base = p.first
 		c.next = p.first
-		c.gap = c.gap || !p.begins()
+		if !p.begins() {
+			c.gap = true
+		}
 	}
-	otherTotal := c.total.counted && p.counted && c.total.total != p.total
-	c.gap = c.gap || otherTotal || p.first > c.next
+	if p.first > c.next || c.contradicts(p) {
+		c.gap = true
+	}
 	c.next = max(c.next, p.last+1)
 	if p.counted {
 		c.total = p
 	}
 }
 
+// ofItself says that an answer tells nothing of a place in a list: it has all there is, or has no such header.
+func (ps parts) ofItself() bool {
+	if len(ps) == 0 {
+		return true
+	}
+	if !ps.whole() {
+		return false
+	}
+	return ps.told() || !ps[0].shows
+}
+
+// contradicts says that a part tells another total than one before.
+func (c *cover) contradicts(p part) bool {
+	if !c.total.counted || !p.counted {
+		return false
+	}
+	return c.total.total != p.total
+}
+
 // incomplete is why the pages do not show that they are all; empty: nothing speaks against it.
 func (c *cover) incomplete() string {
-	switch {
-	case !c.begun:
+	if !c.begun {
 		return ""
-	case c.plain || c.gap || !c.total.reaches(c.base, c.next-1):
+	}
+	switch {
+	case c.plain, c.gap, !c.total.reaches(c.base, c.next-1):
 		return "the parts that were read are not the whole list (by their Content-Range)"
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -25,11 +26,11 @@ func (a *attempt) permit(ctx context.Context) decision {
 // stops are taken in turn. One that decides otherwise than send ends the round.
 func (a *attempt) stops(ctx context.Context) decision {
 	for _, stop := range [...]func(*attempt, context.Context) decision{
-		(*attempt).atGate, (*attempt).haveToken, (*attempt).pace, (*attempt).takeSemaphore,
-		(*attempt).reserve, (*attempt).reachSlot, (*attempt).clear, (*attempt).atBreaker,
+		(*attempt).atGate, (*attempt).room, (*attempt).haveToken, (*attempt).pace, (*attempt).takeSemaphore,
+		(*attempt).board, (*attempt).reserve, (*attempt).reachSlot, (*attempt).clear, (*attempt).atBreaker,
 	} {
 		if d := stop(a, ctx); d.move != send {
-			a.leave(endSilent)
+			a.leave(gate.Silent)
 			return d
 		}
 	}
@@ -40,21 +41,22 @@ func (a *attempt) stops(ctx context.Context) decision {
 func (a *attempt) atGate(ctx context.Context) decision {
 	for {
 		shut := a.gates()
-		if shut.closedFor <= 0 {
+		if shut.ClosedFor <= 0 {
 			return onward()
 		}
-		if a.only(shut) && a.oneTry && shut.closedFor > patience {
+		itsTurnIsOver := a.oneTry && shut.ClosedFor > patience
+		if itsTurnIsOver && a.only(shut) {
 			e := a.closed(shut)
 			e.Again = true // its turn comes behind the others
 			return failed(e)
 		}
-		if a.spent.held+shut.closedFor > a.limits.maxWait {
+		if a.spent.held+shut.ClosedFor > a.limits.maxWait {
 			if a.ended(ctx, shut) {
 				continue
 			}
 			return failed(a.closed(shut))
 		}
-		if err := a.hold(ctx, shut.closedFor, shut.moved); err != nil {
+		if err := a.hold(ctx, shut.ClosedFor, shut.Moved); err != nil {
 			return failed(a.interrupted(err))
 		}
 	}
@@ -66,9 +68,18 @@ const patience = 2 * time.Second
 // hold waits, and counts it as time at a closed gate.
 func (a *attempt) hold(ctx context.Context, d time.Duration, moved <-chan struct{}) error {
 	since := time.Now()
-	_, err := wait(ctx, d, moved)
+	_, err := gate.Wait(ctx, d, moved)
 	a.spent.held += time.Since(since)
 	return err
+}
+
+// room waits until the process has memory for an answer. It comes before everything that is promised by others: the token's
+// time, our turn, the slot.
+func (a *attempt) room(ctx context.Context) decision {
+	if err := a.c.opt.Memory.room(ctx); err != nil {
+		return failed(a.interrupted(err))
+	}
+	return onward()
 }
 
 // haveToken makes sure of a token that is valid now, and of the secrets of now.
@@ -105,11 +116,11 @@ func (a *attempt) haveToken(ctx context.Context) decision {
 // pace waits for the limiter of this process.
 func (a *attempt) pace(ctx context.Context) decision {
 	shut := a.gates()
-	if shut.closedFor > 0 {
+	if shut.ClosedFor > 0 {
 		return onceMore()
 	}
-	slot := a.bucket.limiter.Reserve()
-	d := a.until(ctx, slot.Delay(), shut.moved)
+	slot := a.bucket.Limiter.Reserve()
+	d := a.until(ctx, slot.Delay(), shut.Moved)
 	if d.move != send {
 		slot.Cancel()
 	}
@@ -118,7 +129,7 @@ func (a *attempt) pace(ctx context.Context) decision {
 
 // until waits, and has everything asked again if our own gate moves meanwhile.
 func (a *attempt) until(ctx context.Context, d time.Duration, moved <-chan struct{}) decision {
-	passed, err := wait(ctx, d, moved)
+	passed, err := gate.Wait(ctx, d, moved)
 	switch {
 	case err != nil:
 		return failed(a.interrupted(err))
@@ -132,7 +143,7 @@ func (a *attempt) until(ctx context.Context, d time.Duration, moved <-chan struc
 // calls: whoever waits for the turnstile must not keep it from other buckets. It comes before the reservation of a slot,
 // since a slot that is waited past is lost.
 func (a *attempt) takeSemaphore(ctx context.Context) decision {
-	leave, err := a.bucket.turnstile.enter(ctx)
+	leave, err := a.bucket.Turnstile.Enter(ctx)
 	if err != nil {
 		return failed(a.interrupted(err))
 	}
@@ -156,10 +167,10 @@ func (a *attempt) takeSemaphore(ctx context.Context) decision {
 // gate open for all processes, and when the call may go out.
 func (a *attempt) reserve(ctx context.Context) decision {
 	shut := a.gates()
-	if shut.closedFor > 0 {
+	if shut.ClosedFor > 0 {
 		return onceMore()
 	}
-	a.moved = shut.moved
+	a.moved = shut.Moved
 	ask := a.ask()
 	admission, err := a.c.opt.Calls.Admit(ctx, ask)
 	now := time.Now()
@@ -190,8 +201,8 @@ func (a *attempt) reserve(ctx context.Context) decision {
 // ask is the question put to the store.
 func (a *attempt) ask() calls.Ask {
 	return calls.Ask{
-		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.name, PerSecond: a.bucket.rate,
-		Quota: a.bucket.quota, Day: a.day,
+		Connection: a.c.opt.Connection.Name, Credentials: a.of.print, Bucket: a.bucket.Name, PerSecond: a.bucket.Rate,
+		Quota: a.bucket.Quota, Day: a.day,
 		Opening: a.read.opening && !a.read.paid, Task: a.task, Call: a.call.ID, Needs: a.needs(),
 		Gates: a.keys.all(), Probe: a.limits.timeout + probeSlack, Once: a.once,
 	}
@@ -207,11 +218,11 @@ func (a *attempt) shutOut(ctx context.Context, found calls.Admission, now time.T
 		a.closeAsFound(found, now)
 		return onceMore()
 	}
-	a.leave(endSilent) // others, and the probe, need the semaphore meanwhile
+	a.leave(gate.Silent) // others, and the probe, need the semaphore meanwhile
 	if a.spent.held+found.Gate > a.limits.maxWait {
-		return failed(a.closed(shut{closedFor: found.Gate, reason: found.Reason}))
+		return failed(a.closed(gate.Shut{ClosedFor: found.Gate, Reason: found.Reason}))
 	}
-	_, _, moved := a.bucket.gate.closedFor()
+	_, _, moved := a.bucket.Gate.ClosedFor()
 	if err := a.hold(ctx, found.Gate, moved); err != nil {
 		return failed(a.interrupted(err))
 	}
@@ -221,7 +232,7 @@ func (a *attempt) shutOut(ctx context.Context, found calls.Admission, now time.T
 // closeAsFound closes the gate of ours that the store holds closed.
 func (a *attempt) closeAsFound(found calls.Admission, now time.Time) {
 	reason := cmp.Or(found.Reason, "closed by another process")
-	a.bucket.lone(found.Closed).closeAsKept(now, found.Gate, reason)
+	a.bucket.Lone(found.Closed).CloseAsKept(now, found.Gate, reason)
 }
 
 // needs are the scopes of which a consent must have one for its data to be asked for.
@@ -301,6 +312,17 @@ func (a *attempt) look(ctx context.Context) decision {
 	return onward()
 }
 
+// late is how far behind its slot a call may still be sent. One that is later forfeits the slot, because a frozen
+// process would otherwise wake up and send all its waiters at once.
+//
+// A second is the most, with or without a rate: what the store said of the fence and the consent ages too.
+func late(spacing time.Duration) time.Duration {
+	if spacing <= 0 {
+		return time.Second
+	}
+	return min(time.Second, max(spacing*3/8, 5*time.Millisecond))
+}
+
 // clear looks at the secrets, the token, the store's word and the slot once more before the send. A token
 // that was refused to another caller meanwhile is not sent: that would spend this caller's one refresh on
 // what is known already.
@@ -308,7 +330,7 @@ func (a *attempt) clear(ctx context.Context) decision {
 	if !a.pinned && a.of != a.c.now() {
 		return onceMore()
 	}
-	if a.key != nil && (!usable(a.token, time.Now()) || a.c.tokens.overtaken(a.named, a.token)) {
+	if a.key != nil && a.tokenIsStale() {
 		if d := a.haveToken(ctx); d.move != send {
 			return d
 		}
@@ -322,9 +344,14 @@ func (a *attempt) clear(ctx context.Context) decision {
 	return onward()
 }
 
+// tokenIsStale says that the token in hand has ended, or was refused to another caller meanwhile.
+func (a *attempt) tokenIsStale() bool {
+	return !usable(a.token, time.Now()) || a.c.tokens.overtaken(a.named, a.token)
+}
+
 // atBreaker has the breaker's permission, and looks at our own gate for the last time.
 func (a *attempt) atBreaker(ctx context.Context) decision {
-	report, retry := a.bucket.breaker.allow()
+	report, retry := a.bucket.Breaker.Allow()
 	if report == nil {
 		if err := a.hold(ctx, time.Second, retry); err != nil {
 			return failed(a.interrupted(err))
@@ -332,7 +359,7 @@ func (a *attempt) atBreaker(ctx context.Context) decision {
 		return onceMore()
 	}
 	a.report = report
-	if a.gates().closedFor > 0 {
+	if a.gates().ClosedFor > 0 {
 		return onceMore() // and the breaker is told that nothing was learnt
 	}
 	return onward()

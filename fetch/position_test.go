@@ -10,6 +10,7 @@ import (
 
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -19,7 +20,7 @@ func TestAMisfitNamesTheCommand(t *testing.T) {
 	c, p, _ := leads(t, func(string) string { return "end" })
 	s := fetch.Stream{Stream: finance.Stream{Consent: 17, Dataset: finance.Transactions, Account: "14842249091"}}
 	_, err := drain(t, c, s, "old", func(fetch.At) (fetch.Step, error) {
-		return fetch.Step{}, fetch.Misfit("the stored cursor is of another version")
+		return fetch.Step{}, resume.Misfit("the stored cursor is of another version")
 	})
 	wantClass(t, err, finance.Malformed)
 	const want = "the stored cursor is of another version: `syncer streams reset --connection bank --consent 17 " +
@@ -52,7 +53,7 @@ func TestAStoredLinkThatIsRefusedBeginsTheListAnew(t *testing.T) {
 			step := follow(false, nil)
 			pages, err := drain(t, client(t, o), fetch.Stream{}, c.from, func(at fetch.At) (fetch.Step, error) {
 				if at.Position == c.refused {
-					return fetch.Step{}, &fetch.StrayError{Anew: "a", Err: errors.New("it leads to another list")}
+					return fetch.Step{}, &resume.StrayError{Anew: "a", Err: errors.New("it leads to another list")}
 				}
 				st, err := step(at)
 				st.PositionName = at.Position // so that a fresh link is looked at with the page that it stands on
@@ -99,11 +100,11 @@ func TestThroughDay(t *testing.T) {
 		`{"v":1,"by":"feed","since":"2024-11-20","funds":{"feed":"ZmVlZDoy"},"fees":{"feed":"ZmVl"}}`: 0,
 		`{"through":17}`: 0,
 	} {
-		if got := fetch.ThroughDay(position); got != want {
+		if got := resume.ThroughDay(position); got != want {
 			t.Errorf("%s: %s, want %s", position, got, want)
 		}
 		dated := want != 0 || strings.Contains(position, "since")
-		if got := fetch.Dated(position); got != dated {
+		if got := resume.Dated(position); got != dated {
 			t.Errorf("%s: asked for by days: %v", position, got)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/fetchtest"
+	"syncer/fetch/redact"
 	"syncer/finance"
 )
 
@@ -83,7 +84,7 @@ func TestACorrelationIDIsLookedUpAsItIsStored(t *testing.T) {
 		"a\nb":                             "a b",
 		"123456789012":                     "123456789012",
 	} {
-		if got := fetch.CleanCorrelation(id); got != want {
+		if got := redact.Correlation(id); got != want {
 			t.Errorf("%q is stored as %q, want %q", id, got, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -17,7 +18,7 @@ import (
 // it, and what was. It belongs to one goroutine. docs/design.md tells its way stop by stop.
 type request struct {
 	c         *Client
-	bucket    *bucket
+	bucket    *gate.Bucket
 	keys      keys // of the gates beside the bucket's
 	purpose   calls.Purpose
 	task      calls.Task
@@ -74,7 +75,7 @@ func (r *request) run(ctx context.Context) (*Answer, *Error) {
 	defer r.refund(ctx)
 	if r.tried > 0 {
 		r.spent.attempts = r.tried
-		if _, err := wait(ctx, jitter(r.limits.retry, r.tried-1), nil); err != nil {
+		if _, err := gate.Wait(ctx, jitter(r.limits.retry, r.tried-1), nil); err != nil {
 			return nil, r.interrupted(err)
 		}
 	}
@@ -95,7 +96,7 @@ func (r *request) run(ctx context.Context) (*Answer, *Error) {
 			told = d.err
 		}
 		r.spent.time += d.after
-		if _, err := wait(ctx, d.after, nil); err != nil {
+		if _, err := gate.Wait(ctx, d.after, nil); err != nil {
 			return nil, r.interrupted(err)
 		}
 	}
@@ -123,7 +124,7 @@ func (r *request) onBehalf() int64 {
 // left: a read of the consent, and a call of the day's quota. If that fails it stays spent: no budget is ever
 // exceeded.
 func (r *request) refund(ctx context.Context) {
-	back := calls.Ask{Bucket: r.bucket.name}
+	back := calls.Ask{Bucket: r.bucket.Name}
 	if r.read.bought != nil {
 		back = *r.read.bought
 	}
@@ -141,7 +142,7 @@ func (r *request) refund(ctx context.Context) {
 
 func (r *request) newCall() *calls.Call {
 	return &calls.Call{
-		ID: newCallID(), Connection: r.c.opt.Connection.Name, Bucket: r.bucket.name, Purpose: r.purpose,
+		ID: newCallID(), Connection: r.c.opt.Connection.Name, Bucket: r.bucket.Name, Purpose: r.purpose,
 		Task: r.task, Method: r.method, Path: r.path, Attempt: r.spent.attempts + 1,
 	}
 }
@@ -184,17 +185,17 @@ func (r *request) storeFailed(what string, err error) *Error {
 }
 
 // closed is for a gate that stays closed for longer than is waited here.
-func (r *request) closed(s shut) *Error {
-	e := r.fail(finance.Throttled, fmt.Sprintf("bucket %s is closed", r.bucket.name))
+func (r *request) closed(s gate.Shut) *Error {
+	e := r.fail(finance.Throttled, fmt.Sprintf("bucket %s is closed", r.bucket.Name))
 	if e.Alone = r.only(s); e.Alone {
-		e.Reason = notBefore(s.closedFor)
+		e.Reason = notBefore(s.ClosedFor)
 	}
-	if s.reason != "" {
-		e.Reason += ": " + s.reason
+	if s.Reason != "" {
+		e.Reason += ": " + s.Reason
 	}
-	e.Bucket = r.bucket.name
-	e.Wait = s.closedFor
-	e.Told = toldOf(s.reason)
+	e.Bucket = r.bucket.Name
+	e.Wait = s.ClosedFor
+	e.Told = toldOf(s.Reason)
 	return e
 }
 

@@ -9,14 +9,17 @@ import (
 	"time"
 
 	"syncer/calls"
+	"syncer/fetch/pause"
+	"syncer/fetch/redact"
+	"syncer/fetch/wire"
 )
 
 // reply is what one send brought.
 type reply struct {
-	answer    *Answer // complete, or nil
-	err       error   // why there is none
-	halt      halt    // why we stopped it ourselves
-	maybeSent bool    // the request may have reached the provider
+	answer    *Answer   // complete, or nil
+	err       error     // why there is none
+	halt      wire.Halt // why we stopped it ourselves
+	maybeSent bool      // the request may have reached the provider
 	pause     time.Duration
 	told      string // where the pause was announced
 	alone     string // the gate that it closes; empty: the bucket's
@@ -31,12 +34,12 @@ func (a *attempt) send(ctx context.Context) reply {
 		// A single-use answer that is on its way is not thrown away because the worker is asked to leave.
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.limits.timeout)
-	defer cancel()
+	ctx, within := withAllowance(ctx, a.limits.timeout)
+	defer within.end()
 	stoppable, abort := context.WithCancel(ctx)
 	defer abort()
-	watch := &watch{abort: abort, look: func() halt { return a.beforeFirstByte(stoppable) }}
-	req, err := a.build(httptrace.WithClientTrace(stoppable, watch.trace()), a.call.ID)
+	watch := &wire.Watch{Abort: abort, Look: func() wire.Halt { return a.beforeFirstByte(stoppable) }}
+	req, err := a.build(httptrace.WithClientTrace(stoppable, watch.Trace()), a.call.ID)
 	if err != nil {
 		return reply{err: err}
 	}
@@ -46,35 +49,39 @@ func (a *attempt) send(ctx context.Context) reply {
 		req.Header.Set("Authorization", bearer(a.token))
 	}
 	a.call.SentAt = time.Now()
-	got := a.exchange(req)
-	a.call.Duration = time.Since(a.call.SentAt)
-	got.maybeSent = watch.maybeSent.Load()
+	got := a.exchange(stoppable, req, within)
+	a.call.Duration = time.Since(a.call.SentAt) - within.spent
+	a.call.Waited += within.spent
+	got.maybeSent = watch.MaybeSent.Load()
 	if got.err != nil && ctx.Err() == nil { // otherwise the deadline or the caller came first
-		got.halt = watch.why()
+		got.halt = watch.Why()
+	}
+	if got.err != nil && within.over() {
+		got.err = context.DeadlineExceeded
 	}
 	return got
 }
 
 // beforeFirstByte writes the intent of a single-use call down and has the last look, with a connection in hand. The handshake
 // may have taken long.
-func (a *attempt) beforeFirstByte(ctx context.Context) halt {
+func (a *attempt) beforeFirstByte(ctx context.Context) wire.Halt {
 	if a.once {
 		if a.barred = a.intend(ctx); a.barred.move != send {
-			return notIntended
+			return wire.NotIntended
 		}
 	}
-	open := a.gates().closedFor <= 0
+	open := a.gates().ClosedFor <= 0
 	switch {
 	case open && a.lastLook(ctx, time.Now()).move == send:
-		return notHalted
-	case a.gates().closedFor > 0:
-		return gateMoved
+		return wire.NotHalted
+	case a.gates().ClosedFor > 0:
+		return wire.GateMoved
 	}
-	return tooOld
+	return wire.TooOld
 }
 
 // exchange sends and receives. What an answer's headers announce closes the gate before its body is read.
-func (a *attempt) exchange(req *http.Request) reply {
+func (a *attempt) exchange(ctx context.Context, req *http.Request, within *allowance) reply {
 	resp, err := a.client.Do(req)
 	got := reply{arrived: time.Now()}
 	if err != nil {
@@ -86,46 +93,41 @@ func (a *attempt) exchange(req *http.Request) reply {
 	}
 	defer resp.Body.Close()
 	a.call.Status = resp.StatusCode
-	said := announced(resp.StatusCode, resp.Header, got.arrived)
+	said := pause.Announced(resp.StatusCode, resp.Header, got.arrived)
 	got.pause = said.Pause
-	got.told = said.told
-	if said.bad {
+	got.told = said.Source
+	if said.Unreadable {
 		a.logUnreadable(resp.Header)
 	}
-	if said.moved {
+	if said.Moved {
 		a.logClock(said)
 	}
 	a.obey(&got, resp.StatusCode)
-	body, err := receive(resp, a.c.opt.MaxBody)
+	body, err := a.receive(ctx, resp, within)
 	if err != nil {
 		got.err = err
 		a.call.Correlation = a.correlation(resp.Header)
 		return got
 	}
 	a.call.Bytes = int64(len(body))
-	body = withoutSecrets(body, append([]string{a.token.AccessToken}, a.c.shown()...))
+	body = redact.Body(body, append([]string{a.token.AccessToken}, a.c.shown()...))
 	got.answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, announced: said}
 	return got
-}
-
-// correlation is the provider's id of this call, as its headers tell it.
-func (a *attempt) correlation(h http.Header) string {
-	return a.redaction(a.token.AccessToken).correlation(correlationIn("", h))
 }
 
 // obey does at once what the headers of an answer want. Beside a good status a Retry-After is no refusal: some servers
 // send one with every answer, to say how often to ask. So calls go on one at a time, unless the body turns out to be a
 // refusal after all.
 func (a *attempt) obey(got *reply, status int) {
-	if got.told == toldByHeader && isSuccess(status) {
+	if got.told == pause.ByHeader && isSuccess(status) {
 		got.advice = true
-		if a.bucket.turnstile.narrow(got.arrived, got.pause) {
+		if a.bucket.Turnstile.Narrow(got.arrived, got.pause) {
 			a.logAdvice(got.pause)
 		}
 		return
 	}
 	if !a.c.opt.Driver.Alone {
-		a.bucket.gate.close(got.arrived, got.pause, got.told)
+		a.bucket.Gate.Close(got.arrived, got.pause, got.told)
 	}
 }
 

@@ -3,6 +3,7 @@ package fetch
 import (
 	"cmp"
 	"hash/maphash"
+	"strings"
 
 	"syncer/finance"
 )
@@ -54,6 +55,12 @@ type news struct {
 	changed  bool // they are, by their keys, and some have another content
 }
 
+// onTwoPages says that a record stood on an earlier page, and the page is not simply the one before once more.
+func (n news) onTwoPages() bool {
+	sameAgain := n.same && !n.changed
+	return n.repeated && !sameAgain
+}
+
 // compare says what a page brings. A record whose key was made here has another key wherever it stands, so pages of
 // nothing but such records are compared by their bytes. With overlaps the first record may be the last one of the page
 // before, and then nothing is said of it.
@@ -65,7 +72,7 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 	l.each(&page.Records, func(key uint64, own bool) {
 		l.now = append(l.now, key)
 		_, known := l.keys[key]
-		if overlaps && known && len(l.last) > 0 && key == l.last[len(l.last)-1] {
+		if overlaps && l.wasLast(key) {
 			overlaps = false
 			return
 		}
@@ -75,7 +82,7 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 		if known && own {
 			n.repeated = true
 		}
-		if count >= len(l.last) || l.last[count] != key {
+		if !l.stoodAt(count, key) {
 			n.same = false
 		}
 		if !own {
@@ -96,11 +103,32 @@ func (l *shown) compare(page *Page, overlaps bool) news {
 	return n
 }
 
+// wasLast says that a key is that of the last record of the page before.
+func (l *shown) wasLast(key uint64) bool {
+	if len(l.last) == 0 {
+		return false
+	}
+	return key == l.last[len(l.last)-1]
+}
+
+// stoodAt says that a key stood at a place of the page before.
+func (l *shown) stoodAt(place int, key uint64) bool {
+	if place >= len(l.last) {
+		return false
+	}
+	return l.last[place] == key
+}
+
 // sameContent says whether two pages of the same keys say the same of them.
 func sameContent(a, b *finance.Records) bool {
 	var h finance.Hasher
-	return alike(a.Accounts, b.Accounts, h.Account) && alike(a.Balances, b.Balances, h.Balance) &&
-		alike(a.Transactions, b.Transactions, h.Transaction) && alike(a.Debts, b.Debts, h.Debt)
+	switch {
+	case !alike(a.Accounts, b.Accounts, h.Account), !alike(a.Balances, b.Balances, h.Balance):
+		return false
+	case !alike(a.Transactions, b.Transactions, h.Transaction), !alike(a.Debts, b.Debts, h.Debt):
+		return false
+	}
+	return true
 }
 
 func alike[T any](a, b []T, hash func(*T) finance.Hash) bool {
@@ -120,12 +148,17 @@ func (l *shown) has(r *finance.Records) bool {
 	all := true
 	count := 0
 	l.each(r, func(key uint64, _ bool) {
-		_, known := l.keys[key]
-		all = all && known
+		if _, known := l.keys[key]; !known {
+			all = false
+		}
 		count++
 	})
 	return all && count > 0
 }
+
+// mostCompared is how many records a page may have that is held until the next one has come, to compare what they say. Of a
+// larger one that comes again with the same keys it is taken for changed: that proves nothing, and removes nothing.
+const mostCompared = 10_000
 
 // add takes note of the page that was compared.
 func (l *shown) add(page *Page, st *Step) {
@@ -133,29 +166,35 @@ func (l *shown) add(page *Page, st *Step) {
 	for _, key := range l.last {
 		l.keys[key] = struct{}{}
 	}
-	l.before = page.Records
+	l.before = finance.Records{}
+	if page.Records.Len() <= mostCompared {
+		l.before = page.Records
+	}
 	l.bodies[page.Answer.Hash] = struct{}{}
 	if st.Set == "" || page.Outside {
 		return
 	}
 	l.pages++
 	for i := range page.Records.Accounts {
-		l.ids = append(l.ids, page.Records.Accounts[i].ID)
+		l.ids = append(l.ids, strings.Clone(page.Records.Accounts[i].ID)) // or it would hold the whole answer
 	}
 	for i := range page.Records.Transactions {
-		if t := &page.Records.Transactions[i]; st.Status == "" || t.Status == st.Status {
-			l.ids = append(l.ids, t.ID)
+		if t := &page.Records.Transactions[i]; st.declares(t.Status) {
+			l.ids = append(l.ids, strings.Clone(t.ID))
 		}
 	}
 	for i := range page.Records.Debts {
-		l.ids = append(l.ids, page.Records.Debts[i].ID)
+		l.ids = append(l.ids, strings.Clone(page.Records.Debts[i].ID))
 	}
 	for i := range page.Rejects { // shown, though it could not be read
 		if key := page.Rejects[i].Key; key != "" {
-			l.ids = append(l.ids, key)
+			l.ids = append(l.ids, strings.Clone(key))
 		}
 	}
 }
+
+// declares says that records of a status belong to the step's set.
+func (st *Step) declares(status string) bool { return st.Status == "" || st.Status == status }
 
 // doubt notes why the set is not proven. The first reason counts.
 func (l *shown) doubt(why string) { l.against = cmp.Or(l.against, why) }

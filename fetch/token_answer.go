@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -52,13 +54,14 @@ func (m *looseText) UnmarshalJSON(raw []byte) error {
 // name is the error as it is told to people: what is no name of an error might be anything, what we sent
 // included.
 func (t *tokenAnswer) name() string {
-	for i := range len(t.Error) {
-		if c := t.Error[i]; c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') || i == 40 {
-			return "something that is no name of an error"
-		}
+	if !errorName.MatchString(string(t.Error)) {
+		return "something that is no name of an error"
 	}
 	return string(t.Error)
 }
+
+// errorName is what the name of an error looks like.
+var errorName = regexp.MustCompile(`^[A-Za-z_]{0,40}$`)
 
 // isOAuth2 says whether the error has the form of OAuth2's names: small letters and underscores. "Not
 // Found" and "Forbidden" come from what stands in front of the token endpoint, and say nothing of our
@@ -83,18 +86,23 @@ func classifyTokenError(a *Answer) Meaning {
 // names of their own into the body of a 5xx, and none of them is a reason to park the connection.
 func (t *tokenAnswer) meaning(a *Answer, parsed bool) Meaning {
 	moment := a.class()
-	passing := moment == finance.Transient || moment == finance.Throttled
-	switch {
-	case !t.isOAuth2():
+	if !t.isOAuth2() {
 		return t.unsaid(a, moment, parsed)
-	case t.Error == "temporarily_unavailable" || t.Error == "server_error" || t.Error == "slow_down":
-		return Meaning{Class: finance.Transient, Reason: "the token endpoint says " + t.name()}
-	case t.Error == "invalid_client" || t.Error == "unauthorized_client":
-		return Meaning{Class: finance.Fatal, Reason: "wrong credentials: the token endpoint says " + t.name()}
-	case passing && t.Error != "invalid_grant":
+	}
+	said := "the token endpoint says " + t.name()
+	switch t.Error {
+	case "temporarily_unavailable", "server_error", "slow_down":
+		return Meaning{Class: finance.Transient, Reason: said}
+	case "invalid_client", "unauthorized_client":
+		return Meaning{Class: finance.Fatal, Reason: "wrong credentials: " + said}
+	case "invalid_grant":
+		return Meaning{Class: finance.Fatal, Reason: said}
+	}
+	switch moment {
+	case finance.Transient, finance.Throttled:
 		return Meaning{Class: moment, Reason: answersWith(a) + " and says " + t.name()}
 	}
-	return Meaning{Class: finance.Fatal, Reason: "the token endpoint says " + t.name()}
+	return Meaning{Class: finance.Fatal, Reason: said}
 }
 
 // unsaid is what an answer without an OAuth2 error means. Only such an error is the authorization
@@ -148,12 +156,10 @@ const longestToken = 64 << 10
 
 // sendable says whether a token fits into a header.
 func sendable(token string) bool {
-	for i := range len(token) {
-		if token[i] <= ' ' || token[i] >= 0x7f {
-			return false
-		}
+	if token == "" || len(token) > longestToken {
+		return false
 	}
-	return token != "" && len(token) <= longestToken
+	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 // tidy reads the lifetime and leaves x/oauth2 an answer with nothing in it but the token: x/oauth2 is
@@ -184,14 +190,15 @@ const (
 // negative or unreadable one is an error, and nothing is believed beyond a day.
 func parseLifetime(raw json.RawMessage) (time.Duration, error) {
 	text := strings.TrimSpace(strings.Trim(strings.TrimSpace(string(raw)), `"`))
-	if text == "" || text == "null" {
+	switch text {
+	case "", "null":
 		return assumedLifetime, nil
 	}
 	seconds, err := strconv.ParseFloat(text, 64)
 	switch {
 	case errors.Is(err, strconv.ErrRange) && seconds > 0:
 		return longestLifetime, nil
-	case err != nil || seconds != seconds:
+	case err != nil, math.IsNaN(seconds):
 		return 0, errors.New("the token's expires_in is not a number")
 	case seconds < 0:
 		return 0, errors.New("the token's expires_in is negative")

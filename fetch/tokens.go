@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"syncer/calls"
+	"syncer/fetch/gate"
 	"syncer/finance"
 )
 
@@ -131,7 +132,10 @@ func (s *tokens) name(fingerprint string, key TokenKey) string {
 // usable says whether a token may still be sent. A token that lives for less than a second or two has no second to
 // spare, but is good until it should be replaced.
 func usable(t calls.Token, now time.Time) bool {
-	return t.AccessToken != "" && (now.Before(t.RefreshAt) || now.Add(time.Second).Before(t.Expiry))
+	if t.AccessToken == "" {
+		return false
+	}
+	return now.Before(t.RefreshAt) || now.Add(time.Second).Before(t.Expiry)
 }
 
 // fresh says that a token need not be replaced yet.
@@ -183,7 +187,10 @@ func (s *tokens) refused(name string, t calls.Token) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept[name]
-	return k != nil && k.refused != "" && k.refused == t.AccessToken
+	if k == nil || k.refused == "" {
+		return false
+	}
+	return k.refused == t.AccessToken
 }
 
 // overtaken says that a token which a caller has in hand was refused to another caller, or is no longer the one that is
@@ -195,8 +202,7 @@ func (s *tokens) overtaken(name string, t calls.Token) bool {
 	if k == nil {
 		return false
 	}
-	older := k.token.AccessToken != "" && k.token.AccessToken != t.AccessToken
-	return older || k.refused == t.AccessToken
+	return k.isOld(t.AccessToken)
 }
 
 // look gives what is kept: a token, good or not, and the failure that is still remembered.
@@ -234,7 +240,7 @@ func (s *tokens) refresh(ctx context.Context, w wantedToken, task calls.Task) ke
 		return keptToken{token: token, failed: failed}
 	}
 	token, failed = s.renew(context.WithoutCancel(ctx), w, task)
-	if failed != nil && failed.Class == finance.Fatal && !failed.Unasked {
+	if failed.isFatal() && !failed.Unasked {
 		failed.Credentials = w.of.print
 	}
 
@@ -307,7 +313,7 @@ func (s *tokens) renew(ctx context.Context, w wantedToken, task calls.Task) (cal
 		if err != nil {
 			return calls.Token{}, s.notOurTurn(patient, "load", err)
 		}
-		if ok && fresh(token, time.Now()) && !s.refused(w.name, token) {
+		if ok && s.isGood(w.name, token) {
 			return token, nil
 		}
 		mine, err := store.LockToken(patient, w.lock, lock)
@@ -317,7 +323,7 @@ func (s *tokens) renew(ctx context.Context, w wantedToken, task calls.Task) (cal
 		if mine {
 			return s.renewLocked(ctx, store, w, task)
 		}
-		if _, err := wait(patient, pollEvery+rand.N(pollEvery/4), nil); err != nil {
+		if _, err := gate.Wait(patient, pollEvery+rand.N(pollEvery/4), nil); err != nil {
 			return calls.Token{}, s.notOurTurn(patient, "lock", err)
 		}
 	}
@@ -341,7 +347,8 @@ func (s *tokens) renewLocked(ctx context.Context, store TokenStore, w wantedToke
 	ctx, cancel := context.WithTimeout(ctx, s.c.refreshLimit())
 	defer cancel()
 	token, ok, err := store.LoadToken(ctx, w.name)
-	if err == nil && ok && fresh(token, time.Now()) && !s.refused(w.name, token) {
+	found := err == nil && ok
+	if found && s.isGood(w.name, token) {
 		return token, s.unlock(ctx, store, w.lock)
 	}
 	token, failed := s.ask(ctx, w, task)
@@ -356,6 +363,11 @@ func (s *tokens) renewLocked(ctx context.Context, store TokenStore, w wantedToke
 		return token, nil
 	}
 	return token, s.unlock(ctx, store, w.lock)
+}
+
+// isGood says that a token of the store is to be sent: it is not about to end, and was not refused.
+func (s *tokens) isGood(name string, t calls.Token) bool {
+	return fresh(t, time.Now()) && !s.refused(name, t)
 }
 
 func (s *tokens) unlock(ctx context.Context, store TokenStore, lock string) *Error {

@@ -169,10 +169,10 @@ func transactionRule() *rule[finance.Transaction] {
 		},
 		// A reservation that is booked may show in both lists. What is booked is the later state.
 		order: func(a, b *finance.Transaction) order {
-			switch {
-			case a.Status == finance.Pending && b.Status == finance.Booked:
+			switch [2]string{a.Status, b.Status} {
+			case [2]string{finance.Pending, finance.Booked}:
 				return secondIsNewer
-			case a.Status == finance.Booked && b.Status == finance.Pending:
+			case [2]string{finance.Booked, finance.Pending}:
 				return firstIsNewer
 			}
 			return byVersion(a.Version, b.Version)

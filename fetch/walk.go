@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"syncer/fetch/jsonread"
+	"syncer/fetch/redact"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -33,7 +36,9 @@ func (c *Client) Walk(ctx context.Context, s Stream, from string, step func(At) 
 				yield(Page{}, err)
 				return
 			}
-			if !yield(page, nil) || page.Done {
+			goOn := yield(page, nil) && !page.Done
+			page.Answer.release()
+			if !goOn {
 				return
 			}
 		}
@@ -79,7 +84,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		return Page{}, err
 	}
 	begun := time.Now()
-	answer, err := w.c.Do(ctx, st.Request)
+	answer, err := w.c.do(ctx, st.Request)
 	if err != nil {
 		if !w.elsewhere(&st, err) {
 			return Page{}, err
@@ -95,6 +100,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		err = w.again(ctx, &st, &page)
 	}
 	if err != nil {
+		answer.release()
 		return Page{}, w.spoilt(ctx, &st, answer, err)
 	}
 	w.n++
@@ -103,7 +109,7 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 	page.Afresh = page.Done && w.afresh
 	w.cost.bytes += int64(len(answer.Body))
 	w.cost.own += w.silent.Sub(begun) - answer.Call.Waited
-	w.at = At{Position: page.Next}
+	w.at = At{Position: strings.Clone(page.Next)} // or it would hold the whole answer
 	return page, nil
 }
 
@@ -111,12 +117,18 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 const longPause = 5 * time.Second
 
 // slow says that the connection's rate, shared by its callers, is such that a page waits for its turn for long every time.
-func (o *Options) slow() bool { return o.Rate > 0 && float64(o.Concurrency)/o.Rate > 1 }
+func (o *Options) slow() bool {
+	if o.Rate <= 0 {
+		return false
+	}
+	return float64(o.Concurrency)/o.Rate > 1
+}
 
 // pausedBefore looks whether the call had to wait for long, such as for a Retry-After. Where the last record was not read
 // once more, the list may have moved meanwhile, and nothing would show it.
 func (w *walk) pausedBefore(st *Step, answer *Answer) {
-	if w.n == 0 || !st.Shifts || w.at.Seam {
+	mayHaveMoved := st.Shifts && !w.at.Seam
+	if !mayHaveMoved || w.n == 0 {
 		return
 	}
 	if answer.Call.SentAt.Sub(w.silent) > longPause {
@@ -126,7 +138,7 @@ func (w *walk) pausedBefore(st *Step, answer *Answer) {
 
 // enter asks the connector how the present place is read, and looks at the bounds of a pass.
 func (w *walk) enter() (Step, error) {
-	if w.n > 0 && (w.slow || time.Since(w.silent) > longPause) {
+	if w.behindPause() {
 		w.at.Seam = true
 	}
 	st, err := w.step(w.at)
@@ -140,7 +152,9 @@ func (w *walk) enter() (Step, error) {
 	if st.PositionName != "" {
 		w.seen[finance.HashOf("place "+st.PositionName)] = struct{}{}
 	}
-	w.afresh = w.afresh || st.Afresh
+	if st.Afresh {
+		w.afresh = true
+	}
 	if st.First {
 		w.list = newShown(true)
 	}
@@ -157,14 +171,22 @@ func (w *walk) enter() (Step, error) {
 	return st, nil
 }
 
+// behindPause says that a long time lies between the page before and this one.
+func (w *walk) behindPause() bool {
+	if w.n == 0 {
+		return false
+	}
+	return w.slow || time.Since(w.silent) > longPause
+}
+
 // noStep is the error of a place that can't be read.
 func (w *walk) noStep(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	reason := err.Error()
-	if misfit, ok := errors.AsType[*MisfitError](err); ok {
-		reason = misfit.told(w.c.opt.Connection.Name, &w.stream.Stream)
+	if misfit, ok := errors.AsType[*resume.MisfitError](err); ok {
+		reason = resettable(misfit.Why, w.c.opt.Connection.Name, &w.stream.Stream)
 	}
 	return w.malformed("read the position of "+string(w.stream.Dataset), nil, reason)
 }
@@ -181,6 +203,7 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 	}
 	incomplete := st.incomplete(answer)
 	if kept, ok := w.kept(st, key); ok && kept.Body == answer.Hash && incomplete == "" {
+		answer.memory.shrink(int64(len(answer.Body)))
 		w.skipped = true
 		w.list.empty = 0
 		w.list.doubt("a page was passed over as unchanged")
@@ -214,26 +237,12 @@ func (w *walk) read(ctx context.Context, st *Step, answer *Answer) (Page, error)
 	return page, w.weigh(st, &page)
 }
 
-// incomplete is why an answer is not the whole of what the step asked for, by what it says of itself; empty: it
-// says nothing.
-func (st *Step) incomplete(a *Answer) string {
-	if st.Parts && a.IsPart() {
-		return ""
-	}
-	return a.Unfinished()
-}
-
-// emptyPages is how many pages without a record may stand in a row: a provider that always gives another cursor and never
-// a record would be asked for ever.
-const emptyPages = 20
-
 // weigh compares a page with what the list has shown, ends a list that brings nothing new, and takes Whole away where the
 // set is not proven.
 func (w *walk) weigh(st *Step, page *Page) error {
 	l := w.list
 	n := l.compare(page, st.Overlaps)
-	leadsBack := page.Moved != "" // the list is read once more, and nothing can be said of its end
-	if !n.fresh && st.End != nil && !page.Done && !leadsBack {
+	if !n.fresh && mayEnd(st, page) {
 		if page.More {
 			page.AddMissing("the list repeats itself although it says that there is more")
 		}
@@ -246,7 +255,7 @@ func (w *walk) weigh(st *Step, page *Page) error {
 		page.Whole = nil
 		orDefault(&page.Partial, why)
 	}
-	if n.repeated && (!n.same || n.changed) {
+	if n.onTwoPages() {
 		l.doubt("a record stood on two pages")
 	}
 	if page.Moved != "" {
@@ -257,57 +266,23 @@ func (w *walk) weigh(st *Step, page *Page) error {
 	}
 	page.Whole = l.proof(st, page)
 	l.add(page, st)
-	if len(page.Records.Accounts)+len(page.Records.Transactions)+len(page.Records.Debts)+len(page.Rejects)+page.Seen > 0 {
-		l.empty = 0
-		return nil
-	}
-	l.empty++
-	if l.empty > emptyPages && !page.Done {
-		return fmt.Errorf("%d pages in a row without a record: the next pass goes on behind them", l.empty)
-	}
-	return nil
-}
-
-// unproven is why a page proves nothing, by what its answer and those before say of themselves; empty: nothing speaks
-// against it.
-func (w *walk) unproven(st *Step, page *Page) string {
-	a := page.Answer
-	w.list.cover.add(a)
-	seen := max(page.Seen, page.Records.Len()+len(page.Rejects))
-	if rangesOf(a.Header).records() > uint64(seen) {
-		return "the answer holds fewer records than its Content-Range tells"
-	}
-	if seen == 0 { // only then, since the whole answer is searched for it
-		if why := a.ErrorBeside(); why != "" && !(st.Judged != nil && st.Judged(a)) {
-			return why
-		}
-	}
-	if page.Whole == nil {
-		return ""
-	}
-	ofSeveral := st.Parts && st.Set != ""
-	if why := a.Unfinished(); why != "" && !(ofSeveral && a.LastPart()) {
-		return why
-	}
-	if ofSeveral {
-		return w.list.cover.incomplete()
-	}
-	return ""
+	return l.boundEmpty(page)
 }
 
 // kept is the page as it was last committed, if its facts lead somewhere.
 func (w *walk) kept(st *Step, key finance.PageKey) (finance.Kept, bool) {
-	if w.stream.Kept == nil || w.anew || w.second {
+	if w.stream.Kept == nil || w.readsAnew() {
 		return finance.Kept{}, false
 	}
 	kept, ok := w.stream.Kept(key)
-	if !ok || !kept.Facts.Done && kept.Facts.Next == "" {
+	if !ok || !leadsOn(kept) {
 		return finance.Kept{}, false
 	}
-	if st.Set != "" && (w.n > 0 || !kept.Facts.Done) {
-		return finance.Kept{}, false
+	if st.Set == "" {
+		return kept, true
 	}
-	return kept, true
+	alone := w.n == 0 && kept.Facts.Done // of a set that takes several pages none is passed over
+	return kept, alone
 }
 
 // decode runs the connector's decoder. A panic in it must not take the other consents down, and its value is not
@@ -330,12 +305,14 @@ func (w *walk) follow(st *Step, page *Page) error {
 	if page.Done {
 		return nil
 	}
-	if st.Tail && page.Next == w.at.Position {
-		page.Done = true
-		return nil
-	}
-	if (st.Look || st.Overlaps) && page.Next == w.at.Position {
-		return nil
+	if page.Next == w.at.Position {
+		switch {
+		case st.Tail:
+			page.Done = true
+			return nil
+		case st.Look, st.Overlaps:
+			return nil
+		}
 	}
 	_, circle := w.seen[finance.HashOf(page.Next)]
 	if st.PositionName != "" && !circle {
@@ -398,12 +375,15 @@ func (w *walk) spoilt(ctx context.Context, st *Step, answer *Answer, cause error
 // decoded (see jsonread.Misshapen), but for those that were cut within a string.
 func endsEarly(cause error, a *Answer) bool {
 	e, ok := errors.AsType[*jsonread.Error](cause)
-	return ok && e.Syntax && e.Offset >= len(a.Body)
+	if !ok || !e.Syntax {
+		return false
+	}
+	return e.Offset >= len(a.Body)
 }
 
 func (w *walk) malformed(op string, answer *Answer, reason string) *Error {
 	e := &Error{
-		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: clean(reason, w.c.shown()...),
+		Class: finance.Malformed, Op: op, Connection: w.c.opt.Connection.Name, Reason: redact.Words(reason, w.c.shown()...),
 	}
 	if answer != nil {
 		e.Call = answer.Call.ID

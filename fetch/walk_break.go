@@ -13,12 +13,15 @@ import (
 
 // elsewhere finds out whether a refusal leads to another place.
 func (w *walk) elsewhere(st *Step, err error) bool {
-	if w.forgotten(st, err) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Unasked {
+		return false
+	}
+	if w.forgotten(st, e) {
 		w.beginAnew(st)
 		return true
 	}
-	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Unasked || st.Narrow == nil || w.narrowed == mostNarrowed {
+	if st.Narrow == nil || w.narrowed == mostNarrowed {
 		return false
 	}
 	next, ok := st.Narrow(e)
@@ -35,12 +38,12 @@ func (w *walk) elsewhere(st *Step, err error) bool {
 const mostNarrowed = 40
 
 // forgotten says whether a refusal means that the provider no longer knows the place that was asked for.
-func (w *walk) forgotten(st *Step, err error) bool {
-	if st.Anew == nil || !w.at.Seam && !w.known || w.anew {
+func (w *walk) forgotten(st *Step, e *Error) bool {
+	if st.Anew == nil || w.anew {
 		return false
 	}
-	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Unasked {
+	ofBefore := w.at.Seam || w.known
+	if !ofBefore {
 		return false
 	}
 	switch e.Class {
@@ -79,7 +82,11 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 	if w.second {
 		return w.enough(ctx, st, page)
 	}
-	if !page.Done || !w.broken || !w.afresh && !page.Behind {
+	if !page.Done || !w.broken {
+		return nil
+	}
+	missesSome := w.afresh || page.Behind
+	if !missesSome {
 		return nil
 	}
 	w.second = true
@@ -95,7 +102,10 @@ func (w *walk) again(ctx context.Context, st *Step, page *Page) error {
 // enough ends the reading of first pages with the first one that brings nothing new. A page without records, such as that of
 // a look for the person, says nothing of those behind it.
 func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
-	if page.Done || !st.Afresh || w.stream.Rows == nil || page.Records.Len() == 0 {
+	if page.Done || !st.Afresh {
+		return nil
+	}
+	if w.stream.Rows == nil || page.Records.Len() == 0 {
 		return nil
 	}
 	if w.past.has(&page.Records) { // read a moment ago, and perhaps not yet stored
@@ -107,7 +117,8 @@ func (w *walk) enough(ctx context.Context, st *Step, page *Page) error {
 		return &Error{Class: finance.Interrupted, Op: op(st), Connection: w.c.opt.Connection.Name,
 			Reason: "the tables could not be asked what they hold", Err: err}
 	}
-	if stored && len(page.Rejects) == 0 && page.Partial == "" {
+	complete := len(page.Rejects) == 0 && page.Partial == ""
+	if stored && complete {
 		w.goHome(page)
 	}
 	return nil

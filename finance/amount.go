@@ -28,9 +28,9 @@ func ParseAmount[T string | []byte](s T) (Amount, error) {
 func significant[T string | []byte](s T) (n int) {
 	for i := range len(s) {
 		switch c := s[i]; {
-		case c == 'e' || c == 'E':
+		case c == 'e', c == 'E':
 			return n
-		case c >= '1' && c <= '9' || c == '0' && n > 0:
+		case c >= '1' && c <= '9', c == '0' && n > 0:
 			n++
 		}
 	}
@@ -56,5 +56,8 @@ func (a Amount) String() string {
 
 // Equal says that both are absent or both the same number.
 func (a Amount) Equal(b Amount) bool {
-	return a.Valid == b.Valid && (!a.Valid || a.Decimal.Cmp(b.Decimal) == 0)
+	if a.Valid && b.Valid {
+		return a.Decimal.Cmp(b.Decimal) == 0
+	}
+	return a.Valid == b.Valid
 }

@@ -36,13 +36,8 @@ func ParseDate[T string | []byte](s T) (Date, error) {
 	if len(s) == 0 {
 		return 0, nil
 	}
-	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
-		return 0, fmt.Errorf("%.12q is not a date: want YYYY-MM-DD", string(s))
-	}
-	y, ok1 := digits(s[0:4])
-	m, ok2 := digits(s[5:7])
-	d, ok3 := digits(s[8:10])
-	if !ok1 || !ok2 || !ok3 || y < 1 || m < 1 || m > 12 || d < 1 || d > 31 {
+	y, m, d, ok := parts(s)
+	if !ok || y < 1 || !mayBeDay(m, d) {
 		return 0, fmt.Errorf("%.12q is not a date: want YYYY-MM-DD", string(s))
 	}
 	t := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
@@ -52,10 +47,24 @@ func ParseDate[T string | []byte](s T) (Date, error) {
 	return Date(t.Unix()/86400 + epochDays), nil
 }
 
+// parts are the year, the month and the day of a text that begins as YYYY-MM-DD.
+func parts[T string | []byte](s T) (year, month, day int, ok bool) {
+	if len(s) < 10 {
+		return 0, 0, 0, false
+	}
+	if s[4] != '-' || s[7] != '-' {
+		return 0, 0, 0, false
+	}
+	year, okYear := digits(s[0:4])
+	month, okMonth := digits(s[5:7])
+	day, okDay := digits(s[8:10])
+	return year, month, day, okYear && okMonth && okDay
+}
+
 func digits[T string | []byte](s T) (int, bool) {
 	n := 0
 	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
+		if !isDigit(s[i]) {
 			return 0, false
 		}
 		n = n*10 + int(s[i]-'0')

@@ -96,9 +96,9 @@ func joins(sign rune, before, after string) bool {
 	next, _ := utf8.DecodeRuneInString(after)
 	switch sign {
 	case '-', '_', '.':
-		return isOfWord(last) && isOfWord(next)
+		return both(isOfWord, last, next)
 	case ':', ',', '+':
-		return unicode.IsDigit(last) && unicode.IsDigit(next)
+		return both(unicode.IsDigit, last, next)
 	}
 	return false
 }
@@ -112,6 +112,8 @@ var (
 
 // codeWords are those behind which a number tells one cause from another.
 var codeWords = map[string]bool{"status": true, "code": true, "error": true, "errorcode": true, "kode": true, "feilkode": true}
+
+func both(is func(rune) bool, a, b rune) bool { return is(a) && is(b) }
 
 func isOfWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 

@@ -198,3 +198,40 @@ func (r digitRun) writtenAsSwedish(i, end int) bool {
 	inTwo := len(parts) == 2 && parts[1] == 4
 	return len(parts) == 1 || inTwo || len(parts) == end-i
 }
+
+// HoldsNumber says whether a text holds a number of ten to twelve digits for which is holds, in any form in which one is masked, and
+// standing apart from further digits. is gets the digits alone.
+func HoldsNumber(text string, is func(digits string) bool) bool {
+	for i := 0; i < len(text); {
+		run := digitsFrom(text, i)
+		i = run.end
+		for at := range run.digits {
+			if run.begins[at] && run.holdsAt(at, is) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holdsAt says whether a number for which is holds begins at the i-th digit.
+func (r digitRun) holdsAt(i int, is func(digits string) bool) bool {
+	for n := shortestNumber; n <= longestNumber; n++ {
+		end := i + n
+		apart := end == len(r.digits) || end < len(r.digits) && r.begins[end]
+		if apart && is(string(r.digits[i:end])) {
+			return true
+		}
+	}
+	return false
+}
+
+// BareNumber is the digits of a text that is one number and nothing else, in any form in which one is masked; empty: it is none.
+func BareNumber(text string) string {
+	text = strings.TrimFunc(text, separates)
+	run := digitsFrom(text, 0)
+	if len(run.digits) == 0 || run.end != len(text) || run.from[0] != 0 {
+		return ""
+	}
+	return string(run.digits)
+}

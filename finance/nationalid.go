@@ -15,14 +15,14 @@ func IsNationalID(s string) bool {
 	}
 	var d [11]int
 	for i := range d {
-		if s[i] < '0' || s[i] > '9' {
+		if !isDigit(s[i]) {
 			return false
 		}
 		d[i] = int(s[i] - '0')
 	}
 	month := (d[2]*10 + d[3]) % 40
 	day := (d[0]*10 + d[1]) % 40 // D-numbers add 40 to the day
-	if month < 1 || month > 12 || day < 1 || day > 31 {
+	if !mayBeDay(month, day) {
 		return false
 	}
 	control := func(weights ...int) bool {
@@ -35,13 +35,23 @@ func IsNationalID(s string) bool {
 	return control(3, 7, 6, 1, 8, 9, 4, 5, 2, 1) && control(5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 }
 
+// mayBeDay says that some month with the number has a day with the other.
+func mayBeDay(month, day int) bool { return within(month, 1, 12) && within(day, 1, 31) }
+
+func within(n, least, most int) bool { return n >= least && n <= most }
+
+func isDigit(b byte) bool { return b-'0' <= 9 }
+
 // IsPersonnummer says whether a text is a Swedish personal identity number (Skatteverket, SKV 704): YYYYMMDDNNNN or
 // YYMMDDNNNN, with or without a hyphen or a plus sign before the last four digits, of a day that the calendar has, and
 // with the right check digit (Luhn, over the last ten digits). A coordination number, with 60 added to the day, counts
 // too. The number of a Swedish company never does: its third digit is at least 2, so that it names no month.
 func IsPersonnummer(s string) bool {
 	digits := bareDigits(s)
-	return digits != "" && realDay(digits) && luhn(digits[len(digits)-10:])
+	if digits == "" {
+		return false
+	}
+	return realDay(digits) && luhn(digits[len(digits)-10:])
 }
 
 // FullPersonnummer is a Swedish personal identity number as its twelve digits, which name the century. It is false
@@ -54,14 +64,20 @@ func FullPersonnummer(s string) (digits string, ok bool) {
 
 // bareDigits is the text without the sign before its last four digits; empty unless ten or twelve digits remain.
 func bareDigits(s string) string {
-	if n := len(s) - 5; n >= 0 && (s[n] == '-' || s[n] == '+') {
+	if n := len(s) - 5; n >= 0 && isSign(s[n]) {
 		s = s[:n] + s[n+1:]
 	}
-	if len(s) != 10 && len(s) != 12 || strings.Trim(s, "0123456789") != "" {
-		return ""
+	switch len(s) {
+	case 10, 12:
+		if strings.Trim(s, "0123456789") == "" {
+			return s
+		}
 	}
-	return s
+	return ""
 }
+
+// isSign says that a byte may part the day of birth from what follows it.
+func isSign(b byte) bool { return b == '-' || b == '+' }
 
 // realDay says whether ten or twelve digits begin with a day that a living person can have been born on. Without a
 // century, the 29th of February counts if any century has it.
@@ -69,7 +85,9 @@ func realDay(digits string) bool {
 	if len(digits) == 10 {
 		return realDay("19"+digits) || realDay("20"+digits)
 	}
-	if century := digits[:2]; century != "18" && century != "19" && century != "20" {
+	switch digits[:2] {
+	case "18", "19", "20":
+	default:
 		return false
 	}
 	day := []byte(digits[:8])
@@ -97,7 +115,7 @@ func luhn(digits string) bool {
 // written with a blank, a point or a dash behind the day of birth.
 func HoldsNationalID(text string) bool {
 	for i := range len(text) {
-		if i+12 <= len(text) && strings.ContainsRune(" .-", rune(text[i+6])) && IsNationalID(text[i:i+6]+text[i+7:i+12]) {
+		if beginsInTwo(text[i:]) {
 			return true
 		}
 		for _, n := range []int{10, 11, 12, 13} {
@@ -110,4 +128,15 @@ func HoldsNationalID(text string) bool {
 		}
 	}
 	return false
+}
+
+// beginsInTwo says that a text begins with a Norwegian number in two parts.
+func beginsInTwo(text string) bool {
+	if len(text) < 12 {
+		return false
+	}
+	if !strings.ContainsRune(" .-", rune(text[6])) {
+		return false
+	}
+	return IsNationalID(text[:6] + text[7:12])
 }

@@ -51,6 +51,7 @@ type Facts struct {
 	Next    string `json:"next,omitempty"` // the cursor after the page
 	Done    bool   `json:"done,omitempty"` // the pass ended with this page
 	Records int    `json:"records"`
+	Figures int    `json:"figures,omitempty"` // of Records, those that are balances of accounts
 }
 
 // Kept is a page as it was last committed: the hash of its answer's body, the call whose answer is kept, its facts.

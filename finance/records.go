@@ -30,7 +30,7 @@ func FaultOfKey(key string) string {
 		return "missing"
 	case len(key) > LongestKey:
 		return fmt.Sprintf("longer than %d bytes", LongestKey)
-	case !utf8.ValidString(key) || strings.IndexByte(key, 0) >= 0:
+	case !utf8.ValidString(key), strings.IndexByte(key, 0) >= 0:
 		return "not valid UTF-8 without NUL"
 	}
 	return ""

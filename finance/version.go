@@ -26,10 +26,10 @@ func VersionAt(at time.Time) Version {
 
 // Compare is positive where v is the newer. What is told counts as newer than what is not.
 func (v Version) Compare(other Version) int {
-	switch {
-	case v.Told && !other.Told:
-		return 1
-	case !v.Told && other.Told:
+	if v.Told != other.Told {
+		if v.Told {
+			return 1
+		}
 		return -1
 	}
 	return cmp.Or(cmp.Compare(v.Whole, other.Whole), cmp.Compare(v.Nanos, other.Nanos))

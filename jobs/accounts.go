@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -13,6 +14,7 @@ import (
 	"syncer/fetch"
 	"syncer/finance"
 	"syncer/persist/queue"
+	"syncer/persist/write"
 )
 
 // A consent may have many accounts, and what one of them is answered says little about the others: it was closed, it
@@ -85,8 +87,7 @@ func (w *batchWork) listAccounts(ctx context.Context, item *queue.Item, sum *tal
 // answered decides the item whatever the accounts have brought.
 func (w *batchWork) readChosen(ctx context.Context, item *queue.Item, accounts []string, sum *tally) (queue.Decision, error) {
 	err := w.readAccounts(ctx, item, accounts, sum)
-	nobodyAnswered := sum.read() == 0 && sum.unasked == 0
-	if err == nil && sum.over != nil && nobodyAnswered {
+	if err == nil && sum.allOver() {
 		err = sum.over // of none of its accounts is there an answer: it is the consent that is refused
 	}
 	if errors.Is(err, errPutOff) {
@@ -107,6 +108,14 @@ func (w *batchWork) readChosen(ctx context.Context, item *queue.Item, accounts [
 	return queue.Decision{}, w.replaceAll(ctx, item, sum)
 }
 
+// allOver says that an account was refused as if the consent were over, and that none was answered.
+func (t *tally) allOver() bool {
+	if t.over == nil || t.unasked > 0 {
+		return false
+	}
+	return t.read() == 0
+}
+
 // chosen are the accounts that this run reads: all of them, unless the connection's limit says that there are tooMany.
 func (w *batchWork) chosen(ctx context.Context, item *queue.Item) (accounts []string, tooMany bool, err error) {
 	most := w.conn.Accounts
@@ -115,8 +124,11 @@ func (w *batchWork) chosen(ctx context.Context, item *queue.Item) (accounts []st
 		return accounts, false, err
 	}
 	accounts, err = w.Pages.Accounts(ctx, item.Consent.ID, most+1)
-	if err != nil || len(accounts) <= most {
+	if err != nil {
 		return accounts, false, err
+	}
+	if len(accounts) <= most {
+		return accounts, false, nil
 	}
 	accounts, err = w.Pages.AccountsInTurn(ctx, w.streamOf(item, ""), w.batch.Run, most)
 	return accounts, true, err
@@ -142,8 +154,11 @@ func (w *batchWork) countUnread(ctx context.Context, item *queue.Item, sum *tall
 
 // accountsItem is the item of the same batch that reads the list of accounts, or nil.
 func accountsItem(item *queue.Item, siblings []queue.Item) *queue.Item {
+	if item.Dataset == finance.Accounts {
+		return nil
+	}
 	for i := range siblings {
-		if siblings[i].Dataset == finance.Accounts && item.Dataset != finance.Accounts {
+		if siblings[i].Dataset == finance.Accounts {
 			return &siblings[i]
 		}
 	}
@@ -151,7 +166,7 @@ func accountsItem(item *queue.Item, siblings []queue.Item) *queue.Item {
 }
 
 func wasRead(o finance.Outcome) bool {
-	return o == finance.Rows || o == finance.Empty || o == finance.Partial
+	return slices.Contains([]finance.Outcome{finance.Rows, finance.Empty, finance.Partial}, o)
 }
 
 // listedBefore is what the list's own item says of an item that needs it. A decision without sum.unlisted is final.
@@ -196,7 +211,8 @@ func (w *batchWork) readList(ctx context.Context, item *queue.Item, sum *tally) 
 // unlisted is for a list of accounts that could not be read. A bad moment says nothing against the accounts that are
 // known from before, so these are read; a refusal may be meant for them too.
 func unlisted(d queue.Decision, sum *tally) queue.Decision {
-	if d.Outcome == finance.Failed && (d.Class == finance.Transient || d.Class == finance.Malformed) {
+	inBadMoment := d.Class == finance.Transient || d.Class == finance.Malformed
+	if inBadMoment && d.Outcome == finance.Failed {
 		why := refusalOf("", d)
 		sum.unlisted = &why
 	}
@@ -255,10 +271,14 @@ func (w *batchWork) readAccount(ctx context.Context, item *queue.Item, account, 
 	moment bool, err error) {
 	s := w.streamOf(item, account)
 	done, err := w.readByRoot(ctx, s, sum)
-	if err != nil || done {
-		key := queue.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}
-		sum.brought = sum.brought || done && w.before.Brought[key]
+	if err != nil {
 		return false, err
+	}
+	if done {
+		if w.before.Brought[queue.ItemKey{Consent: item.Consent.ID, Dataset: item.Dataset}] {
+			sum.brought = true
+		}
+		return false, nil
 	}
 	d, known := sum.turn.refused[s]
 	if !known {
@@ -291,7 +311,9 @@ func (w *batchWork) readAccount(ctx context.Context, item *queue.Item, account, 
 // asked notes that a stream which failed has been asked for, so that the next one is no further read of the consent.
 func (t *tally) asked(err error) {
 	failure, ok := errors.AsType[*fetch.Error](err)
-	t.opened = t.opened || ok && !failure.Call.IsZero()
+	if ok && !failure.Call.IsZero() {
+		t.opened = true
+	}
 }
 
 // ofAccount is what becomes of an account that could not be read. What is not its own trouble is an error.
@@ -320,13 +342,16 @@ func (w *batchWork) ofAccount(ctx context.Context, item *queue.Item, s finance.S
 		return queue.Decision{}, err
 	}
 	d, err := w.outcomeOf(ctx, item, err)
-	if err == nil && d.Class == finance.Unasked && !begun { // nor will its other accounts be asked for
+	if err != nil {
+		return d, err
+	}
+	if d.Class == finance.Unasked && !begun { // nor will its other accounts be asked for
 		return d, &decidedError{d}
 	}
-	if err == nil && failure.Told == calls.PauseByBreaker { // what it was answered itself is the news, not another account
+	if failure.Told == calls.PauseByBreaker { // what it was answered itself is the news, not another account
 		d = sum.turn.ofDown(s)
 	}
-	return d, err
+	return d, nil
 }
 
 // ofDown is the decision on an account whose provider or bank is taken for down.
@@ -393,16 +418,26 @@ func (w *batchWork) readByRoot(ctx context.Context, s finance.Stream, sum *tally
 	if err != nil {
 		return false, err
 	}
-	sum.isolated = sum.isolated || w.isolated[s.Consent]
-	whole := at.Found && !at.MidPass && at.Missing == ""
-	return whole && w.before.Runs[at.Run], nil
+	if w.isolated[s.Consent] {
+		sum.isolated = true
+	}
+	return isWhole(at) && w.before.Runs[at.Run], nil
+}
+
+// isWhole says that a stream was read to its end, and nothing of it is missing.
+func isWhole(at write.StreamState) bool {
+	if !at.Found || at.MidPass {
+		return false
+	}
+	return at.Missing == ""
 }
 
 // nameOf is an account as it may be shown. Some providers make the account's id of the customer's national identity
 // number; such an account is named by its place.
 func nameOf(account string, i int, item *queue.Item) string {
 	subject, known := item.Consent.Subject.Reveal()
-	if known && strings.Contains(account, subject) || finance.HoldsNationalID(account) {
+	showsSubject := known && strings.Contains(account, subject)
+	if showsSubject || finance.HoldsNationalID(account) {
 		return fmt.Sprintf("account number %d in the order of ids", i+1)
 	}
 	shown := strings.Map(func(r rune) rune {

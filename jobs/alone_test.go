@@ -52,7 +52,7 @@ func TestAPauseOfOneConsentFailsItAlone(t *testing.T) {
 		if c.Dataset == finance.Transactions {
 			want = read.Counts{Dataset: c.Dataset, Expected: 4, Rows: 2, Failed: 2}
 		}
-		c.Records, c.Inserted = 0, 0
+		c.Records, c.Figures = read.Records{}, read.Records{}
 		if c != want {
 			t.Errorf("%+v, want %+v", c, want)
 		}

@@ -34,7 +34,7 @@ func asCrontab(expr string) (string, error) {
 	day := fields[2]
 	weekday := fields[4]
 	steps := strings.HasPrefix(day, "*/") || strings.HasPrefix(weekday, "*/")
-	if steps && day != "*" && weekday != "*" {
+	if steps && !slices.Contains([]string{day, weekday}, "*") {
 		return "", fmt.Errorf("%q with %q for the days: crontab takes the days that are both, and this schedule can't; "+
 			"name the days of one of the fields and leave the other *", day, weekday)
 	}

@@ -32,6 +32,8 @@ type Options struct {
 	Known []string
 	// Serve names the jobs whose batches this process works; empty: it works none and only plans.
 	Serve []string
+	// Watch has the process tell the log of open runs that nobody works.
+	Watch bool
 	// Only says that of the jobs in Serve no runs are worked but those that WorkRuns names.
 	Only bool
 	// Batches is how many batches of one job the process works at once.
@@ -57,6 +59,9 @@ type Engine struct {
 	restsMu sync.Mutex
 	rests   map[int64]int // interruptions in a row of a batch, as far as this process knows
 
+	restored atomic.Bool    // the database is a restored copy, as was found last
+	unworked map[int64]bool // open runs that nobody works, as far as the log was told; of the sweep alone
+
 	inLine atomic.Bool // a batch that this process has asked for stands in line
 
 	leave          chan struct{} // closed when the process is asked to leave: finish the page in hand, take no other
@@ -69,7 +74,7 @@ type Engine struct {
 // New checks the options and makes an Engine. It touches the database only when Start is called.
 func New(o Options) (*Engine, error) {
 	e := &Engine{Options: o, jobs: map[string]Job{}, connections: map[string]*Connection{},
-		rests: map[int64]int{}, leave: make(chan struct{}),
+		rests: map[int64]int{}, unworked: map[int64]bool{}, leave: make(chan struct{}),
 		only: onlyRuns{hands: map[int64]bool{}, begun: map[int64]time.Time{}, poke: make(chan struct{}, 1)}}
 	for _, c := range o.Connections {
 		e.connections[c.Name] = c
@@ -133,9 +138,13 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.tellElsewhere(ctx); err != nil {
 		return err
 	}
+	if err := errors.Join(e.watchDatabase(ctx), e.dropVain(ctx)); err != nil {
+		return err
+	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e.stopBackground = cancel
 	e.background.Go(func() { e.beat(background) })
+	e.background.Go(func() { e.watch(background) })
 	e.background.Go(func() { e.sweep(background) })
 	e.background.Go(func() { e.Store.Admit.Listen(background) })
 	e.background.Go(func() { e.askInLine(background) })
@@ -267,6 +276,9 @@ func (e *Engine) sweepOnce(ctx context.Context) error {
 		return err
 	}
 	e.inLine.Store(true) // somebody may stand there of whom this process knows nothing
+	if err := e.tellUnworked(ctx); err != nil {
+		return err
+	}
 	open, err := e.Store.Queue.Unsettled(ctx)
 	if err != nil {
 		return err

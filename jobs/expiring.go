@@ -26,8 +26,11 @@ func (e *Engine) FireFinal(ctx context.Context, job Job, now time.Time) (run que
 	spec := plan.FinalSpec{Job: job.Name, Connection: job.Connection, Datasets: job.Datasets, BatchSize: job.BatchSize,
 		Purposes: job.Purposes, Before: job.Schedule.Next(now).Add(finalReach), Lead: finalLead, Again: finalAgain}
 	due, err := e.Store.Plan.FinalDue(ctx, spec)
-	if err != nil || !due {
+	if err != nil {
 		return run, false, err
+	}
+	if !due {
+		return run, false, nil
 	}
 	if err := e.refreshConsents(ctx, job.Connection); err != nil {
 		return run, false, err

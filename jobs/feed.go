@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"syncer/fetch"
-	"syncer/finance"
 	"syncer/persist/consents"
 )
 
@@ -38,14 +37,25 @@ func (e *Engine) refreshConsents(ctx context.Context, connection string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, feedPatience)
 	defer cancel()
-	known, err := e.Store.Connections.ByName(ctx, connection)
-	if err == nil && !known.For(e.connections[connection].credentials()).Parked && time.Since(known.FeedReadAt) > feedFresh {
-		_, err = e.SyncConsents(ctx, connection)
-	}
+	err := e.syncIfStale(ctx, connection)
 	if err != nil {
 		e.Log.Warn().Err(err).Str("connection", connection).Msg("the consents may be older than the provider's feed")
 	}
 	return nil
+}
+
+// syncIfStale reads the feed of a connection that is not parked, unless it was read a moment ago.
+func (e *Engine) syncIfStale(ctx context.Context, connection string) error {
+	known, err := e.Store.Connections.ByName(ctx, connection)
+	if err != nil {
+		return err
+	}
+	parked := known.For(e.connections[connection].credentials()).Parked
+	if parked || time.Since(known.FeedReadAt) <= feedFresh {
+		return nil
+	}
+	_, err = e.SyncConsents(ctx, connection)
+	return err
 }
 
 // parkUnusable parks a connection that has shown itself unusable before there was a run: wrong credentials would be
@@ -53,7 +63,7 @@ func (e *Engine) refreshConsents(ctx context.Context, connection string) error {
 // other kind is given back.
 func (e *Engine) parkUnusable(ctx context.Context, connection string, err error) error {
 	f, told := errors.AsType[*fetch.Error](err)
-	if !told || f.Class != finance.TokenDenied && f.Class != finance.Fatal {
+	if !told || !isUnusable(f) {
 		return err
 	}
 	if f.Unasked {

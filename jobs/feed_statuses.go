@@ -37,8 +37,11 @@ func (e *Engine) behind(ctx context.Context, connection string) (bool, error) {
 		return false, nil
 	}
 	age, err := e.Store.Consents.FeedAge(ctx, connection)
-	if err != nil || age < feed.FeedRetention() {
+	if err != nil {
 		return false, err
+	}
+	if age < feed.FeedRetention() {
+		return false, nil
 	}
 	known, err := e.Store.Connections.ByName(ctx, connection)
 	return !known.For(conn.credentials()).Parked, err
@@ -49,8 +52,11 @@ func (e *Engine) behind(ctx context.Context, connection string) (bool, error) {
 func (e *Engine) catchUpFeed(ctx context.Context, connection string) error {
 	for {
 		behind, err := e.behind(ctx, connection)
-		if err != nil || !behind {
+		if err != nil {
 			return err
+		}
+		if !behind {
+			return nil
 		}
 		if _, err = e.SyncConsents(ctx, connection); err == nil {
 			return nil
@@ -79,9 +85,9 @@ func (w *batchWork) catchUpFeedFirst(ctx context.Context) error {
 	switch {
 	case errors.Is(err, errLeaving):
 		return nil // nothing is begun, and the batch is given back
-	case err == nil || !told:
+	case err == nil, !told:
 		return err
-	case f.Class == finance.TokenDenied || f.Class == finance.Fatal:
+	case isUnusable(f):
 		if f.Unasked {
 			return nil // parked meanwhile: the items will say so
 		}
@@ -130,8 +136,11 @@ func (e *Engine) askStatuses(ctx context.Context, conn *Connection, result *Feed
 	}()
 	for {
 		consents, err := e.Store.Consents.StatusesDue(ctx, conn.Name, since, statusChunk)
-		if err != nil || len(consents) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(consents) == 0 {
+			return nil
 		}
 		if err := e.askChunk(ctx, conn, reader, consents, result); err != nil {
 			return err
@@ -193,7 +202,7 @@ type refusedStatuses struct {
 // note counts an answer. It gives the error that ends the round, if there is one.
 func (r *refusedStatuses) note(e *Engine, c *finance.Consent, err error, result *FeedResult) error {
 	f, ok := errors.AsType[*fetch.Error](err)
-	if !ok || f.Class != finance.TokenDenied && f.Class != finance.Fatal || f.Purpose != calls.ForStatus || f.Call.IsZero() {
+	if !ok || !refusedAStatus(f) {
 		r.others++
 		return err
 	}
@@ -204,6 +213,17 @@ func (r *refusedStatuses) note(e *Engine, c *finance.Consent, err error, result 
 	}
 	e.tellUnknown(c, err, result)
 	return nil
+}
+
+// refusedAStatus says that a call for a status was made, and refused as one with a bad token or to a wrong address is.
+func refusedAStatus(f *fetch.Error) bool {
+	made := !f.Call.IsZero()
+	return isUnusable(f) && made && f.Purpose == calls.ForStatus
+}
+
+// isUnusable says that a failure speaks against the token, the client or the address.
+func isUnusable(f *fetch.Error) bool {
+	return f.Class == finance.TokenDenied || f.Class == finance.Fatal
 }
 
 // tellUnknown tells of a consent whose status could not be had: of the first few of a round aloud. How many there were is told

@@ -62,7 +62,7 @@ func TestGivingBackAgainIsNoFurtherInterruption(t *testing.T) {
 		t.Errorf("verdict %q", r.Run.Verdict)
 	}
 	n.stop()
-	if got := strings.Count(log.String(), "batch interrupted"); got != 1 || !strings.Contains(log.String(), `"wait":5000`) {
+	if got := strings.Count(log.String(), "batch interrupted"); got != 1 || !strings.Contains(log.String(), `"wait":"5s"`) {
 		t.Errorf("%d interruptions:\n%s", got, log.String())
 	}
 	if n := l.number("SELECT last_value FROM refusals"); n != 4 {

@@ -57,8 +57,11 @@ func (e *Engine) compareHistory(ctx context.Context, id int64) error {
 		return nil
 	}
 	gap, err := job.HistoryGap(ctx, e.Store, e.connections[job.Connection].Zone)
-	if err != nil || gap.Streams == 0 {
+	if err != nil {
 		return err
+	}
+	if gap.Streams == 0 {
+		return nil
 	}
 	e.Log.Warn().Int64("run", id).Str("job", job.Name).Int("streams", gap.Streams).Stringer("from", gap.From).
 		Stringer("to", gap.To).Int("calls", gap.Calls()).Msg(HistoryAdvice(job.Name, gap))

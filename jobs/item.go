@@ -8,6 +8,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 	"syncer/persist/queue"
 	"syncer/persist/write"
@@ -88,10 +89,7 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 	if err != nil {
 		return last, err
 	}
-	whole := cursor.Found && !cursor.MidPass && cursor.Run == w.batch.Run // an earlier claim of this batch has read it
-	if whole && s.Dataset != item.Dataset && cursor.Moved.Before(item.Consent.RenewedAt) {
-		whole = false // that was the list of accounts under the id before
-	}
+	whole := w.readBefore(item, s, cursor)
 	sum.isolated = sum.isolated || w.isolated[s.Consent]
 	if cursor.Missing != "" && (cursor.MidPass || whole) {
 		sum.note("of the earlier pages is missing: " + cursor.Missing)
@@ -100,15 +98,14 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 		return last, w.replaceOwn(ctx, w.keyChange(s), item, s, sum)
 	}
 	change := w.keyChangeAt(s, cursor)
-	if (s.Span != "" || change != nil) && !cursor.MidPass {
+	nightly := s.Span == "" && change == nil
+	if !nightly && !cursor.MidPass {
 		// A window is read from its first day, whoever has read it before; what is to replace all rows, from the beginning.
 		cursor.Position = ""
 	}
-	var kept map[finance.PageKey]finance.Kept
-	if cursor.Found && s.Span == "" && change == nil { // the rows of a backfill come by the nightly pages too, so its pages tell nothing
-		if kept, err = w.Pages.Kept(ctx, s); err != nil {
-			return last, err
-		}
+	kept, err := w.keptPages(ctx, s, cursor.Found && nightly)
+	if err != nil {
+		return last, err
 	}
 	line := w.Committer.Line(aheadBytes)
 	stream := w.stream(item, s)
@@ -135,9 +132,29 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 	return last, w.replaceOwn(ctx, change, item, s, sum)
 }
 
+// readBefore says that an earlier claim of this batch has read the stream to its end. A list of accounts that was read
+// under the consent's id before does not count.
+func (w *batchWork) readBefore(item *queue.Item, s finance.Stream, at write.StreamState) bool {
+	ended := at.Found && !at.MidPass && at.Run == w.batch.Run
+	itsList := s.Dataset != item.Dataset
+	return ended && !(itsList && at.Moved.Before(item.Consent.RenewedAt))
+}
+
+// keptPages are what is remembered of a stream. Only nightly pages count: the rows of a backfill come by these too, so its own
+// tell nothing.
+func (w *batchWork) keptPages(ctx context.Context, s finance.Stream, nightly bool) (map[finance.PageKey]finance.Kept, error) {
+	if !nightly {
+		return nil, nil
+	}
+	return w.Pages.Kept(ctx, s)
+}
+
 // replaceOwn replaces the rows of a stream that has come to its end, where they wait for no other stream.
 func (w *batchWork) replaceOwn(ctx context.Context, c *keyChange, item *queue.Item, s finance.Stream, sum *tally) error {
-	if c == nil || c.Account != s.Account {
+	if c == nil {
+		return nil
+	}
+	if c.Account != s.Account {
 		return nil
 	}
 	return w.replaceKeys(ctx, c, item, []string{s.Account}, sum)
@@ -180,9 +197,12 @@ func (w *batchWork) readPages(ctx context.Context, item *queue.Item, s fetch.Str
 		}
 		write.Covers = covers(page, from)
 		write.Reported = made.add(page, write.Covers, time.Now())
-		isolated = isolated || len(page.Rejects) > 0
+		if len(page.Rejects) > 0 {
+			isolated = true
+		}
 		write.Isolated = isolated
 		write.Forget = known.forget(page)
+		write.Settled = page.Answer.Keep()
 		if err := line.Hand(ctx, write); err != nil {
 			return last, err
 		}
@@ -194,7 +214,7 @@ func (w *batchWork) readPages(ctx context.Context, item *queue.Item, s fetch.Str
 		switch {
 		case s.Dataset == item.Dataset:
 			sum.add(page)
-		case page.Partial != "" || missed(page) > 0:
+		case page.Partial != "", missed(page) > 0:
 			sum.note(listIncomplete)
 		}
 		if w.brokenOff() && !page.Done {
@@ -209,17 +229,27 @@ func covers(page fetch.Page, from write.StreamState) bool {
 	if !page.Done || from.MidPass {
 		return false
 	}
-	all := page.Whole != nil && page.Whole.Status == "" && page.Whole.Prefix == ""
-	return all || page.Afresh
+	return page.Afresh || isAll(page.Whole)
+}
+
+// isAll says that all records there are were shown, of every kind.
+func isAll(whole *finance.Whole) bool {
+	if whole == nil {
+		return false
+	}
+	return whole.Status == "" && whole.Prefix == ""
 }
 
 // lookTwice is what a page proves of a consent's accounts. The first list after a renewal may be short, because the person
 // has chosen fewer accounts, or because they have other ids now: what is missing from it is looked for once more, as if
 // the list had taken several answers.
 func lookTwice(item *queue.Item, whole *finance.Whole, s fetch.Stream, from write.StreamState) *finance.Whole {
+	if whole == nil || s.Dataset != finance.Accounts {
+		return whole
+	}
 	renewed := item.Consent.RenewedAt
 	first := !renewed.IsZero() && !from.Moved.After(renewed)
-	if whole == nil || s.Dataset != finance.Accounts || !first {
+	if !first {
 		return whole
 	}
 	twice := *whole
@@ -229,10 +259,12 @@ func lookTwice(item *queue.Item, whole *finance.Whole, s fetch.Stream, from writ
 
 // firstDay is the oldest day that a stream was asked for, with the page that ends its first pass; zero with all others.
 func firstDay(s fetch.Stream, page fetch.Page, from write.StreamState) finance.Date {
-	if !page.Done || s.Span != "" || !from.Since.IsZero() || !fetch.Dated(page.Next) {
-		return 0
+	known := !from.Since.IsZero()
+	nightly := s.Span == ""
+	if page.Done && nightly && !known && resume.Dated(page.Next) {
+		return s.Since
 	}
-	return s.Since
+	return 0
 }
 
 // stream is the question put to the connector.
@@ -260,7 +292,9 @@ func (w *batchWork) pageWrite(s fetch.Stream, page fetch.Page, neverRead bool) w
 		Unchanged: page.Unchanged, KeptCall: page.Kept.Call,
 		Records: page.Records, Rejects: page.Rejects,
 		Position: page.Next, MidPass: !page.Done,
-		Facts:    finance.Facts{Next: page.Next, Done: page.Done, Records: page.Count()},
+		Facts: finance.Facts{
+			Next: page.Next, Done: page.Done, Records: page.Count(), Figures: page.Figures(),
+		},
 		Remember: page.Plain() && s.Span == "",
 		Whole:    page.Whole, Partial: page.Partial, Keep: w.conn.Keep, NewStream: neverRead,
 	}

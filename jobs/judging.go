@@ -61,8 +61,9 @@ func (j *judging) enter(answered bool) (wait <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	inDoubt := time.Now().Before(j.doubt)
-	full := inDoubt && j.begun > 0 || !answered && j.begun >= refusedInTurn
-	if j.judged == 0 && !full {
+	oneAlone := inDoubt && j.begun > 0
+	enough := !answered && j.begun >= refusedInTurn
+	if j.judged == 0 && !oneAlone && !enough {
 		j.begun++
 		return nil
 	}

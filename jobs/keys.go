@@ -7,6 +7,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 	"syncer/persist/queue"
 	"syncer/persist/streams"
@@ -92,20 +93,28 @@ func (w *batchWork) loadKeyChanges(ctx context.Context) error {
 
 // keyChange gives the change that a stream's rows wait for; nil: the keys of all that is read of it are as they should be.
 func (w *batchWork) keyChange(s finance.Stream) *keyChange {
-	if c := w.changeOf(s); c != nil && c.Until.IsZero() {
-		return c
+	c := w.changeOf(s)
+	if c == nil || !c.Until.IsZero() {
+		return nil
 	}
-	return nil
+	return c
 }
 
 func (w *batchWork) changeOf(s finance.Stream) *keyChange {
 	for _, c := range w.changes[s.Consent] {
-		meant := c.Dataset == s.Dataset && (c.Account == "" || c.Account == s.Account)
-		if meant && !c.replaced {
+		if !c.replaced && c.means(s) {
 			return c
 		}
 	}
 	return nil
+}
+
+// means says that the keys of a stream change. A change without an account is for all of them.
+func (c *keyChange) means(s finance.Stream) bool {
+	if c.Dataset != s.Dataset {
+		return false
+	}
+	return c.Account == "" || c.Account == s.Account
 }
 
 // keyChangeAt is keyChange for a stream that is about to be read. One whose keys were replaced from some day on may go back to
@@ -115,8 +124,11 @@ func (w *batchWork) keyChangeAt(s finance.Stream, at write.StreamState) *keyChan
 	if c == nil || c.Until.IsZero() {
 		return c
 	}
-	through := fetch.ThroughDay(at.Position)
-	if at.MidPass || through.IsZero() || through.AddDays(-max(w.job.Lookback, longLookback)) > c.Until {
+	through := resume.ThroughDay(at.Position)
+	if at.MidPass || through.IsZero() {
+		return nil
+	}
+	if through.AddDays(-max(w.job.Lookback, longLookback)) > c.Until {
 		return nil
 	}
 	c.Until = 0
@@ -138,7 +150,7 @@ func (w *batchWork) replacedFrom(s *fetch.Stream) finance.Date {
 // staging says what a page of a stream with old keys is to the pass that will replace its rows.
 func staging(s fetch.Stream, page fetch.Page, opens bool) *write.Staging {
 	of := &write.Staging{
-		Given: page.Given, Dated: page.Done && fetch.Dated(page.Next),
+		Given: page.Given, Dated: page.Done && resume.Dated(page.Next),
 		Incomplete: page.Partial != "" && !page.MissesDaysOnly(),
 		Whole:      page.Done && page.Whole != nil && page.Whole.Status == "",
 	}

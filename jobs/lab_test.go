@@ -119,6 +119,7 @@ func (l *lab) importBank(n int) {
 // node is one process of the lab.
 type node struct {
 	*jobs.Engine
+	id    uuid.UUID // of its row in workers
 	store *persist.Store
 	stop  func() // as SIGTERM and the end of the process; again: nothing
 }
@@ -151,7 +152,8 @@ func (l *lab) start(o nodeOptions) *node {
 	l.Helper()
 	o.settle()
 	pool := cmp.Or(o.pool, l.db.Pool)
-	store := persist.NewStore(pool, l.sealer, pg.Worker{ID: uuid.New(), Host: "test"})
+	id := uuid.New()
+	store := persist.NewStore(pool, l.sealer, pg.Worker{ID: id, Host: "test"})
 	conns := []*jobs.Connection{l.connection(store, ng, o), l.connection(store, bank, o)}
 	writer := write.NewWriter(pool, l.sealer, write.WriterOptions{Step: o.step})
 	life, end := context.WithCancel(context.WithoutCancel(l.Context()))
@@ -186,7 +188,7 @@ func (l *lab) start(o nodeOptions) *node {
 	l.must(err)
 	l.must(engine.Start(life))
 	var once sync.Once
-	n := &node{Engine: engine, store: store}
+	n := &node{Engine: engine, id: id, store: store}
 	n.stop = func() {
 		once.Do(func() {
 			if err := engine.Stop(life); err != nil {

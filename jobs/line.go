@@ -36,7 +36,9 @@ type turn struct {
 // read of it: a pass that has begun is not given up.
 func (t *turn) putOff(s finance.Stream, last finance.CallID, err error) bool {
 	failure, ok := errors.AsType[*fetch.Error](err)
-	if !ok || t.second || !failure.Again || !last.IsZero() {
+	mayPass := ok && failure.Again
+	begun := !last.IsZero()
+	if !mayPass || t.second || begun {
 		return false
 	}
 	t.failed[s] = failure

@@ -34,7 +34,10 @@ func (n *names) count(name []byte) {
 		*known++
 		return
 	}
-	if len(name) <= longestName && plainName(name) && !finance.HoldsNationalID(string(name)) {
+	if len(name) > longestName || !plainName(name) {
+		return
+	}
+	if !finance.HoldsNationalID(string(name)) {
 		n.add(string(name), 1, namesOfConsent)
 	}
 }
@@ -54,11 +57,23 @@ func (n *names) add(name string, times int64, most int) {
 }
 
 func plainName(name []byte) bool {
-	return len(name) > 0 && !slices.ContainsFunc(name, func(b byte) bool {
-		letter := b|0x20 >= 'a' && b|0x20 <= 'z'
-		digit := b >= '0' && b <= '9'
-		return !letter && !digit && b != '_' && b != '-' && b != '.'
-	})
+	if len(name) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(name, func(b byte) bool { return !isOfName(b) })
+}
+
+// isOfName says that a byte may stand in the name of a member.
+func isOfName(b byte) bool {
+	switch b {
+	case '_', '-', '.':
+		return true
+	}
+	if b-'0' <= 9 {
+		return true
+	}
+	letter := b | 0x20
+	return letter >= 'a' && letter <= 'z'
 }
 
 func count[T any](c *counted, columns []column[T], rec *T, extra []byte) {

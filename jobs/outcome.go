@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -16,25 +17,20 @@ import (
 // act is the outcome table: what becomes of the item, its consent and its connection when a request brought no
 // usable answer. See docs/design.md, "What an answer means".
 func (w *batchWork) act(ctx context.Context, item *queue.Item, f *fetch.Error) (queue.Decision, error) {
-	d := queue.Decision{Outcome: finance.Failed, Class: f.Class, Reason: f.Reason, Correlation: f.Correlation, Call: f.Call}
-	if d.Reason == "" {
-		d.Reason = f.Error()
-	}
+	d := queue.Decision{Outcome: finance.Failed, Class: f.Class, Reason: cmp.Or(f.Reason, f.Error()),
+		Correlation: f.Correlation, Call: f.Call}
 	again, err := w.underAnotherID(ctx, item, f)
-	switch {
-	case err != nil:
+	if err == nil && again {
+		err = errRenewed
+	}
+	if err != nil {
 		return d, err
-	case again:
-		return d, errRenewed
 	}
 	switch f.Class {
 	case finance.Throttled:
 		return w.hold(ctx, item, f, d)
 	case finance.Interrupted:
-		if w.leaving() || ctx.Err() != nil {
-			return d, errLeaving
-		}
-		return d, f
+		return d, w.interruptedBy(ctx, f)
 	case finance.Fenced:
 		return d, pg.ErrFenced
 	case finance.Refused, finance.Withheld:
@@ -54,15 +50,28 @@ func (w *batchWork) act(ctx context.Context, item *queue.Item, f *fetch.Error) (
 			return d, w.wrongSubject(ctx, item, f)
 		}
 	case finance.TokenDenied, finance.Fatal:
-		if f.Unasked {
-			return d, nil // it is parked already, and to park it again would undo an operator who has just opened it
-		}
-		if f.Purpose == calls.ForData && !f.Call.IsZero() {
-			return w.refusedCall(ctx, item, f, d)
-		}
-		return d, parkUnusable(ctx, w.Store, &w.log, w.conn.Name, f)
+		return w.unusable(ctx, item, f, d)
 	}
 	return d, nil // transient, rejected and malformed concern this item alone
+}
+
+// interruptedBy is the error of a call that was broken off: we are leaving, or something of our own has failed.
+func (w *batchWork) interruptedBy(ctx context.Context, f *fetch.Error) error {
+	if w.leaving() || ctx.Err() != nil {
+		return errLeaving
+	}
+	return f
+}
+
+// unusable is for an item that met what speaks against the connection, or only seems to.
+func (w *batchWork) unusable(ctx context.Context, item *queue.Item, f *fetch.Error, d queue.Decision) (queue.Decision, error) {
+	switch {
+	case f.Unasked:
+		return d, nil // it is parked already, and to park it again would undo an operator who has just opened it
+	case f.Purpose == calls.ForData && !f.Call.IsZero():
+		return w.refusedCall(ctx, item, f, d)
+	}
+	return d, parkUnusable(ctx, w.Store, &w.log, w.conn.Name, f)
 }
 
 // outOfReads is for an item whose consent has no read left today. One that had begun is not excused: what it has is not
@@ -77,7 +86,7 @@ func (w *batchWork) outOfReads(ctx context.Context, item *queue.Item, d queue.De
 	}
 	tried, err := w.Store.Admit.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
 	switch {
-	case err != nil || tried.Calls == 0:
+	case err != nil, tried.Calls == 0:
 		return d, err
 	case tried.Class == finance.TokenDenied: // the call with the new token was not made, so no token is to blame
 		return queue.Decision{Outcome: finance.Failed, Class: d.Class,
@@ -151,23 +160,35 @@ func (w *batchWork) hold(ctx context.Context, item *queue.Item, f *fetch.Error, 
 // refusedForGood says why an item that is throttled, without a time, is not waited for any longer; empty: it is.
 func (w *batchWork) refusedForGood(ctx context.Context, item *queue.Item) (why string, err error) {
 	silent, err := w.Store.Admit.SilentFor(ctx, w.conn.Name, w.batch.Run, refusedAfter)
-	if err != nil || silent {
+	if err != nil {
 		return fmt.Sprintf("the provider has refused every call for %s, and no time is told", refusedAfter), err
+	}
+	if silent {
+		return fmt.Sprintf("the provider has refused every call for %s, and no time is told", refusedAfter), nil
 	}
 	if item.Attempts < unnamedParks {
 		return "", nil
 	}
 	tried, err := w.Store.Admit.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
-	if err != nil || tried.Calls == 0 { // it has not had its turn: the gate is closed for another's refusals
+	if err != nil {
 		return "", err
+	}
+	if tried.Calls == 0 { // it has not had its turn: the gate is closed for another's refusals
+		return "", nil
 	}
 	answered, err := w.Store.Admit.AnsweredIn(ctx, w.batch.Run)
-	if err != nil || !answered {
+	if err != nil {
 		return "", err
 	}
+	if !answered {
+		return "", nil
+	}
 	silent, err = w.Store.Admit.SilentFor(ctx, w.conn.Name, w.batch.Run, othersAnswered)
-	if err != nil || silent {
+	if err != nil {
 		return "", err
+	}
+	if silent {
+		return "", nil
 	}
 	return "throttled again and again while others are answered, and no time is told", nil
 }
@@ -179,16 +200,25 @@ const downAfter = time.Minute
 // down says whether an item was asked for, and is not worth to be waited for. Then it gives the decision.
 func (w *batchWork) down(ctx context.Context, item *queue.Item) (d queue.Decision, down bool, err error) {
 	tried, err := w.Store.Admit.Tried(ctx, w.batch.Run, item.Consent.ID, item.Dataset)
-	if err != nil || tried.Calls == 0 {
+	if err != nil {
 		return d, false, err
+	}
+	if tried.Calls == 0 {
+		return d, false, nil
 	}
 	answered, err := w.Store.Admit.AnsweredIn(ctx, w.batch.Run)
-	if err != nil || !answered {
+	if err != nil {
 		return d, false, err
 	}
+	if !answered {
+		return d, false, nil
+	}
 	silent, err := w.Store.Admit.SilentFor(ctx, w.conn.Name, w.batch.Run, downAfter)
-	if err != nil || !silent {
+	if err != nil {
 		return d, false, err
+	}
+	if !silent {
+		return d, false, nil
 	}
 	return triedDecision(tried, "others were answered well in this run"), true, nil
 }

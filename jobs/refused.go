@@ -49,6 +49,11 @@ func (w *batchWork) refusedCall(ctx context.Context, item *queue.Item, f *fetch.
 	return d, nil
 }
 
+// isChosen says that the batch's consents were chosen because they were refused, or because they end.
+func (w *batchWork) isChosen() bool {
+	return w.batch.Kind == queue.Rerun || w.batch.Kind == queue.Final
+}
+
 // nothingWorks says whether the newest consents that were asked have all been refused, nobody was
 // answered since, and it is not they who are to blame. The connection's check tells: where it is refused
 // too, nothing works.
@@ -58,21 +63,30 @@ func (w *batchWork) refusedCall(ctx context.Context, item *queue.Item, f *fetch.
 // that: they were chosen because they were refused, or because they end.
 func (w *batchWork) nothingWorks(ctx context.Context) (nothing bool, k refusals.Streak, err error) {
 	k, err = w.Store.Refusals.RefusedAll(ctx, w.conn.Name)
-	if err != nil || k.Refused == 0 || w.conn.answered.since(k.Since) {
+	if err != nil {
 		return false, k, err
+	}
+	if k.Refused == 0 || w.conn.answered.since(k.Since) {
+		return false, k, nil
 	}
 	all := !k.Others
 	if k.Refused < refusedInTurn && !all {
 		return false, k, nil
 	}
 	refused, err := w.checkRefused(ctx)
-	if err != nil || refused {
+	if err != nil {
 		return refused, k, err
 	}
+	if refused {
+		return refused, k, nil
+	}
 	answered := k.Answered || w.conn.answered.since(k.Bound)
-	chosen := w.batch.Kind == queue.Rerun || w.batch.Kind == queue.Final
-	many := k.Refused >= refusedThough || all && k.Refused >= refusedInTurn
-	outvoted := !answered && !chosen
+	enough := refusedThough
+	if all {
+		enough = min(enough, refusedInTurn)
+	}
+	many := k.Refused >= enough
+	outvoted := !answered && !w.isChosen()
 	w.conn.judging.doubtful(outvoted && !many)
 	return outvoted && many, k, nil
 }
@@ -185,11 +199,20 @@ func (w *batchWork) refusedConsent(
 	return out.Item, err
 }
 
+// wasAnswered says that an item had a good answer.
+func wasAnswered(d queue.Decision) bool {
+	switch d.Outcome {
+	case finance.Rows, finance.Empty:
+		return true
+	case finance.Partial:
+		return !d.Call.IsZero()
+	}
+	return false
+}
+
 // clear ends the suspicion of a consent that was answered.
 func (w *batchWork) clear(ctx context.Context, item *queue.Item, d queue.Decision) error {
-	whole := d.Outcome == finance.Rows || d.Outcome == finance.Empty
-	read := whole || d.Outcome == finance.Partial && !d.Call.IsZero()
-	if item.Consent.Status != finance.ConsentSuspected || !read {
+	if item.Consent.Status != finance.ConsentSuspected || !wasAnswered(d) {
 		return nil
 	}
 	_, err := w.Store.Refusals.ClearSuspicion(ctx, item.Consent.ID, item.Dataset, consents.FromAnswer, d.Call)
@@ -199,8 +222,11 @@ func (w *batchWork) clear(ctx context.Context, item *queue.Item, d queue.Decisio
 // refuse tells the tables of a refusal, with the connection's check where that decides.
 func (w *batchWork) refuse(ctx context.Context, r refusals.Refusal) (refusals.Refused, error) {
 	out, err := w.Store.Refusals.Refuse(ctx, r)
-	if err != nil || !out.Unchecked {
+	if err != nil {
 		return out, err
+	}
+	if !out.Unchecked {
+		return out, nil
 	}
 	refused, err := w.checkRefused(ctx)
 	if err != nil {
@@ -217,8 +243,11 @@ func (w *batchWork) parkIfNothingWorks(ctx context.Context, f *fetch.Error) (rea
 	w.conn.judging.begin()
 	defer w.conn.judging.end() // not before the connection is parked
 	nothing, k, err := w.nothingWorks(ctx)
-	if err != nil || !nothing {
+	if err != nil {
 		return "", err
+	}
+	if !nothing {
+		return "", nil
 	}
 	reason = fmt.Sprintf("%d consents were refused in a row and nobody was answered: "+
 		"a broken token or provider, not revocations; nothing was revoked: %s", k.Refused, f.Reason)
@@ -232,8 +261,11 @@ func (w *batchWork) parkIfNothingWorks(ctx context.Context, f *fetch.Error) (rea
 // tellHeld tells once that ends have come together in such a number that they wait for an operator.
 func (e *Engine) tellHeld(ctx context.Context, connection string) error {
 	held, err := e.Store.Refusals.HeldNews(ctx, connection)
-	if err != nil || held == 0 {
+	if err != nil {
 		return err
+	}
+	if held == 0 {
+		return nil
 	}
 	e.Log.Error().Str("connection", connection).Int("consents", held).
 		Msg("too many consents were ended at once: they are held and not called; ask the provider, then " +
@@ -256,7 +288,8 @@ func (w *batchWork) toldFirst(ctx context.Context, item *queue.Item) (d queue.De
 		if err != nil {
 			return d, err
 		}
-		if now.Status != finance.ConsentActive && now.Status != finance.ConsentSuspected {
+		mayBeCalled := now.Status == finance.ConsentActive || now.Status == finance.ConsentSuspected
+		if !mayBeCalled {
 			return overBy(now.Status, "the provider's feed says so"), nil
 		}
 	}
@@ -268,7 +301,7 @@ func (w *batchWork) toldFirst(ctx context.Context, item *queue.Item) (d queue.De
 	switch {
 	case ctx.Err() != nil:
 		return d, ctx.Err()
-	case err != nil || unknown != nil: // its status is not told: the refusal is all there is
+	case err != nil, unknown != nil: // its status is not told: the refusal is all there is
 		w.log.Debug().Err(cmp.Or(err, unknown)).Int64("consent", item.Consent.ID).Msg("the status of the consent is not known")
 		return d, nil
 	case end == nil:

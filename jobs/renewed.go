@@ -27,11 +27,10 @@ const mostRenewals = 5
 
 // underAnotherID says whether an item is to be worked again, because the consent goes on under another id.
 func (w *batchWork) underAnotherID(ctx context.Context, item *queue.Item, f *fetch.Error) (bool, error) {
-	unserved := speaksAgainst(f) || bringsNothing(f) || turnedAway(f)
 	switch {
 	case f.Class == finance.Renewed:
 		return true, nil
-	case item.Consent.OnTrial && unserved:
+	case item.Consent.OnTrial && isUnserved(f):
 		return w.trialRefused(ctx, item, f)
 	case f.Class == finance.Refused, f.Class == finance.Suspected, speaksAgainst(f):
 		// The id before is of no use any more: this is the time for the one that waits.
@@ -42,6 +41,16 @@ func (w *batchWork) underAnotherID(ctx context.Context, item *queue.Item, f *fet
 		return w.movedOn(ctx, item) // then what was said of its old id says nothing of it
 	}
 	return false, nil
+}
+
+// isUnserved says that the consent was not served: it is refused, told to wait, or nothing came.
+func isUnserved(f *fetch.Error) bool {
+	for _, is := range []func(*fetch.Error) bool{speaksAgainst, bringsNothing, turnedAway} {
+		if is(f) {
+			return true
+		}
+	}
+	return false
 }
 
 // listIsBehind says whether the list of a consent's accounts was read last before the consent went on under another id.
@@ -79,8 +88,11 @@ func (w *batchWork) withoutUnmatched(ctx context.Context, item *queue.Item, acco
 		return accounts, nil
 	}
 	unmatched, err := w.Pages.AccountsUnmatched(ctx, item.Consent.ID)
-	if err != nil || len(unmatched) == 0 {
+	if err != nil {
 		return accounts, err
+	}
+	if len(unmatched) == 0 {
+		return accounts, nil
 	}
 	sum.noteToo(fmt.Sprintf("%d accounts that are new since the consent was renewed wait for a whole list, which tells whether they "+
 		"were known under other ids", len(unmatched)))
@@ -95,7 +107,8 @@ func (w *batchWork) movedOn(ctx context.Context, item *queue.Item) (bool, error)
 
 // speaksAgainst says whether the provider has refused a call in a way that may be meant for the consent's id.
 func speaksAgainst(f *fetch.Error) bool {
-	if f.Call.IsZero() || f.Purpose != calls.ForData && f.Purpose != "" {
+	ofData := f.Purpose == calls.ForData || f.Purpose == ""
+	if f.Call.IsZero() || !ofData {
 		return false
 	}
 	switch f.Class {
@@ -110,7 +123,10 @@ func speaksAgainst(f *fetch.Error) bool {
 // bringsNothing says whether all attempts of a call have failed. That speaks against nobody, but the id before may be
 // answered all the same.
 func bringsNothing(f *fetch.Error) bool {
-	return !f.Call.IsZero() && (f.Class == finance.Transient || f.Class == finance.Malformed)
+	if f.Call.IsZero() {
+		return false
+	}
+	return f.Class == finance.Transient || f.Class == finance.Malformed
 }
 
 // turnedAway says whether the consent alone is to wait, or was told to wait so often, without a time, that it is not asked
@@ -119,8 +135,10 @@ func turnedAway(f *fetch.Error) bool {
 	if f.Class != finance.Throttled {
 		return false
 	}
-	withoutATime := !f.Call.IsZero() && f.Told == fetch.ToldByNobody
-	return f.Alone || withoutATime
+	if f.Alone {
+		return true
+	}
+	return f.Told == fetch.ToldByNobody && !f.Call.IsZero()
 }
 
 // trialRefused puts the id before back in force. Where another process has done that, or has been answered meanwhile,

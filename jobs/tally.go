@@ -127,21 +127,30 @@ func (t *tally) decide() queue.Decision {
 		d.Class = finance.Malformed
 		d.Reason = fmt.Sprintf("most records could not be read: %d of %d are in quarantine",
 			t.quarantined, t.records+t.quarantined)
-	case len(t.refused) > 0 && t.read() == 0 && !t.notAsked():
+	case t.noneRead():
 		d = t.worst(finance.Failed, missing)
 	case len(missing) > 0:
 		d = t.worst(finance.Partial, missing)
 	case t.accounts > 0 && t.accounts == len(t.withheld):
 		d = t.worst(finance.Excused, []string{t.withheldText()})
-	case t.records > 0 || t.brought:
+	case t.records > 0, t.brought:
 		d.Outcome = finance.Rows
 	default:
 		d.Outcome = finance.Empty
 	}
-	if (d.Outcome == finance.Rows || d.Outcome == finance.Empty) && len(t.withheld) > 0 {
+	proven := d.Outcome == finance.Rows || d.Outcome == finance.Empty
+	if proven && len(t.withheld) > 0 {
 		d.Class, d.Reason = finance.Withheld, t.withheldText()
 	}
 	return d
+}
+
+// noneRead says that accounts were refused and none was read, although some were asked for.
+func (t *tally) noneRead() bool {
+	if len(t.refused) == 0 || t.read() > 0 {
+		return false
+	}
+	return !t.notAsked()
 }
 
 // read is how many accounts were read to their ends.

@@ -56,11 +56,17 @@ func (e *Engine) Tick(ctx context.Context) {
 func (e *Engine) tick(ctx context.Context, job Job) {
 	came := time.Now()
 	for wait := tickRetry; ; wait = min(2*wait, tickRetryMost) {
-		err := e.catchUp(ctx, job, came, time.Now())
+		waited, err := e.maintained(ctx, job)
+		if waited {
+			came = time.Now() // what passed meanwhile was missed, and is treated as the job's policy says
+		}
+		if err == nil {
+			err = e.catchUp(ctx, job, came, time.Now())
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		e.Log.Error().Err(err).Str("job", job.Name).Dur("wait", wait).Msg("firing failed; it is tried again")
+		e.Log.Error().Err(err).Str("job", job.Name).Stringer("wait", wait).Msg("firing failed; it is tried again")
 		select {
 		case <-ctx.Done():
 			return
@@ -138,13 +144,15 @@ const onTime = time.Minute
 
 // choose picks from the due nominal times those that the policy fires. came is when the clock told of them.
 func choose(policy CatchUp, due []time.Time, came time.Time) []time.Time {
-	switch {
-	case len(due) == 0 || policy == CatchUpAll:
+	if len(due) == 0 || policy == CatchUpAll {
 		return due
-	case policy == CatchUpNone && came.Sub(due[len(due)-1]) > onTime:
+	}
+	newest := due[len(due)-1:]
+	late := came.Sub(newest[0]) > onTime
+	if late && policy == CatchUpNone {
 		return nil
 	}
-	return due[len(due)-1:]
+	return newest
 }
 
 // cronLog hands cron's own messages to our log.

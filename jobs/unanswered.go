@@ -54,6 +54,9 @@ func (w *batchWork) unanswered(ctx context.Context, item *queue.Item, f *fetch.E
 		return d, nil
 	}
 	state, err := w.statusOf(ctx, reader, &item.Consent)
+	if err == nil {
+		return w.byItsStatus(ctx, item, f, state.Status, open, d)
+	}
 	told, _ := errors.AsType[*fetch.Error](err)
 	switch {
 	case ctx.Err() != nil:
@@ -61,29 +64,39 @@ func (w *batchWork) unanswered(ctx context.Context, item *queue.Item, f *fetch.E
 	case told != nil && told.Unasked: // the connection is parked, say
 		d.Reason += "; its status can't be asked for now (" + told.Reason + "), the next run does"
 		return d, nil
-	case fetch.ClassOf(err) == finance.Interrupted && err != nil:
+	case fetch.ClassOf(err) == finance.Interrupted:
 		return d, err
-	case err != nil:
-		return lost("its status is not told: " + cmp.Or(told.Reason, told.Error()))
-	case state.Status == finance.ConsentActive:
+	}
+	return lost("its status is not told: " + cmp.Or(told.Reason, told.Error()))
+}
+
+// byItsStatus is the decision by what the provider says of the consent, after its call may have arrived.
+func (w *batchWork) byItsStatus(ctx context.Context, item *queue.Item, f *fetch.Error, status finance.ConsentStatus,
+	open consents.OpenIntent, d queue.Decision) (queue.Decision, error) {
+	switch status {
+	case finance.ConsentActive:
 		return w.unspent(ctx, item, open, d)
-	case state.Status == finance.ConsentExpired:
+	case finance.ConsentExpired:
 		d.Reason += "; the provider says now that its time is over"
 		return d, w.Store.Consents.EndUnanswered(ctx, item.Consent.ID, open.Call, finance.ConsentExpired,
 			"its one call was sent and not answered, and the provider says that its time is over")
-	case state.Status == finance.ConsentConsumed || state.Status == finance.ConsentRevoked:
+	case finance.ConsentConsumed, finance.ConsentRevoked:
 		d.Reason += "; the provider says now that the consent is not active, so it is taken for spent"
 		return d, w.Store.Consents.EndUnanswered(ctx, item.Consent.ID, open.Call, finance.ConsentConsumed,
 			"its one call was sent and not answered, and the provider says that it is not active")
 	}
-	return lost(fmt.Sprintf("its status %q says nothing of that", state.Status))
+	d.Reason += fmt.Sprintf("; its status %q says nothing of that", status)
+	return d, w.Store.Consents.UnansweredConsent(ctx, item.Consent.ID, f.Call)
 }
 
 // unspent takes the intent of a call back that has not arrived, as the provider says.
 func (w *batchWork) unspent(ctx context.Context, item *queue.Item, open consents.OpenIntent, d queue.Decision) (queue.Decision, error) {
 	back, err := w.Store.Consents.Unspent(ctx, item.Consent.ID, open.Call, w.conn.InFlight)
-	if err != nil || !back { // somebody else has settled it
+	if err != nil {
 		return d, err
+	}
+	if !back { // somebody else has settled it
+		return d, nil
 	}
 	w.Step("intent.withdrawn")
 	w.log.Info().Int64("consent", item.Consent.ID).Stringer("call", open.Call).

@@ -14,9 +14,9 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/rs/zerolog"
 
+	"syncer/persist/pg"
 	"syncer/persist/plan"
 	"syncer/persist/queue"
-	"syncer/persist/schema"
 )
 
 // wakeEvery is how often a worker may be woken for the same batch under the same fence. A wake-up can be lost: a process that
@@ -68,8 +68,8 @@ type waker struct {
 // newWaker makes the River client. With no jobs it wakes others and does not answer.
 func newWaker(pool *pgxpool.Pool, jobs []string, slots int, log zerolog.Logger, work func(context.Context, int64) error) (*waker, error) {
 	config := &river.Config{
-		Schema: schema.RiverSchema,
-		Logger: slog.New(zerolog.NewSlogHandler(log.Level(max(log.GetLevel(), zerolog.WarnLevel)))),
+		Schema: pg.SchemaOf(pool), // each installation has a queue of its own
+		Logger: slog.New(riverLog{zerolog.NewSlogHandler(log.Level(max(log.GetLevel(), zerolog.WarnLevel)))}),
 		// The defaults fetch at most MaxWorkers jobs every 100 ms and poll once a second. Wake-ups are few and short
 		// of nothing but time, so both are tightened.
 		FetchCooldown:     20 * time.Millisecond,
@@ -127,6 +127,15 @@ func (b *waker) again(ctx context.Context, due []queue.DueBatch) error {
 	return nil
 }
 
+// dropVain drops the wake-ups of this process' jobs that can't lead to work, and says so.
+func (e *Engine) dropVain(ctx context.Context) error {
+	dropped, err := e.Store.Queue.DropVain(ctx, pg.SchemaOf(e.Pool), e.Serve)
+	if dropped > 0 {
+		e.Log.Warn().Int("dropped", dropped).Msg("the queue had entries for batches that are done, or that there are not")
+	}
+	return err
+}
+
 // answer works the batch that it was woken for. Nothing of what becomes of it is for River to know. A process that leaves hands
 // the wake-up on: River would take it for answered, and who stays would wait for the sweep.
 func (e *Engine) answer(ctx context.Context, batch int64) error {
@@ -153,7 +162,8 @@ func (b *waker) stop(soft context.Context, hard context.Context) error {
 		return nil
 	}
 	err := b.client.Stop(soft)
-	if err == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	outOfTime := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if !outOfTime {
 		return err
 	}
 	return b.client.StopAndCancel(hard)

@@ -119,6 +119,8 @@ func (e *Engine) mayWork(ctx context.Context, batch int64) bool {
 	name, err := e.Store.Queue.ConnectionOf(ctx, batch)
 	conn := e.connections[name]
 	switch {
+	case errors.Is(err, pg.ErrNotFound): // where there is one such wake-up there may be thousands
+		err = errors.Join(err, e.dropVain(ctx))
 	case err != nil:
 	case conn == nil: // planned by a process with another configuration; our sweep leaves it out
 		err = fmt.Errorf("connection %s is not configured in this process", name)
@@ -349,17 +351,17 @@ func (w *batchWork) chooseReturn(err error) func(context.Context) error {
 	}
 	switch {
 	case err == nil && w.park != nil:
-		w.log.Info().Dur("wait", w.park.wait).Str("reason", w.park.reason).Msg("batch parked")
+		w.log.Info().Stringer("wait", w.park.wait.Round(time.Millisecond)).Str("reason", w.park.reason).Msg("batch parked")
 		return park(queue.Parking{For: w.park.wait, Reason: w.park.reason, Bucket: w.park.bucket})
 	case err == nil && !w.leaving():
 		w.Step("batch.finishing")
 		w.rested(false)
 		return func(ctx context.Context) error { return w.Store.Queue.Finish(ctx, w.batch.ID, w.batch.Fence) }
-	case err == nil || errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, context.Canceled):
 		return func(ctx context.Context) error { return w.Store.Queue.Release(ctx, w.batch.ID, w.batch.Fence) }
 	}
 	rest := w.rested(true)
-	w.log.Error().Err(err).Dur("wait", rest).Msg("batch interrupted; it is tried again in a while")
+	w.log.Error().Err(err).Stringer("wait", rest).Msg("batch interrupted; it is tried again in a while")
 	return park(queue.Parking{For: rest, Reason: "interrupted: " + err.Error()})
 }
 

@@ -66,6 +66,36 @@ func TestADatabaseLearnsItsKeysFromWhatIsSealed(t *testing.T) {
 	}
 }
 
+// A database from before it knew its keys, in which nothing is sealed and subjects are named, learns keys by nobody who comes:
+// only by somebody's word. Who only looks may look.
+func TestADatabaseThatDoesNotTellItsKeys(t *testing.T) {
+	t.Parallel()
+	pool := persisttest.New(t)
+	ours, _ := someSealer(t)
+	foreign, _ := someSealer(t)
+	store := persist.NewStore(pool, ours, pg.Worker{})
+	must(t, store.Connections.Use(t.Context(), "c", connections.Endpoint{Provider: "p"}))
+	_, err := store.Consents.Import(t.Context(), "c", []consents.Import{{ExternalID: "x", NationalID: "01017012345"}})
+	must(t, err)
+	for _, s := range []*seal.Sealer{foreign, ours} {
+		if err := seal.CheckKeys(t.Context(), pool, s); !errors.Is(err, seal.ErrUnprovenKeys) {
+			t.Errorf("nothing tells whose it is: %v", err)
+		}
+		must(t, seal.CompareKeys(t.Context(), pool, s))
+	}
+	must(t, seal.AcceptKeys(t.Context(), pool, ours))
+	must(t, seal.AcceptKeys(t.Context(), pool, ours))
+	must(t, seal.CheckKeys(t.Context(), pool, ours))
+	for name, check := range map[string]error{
+		"checked": seal.CheckKeys(t.Context(), pool, foreign), "compared": seal.CompareKeys(t.Context(), pool, foreign),
+		"accepted": seal.AcceptKeys(t.Context(), pool, foreign),
+	} {
+		if !errors.Is(check, seal.ErrForeignKeys) {
+			t.Errorf("a foreign file, %s afterwards: %v", name, check)
+		}
+	}
+}
+
 // Of two installations that meet in a new database at once, one has it.
 func TestOneInstallationWins(t *testing.T) {
 	t.Parallel()

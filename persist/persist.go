@@ -13,6 +13,7 @@ import (
 	"syncer/persist/queue"
 	"syncer/persist/read"
 	"syncer/persist/refusals"
+	"syncer/persist/restore"
 	"syncer/persist/seal"
 	"syncer/persist/streams"
 	"syncer/persist/tokens"
@@ -29,6 +30,7 @@ type Store struct {
 	Queue       *queue.Store
 	Read        *read.Store
 	Refusals    *refusals.Store
+	Restore     *restore.Store
 	Seal        *seal.Store
 	Streams     *streams.Store
 	Tokens      *tokens.Store
@@ -52,6 +54,7 @@ func newStore(db *pg.DB, keys *seal.Sealer) *Store {
 		Queue:       queue.New(db, keys),
 		Read:        read.New(db, keys),
 		Refusals:    refusals.New(db),
+		Restore:     restore.New(db),
 		Seal:        seal.New(db, keys),
 		Streams:     streams.New(db),
 		Tokens:      tokens.New(db, keys),

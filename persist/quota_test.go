@@ -347,7 +347,7 @@ func wantAtMost(t *testing.T, perDay int, sent []time.Time, begins, ends calls.R
 	}
 }
 
-// counted lets a call through at a moment, as admit_calls_v3 does, if there is one left in the day.
+// counted lets a call through at a moment, as admit_calls_v4 does, if there is one left in the day.
 func (h *fixture) counted(t *testing.T, bucket string, q calls.Quota, moment time.Time) (passed bool) {
 	t.Helper()
 	var turns []string

@@ -11,6 +11,7 @@ import (
 	"syncer/persist/consents"
 	"syncer/persist/plan"
 	"syncer/persist/queue"
+	"syncer/persist/read"
 )
 
 // Each rule finds what breaks it, and a healthy database breaks none.
@@ -36,6 +37,7 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 		"complete-means-proven":   "UPDATE runs SET verdict = 'complete', settled_at = now()",
 		"expected-means-there":    "UPDATE runs SET expected = expected + 1",
 		"rows-mean-records":       "UPDATE items SET outcome = 'rows', finished_at = now()",
+		"empty-means-none":        "UPDATE items SET outcome = 'empty', records = 1, finished_at = now()",
 		"accounts-have-calls":     "INSERT INTO accounts (consent_id, account_id, content_hash, call_id, place) VALUES (1, 'a', " + record + ")",
 		"balances-have-calls":     "INSERT INTO balances (consent_id, account_id, kind, amount, currency, content_hash, call_id, place) VALUES (1, 'a', 'booked', 1, 'NOK', " + record + ")",
 		"transactions-have-calls": "INSERT INTO transactions (consent_id, account_id, transaction_id, status, booked_on, amount, currency, content_hash, call_id, place) VALUES (1, 'a', 't', 'booked', now(), 1, 'NOK', " + record + ")",
@@ -167,7 +169,7 @@ func TestVerifyAfterAPage(t *testing.T) {
 		t.Errorf("verify: %v, %v", broken, err)
 	}
 	r, err := h.Read.Report(t.Context(), c.Run)
-	if err != nil || len(r.Counts) != 1 || r.Counts[0].Records != 1 || r.Counts[0].Inserted != 1 || r.Wall <= 0 || r.Wall > time.Minute {
+	if err != nil || len(r.Counts) != 1 || r.Counts[0].Records != (read.Records{Read: 1, Inserted: 1}) || r.Wall <= 0 || r.Wall > time.Minute {
 		t.Errorf("report %+v, %v", r, err)
 	}
 }

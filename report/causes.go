@@ -35,6 +35,7 @@ type Item struct {
 	Run         int64  `json:"run"`
 	Batch       int64  `json:"batch"`
 	Consent     int64  `json:"consent"`
+	External    string `json:"external_id,omitempty"` // the provider's id of the consent
 	Dataset     string `json:"dataset"`
 	Outcome     string `json:"outcome,omitempty"`
 	Class       string `json:"class,omitempty"`
@@ -58,7 +59,8 @@ func causesOf(c read.Causes) *Causes {
 
 // ItemOf is an item for programs. event is item or withheld; empty: it is an example.
 func ItemOf(event string, i read.OpenItem) Item {
-	j := Item{Event: event, Run: i.Run, Batch: i.Batch, Consent: i.Consent, Dataset: string(i.Dataset),
+	j := Item{Event: event, Run: i.Run, Batch: i.Batch, Consent: i.Consent, External: shownID(i.External),
+		Dataset: string(i.Dataset),
 		Outcome: string(i.Outcome), Class: string(i.Class), Reason: i.Reason, Correlation: i.Correlation}
 	if !i.Call.IsZero() {
 		j.Call = i.Call.String()
@@ -71,19 +73,19 @@ func writeCauses(w io.Writer, p text.Paint, title string, causes read.Causes) {
 	if causes.Items == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", p.Bold(title))
+	fmt.Fprintf(w, "\n%s\n", p.Bold(text.Paragraph(w, "", title)))
 	for _, c := range causes.List {
-		head := fmt.Sprintf("consent %d %s: %s", c.First.Consent, c.Dataset, outcomeText(c.Outcome, c.Class))
+		head := fmt.Sprintf("%s %s: %s", consentText(c.First.Consent, c.First.External), c.Dataset, outcomeText(c.Outcome, c.Class))
 		if c.Items > 1 {
-			head = fmt.Sprintf("%s of %s: %s, such as consent %d", text.Count(c.Items, "item"), c.Dataset,
-				outcomeText(c.Outcome, c.Class), c.First.Consent)
+			head = fmt.Sprintf("%s of %s: %s, such as %s", text.Count(c.Items, "item"), c.Dataset,
+				outcomeText(c.Outcome, c.Class), consentText(c.First.Consent, c.First.External))
 		}
-		fmt.Fprintln(w, "  "+head)
-		for _, l := range text.Lines("    ", reasonText(c.First)) {
+		fmt.Fprintln(w, text.Paragraph(w, "  ", head))
+		for _, l := range text.Lines(w, "    ", reasonText(c.First)) {
 			fmt.Fprintln(w, l)
 		}
 		if c.Items > 1 {
-			fmt.Fprintln(w, text.Paragraph("    ", "the newest is "+idsText(c.Newest)))
+			fmt.Fprintln(w, text.Paragraph(w, "    ", "the newest is "+idsText(c.Newest)))
 		}
 	}
 	if causes.More > 0 {
@@ -110,7 +112,7 @@ func ofKinds(c read.Causes) string {
 
 // idsText names an item and its call.
 func idsText(item read.OpenItem) string {
-	return strings.Join(append([]string{fmt.Sprintf("consent %d", item.Consent)}, callIDs(item)...), "; ")
+	return strings.Join(append([]string{consentText(item.Consent, item.External)}, callIDs(item)...), "; ")
 }
 
 func outcomeText(o finance.Outcome, c finance.Class) string {

@@ -131,17 +131,23 @@ func (d ConsentDetails) Write(w io.Writer) {
 		{"reads a day", reads},
 	})
 	if d.Suspicion != nil {
-		fmt.Fprintln(w, text.Paragraph("  ", "suspected "+suspicionText(d.Suspicion)))
+		fmt.Fprintln(w, text.Paragraph(w, "  ", "suspected "+suspicionText(d.Suspicion)))
 	}
 	for _, r := range d.Renewals {
-		fmt.Fprintln(w, text.Paragraph("  ", renewalText(r)))
+		fmt.Fprintln(w, text.Paragraph(w, "  ", renewalText(r)))
 	}
 	for i, e := range d.History {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintln(w, text.Paragraph("  ", changeText(e)))
+		fmt.Fprintln(w, text.Paragraph(w, "  ", changeText(e)))
 	}
+}
+
+// LastDay is the last day in a zone that begins before an instant at which something ends: a consent that ends at midnight
+// holds for no moment of the day that begins then.
+func LastDay(end time.Time, zone *time.Location) string {
+	return end.Add(-time.Nanosecond).In(zone).Format(time.DateOnly)
 }
 
 // changeText is one line of a consent's history.

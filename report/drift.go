@@ -36,16 +36,16 @@ func driftsOf(list []read.Drift) []Drift {
 func writeDrifts(w io.Writer, p text.Paint, list []read.Drift, where func(read.Drift) string) {
 	for _, d := range list {
 		what := where(d) + "drift: " + text.Printable(d.String())
-		fmt.Fprintln(w, p.Warn(text.Paragraph("  ", what)))
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", what)))
 	}
 	if len(list) > 0 {
 		todo := "compare an answer with what is read from it, or ask the provider; " +
 			"the rows are as they were answered"
-		fmt.Fprintln(w, text.Paragraph("    ", todo))
+		fmt.Fprintln(w, text.Paragraph(w, "    ", todo))
 	}
 }
 
 // ofRun names the run that has missed a member.
 func ofRun(d read.Drift) string {
-	return fmt.Sprintf("run %d %s, over %s: ", d.Run, text.Shorten(text.Printable(d.Job), 44), text.Printable(d.Connection))
+	return fmt.Sprintf("run %d %s, over %s: ", d.Run, text.Printable(d.Job), text.Printable(d.Connection))
 }

@@ -49,7 +49,7 @@ func writeClosed(w io.Writer, p text.Paint, gates []admit.ClosedGate) {
 			fmt.Fprintf(w, "  and %s more (all: syncer status --json)\n", text.Thousands(len(gates)-i))
 			return
 		}
-		for _, line := range text.Lines("  ", closedText(g)) {
+		for _, line := range text.Lines(w, "  ", closedText(g)) {
 			if g.Left >= admit.LongPause {
 				line = p.Warn(line)
 			}

@@ -30,7 +30,7 @@ func TestAReportSaysThatNothingWasRead(t *testing.T) {
 		{"all left to an earlier run", queue.VerdictPartial, nil, 4, "nothing was read: an earlier run of the job was still at all of its items"},
 		{"all excused", queue.VerdictComplete, items(read.Counts{Excused: 2}), 0, "nothing was read: every item was excused or failed"},
 		{"all failed", queue.VerdictFailed, items(read.Counts{Failed: 2}), 0, "nothing was read: every item was excused or failed"},
-		{"failed behind the first page", queue.VerdictFailed, items(read.Counts{Failed: 2, Records: 9}), 0, ""},
+		{"failed behind the first page", queue.VerdictFailed, items(read.Counts{Failed: 2, Records: read.Records{Read: 9}}), 0, ""},
 		{"one is empty", queue.VerdictComplete, items(read.Counts{Empty: 1, Excused: 1}), 0, ""},
 		{"going on", "", items(read.Counts{Missing: 2}), 0, ""},
 	} {
@@ -60,7 +60,7 @@ func TestAReportNamesWhatIsWithheld(t *testing.T) {
 		Reason: "1 of 3 accounts withheld by the provider: a1 (withheld: not yours)"}
 	r := read.Report{
 		Run:    queue.Run{ID: 7, Job: "nightly", Verdict: queue.VerdictComplete},
-		Counts: []read.Counts{{Dataset: finance.Transactions, Expected: 1, Rows: 1, Records: 4}},
+		Counts: []read.Counts{{Dataset: finance.Transactions, Expected: 1, Rows: 1, Records: read.Records{Read: 4}}},
 		WithheldCauses: read.Causes{Items: 1, List: []read.Cause{{Dataset: item.Dataset, Outcome: item.Outcome,
 			Class: item.Class, Items: 1, First: item, Newest: item}}},
 	}

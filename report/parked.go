@@ -18,6 +18,19 @@ func batchesParked(r read.Report) string {
 	return fmt.Sprintf("%s parked, the first until %s: %s", batches, text.Clock(r.ParkedUntil), r.ParkReason)
 }
 
+// unworkedText says that nobody works an open run, and what to do; empty: somebody does.
+func unworkedText(r read.Report) string {
+	switch {
+	case !r.Running:
+		return ""
+	case r.NotConfigured != "":
+		return r.NotConfigured
+	case r.Unworked:
+		return "no process works it: " + GoesOn(r.Run) + " goes on with it, as does `syncer serve`"
+	}
+	return ""
+}
+
 // runParked says for how long a run waits, and why.
 func runParked(r read.Report) string {
 	return "parked until " + text.Clock(r.ParkedUntil) + ": " + r.ParkReason
@@ -31,6 +44,6 @@ func writeParkedConnections(w io.Writer, p text.Paint, parked []connections.Conn
 	}
 	for _, c := range parked {
 		fmt.Fprintf(w, "  %s since %s (%s)\n", p.Bad(text.Printable(c.Name)), text.Clock(c.ParkedAt), c.ParkedClass)
-		fmt.Fprintln(w, text.Paragraph("    ", c.ParkedReason+"; "+toOpen(c)))
+		fmt.Fprintln(w, text.Paragraph(w, "    ", c.ParkedReason+"; "+toOpen(c)))
 	}
 }

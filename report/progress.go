@@ -100,7 +100,7 @@ func ProgressLine(r read.Report) string {
 	records := 0
 	for _, c := range r.Counts {
 		failed += c.Failed
-		records += c.Records
+		records += c.Records.Read
 	}
 	parts = append(parts, text.Count(records, "record"))
 	if failed > 0 {

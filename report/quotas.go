@@ -42,7 +42,7 @@ func writeQuotas(w io.Writer, p text.Paint, quotas []DayQuota) {
 	}
 	fmt.Fprintf(w, "\n%s\n", p.Bold("Calls that are left today"))
 	for _, q := range quotas {
-		for _, line := range text.Lines("  ", quotaText(q)) {
+		for _, line := range text.Lines(w, "  ", quotaText(q)) {
 			if q.Left == 0 {
 				line = p.Warn(line)
 			}

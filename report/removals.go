@@ -35,18 +35,18 @@ func WithheldRemovalsOf(g read.RemovalGuard) WithheldRemovals {
 
 // WriteGuard says what a run withholds, why, and what a person can do about it.
 func WriteGuard(w io.Writer, p text.Paint, g read.RemovalGuard) {
-	what := fmt.Sprintf("run %d %s, %s: ", g.Run, text.Shorten(text.Printable(g.Job), 44), g.Dataset)
+	what := fmt.Sprintf("run %d %s, %s: ", g.Run, text.Short(w, g.Job, 44), g.Dataset)
 	if g.Withheld == 0 {
 		what += "removals were withheld, and none is any more"
 	} else {
 		what += fmt.Sprintf("removals withheld, %s of %s", text.Count(g.Withheld, "record"), text.Count(g.WithheldOf, "consent"))
 	}
-	fmt.Fprintln(w, p.Warn(text.Paragraph("  ", what)))
+	fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", what)))
 	why := "from " + text.Clock(g.ClosedAt) + " on, because " + g.Reason
 	if g.Records > 0 {
 		why += fmt.Sprintf("; %s of %s had been removed before", text.Count(g.Records, "record"), text.Count(g.Consents, "consent"))
 	}
-	fmt.Fprintln(w, text.Paragraph("    ", why))
+	fmt.Fprintln(w, text.Paragraph(w, "    ", why))
 	if g.Withheld == 0 {
 		return
 	}
@@ -55,7 +55,7 @@ func WriteGuard(w io.Writer, p text.Paint, g read.RemovalGuard) {
 		todo += fmt.Sprintf(": `syncer removals undo %d`, and", g.Run)
 	}
 	todo += " the next good night ends this"
-	fmt.Fprintln(w, text.Paragraph("    ", todo))
+	fmt.Fprintln(w, text.Paragraph(w, "    ", todo))
 }
 
 // RemovalChange is what `removals accept` or `removals undo` has done.

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +61,8 @@ func TestWriteGuard(t *testing.T) {
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out bytes.Buffer
-			WriteGuard(&out, text.Paint{}, c.guard)
+			out := &sized{columns: text.Width}
+			WriteGuard(out, text.Paint{}, c.guard)
 			if diff := cmp.Diff(strings.ReplaceAll(c.want[1:], "~", "`"), out.String()); diff != "" {
 				t.Error(diff)
 			}

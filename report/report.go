@@ -10,18 +10,19 @@ import (
 	"syncer/report/text"
 )
 
-// WriteReport prints what is known of a run, for a person, in 80 columns.
+// WriteReport prints what is known of a run, for a person, as wide as the screen is.
 func WriteReport(w io.Writer, p text.Paint, r read.Report) {
 	writeReportHead(w, p, r)
 	writeCounts(w, r.Counts)
 	writeClasses(w, r.ByClass)
 	writeSlowest(w, p, r.Slowest)
+	writeQuarantine(w, p, r.Quarantine)
 	writeIncomplete(w, p, r)
 	writeWithheld(w, p, r)
 }
 
 func writeReportHead(w io.Writer, p text.Paint, r read.Report) {
-	fmt.Fprintf(w, "%s  %s\n", p.Bold(fmt.Sprintf("Run %d %s", r.Run.ID, text.Shorten(text.Printable(r.Run.Job), 44))), paintedState(p, r))
+	fmt.Fprintf(w, "%s  %s\n", p.Bold(fmt.Sprintf("Run %d %s", r.Run.ID, text.Short(w, r.Run.Job, 44))), paintedState(p, r))
 	about := []string{string(r.Run.Kind) + " for " + text.Clock(r.Run.ScheduledFor), "over " + r.Run.Connection}
 	if !r.Run.WindowFrom.IsZero() {
 		about = append(about, fmt.Sprintf("days %s to %s", r.Run.WindowFrom, r.Run.WindowTo))
@@ -48,21 +49,24 @@ func writeReportHead(w io.Writer, p text.Paint, r read.Report) {
 		did = append(did, text.Count(r.Run.Overlapped, "item")+" left to an earlier run of the job, which was still at them")
 	}
 	for _, part := range [][]string{about, did} {
-		fmt.Fprintln(w, text.Paragraph("  ", strings.Join(part, ", ")))
+		fmt.Fprintln(w, text.Paragraph(w, "  ", strings.Join(part, ", ")))
 	}
 	if said := nothingRead(r); said != "" {
-		fmt.Fprintln(w, p.Warn(text.Paragraph("  ", said)))
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", said)))
 	}
 	if !r.ParkedUntil.IsZero() && r.Run.Verdict == "" {
-		fmt.Fprintln(w, text.Paragraph("  ", runParked(r)))
+		fmt.Fprintln(w, text.Paragraph(w, "  ", runParked(r)))
+	}
+	if said := unworkedText(r); said != "" {
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", said)))
 	}
 	for _, g := range r.Gates {
 		if g.Stops() {
-			fmt.Fprintln(w, p.Warn(text.Paragraph("  ", closedText(g))))
+			fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", closedText(g))))
 		}
 	}
 	if r.LeftAlone > 0 {
-		fmt.Fprintln(w, p.Warn(text.Paragraph("  ", leftAlone(r))))
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", leftAlone(r))))
 	}
 	writeParked(w, p, r)
 	for _, g := range r.Guards {
@@ -70,7 +74,7 @@ func writeReportHead(w io.Writer, p text.Paint, r read.Report) {
 	}
 	writeDrifts(w, p, r.Drifts, func(read.Drift) string { return "" })
 	if r.NewAccounts > 0 {
-		fmt.Fprintln(w, p.Warn(text.Paragraph("  ", newAccounts(r))))
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", newAccounts(r))))
 	}
 }
 
@@ -90,7 +94,7 @@ func nothingRead(r read.Report) string {
 	}
 	items := 0
 	for _, c := range r.Counts {
-		if c.Rows+c.Empty+c.Partial+c.Records > 0 {
+		if c.Rows+c.Empty+c.Partial+c.Records.Read > 0 {
 			return ""
 		}
 		items += c.Expected
@@ -111,7 +115,7 @@ func writeParked(w io.Writer, p text.Paint, r read.Report) {
 		return
 	}
 	said := fmt.Sprintf("connection %s is parked since %s: %s", r.Over.Name, text.Clock(r.Over.ParkedAt), r.Over.ParkedReason)
-	fmt.Fprintln(w, p.Bad(text.Paragraph("  ", said)))
+	fmt.Fprintln(w, p.Bad(text.Paragraph(w, "  ", said)))
 	todo := "when that is mended: `syncer connections open " + r.Over.Name + "`"
 	if r.Over.ParkedFor != "" {
 		todo = "its credentials are refused: put good ones into their place, or `syncer connections open " + r.Over.Name + "`"
@@ -119,7 +123,7 @@ func writeParked(w io.Writer, p text.Paint, r read.Report) {
 	if r.Run.Verdict != "" {
 		todo += fmt.Sprintf(", then `syncer rerun %d`", r.Run.ID)
 	}
-	fmt.Fprintln(w, text.Paragraph("  ", todo))
+	fmt.Fprintln(w, text.Paragraph(w, "  ", todo))
 }
 
 func batchesText(b read.BatchCounts) string {
@@ -135,11 +139,14 @@ func batchesText(b read.BatchCounts) string {
 
 func writeCounts(w io.Writer, counts []read.Counts) {
 	items := text.NewTable("dataset", ">expected", ">rows", ">empty", ">partial", ">excused", ">failed", ">missing")
-	records := text.NewTable("records", ">read", ">inserted", ">updated", ">removed", ">quarantined")
+	records := text.NewTable("records", ">read", ">unchanged", ">inserted", ">updated", ">removed", ">quarantined")
 	for _, c := range counts {
 		items.Add(c.Dataset, text.Thousands(c.Expected), text.Thousands(c.Rows), text.Thousands(c.Empty), text.Thousands(c.Partial),
 			text.Thousands(c.Excused), text.Thousands(c.Failed), text.Thousands(c.Missing))
-		records.Add(c.Dataset, text.Thousands(c.Records), text.Thousands(c.Inserted), text.Thousands(c.Updated), text.Thousands(c.Removed), text.Thousands(c.Rejected))
+		addRecords(records, string(c.Dataset), c.Records, text.Thousands(c.Rejected))
+		if c.Figures != (read.Records{}) {
+			addRecords(records, "balances", c.Figures, "")
+		}
 	}
 	for _, t := range []*text.Table{items, records} {
 		if !t.Empty() {
@@ -147,6 +154,12 @@ func writeCounts(w io.Writer, counts []read.Counts) {
 			t.Write(w)
 		}
 	}
+}
+
+// addRecords is a line of what was read and what became of it.
+func addRecords(t *text.Table, what string, n read.Records, quarantined string) {
+	t.Add(what, text.Thousands(n.Read), text.Thousands(n.Unchanged()), text.Thousands(n.Inserted), text.Thousands(n.Updated),
+		text.Thousands(n.Removed), quarantined)
 }
 
 func writeClasses(w io.Writer, classes []read.ClassCount) {
@@ -158,7 +171,7 @@ func writeClasses(w io.Writer, classes []read.ClassCount) {
 		parts[i] = fmt.Sprintf("%s %s", c.Class, text.Thousands(c.Calls))
 	}
 	fmt.Fprintln(w)
-	fmt.Fprintln(w, text.Paragraph("", "Calls by class: "+strings.Join(parts, ", ")))
+	fmt.Fprintln(w, text.Paragraph(w, "", "Calls by class: "+strings.Join(parts, ", ")))
 }
 
 func writeSlowest(w io.Writer, p text.Paint, slow []read.SlowItem) {
@@ -166,10 +179,10 @@ func writeSlowest(w io.Writer, p text.Paint, slow []read.SlowItem) {
 		return
 	}
 	fmt.Fprintf(w, "\n%s\n", p.Bold("Slowest items"))
-	t := text.NewTable(">consent", "dataset", ">took", ">pages", ">batch")
+	t := text.NewTable(">consent", "~external id", "dataset", ">took", ">pages", ">batch")
 	t.Indent = "  "
 	for _, s := range slow {
-		t.Add(s.Consent, s.Dataset, text.Took(s.Took), s.Pages, s.Batch)
+		t.Add(s.Consent, shownID(s.External), s.Dataset, text.Took(s.Took), s.Pages, s.Batch)
 	}
 	t.Write(w)
 }

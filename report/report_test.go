@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,20 +30,21 @@ func nightReport() read.Report {
 			CreatedAt: planned, SettledAt: planned.Add(time.Hour)},
 		Reruns: []int64{1205, 1207},
 		Counts: []read.Counts{{Dataset: finance.Debts, Expected: 1_204_331, Rows: 1_000_000, Empty: 204_300, Partial: 10,
-			Excused: 9, Failed: 12, Records: 5_500_000, Inserted: 120, Updated: 44, Removed: 7, Rejected: 1}},
+			Excused: 9, Failed: 12, Rejected: 1,
+			Records: read.Records{Read: 5_500_000, Inserted: 120, Updated: 44, Removed: 7}}},
 		Calls:   1_210_000,
 		ByClass: []read.ClassCount{{Class: finance.OK, Calls: 1_209_000}, {Class: finance.Throttled, Calls: 900}, {Class: finance.Transient, Calls: 100}},
 		Pauses:  900, Paused: 31 * time.Minute,
-		Slowest: []read.SlowItem{{Batch: 41, Consent: 9, Dataset: finance.Debts, Took: 83 * time.Second, Pages: 2}},
+		Slowest: []read.SlowItem{{Batch: 41, Consent: 9, External: "agreement-00009", Dataset: finance.Debts, Took: 83 * time.Second, Pages: 2}},
 		Wall:    time.Hour, Batches: read.BatchCounts{Done: 2409},
 	}
 	item := func(consent int) read.OpenItem {
-		return read.OpenItem{Run: 1204, Batch: 41, Consent: int64(consent), Dataset: finance.Debts,
-			Outcome: finance.Failed, Class: finance.Rejected, Correlation: "0HMV\x1b]0;owned\x07",
+		return read.OpenItem{Run: 1204, Batch: 41, Consent: int64(consent), External: fmt.Sprintf("agreement-%05d", consent),
+			Dataset: finance.Debts, Outcome: finance.Failed, Class: finance.Rejected, Correlation: "0HMV\x1b]0;owned\x07",
 			Reason: "the provider says: \x1b[2Jinvalid scope\nfor this client, in words that go on and on until they need a second line",
 			Call:   finance.CallID{1, byte(consent)}}
 	}
-	open := read.OpenItem{Run: 1204, Batch: 41, Consent: 2, Dataset: finance.Debts}
+	open := read.OpenItem{Run: 1204, Batch: 41, Consent: 2, External: "15088512909", Dataset: finance.Debts}
 	one := item(1)
 	one.Outcome = finance.Partial
 	r.Causes = read.Causes{Items: 12_031, More: 3, MoreItems: 29, List: []read.Cause{
@@ -51,16 +53,33 @@ func nightReport() read.Report {
 		{Dataset: finance.Debts, Outcome: finance.Partial, Class: finance.Rejected, Items: 1, First: one, Newest: one},
 		{Dataset: finance.Debts, Items: 1, First: open, Newest: open},
 	}}
+	r.Quarantine = read.QuarantineCauses{More: 4, List: []read.QuarantineCause{
+		{Dataset: finance.Debts, Reason: "balance: not an amount", Records: 3, ID: 17, Consent: 9, External: "agreement-00009"},
+		{Dataset: finance.Debts, Reason: "no record at all", Records: 1, ID: 21, Consent: 12, External: "agreement-00012"},
+	}}
 	return r
 }
 
-// TestReportIsGolden compares the rendering with testdata; UPDATE_GOLDEN=1 writes it anew.
+// sized is a screen of so many columns; 0: it is none.
+type sized struct {
+	bytes.Buffer
+	columns int
+}
+
+func (s *sized) Columns() int { return s.columns }
+
+// screens are the widths that reports are looked at, by what their golden files are called.
+var screens = map[string]int{"-60": 60, "": 80, "-180": 180, "-piped": 0}
+
+// TestReportIsGolden compares the rendering with testdata at several widths, and where it is written to no screen;
+// UPDATE_GOLDEN=1 writes it anew.
 func TestReportIsGolden(t *testing.T) {
 	parked := nightReport()
 	planned := parked.Run.ScheduledFor
 	parked.Run.Verdict, parked.Run.SettledAt, parked.Run.Kind, parked.Run.OfRun = "", time.Time{}, queue.Rerun, 1100
 	parked.Batches = read.BatchCounts{Pending: 3, Parked: 5, Done: 2}
 	parked.ParkedUntil, parked.ParkReason = time.Date(2026, 11, 21, 4, 0, 0, 0, time.UTC), "bucket ng-prod is closed: retry-after"
+	parked.Quarantine = read.QuarantineCauses{}
 	parked.Causes, parked.Slowest, parked.Reruns, parked.Pauses = read.Causes{}, nil, nil, 0
 	parked.Counts[0].Partial, parked.Counts[0].Excused, parked.Counts[0].Failed = 0, 0, 0
 	parked.Counts = append(parked.Counts, read.Counts{Dataset: finance.Accounts})
@@ -82,30 +101,37 @@ func TestReportIsGolden(t *testing.T) {
 	}
 	for name, r := range map[string]read.Report{"night": nightReport(), "paused": held, "parked": parked, "refused": refused, "backfill": backfill} {
 		t.Run(name, func(t *testing.T) {
-			var out bytes.Buffer
-			WriteReport(&out, text.Paint{}, r)
-			for _, line := range strings.Split(out.String(), "\n") {
-				if utf8.RuneCountInString(line) > text.Width {
-					t.Errorf("wider than %d columns: %q", text.Width, line)
-				}
-			}
-			if i := strings.IndexFunc(out.String(), func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
-				t.Errorf("a control character reached the screen: %q", out.String()[i:])
-			}
-			golden := filepath.Join("testdata", name+".txt")
-			if os.Getenv("UPDATE_GOLDEN") != "" {
-				if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), out.String()); diff != "" {
-				t.Errorf("report (-want +got):\n%s", diff)
+			for screen, columns := range screens {
+				checkGolden(t, name+screen, columns, r)
 			}
 		})
+	}
+}
+
+func checkGolden(t *testing.T, name string, columns int, r read.Report) {
+	t.Helper()
+	out := &sized{columns: columns}
+	WriteReport(out, text.Paint{}, r)
+	for _, line := range strings.Split(out.String(), "\n") {
+		if columns > 0 && utf8.RuneCountInString(line) > columns {
+			t.Errorf("%s: wider than %d columns: %q", name, columns, line)
+		}
+	}
+	if i := strings.IndexFunc(out.String(), func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
+		t.Errorf("a control character reached the screen: %q", out.String()[i:])
+	}
+	golden := filepath.Join("testdata", name+".txt")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+		t.Errorf("%s: report (-want +got):\n%s", name, diff)
 	}
 }
 

@@ -40,27 +40,28 @@ func RerunCostOf(run queue.Run, c read.Cost, news read.RerunNews, causes read.Ca
 // WriteRerunCost says what a rerun takes, before it takes it, and what has become of the run since. causes say why the
 // items are not complete; they are empty where nobody has asked.
 func WriteRerunCost(w io.Writer, p text.Paint, run queue.Run, c read.Cost, news read.RerunNews, causes read.Causes) {
+	say := func(format string, args ...any) { fmt.Fprintln(w, text.Fit(w, fmt.Sprintf(format, args...))) }
 	if news.Open {
-		fmt.Fprintf(w, "Run %d (%s) still works: %s undecided. It can be run again when it has its verdict.\n",
+		say("Run %d (%s) still works: %s undecided. It can be run again when it has its verdict.",
 			run.ID, run.Job, text.CountIs(news.Undecided, "item"))
 		return
 	}
 	if c.Items > 0 {
-		fmt.Fprintf(w, "A rerun of run %d (%s) takes %s of %s, about %s.\n",
+		say("A rerun of run %d (%s) takes %s of %s, about %s.",
 			run.ID, run.Job, text.Count(c.Items, "item"), text.Count(c.Consents, "consent"), text.Count(c.Calls, "call"))
 	}
 	if c.Budgeted > 0 {
-		fmt.Fprintf(w, "%s a daily number of reads, and %s none left for now: those will be refused.\n",
+		say("%s a daily number of reads, and %s none left for now: those will be refused.",
 			text.CountHave(c.Budgeted, "consent"), text.CountHave(c.Spent, "of them"))
 	}
 	if c.Ended > 0 {
-		fmt.Fprintf(w, "%s ended or become suspected since, and what is missing of them is left out.\n", text.CountHave(c.Ended, "consent"))
+		say("%s ended or become suspected since, and what is missing of them is left out.", text.CountHave(c.Ended, "consent"))
 	}
 	if news.Rerun != 0 {
-		fmt.Fprintf(w, "It is being run again already, as run %d.\n", news.Rerun)
+		say("It is being run again already, as run %d.", news.Rerun)
 	}
 	if news.Newer != 0 {
-		fmt.Fprintf(w, "A newer run, %d, has %s of these already: a rerun reads them once more, for the verdict of run %d alone.\n",
+		say("A newer run, %d, has %s of these already: a rerun reads them once more, for the verdict of run %d alone.",
 			news.Newer, text.Count(news.Items, "item"), run.ID)
 	}
 	writeCauses(w, p, "Not complete: "+ofKinds(causes), causes)

@@ -58,20 +58,45 @@ type Counts struct {
 	Excused     int    `json:"excused"`
 	Failed      int    `json:"failed"`
 	Missing     int    `json:"missing"`
-	Records     int    `json:"records"`
-	Inserted    int    `json:"inserted"`
-	Updated     int    `json:"updated"`
-	Removed     int    `json:"removed"`
 	Quarantined int    `json:"quarantined"`
+	RecordCounts
+	Figures *RecordCounts `json:"figures,omitempty"` // balances of accounts, which are none of the records
+}
+
+// RecordCounts are records that were read, reruns included, and what became of them.
+type RecordCounts struct {
+	Records   int `json:"records"`
+	Unchanged int `json:"unchanged"`
+	Inserted  int `json:"inserted"`
+	Updated   int `json:"updated"`
+	Removed   int `json:"removed"` // none of records
+}
+
+// countsOf are the counts of a dataset for programs.
+func countsOf(c read.Counts) Counts {
+	j := Counts{
+		Dataset: string(c.Dataset), Expected: c.Expected, Rows: c.Rows, Empty: c.Empty, Partial: c.Partial, Excused: c.Excused,
+		Failed: c.Failed, Missing: c.Missing, Quarantined: c.Rejected, RecordCounts: recordCountsOf(c.Records),
+	}
+	if c.Figures != (read.Records{}) {
+		figures := recordCountsOf(c.Figures)
+		j.Figures = &figures
+	}
+	return j
+}
+
+func recordCountsOf(r read.Records) RecordCounts {
+	return RecordCounts{r.Read, r.Unchanged(), r.Inserted, r.Updated, r.Removed}
 }
 
 // SlowItem is one of the items that took longest.
 type SlowItem struct {
-	Batch   int64   `json:"batch"`
-	Consent int64   `json:"consent"`
-	Dataset string  `json:"dataset"`
-	Seconds float64 `json:"seconds"`
-	Pages   int     `json:"pages"`
+	Batch    int64   `json:"batch"`
+	Consent  int64   `json:"consent"`
+	External string  `json:"external_id,omitempty"` // the provider's id of the consent
+	Dataset  string  `json:"dataset"`
+	Seconds  float64 `json:"seconds"`
+	Pages    int     `json:"pages"`
 }
 
 // Batches are the batches of a run by their states.
@@ -109,7 +134,9 @@ type Report struct {
 	Batches      Batches            `json:"batches"`
 	ParkedUntil  *time.Time         `json:"parked_until,omitempty"`
 	ParkReason   string             `json:"park_reason,omitempty"`
+	Unworked     string             `json:"unworked,omitempty"` // nobody works the open run, and what to do about it
 	Over         *ParkedConnection  `json:"connection_parked,omitempty"`
+	Quarantine   []QuarantineCause  `json:"quarantine,omitempty"` // why records could not be read or stored
 	Removals     []WithheldRemovals `json:"withheld_removals,omitempty"`
 	Drifts       []Drift            `json:"drifts,omitempty"`                  // members that most records had, and none of the run's
 	NewAccounts  int                `json:"new_accounts_of_renewed,omitempty"` // while others of these consents are gone
@@ -126,7 +153,7 @@ func ProgressOf(r read.Report) Report {
 		Calls: r.Calls, Pauses: r.Pauses, PausedFor: r.Paused.Seconds(), WallTime: r.Wall.Seconds(),
 		Batches:   Batches{r.Batches.Pending, r.Batches.Working, r.Batches.Parked, r.Batches.Done},
 		LeftAlone: r.LeftAlone, FailedWith: r.FailedWith, NewAccounts: r.NewAccounts,
-		ParkReason: r.ParkReason, ParkedUntil: instant(r.ParkedUntil), NothingRead: nothingRead(r),
+		ParkReason: r.ParkReason, Unworked: unworkedText(r), ParkedUntil: instant(r.ParkedUntil), NothingRead: nothingRead(r),
 	}
 	if len(r.Gates) > 0 {
 		shown, alone := fewAlone(r.Gates)
@@ -143,8 +170,7 @@ func ProgressOf(r read.Report) Report {
 		j.Removals = append(j.Removals, WithheldRemovalsOf(g))
 	}
 	for _, c := range r.Counts {
-		j.Counts = append(j.Counts, Counts{string(c.Dataset), c.Expected, c.Rows, c.Empty, c.Partial, c.Excused, c.Failed,
-			c.Missing, c.Records, c.Inserted, c.Updated, c.Removed, c.Rejected})
+		j.Counts = append(j.Counts, countsOf(c))
 	}
 	return j
 }
@@ -158,8 +184,9 @@ func ReportOf(r read.Report) Report {
 		j.CallsByClass[string(c.Class)] = c.Calls
 	}
 	for _, s := range r.Slowest {
-		j.Slowest = append(j.Slowest, SlowItem{s.Batch, s.Consent, string(s.Dataset), s.Took.Seconds(), s.Pages})
+		j.Slowest = append(j.Slowest, SlowItem{s.Batch, s.Consent, shownID(s.External), string(s.Dataset), s.Took.Seconds(), s.Pages})
 	}
+	j.Quarantine = quarantineCausesOf(r.Quarantine)
 	j.NotComplete, j.Withheld = causesOf(r.Causes), causesOf(r.WithheldCauses)
 	return j
 }

@@ -9,6 +9,7 @@ import (
 	"syncer/persist/connections"
 	"syncer/persist/queue"
 	"syncer/persist/read"
+	"syncer/persist/restore"
 	"syncer/report/text"
 )
 
@@ -23,10 +24,12 @@ type Overview struct {
 	Suspects []read.Suspects
 	Quotas   []DayQuota
 	Workers  []read.WorkerState
+	Restored restore.State // of the database
 }
 
 // Write prints the overview for a person, on one screen.
 func (o Overview) Write(w io.Writer, p text.Paint) {
+	writeRestored(w, p, o.Restored)
 	writeOpenRuns(w, p, o.Open)
 	writeClosed(w, p, o.Closed)
 	writeQuotas(w, p, o.Quotas)
@@ -53,18 +56,22 @@ func writeOpenRuns(w io.Writer, p text.Paint, open []read.Report) {
 	}
 	for _, r := range open {
 		done, all := decided(r)
-		fmt.Fprintf(w, "  run %d %s: %s, %s of %s items, %s, %s\n", r.Run.ID, text.Printable(r.Run.Job),
+		said := fmt.Sprintf("run %d %s: %s, %s of %s items, %s, %s", r.Run.ID, r.Run.Job,
 			runState(r), text.Thousands(done), text.Thousands(all), text.Count(r.Calls, "call"), text.Took(r.Wall))
+		fmt.Fprintln(w, text.Paragraph(w, "  ", said))
 		if !r.ParkedUntil.IsZero() {
-			fmt.Fprintln(w, text.Paragraph("    ", batchesParked(r)))
+			fmt.Fprintln(w, text.Paragraph(w, "    ", batchesParked(r)))
 		}
 		for _, g := range r.Gates {
 			if g.Stops() {
-				fmt.Fprintln(w, text.Paragraph("    ", closedText(g)))
+				fmt.Fprintln(w, text.Paragraph(w, "    ", closedText(g)))
 			}
 		}
 		if r.LeftAlone > 0 {
-			fmt.Fprintln(w, text.Paragraph("    ", leftAlone(r)))
+			fmt.Fprintln(w, text.Paragraph(w, "    ", leftAlone(r)))
+		}
+		if said := unworkedText(r); said != "" {
+			fmt.Fprintln(w, p.Warn(text.Paragraph(w, "    ", said)))
 		}
 	}
 }
@@ -72,21 +79,27 @@ func writeOpenRuns(w io.Writer, p text.Paint, open []read.Report) {
 func writeWorkers(w io.Writer, p text.Paint, workers []read.WorkerState) {
 	fmt.Fprintf(w, "\n%s\n", p.Bold("Workers"))
 	if len(workers) == 0 {
-		fmt.Fprintln(w, "  none: syncer serve, syncer work and syncer run work batches")
+		fmt.Fprintln(w, text.Paragraph(w, "  ", "none: syncer serve, syncer work and syncer run work batches"))
 	}
 	t := text.NewTable("~host", ">pid", "since", ">batches", "state")
 	t.Indent = "  "
 	for _, one := range workers {
-		t.Add(one.Host, one.PID, text.Clock(one.StartedAt), one.Batches, workerState(one))
+		state := workerState(one)
+		if !one.Alive {
+			state += " since " + text.Clock(one.ExpiresAt)
+		}
+		t.Add(one.Host, one.PID, text.Clock(one.StartedAt), one.Batches, state)
 	}
 	t.Write(w)
 }
 
+// workerState is alive or dead. A process that is killed can't take its leave: its row stays for an hour, and its batches
+// have been free since its lease has ended.
 func workerState(w read.WorkerState) string {
 	if w.Alive {
 		return "alive"
 	}
-	return "silent"
+	return "dead"
 }
 
 func writeLastRuns(w io.Writer, p text.Paint, last []queue.Run) {
@@ -112,6 +125,7 @@ type Status struct {
 	Suspects []Suspects         `json:"suspected_consents"`
 	Drifts   []Drift            `json:"drifts"`
 	Workers  []Worker           `json:"workers"`
+	Restored *Restored          `json:"restored,omitempty"`
 }
 
 // Worker is a process that works batches.
@@ -121,7 +135,7 @@ type Worker struct {
 	Version   string    `json:"version,omitempty"`
 	StartedAt time.Time `json:"started_at"`
 	ExpiresAt time.Time `json:"expires_at"` // when it is taken for dead, unless it is heard of
-	State     string    `json:"state"`      // alive or silent
+	State     string    `json:"state"`      // alive or dead
 	Batches   int       `json:"batches"`    // in hand
 }
 
@@ -130,7 +144,7 @@ func StatusOf(o Overview) Status {
 	j := Status{
 		Open: []Report{}, Last: []Run{}, Parked: []Connection{}, Guards: []WithheldRemovals{},
 		Workers: []Worker{}, Closed: ClosedGatesOf(o.Closed), Quotas: o.Quotas, Drifts: driftsOf(o.Drifts),
-		Suspects: suspectsOf(o.Suspects),
+		Suspects: suspectsOf(o.Suspects), Restored: restoredOf(o.Restored),
 	}
 	for _, r := range o.Open {
 		j.Open = append(j.Open, ProgressOf(r))

@@ -3,7 +3,7 @@ package report
 import (
 	"time"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 	"syncer/persist/read"
 	"syncer/persist/streams"
@@ -27,8 +27,8 @@ type Stream struct {
 // StreamOf is where a stream stands, for programs.
 func StreamOf(s read.StreamState) Stream {
 	return Stream{
-		Connection: s.Connection, Consent: s.Consent, Dataset: string(s.Dataset), Account: shownAccount(s.Account),
-		Window: s.Span, Through: fetch.ThroughDay(s.Position), MidPass: s.MidPass, Run: s.Run, PassRun: s.PassRun,
+		Connection: s.Connection, Consent: s.Consent, Dataset: string(s.Dataset), Account: shownID(s.Account),
+		Window: s.Span, Through: resume.ThroughDay(s.Position), MidPass: s.MidPass, Run: s.Run, PassRun: s.PassRun,
 		Missing: s.Missing, MovedAt: instant(s.MovedAt),
 	}
 }

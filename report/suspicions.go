@@ -61,14 +61,14 @@ func writeSuspects(w io.Writer, p text.Paint, list []read.Suspects) {
 	for _, s := range list {
 		line := fmt.Sprintf("%s: %s, the first is asked again at %s",
 			text.Printable(s.Connection), text.Count(s.Consents, "consent"), text.Clock(s.Next))
-		fmt.Fprintln(w, text.Paragraph("  ", line))
+		fmt.Fprintln(w, text.Paragraph(w, "  ", line))
 		if s.Reason != "" {
-			fmt.Fprintln(w, text.Paragraph("    ", s.Reason))
+			fmt.Fprintln(w, text.Paragraph(w, "    ", s.Reason))
 		}
 		if s.Held > 0 {
 			held := fmt.Sprintf("%s ended with too many others and is held: ask the provider, "+
 				"then `syncer consents accept-ends %s`", text.Count(s.Held, "consent"), s.Connection)
-			fmt.Fprintln(w, p.Warn(text.Paragraph("    ", held)))
+			fmt.Fprintln(w, p.Warn(text.Paragraph(w, "    ", held)))
 		}
 	}
 }

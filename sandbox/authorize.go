@@ -228,7 +228,7 @@ func (a *Authorize) Redeem(client Client, form url.Values) (Grant, *Refusal) {
 	defer a.mu.Unlock()
 	c := a.codes[form.Get("code")]
 	switch {
-	case c == nil || c.consented.Grant.ClientID != client.ID:
+	case c == nil, c.consented.Grant.ClientID != client.ID:
 		return invalidGrant("the code is not known")
 	case form.Has("client_id") && form.Get("client_id") != client.ID:
 		return invalidGrant("the code is another client's")
@@ -263,7 +263,7 @@ func (a *Authorize) Refresh(client Client, form url.Values) (Grant, *Refusal) {
 	defer a.mu.Unlock()
 	t := a.refresh[form.Get("refresh_token")]
 	switch {
-	case t == nil || t.grant.ClientID != client.ID || !a.families[t.family]:
+	case t == nil, t.grant.ClientID != client.ID, !a.families[t.family]:
 		return invalidGrant("Token is not active")
 	case t.used:
 		a.reuses++

@@ -160,9 +160,9 @@ func (r Rule) check() error {
 		return fmt.Errorf("fault rule: unknown kind %q, use one of %v", r.Action.Kind, kinds)
 	case r.Action.Kind == AnswerStatus && (r.Action.Status < 200 || r.Action.Status > 599):
 		return fmt.Errorf("fault rule: status %d is not an HTTP status", r.Action.Status)
-	case r.Only != "" && r.Only != "token" && r.Only != "api":
+	case !slices.Contains([]string{"", "token", "api"}, r.Only):
 		return fmt.Errorf("fault rule: only is %q, use token or api", r.Only)
-	case r.Probability < 0 || r.Probability > 1:
+	case r.Probability < 0, r.Probability > 1:
 		return errors.New("fault rule: probability must be between 0 and 1")
 	}
 	return nil
@@ -221,17 +221,34 @@ func (f *Faults) Match(call Call, r *http.Request) *Fault {
 }
 
 func (r Rule) matches(call Call, req *http.Request) bool {
-	wanted := func(want, got string) bool { return want == "" || want == got }
+	for _, of := range []struct{ wanted, got string }{
+		{r.Provider, call.Provider},
+		{r.Method, req.Method},
+		{r.Template, call.Template},
+		{r.Subject, call.Subject},
+		{r.Bucket, call.Bucket},
+		{r.Only, only(call)},
+	} {
+		if of.wanted != "" && of.wanted != of.got {
+			return false
+		}
+	}
 	path := req.URL.Path
-	return wanted(r.Provider, call.Provider) && wanted(r.Method, req.Method) &&
-		wanted(r.Template, call.Template) && wanted(r.Subject, call.Subject) && wanted(r.Bucket, call.Bucket) &&
-		(r.Only == "" || (r.Only == "token") == call.Token) &&
-		len(path) >= len(r.PathPrefix) && strings.EqualFold(path[:len(r.PathPrefix)], r.PathPrefix)
+	return strings.EqualFold(path[:min(len(path), len(r.PathPrefix))], r.PathPrefix)
+}
+
+// only is the word by which a rule picks calls like this one.
+func only(call Call) string {
+	if call.Token {
+		return "token"
+	}
+	return "api"
 }
 
 func (a *armed) strikes(seed uint64, r *http.Request) bool {
 	a.seen++
-	if a.seen <= a.After || (a.Times > 0 && a.fired >= a.Times) {
+	over := a.Times > 0 && a.fired >= a.Times
+	if over || a.seen <= a.After {
 		return false
 	}
 	if a.Every > 1 && (a.seen-a.After)%a.Every != 0 {

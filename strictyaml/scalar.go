@@ -89,7 +89,7 @@ func Fields(t reflect.Type) map[string]Field {
 		f := t.Field(i)
 		key, rest, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch {
-		case !f.IsExported() || key == "-":
+		case !f.IsExported(), key == "-":
 			continue
 		case f.Anonymous && rest == "inline":
 			for key, inner := range Fields(f.Type) {

@@ -21,9 +21,6 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// largest bounds a file; a larger one is another file.
-const largest = 1 << 20
-
 // Source is a file: what stands where in it, and what is wrong with it. Its zero value with a File is one that says nothing.
 type Source struct {
 	// File is its name, for messages only.
@@ -56,8 +53,8 @@ func Read(data []byte, file string) (s *Source, err error) {
 			err = Problems{{File: file, Message: "this is not YAML that can be read"}}
 		}
 	}()
-	if len(data) > largest {
-		return nil, Problems{{File: file, Message: fmt.Sprintf("larger than %d bytes: is it the right file?", largest)}}
+	if why := excess(data); why != "" {
+		return nil, Problems{{File: file, Message: why}}
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))                        // editors on Windows put one there
 	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // all doubles are reported here, not the first

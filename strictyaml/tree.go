@@ -36,7 +36,7 @@ func (s *Source) mapping(n ast.Node, path string) ([]entry, bool) {
 			s.failAt(tk, path, "merged keys (<<) are not read here: write them out")
 		case value.Key.IsMergeKey():
 			merged = append(merged, s.merged(value.Value, path)...)
-		case !ok || key == "":
+		case !ok, key == "":
 			s.failAt(tk, path, "want a plain word as key")
 		case twice:
 			s.failAt(tk, Join(path, key), "this key is already on line %d", line)

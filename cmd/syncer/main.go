@@ -36,6 +36,7 @@ func program(step func(string)) int {
 	defer leave(nil)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, endings()...)
+	forbidDumps()
 	go func() {
 		<-signals
 		leave(errInterrupted)

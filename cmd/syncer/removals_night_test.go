@@ -30,6 +30,7 @@ type debtNight struct {
 	config string
 	empty  atomic.Pointer[func(consent int) bool] // whose list is empty now
 	asked  atomic.Int64
+	hold   atomic.Pointer[func(http.ResponseWriter)] // what happens before an answer
 }
 
 const debtNightDescription = `
@@ -99,8 +100,17 @@ func newDebtNight(t testing.TB, consents int) *debtNight {
 
 func (n *debtNight) shows(empty func(consent int) bool) { n.empty.Store(&empty) }
 
+// holds lets something happen before each answer, until it is undone.
+func (n *debtNight) holds(hold func(http.ResponseWriter)) (undo func()) {
+	n.hold.Store(&hold)
+	return func() { n.hold.Store(nil) }
+}
+
 func (n *debtNight) serve(w http.ResponseWriter, r *http.Request) {
 	n.asked.Add(1)
+	if hold := n.hold.Load(); hold != nil {
+		(*hold)(w)
+	}
 	consent, _ := strconv.Atoi(strings.TrimPrefix(strings.Split(r.URL.Path, "/")[1], "c"))
 	rows := []map[string]string{}
 	if !(*n.empty.Load())(consent) {

@@ -138,11 +138,16 @@ func hasPackageDoc(t *testing.T, file string) bool {
 
 func contains(allowed []string, to string) bool {
 	for _, a := range allowed {
-		if a == "*" || a == to || a == "persist/<part>" && isPartOfPersist(to) {
+		if a == "*" || a == to || a == "persist/<part>" && isPartOfPersist(to) || a == "fetch/<part>" && isPartOfFetch(to) {
 			return true
 		}
 	}
 	return false
+}
+
+// isPartOfFetch says whether a package is one of those that the HTTP stack is made of.
+func isPartOfFetch(pkg string) bool {
+	return slices.Contains([]string{"fetch/pause", "fetch/gate", "fetch/wire", "fetch/redact", "fetch/resume"}, pkg)
 }
 
 // isPartOfPersist says whether a package is one of those that persist puts together.

@@ -236,7 +236,7 @@ func decodePatient(body []byte, number string) (id string, err error) {
 		return "", err
 	case foreign:
 		return "", fetch.WrongSubject("the answer shows a patient who has not the consent's personnummer")
-	case len(found) > 1 || b.next != "":
+	case len(found) > 1, b.next != "":
 		return "", errors.New("more than one patient has the consent's personnummer: the provider has to merge them")
 	case len(found) == 0:
 		return "", nil

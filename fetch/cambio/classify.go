@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,37 +23,73 @@ const usualPause = 5 * time.Second
 
 func (c classifier) classify(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
 	v := fetch.Meaning{Class: c.class(r, a), Correlation: a.Header.Get("X-COS-CORRELATION-ID")}
-	if v.Class == finance.OK && a.Status < 300 {
+	good := a.Status < http.StatusMultipleChoices
+	if good && v.Class == finance.OK {
 		return v
 	}
 	p := readProblem(a.Body)
 	v.Reason = hide(p.words(), numberOf(r))
 	switch {
-	case a.Status < 300 && p.status >= 400 && p.status < 600: // an error in a 200 that tells its own status
+	case good && p.tellsStatus(): // an error in a 200 that tells its own status
 		return c.classify(r, &fetch.Answer{Status: int(p.status), Header: a.Header, Body: a.Body})
-	case a.Status < 300 && p.layer != unknownLayer:
+	case good && p.layer != unknownLayer:
 		v.Class = p.inGoodAnswer()
-	case a.Status == http.StatusTooManyRequests || a.Status == http.StatusForbidden && p.quota():
-		v.Class, v.RetryAfter = finance.Throttled, p.pause(a)
-	case a.Status == http.StatusUnauthorized && (p.names("subscription key") || strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "AzureApiManagementKey")):
-		v.Class = finance.Fatal
-	case a.Status == http.StatusForbidden:
-		c.forbidden(&v, &p)
-	case a.Status == http.StatusNotFound && p.layer == apim:
-		v.Class, v.Reason = finance.Fatal, "the gateway has no such route; check fhir_path and rest_path: "+v.Reason
-	case p.unoffered():
+	case p.unoffered() && !decides(a.Status):
 		v.Class = finance.Fatal // so it would be for every other consent
 	case goneWith(r, a, &p):
 		v.Class, v.Reason = finance.OK, "the page has expired: "+v.Reason
-	case a.Status == http.StatusNotFound && p.layer == cosmic && r.Template == visitsTemplate:
-		v.Class = finance.OK // of this part; decodeVisits says that it is missing
-	case a.Status == http.StatusUnavailableForLegalReasons:
-		v.Class = finance.Withheld
-	case a.Status == http.StatusNotImplemented:
-		v.Class = finance.Rejected
+	default:
+		c.byStatus(&v, r, a, &p)
 	}
 	return v
 }
+
+// decides says that a status decides, whatever the body says of a type or a search that is not offered.
+func decides(status int) bool {
+	return slices.Contains([]int{http.StatusTooManyRequests, http.StatusForbidden}, status)
+}
+
+// byStatus corrects the meaning of a refusal by its status and by who has answered.
+func (c classifier) byStatus(v *fetch.Meaning, r *fetch.Request, a *fetch.Answer, p *problem) {
+	switch a.Status {
+	case http.StatusTooManyRequests:
+		v.Class, v.RetryAfter = finance.Throttled, p.pause(a)
+	case http.StatusUnauthorized:
+		if p.wantsKey(a) {
+			v.Class = finance.Fatal
+		}
+	case http.StatusForbidden:
+		if p.quota() {
+			v.Class, v.RetryAfter = finance.Throttled, p.pause(a)
+		} else {
+			c.forbidden(v, p)
+		}
+	case http.StatusNotFound:
+		notFound(v, r, p)
+	case http.StatusUnavailableForLegalReasons:
+		v.Class = finance.Withheld
+	case http.StatusNotImplemented:
+		v.Class = finance.Rejected
+	}
+}
+
+// notFound tells a route that the gateway has not from a patient without visits.
+func notFound(v *fetch.Meaning, r *fetch.Request, p *problem) {
+	switch {
+	case p.layer == apim:
+		v.Class, v.Reason = finance.Fatal, "the gateway has no such route; check fhir_path and rest_path: "+v.Reason
+	case p.layer == cosmic && r.Template == visitsTemplate:
+		v.Class = finance.OK // of this part; decodeVisits says that it is missing
+	}
+}
+
+// wantsKey says that the gateway refuses the subscription key.
+func (p *problem) wantsKey(a *fetch.Answer) bool {
+	return p.names("subscription key") || strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "AzureApiManagementKey")
+}
+
+// tellsStatus says that the body tells the status of an error.
+func (p *problem) tellsStatus() bool { return p.status >= 400 && p.status < 600 }
 
 // class is what the status means, for a list of the REST services too, which is an array.
 func (classifier) class(r *fetch.Request, a *fetch.Answer) finance.Class {
@@ -89,7 +126,13 @@ func goneWith(r *fetch.Request, a *fetch.Answer, p *problem) bool {
 	if r.Template != pageTemplate {
 		return false
 	}
-	return a.Status == http.StatusGone || p.layer == fhir && (a.Status == http.StatusNotFound || a.Status == http.StatusBadRequest)
+	switch a.Status {
+	case http.StatusGone:
+		return true
+	case http.StatusNotFound, http.StatusBadRequest:
+		return p.layer == fhir
+	}
+	return false
 }
 
 // layer is who has answered with an error.
@@ -143,7 +186,8 @@ func readProblem(body []byte) (p problem) {
 		p.layer = fhir
 	case apimStatus:
 		p.layer = apim
-	case kind == "" && (words != "" || path):
+	case kind != "":
+	case words != "", path:
 		p.layer = cosmic
 		p.message = orElse(words, p.message)
 	}
@@ -215,18 +259,27 @@ func (p *problem) quota() bool { return p.layer == apim && p.names("quota") }
 
 // unoffered says that the FHIR server has no such type or search at all.
 func (p *problem) unoffered() bool {
-	return p.layer == fhir && (p.names("unknown resource type") || len(p.issues) > 0 && p.issues[0].code == "not-supported")
+	if p.layer != fhir {
+		return false
+	}
+	return p.names("unknown resource type") || p.firstCode() == "not-supported"
+}
+
+// firstCode is the code of the first issue; empty: there is none.
+func (p *problem) firstCode() string {
+	if len(p.issues) == 0 {
+		return ""
+	}
+	return p.issues[0].code
 }
 
 // inGoodAnswer is what an error in a 200 means, by the code of its first issue.
 func (p *problem) inGoodAnswer() finance.Class {
-	if len(p.issues) > 0 {
-		switch p.issues[0].code {
-		case "throttled":
-			return finance.Throttled
-		case "transient", "timeout", "lock-error", "no-store", "exception", "incomplete":
-			return finance.Transient
-		}
+	switch p.firstCode() {
+	case "throttled":
+		return finance.Throttled
+	case "transient", "timeout", "lock-error", "no-store", "exception", "incomplete":
+		return finance.Transient
 	}
 	return finance.Rejected
 }

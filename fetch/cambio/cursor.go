@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 )
 
 // cursor is a place inside a pass, as JSON; between passes there is none, since every pass reads all there is. A cursor
@@ -49,13 +49,13 @@ func readCursor(text string) (c cursor, err error) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, fetch.Misfit("the stored cursor can't be read")
+		return c, resume.Misfit("the stored cursor can't be read")
 	}
 	switch {
 	case c.V != 1:
-		return c, fetch.Misfit("the stored cursor is of another version")
+		return c, resume.Misfit("the stored cursor is of another version")
 	case !c.sound():
-		return c, fetch.Misfit("the stored cursor contradicts itself")
+		return c, resume.Misfit("the stored cursor contradicts itself")
 	}
 	return c, nil
 }
@@ -63,11 +63,28 @@ func readCursor(text string) (c cursor, err error) {
 func (c *cursor) sound() bool {
 	switch c.At {
 	case atInvoices:
-		fresh := c.Seen == 0 && !c.Holes && len(c.Earlier) == 0
-		counts := c.Again >= 0 && c.Seen >= 0 && (c.Total == nil || *c.Total >= 0 && c.Link != "")
-		return resourceID.MatchString(c.Patient) && counts && (c.Link != "" || fresh)
+		return resourceID.MatchString(c.Patient) && c.counts() && (c.Link != "" || c.fresh())
 	case atVisits:
-		return c.Patient == "" && c.Link == "" && c.Total == nil && c.Again == 0 && c.Seen == 0 && !c.Holes && len(c.Earlier) == 0
+		return c.fresh() && c.namesNothing()
 	}
 	return false
+}
+
+// fresh says that no page is behind the place.
+func (c *cursor) fresh() bool { return c.Seen == 0 && !c.Holes && len(c.Earlier) == 0 }
+
+// namesNothing says that the place is in no search.
+func (c *cursor) namesNothing() bool {
+	return c.Patient == "" && c.Link == "" && c.Total == nil && c.Again == 0
+}
+
+// counts says that what is counted can be: a total is told by a page, which has led on.
+func (c *cursor) counts() bool {
+	if min(int64(c.Again), c.Seen) < 0 {
+		return false
+	}
+	if c.Total == nil {
+		return true
+	}
+	return *c.Total >= 0 && c.Link != ""
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -44,7 +45,10 @@ func newSearch(begun bool) search {
 // add takes note of a page, and says whether it has shown an invoice that the pages before had not.
 func (s *search) add(b *bundle) (fresh bool) {
 	for _, id := range b.ids {
-		fresh = fresh || id == "" || !s.seen[id]
+		known := id != "" && s.seen[id]
+		if !known {
+			fresh = true
+		}
 		s.seen[id] = true
 	}
 	for i := range b.debts {
@@ -114,7 +118,7 @@ func (p *pass) page(at cursor) (fetch.Step, error) {
 	link, err := p.c.link(at.Link, &r)
 	if err != nil {
 		search := cursor{At: atInvoices, Patient: at.Patient, Again: at.Again + 1}
-		return fetch.Step{}, &fetch.StrayError{Anew: search.String(), Err: err}
+		return fetch.Step{}, &resume.StrayError{Anew: search.String(), Err: err}
 	}
 	r.Path = link.Path
 	r.RawQuery = link.RawQuery
@@ -177,11 +181,19 @@ func (p *pass) endInvoices(page *fetch.Page) {
 	}
 }
 
+// tellsAll says that an answer without a next link shows by itself that it is the last one.
+func (b *bundle) tellsAll() bool {
+	if b.counted {
+		return true
+	}
+	return b.listed && b.linked
+}
+
 // declare declares the invoices whole. FHIR has no empty arrays and no link that leads nowhere, so both may be absent. But
 // an answer without either member could as well be one whose members have moved: then only its total proves that this is
 // all, and without one something is missing if other invoices are known.
 func (p *pass) declare(page *fetch.Page, b *bundle) error {
-	if b.counted || b.listed && b.linked {
+	if b.tellsAll() {
 		page.Whole = &finance.Whole{Prefix: invoicePrefix}
 		return nil
 	}
@@ -205,7 +217,7 @@ func (p *pass) follow(page *fetch.Page, next cursor, b *bundle, fresh bool, aske
 	switch {
 	case err != nil:
 		return err
-	case p.search.links[link.Address] || !fresh:
+	case p.search.links[link.Address], !fresh:
 		page.AddMissing("the search repeats itself although it says that there is more")
 		p.endInvoices(page)
 		return nil

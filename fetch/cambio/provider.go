@@ -83,7 +83,7 @@ func (s *Settings) check() error {
 		return fmt.Errorf("scope is empty")
 	case s.Grant == byCode && s.RedirectURI == "":
 		return fmt.Errorf("%s needs the registered redirect_uri", byCode)
-	case strings.Trim(s.FHIRPath, "/") == "" || strings.Trim(s.RESTPath, "/") == "":
+	case strings.Trim(s.FHIRPath, "/") == "", strings.Trim(s.RESTPath, "/") == "":
 		return fmt.Errorf("fhir_path and rest_path can't be empty")
 	case strings.TrimSpace(s.PatientSystem) == "":
 		return fmt.Errorf("patient_system is empty")

@@ -1,6 +1,7 @@
 package cambio
 
 import (
+	"slices"
 	"strings"
 
 	"syncer/fetch"
@@ -68,10 +69,15 @@ func (d *invoiceReader) entries() {
 
 // ownKey is the key that an invoice which can't be kept has, if it is one that may be stored.
 func (d *invoiceReader) ownKey(e *entry) string {
-	if !resourceID.MatchString(e.id) || holdsNumber(e.id, d.number) {
+	if !d.mayKeep(e.id) {
 		return ""
 	}
 	return invoicePrefix + e.id
+}
+
+// mayKeep says that an id is one of a resource, and shows nobody's number.
+func (d *invoiceReader) mayKeep(id string) bool {
+	return resourceID.MatchString(id) && !holdsNumber(id, d.number)
 }
 
 // entry makes a debt of an entry, if it is one.
@@ -85,7 +91,9 @@ func (d *invoiceReader) entry(e *entry) (debt finance.Debt, is sort) {
 	if d.s.Err() != nil || e.mode == "include" {
 		return debt, aside
 	}
-	d.foreign = d.foreign || d.isForeign(&e.subject)
+	if d.isForeign(&e.subject) {
+		d.foreign = true
+	}
 	switch {
 	case e.kind != "Invoice":
 		d.s.Fail("an entry that is no invoice")
@@ -94,7 +102,7 @@ func (d *invoiceReader) entry(e *entry) (debt finance.Debt, is sort) {
 		d.s.Fail("an invoice with a modifierExtension")
 	case e.status == "issued":
 		return d.debt(e)
-	case e.status != "draft" && e.status != "balanced" && e.status != "cancelled" && e.status != "entered-in-error":
+	case !slices.Contains([]string{"draft", "balanced", "cancelled", "entered-in-error"}, e.status):
 		d.s.Fail("an invoice in a state that is not known")
 	}
 	return debt, settled
@@ -108,7 +116,7 @@ func (d *invoiceReader) debt(e *entry) (finance.Debt, sort) {
 	switch {
 	case !total.value.Valid:
 		d.s.Fail("an issued invoice without a total")
-	case !resourceID.MatchString(e.id) || holdsNumber(e.id, d.number):
+	case !d.mayKeep(e.id):
 		d.s.Fail("an invoice without an id that can be kept")
 	case total.value.Decimal.Sign() <= 0: // a credit note
 		return finance.Debt{}, settled
@@ -122,7 +130,7 @@ func (d *invoiceReader) debt(e *entry) (finance.Debt, sort) {
 // isForeign says whether a reference names somebody else than the patient. A reference may be relative, absolute, and
 // to a version.
 func (d *invoiceReader) isForeign(r *subject) bool {
-	if r.identifier != "" && finance.IsPersonnummer(r.identifier) && !isNumber(r.identifier, d.number) {
+	if isOther(r.identifier, d.number) {
 		return true
 	}
 	_, id, named := strings.Cut("/"+r.reference, "/Patient/")

@@ -1,6 +1,7 @@
 package cambio
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -130,10 +131,10 @@ func (d *visitReader) keep(v *visit) {
 	if finance.IsBlank(id) {
 		id = v.record
 	}
-	switch {
-	case d.s.Err() != nil || v.inactive || !v.fee.Valid || v.fee.Decimal.Sign() <= 0:
+	if d.s.Err() != nil || !v.isOwed() {
 		return
-	case finance.IsBlank(id) || holdsNumber(id, d.number):
+	}
+	if finance.IsBlank(id) || holdsNumber(id, d.number) {
 		d.s.Fail("a contact with a fee and without an id that can be kept")
 		return
 	}
@@ -146,9 +147,24 @@ func (d *visitReader) keep(v *visit) {
 	})
 }
 
+// isOwed says that something was to be paid for the visit.
+func (v *visit) isOwed() bool {
+	if v.inactive || !v.fee.Valid {
+		return false
+	}
+	return v.fee.Decimal.Sign() > 0
+}
+
 // about notes when an answer is about somebody else. What is no personnummer, such as a reserve number, proves nothing.
 func (d *visitReader) about(number string) {
-	d.foreign = d.foreign || finance.IsPersonnummer(number) && !isNumber(number, d.number)
+	if isOther(number, d.number) {
+		d.foreign = true
+	}
+}
+
+// isOther says that a text is the personnummer of somebody else.
+func isOther(text, number string) bool {
+	return finance.IsPersonnummer(text) && !isNumber(text, number)
 }
 
 // unitRanks are the units of a contact, from the care provider, who is owed, down. A ward would tell what for.
@@ -156,7 +172,8 @@ var unitRanks = []string{"contactheadcareproviderunit", "contactresponsibleunit"
 
 func (d *visitReader) unit(v *visit, key string) {
 	for rank, name := range unitRanks {
-		if key != name || rank >= v.rank {
+		known := rank >= v.rank
+		if known || key != name {
 			continue
 		}
 		unitName := ""
@@ -202,7 +219,7 @@ func (d *visitReader) moment(text string) time.Time {
 	if text == "" || d.s.Err() != nil {
 		return time.Time{}
 	}
-	if len(text) != len(layout) && len(text) != len("20060102") {
+	if !slices.Contains([]int{len(layout), len("20060102")}, len(text)) {
 		d.s.Fail("not a moment as yyyyMMddHHmmss")
 		return time.Time{}
 	}

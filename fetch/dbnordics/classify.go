@@ -126,14 +126,16 @@ func readProblem(body []byte) (p problem) {
 	if s.End() != nil {
 		return problem{}
 	}
-	p.document = p.document || p.code != "" || p.text != "" || len(p.fields) > 0
+	if p.code+p.text != "" || len(p.fields) > 0 {
+		p.document = true
+	}
 	return p
 }
 
 // join is for envelopes that say the same in two members.
 func join(a, b string) string {
 	switch {
-	case a == "" || a == b:
+	case a == "", a == b:
 		return b
 	case b == "":
 		return a
@@ -143,11 +145,12 @@ func join(a, b string) string {
 
 // scalar reads a text or a number; anything else is skipped.
 func scalar(s *jsonread.Scanner) string {
-	if k := s.Peek(); k != '"' && k != '0' {
-		s.Raw()
-		return ""
+	switch s.Peek() {
+	case '"', '0':
+		return s.Word()
 	}
-	return s.Word()
+	s.Raw()
+	return ""
 }
 
 // faults reads the list of what is wrong with a request: objects, or texts.

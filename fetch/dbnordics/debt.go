@@ -9,6 +9,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -20,7 +21,7 @@ func (c *connector) step(ctx context.Context, s fetch.Stream, from string) (fetc
 	case s.Dataset != finance.Debts:
 		return fetch.Step{}, fmt.Errorf("dbnordics has no %s", s.Dataset)
 	case from != "":
-		return fetch.Step{}, fetch.Misfit("a cursor is set, but debt has none")
+		return fetch.Step{}, resume.Misfit("a cursor is set, but debt has none")
 	}
 	about, err := companyOf(s.Task.Consent)
 	if err != nil {

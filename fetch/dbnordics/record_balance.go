@@ -1,6 +1,8 @@
 package dbnordics
 
 import (
+	"cmp"
+
 	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
@@ -59,18 +61,21 @@ func (d *decoder) currentBalance(s *jsonread.Scanner, debt *finance.Debt) {
 	d.sum(s, debt, private, public)
 }
 
+// unknown says that there are such claims, and their sum is not told.
+func (c claims) unknown() bool { return !c.amount.Valid && c.count > 0 }
+
 // sum adds private and public claims. One that is not told is zero only where there are no such claims; else the whole is
 // not known.
 func (d *decoder) sum(s *jsonread.Scanner, debt *finance.Debt, private, public claims) {
-	unknown := func(c claims) bool { return !c.amount.Valid && c.count > 0 }
-	debt.Currency = private.currency
-	if debt.Currency == "" {
-		debt.Currency = public.currency
-	}
-	switch {
-	case s.Err() != nil, unknown(private), unknown(public), !private.amount.Valid && !public.amount.Valid:
+	debt.Currency = cmp.Or(private.currency, public.currency)
+	told := private.amount.Valid || public.amount.Valid
+	if s.Err() != nil || !told {
 		return
-	case private.currency != "" && public.currency != "" && private.currency != public.currency:
+	}
+	if private.unknown() || public.unknown() {
+		return
+	}
+	if public.currency != "" && public.currency != debt.Currency {
 		s.Fail("private and public claims have different currencies")
 		return
 	}

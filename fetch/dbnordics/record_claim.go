@@ -47,10 +47,20 @@ func (d *decoder) claim(s *jsonread.Scanner) (c claim) {
 			o.Extra(&d.extra)
 		}
 	}
-	if s.Err() == nil && c.creditor == "" && c.kind == "" && c.date.text == "" && !c.amount.Valid && c.reference == "" {
+	if c.tellsNothing() {
 		s.Fail("a record without date, creditor, type, amount and reference")
 	}
 	return c
+}
+
+// tellsNothing says that nothing is told by which anybody could know the claim.
+func (c *claim) tellsNothing() bool {
+	for _, told := range []string{c.creditor, c.kind, c.date.text, c.reference} {
+		if told != "" {
+			return false
+		}
+	}
+	return !c.amount.Valid
 }
 
 // named reads a text, or the one member of an object that is wanted of it.

@@ -33,26 +33,45 @@ func companyOf(c *finance.Consent) (company, error) {
 	}
 	country, number, _ := strings.Cut(c.ExternalID, "-")
 	switch {
-	case withhold(number) != number || country == "SE" && len(number) >= 10 && finance.IsPersonnummer(number[len(number)-10:]):
+	case showsPerson(country, number):
 		return company{}, errors.New("the external_id holds a personal identity number: write SE-subject-REFERENCE " +
 			"and import the number as national_id")
-	case country == "SE" && len(number) == 10 && onlyDigits(number) && luhn(number):
+	case country == "SE" && isSwedish(number):
 		return company{country: "se", number: number}, nil
-	case country == "NO" && len(number) == 9 && onlyDigits(number) && mod11(number):
+	case country == "NO" && isNorwegian(number):
 		return company{country: "no", number: number}, nil
 	}
 	return company{}, errors.New("the external_id names no company: write SE- and ten digits or NO- and nine, " +
 		"with the right control digit, or SE-subject-REFERENCE for a Swedish sole trader")
 }
 
+// showsPerson says that what should be a company's number holds that of a person.
+func showsPerson(country, number string) bool {
+	if withhold(number) != number {
+		return true
+	}
+	if country != "SE" || len(number) < 10 {
+		return false
+	}
+	return finance.IsPersonnummer(number[len(number)-10:])
+}
+
+// isSwedish says that a text is the number of a Swedish company.
+func isSwedish(number string) bool { return hasDigits(number, 10) && luhn(number) }
+
+// isNorwegian says that a text is the number of a Norwegian company.
+func isNorwegian(number string) bool { return hasDigits(number, 9) && mod11(number) }
+
+func hasDigits(s string, n int) bool { return len(s) == n && onlyDigits(s) }
+
 func soleTraderOf(c *finance.Consent, reference string) (company, error) {
 	number, ok := c.Subject.Reveal()
 	switch {
-	case reference == "" || withhold(reference) != reference:
+	case reference == "", withhold(reference) != reference:
 		return company{}, errors.New("the external_id of a sole trader wants a reference of ours behind SE-subject-, not the number")
 	case !ok:
 		return company{}, errors.New("a sole trader is asked for by personal identity number, and none is kept: import the consent with its national_id")
-	case !onlyDigits(number) || !finance.IsPersonnummer(number):
+	case !onlyDigits(number), !finance.IsPersonnummer(number):
 		return company{}, errors.New("the consent's national_id is no Swedish personal identity number of ten or twelve digits")
 	}
 	return company{country: "se", number: number, person: true}, nil

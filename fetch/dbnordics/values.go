@@ -2,6 +2,7 @@ package dbnordics
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -47,7 +48,10 @@ func readMoney(s *jsonread.Scanner, x *jsonread.Extra) (m money) {
 // currency reads the three letters of ISO 4217.
 func currency(s *jsonread.Scanner) string {
 	code := s.Text()
-	if code != "" && (len(code) != 3 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
+	if code == "" {
+		return ""
+	}
+	if len(code) != 3 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		s.Fail("not a currency of three letters")
 		return ""
 	}
@@ -59,9 +63,9 @@ func decimal(s *jsonread.Scanner) finance.Amount {
 	text := s.Word()
 	whole, fraction, _ := strings.Cut(strings.TrimPrefix(text, "-"), ".")
 	switch {
-	case text == "" || s.Err() != nil:
+	case text == "", s.Err() != nil:
 		return finance.Amount{}
-	case whole == "" && fraction == "" || strings.Trim(whole+fraction, "0123456789") != "":
+	case !onlyDigits(whole + fraction):
 		s.Fail("not an amount")
 		return finance.Amount{}
 	}
@@ -104,7 +108,8 @@ func readMoment(s *jsonread.Scanner) (m moment) {
 	}
 	part := map[string]int64{}
 	for o := s.Object(); o.Next(); {
-		if k := o.Key(); k == "year" || k == "month" || k == "day" {
+		switch k := o.Key(); k {
+		case "year", "month", "day":
 			part[k], _ = s.Int()
 		}
 	}
@@ -116,7 +121,7 @@ func readMoment(s *jsonread.Scanner) (m moment) {
 
 func dated(s *jsonread.Scanner, year, month, day int64) (m moment) {
 	switch {
-	case year < 1 || year > 9999 || month < 0 || month > 12 || day < 0 || day > 31 || month == 0 && day != 0:
+	case !within(year, 1, 9999), !within(month, 0, 12), !within(day, 0, 31), month == 0 && day != 0:
 		s.Fail("not a date")
 		return m
 	case month == 0:
@@ -134,14 +139,18 @@ func dated(s *jsonread.Scanner, year, month, day int64) (m moment) {
 	return m
 }
 
+func within(n, least, most int64) bool { return n >= least && n <= most }
+
+var aWeek = regexp.MustCompile(`^\d{4}W\d{2}$`)
+
 // week reads a week such as 2026W44 and gives its Monday. Weeks are counted as in ISO 8601, the way they are in Sweden: week
 // 1 has the year's first Thursday, and only some years have a week 53.
 func week(text string) (finance.Date, bool) {
-	var year, n int
-	if len(text) != 7 || text[4] != 'W' || !onlyDigits(text[:4]+text[5:]) {
+	if !aWeek.MatchString(text) {
 		return 0, false
 	}
-	if _, err := fmt.Sscanf(text, "%4dW%2d", &year, &n); err != nil || year < 1 || n < 1 {
+	var year, n int
+	if _, err := fmt.Sscanf(text, "%4dW%2d", &year, &n); err != nil || min(year, n) < 1 {
 		return 0, false
 	}
 	fourth := time.Date(year, time.January, 4, 0, 0, 0, 0, time.UTC) // always in week 1

@@ -40,7 +40,10 @@ func (s *Scanner) name(m mark) string {
 // Next moves to the next member and says whether there is one.
 func (o *Object) Next() bool {
 	s := o.s
-	if !o.open || o.begun && !s.skipUnread(o.value, o.depth) {
+	if !o.open {
+		return false
+	}
+	if o.begun && !s.skipUnread(o.value, o.depth) {
 		return false
 	}
 	if !s.more('}', !o.begun) {
@@ -61,8 +64,9 @@ func (o *Object) Next() bool {
 	s.from, s.to = start, s.i-1
 	if s.space() != ':' {
 		s.syntax("a colon is missing")
+		return false
 	}
-	if s.err != nil || !o.unique() {
+	if !o.unique() {
 		return false
 	}
 	s.i++
@@ -82,13 +86,9 @@ func (o *Object) unique() bool {
 	mine := s.seen[o.base:]
 	if bit := uint64(1) << (h >> 26); o.bloom&bit == 0 {
 		o.bloom |= bit
-	} else {
-		for i := range mine {
-			if mine[i].hash == h && s.name(mine[i]) == o.key {
-				s.Fail(sameKey)
-				return false
-			}
-		}
+	} else if s.had(mine, h, o.key) {
+		s.Fail(sameKey)
+		return false
 	}
 	if len(mine) == maxMembers {
 		s.Fail("too many members")
@@ -96,6 +96,19 @@ func (o *Object) unique() bool {
 	}
 	s.seen = append(s.seen, mark{h, int32(s.from), int32(s.to)})
 	return true
+}
+
+// had says that a key of a hash is among the marks.
+func (s *Scanner) had(marks []mark, hash uint32, key string) bool {
+	for i := range marks {
+		if marks[i].hash != hash {
+			continue
+		}
+		if s.name(marks[i]) == key {
+			return true
+		}
+	}
+	return false
 }
 
 // hashKey looks at no more than 16 bytes of a key, which tell nearly all names apart; equal hashes are only slow.
@@ -126,10 +139,14 @@ type Array struct {
 // Next moves to the next element and says whether there is one.
 func (a *Array) Next() bool {
 	s := a.s
-	if !a.open || a.place >= 0 && !s.skipUnread(a.value, a.depth) {
+	if !a.open {
 		return false
 	}
-	if !s.more(']', a.place < 0) {
+	first := a.place < 0
+	if !first && !s.skipUnread(a.value, a.depth) {
+		return false
+	}
+	if !s.more(']', first) {
 		a.open = false
 		return false
 	}
@@ -196,10 +213,13 @@ func (e *Error) word() string {
 
 // skipUnread moves behind the current value if nobody has read it.
 func (s *Scanner) skipUnread(value, depth int) bool {
-	if s.err == nil && s.i == value {
+	if s.err != nil {
+		return false
+	}
+	if s.i == value {
 		s.skip()
 	}
-	if s.err == nil && s.depth != depth {
+	if s.depth != depth {
 		s.syntax("the connector left a value half read")
 	}
 	return s.err == nil
@@ -207,24 +227,25 @@ func (s *Scanner) skipUnread(value, depth int) bool {
 
 // skip reads any value without giving it. Everything that reading it would refuse is refused.
 func (s *Scanner) skip() {
-	switch c := s.space(); {
-	case s.err != nil:
-	case (c == '{' || c == '[') && s.depth >= maxDepth:
-		s.Fail("nested too deeply")
-	case c == '{':
-		s.depth++
-		s.i++
-		s.skipMembers()
-	case c == '[':
-		s.depth++
-		s.i++
-		for first := true; s.more(']', first); first = false {
-			s.skip()
+	switch c := s.space(); c {
+	case '{':
+		if s.deeper() {
+			s.skipMembers()
 		}
-	case c == '"':
+	case '[':
+		if s.deeper() {
+			s.skipElements()
+		}
+	case '"':
 		s.quoted()
 	default:
 		s.skipScalar(c)
+	}
+}
+
+func (s *Scanner) skipElements() {
+	for first := true; s.more(']', first); first = false {
+		s.skip()
 	}
 }
 
@@ -245,6 +266,9 @@ func (s *Scanner) skipMembers() {
 }
 
 func (s *Scanner) skipScalar(c byte) {
+	if s.err != nil {
+		return
+	}
 	switch c {
 	case 't', 'f':
 		s.Bool()
@@ -275,9 +299,7 @@ func (s *Scanner) leap() {
 		default:
 			s.scalar()
 		}
-		for s.err == nil && len(open) > 0 && !s.more(open[len(open)-1], false) {
-			open = open[:len(open)-1]
-		}
+		open = s.leave(open)
 		if s.err != nil || len(open) == 0 {
 			return
 		}
@@ -285,9 +307,25 @@ func (s *Scanner) leap() {
 	}
 }
 
+// leave moves to the next element or member of the innermost container that has one, and gives the brackets of those that
+// are still open.
+func (s *Scanner) leave(open []byte) []byte {
+	for len(open) > 0 {
+		innermost := len(open) - 1
+		if s.err != nil || s.more(open[innermost], false) {
+			break
+		}
+		open = open[:innermost]
+	}
+	return open
+}
+
 // leapKey moves to the value of a member, where the container is an object.
 func (s *Scanner) leapKey(closing byte) {
-	if closing != '}' || s.err != nil {
+	if closing != '}' {
+		return
+	}
+	if s.err != nil {
 		return
 	}
 	if s.text[s.i] != '"' {
@@ -306,8 +344,7 @@ func (s *Scanner) leapKey(closing byte) {
 func (s *Scanner) scalar() {
 	start := s.i
 	for s.i < len(s.text) {
-		c := s.text[s.i]
-		if !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '.' || c == '-' || c == '+') {
+		if !isOfScalar(s.text[s.i]) {
 			break
 		}
 		s.i++
@@ -315,6 +352,15 @@ func (s *Scanner) scalar() {
 	if s.i == start {
 		s.syntax("not a JSON value")
 	}
+}
+
+// isOfScalar says that a byte may be one of a number or a word.
+func isOfScalar(c byte) bool {
+	switch c {
+	case '.', '-', '+':
+		return true
+	}
+	return isDigit(c) || isLetter(c)
 }
 
 // closing moves behind a string without looking into it. A raw line feed in it, as hand-made JSON has, is for the record to

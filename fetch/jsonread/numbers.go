@@ -1,6 +1,9 @@
 package jsonread
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 // largestExponent bounds the numbers that have no column. Postgres takes larger ones, but not all that JSON
 // can write, and of 1e100000 it keeps a hundred thousand digits.
@@ -10,10 +13,10 @@ const largestExponent = 1000
 // -1000.
 func HasHugeNumber(text []byte) bool {
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '"':
+		switch text[i] {
+		case '"':
 			i = stringEnd(text, i+1)
-		case c == 'e' || c == 'E':
+		case 'e', 'E':
 			isExponent := i > 0 && isDigit(text[i-1]) // and no letter of true or false
 			if isExponent && tooLarge(text[i+1:]) {
 				return true
@@ -25,15 +28,13 @@ func HasHugeNumber(text []byte) bool {
 
 // tooLarge says whether the exponent that a text begins with is beyond largestExponent.
 func tooLarge(text []byte) bool {
-	end := 0
-	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
-		end = 1
+	behind := bytes.TrimLeft(text, "+-0123456789")
+	written := text[:len(text)-len(behind)]
+	n, err := strconv.Atoi(string(written))
+	if err != nil {
+		return true
 	}
-	for end < len(text) && isDigit(text[end]) {
-		end++
-	}
-	n, err := strconv.Atoi(string(text[:end]))
-	return err != nil || n > largestExponent || n < -largestExponent
+	return n > largestExponent || n < -largestExponent
 }
 
-func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+func isDigit(b byte) bool { return b-'0' <= 9 }

@@ -2,7 +2,9 @@ package jsonread
 
 import (
 	"fmt"
+	"strings"
 	"time"
+	"unsafe"
 
 	"syncer/finance"
 )
@@ -53,9 +55,12 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s at byte %d, near %q", e.Reason, e.Offset, e.Key)
 }
 
-// Scan makes a Scanner of an answer's body. The body is copied once, so the strings that the Scanner gives are parts
-// of that copy and stay good whatever becomes of the body.
-func Scan(body []byte) *Scanner { return &Scanner{text: string(body)} }
+// Scan makes a Scanner of an answer's body, which must not be changed any more: the strings that the Scanner gives are parts of
+// it, and hold it.
+func Scan(body []byte) *Scanner {
+	// A copy of a large answer costs as much as the answer.
+	return &Scanner{text: unsafe.String(unsafe.SliceData(body), len(body))}
+}
 
 // Err is the first error, or nil.
 func (s *Scanner) Err() error {
@@ -67,10 +72,11 @@ func (s *Scanner) Err() error {
 
 // End says that everything was read, and gives the first error. Bytes after the value are one.
 func (s *Scanner) End() error {
-	if s.err == nil && s.depth != 0 {
+	if s.depth != 0 {
 		s.syntax("the answer was not read to its end")
 	}
-	if s.space() != 0 || s.i < len(s.text) {
+	s.space()
+	if s.i < len(s.text) {
 		s.syntax("bytes after the end of the answer")
 	}
 	return s.Err()
@@ -103,11 +109,17 @@ func word(key string) string {
 		return ""
 	}
 	for i := range len(key) {
-		if c := key[i] | 0x20; (c < 'a' || c > 'z') && key[i] != '_' {
+		if !isLetter(key[i]) && key[i] != '_' {
 			return ""
 		}
 	}
 	return key
+}
+
+// isLetter says that a byte is a letter of ASCII.
+func isLetter(c byte) bool {
+	c |= 0x20
+	return c >= 'a' && c <= 'z'
 }
 
 // space skips white space and gives the byte behind it, 0 at the end or after an error.
@@ -129,11 +141,11 @@ func (s *Scanner) space() byte {
 // Peek tells the kind of the next value by its first byte, without reading it: '{', '[', '"', 't', 'f', 'n' for null,
 // '0' for any number, and 0 for anything else.
 func (s *Scanner) Peek() byte {
-	switch c := s.space(); {
-	case c == '-' || c >= '0' && c <= '9':
-		return '0'
-	case c == '{' || c == '[' || c == '"' || c == 't' || c == 'f' || c == 'n':
+	switch c := s.space(); c {
+	case '{', '[', '"', 't', 'f', 'n':
 		return c
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		return '0'
 	}
 	return 0
 }
@@ -142,7 +154,7 @@ func (s *Scanner) Peek() byte {
 func (s *Scanner) Null() bool { return s.space() == 'n' && s.literal("null") }
 
 func (s *Scanner) literal(want string) bool {
-	if len(s.text)-s.i < len(want) || s.text[s.i:s.i+len(want)] != want {
+	if !strings.HasPrefix(s.text[s.i:], want) {
 		s.syntax("not a JSON value")
 		return false
 	}
@@ -167,11 +179,16 @@ func (s *Scanner) Array() Array {
 }
 
 func (s *Scanner) enter(c byte, otherwise string) bool {
-	switch {
-	case s.space() != c:
+	if s.space() != c {
 		s.wrong(otherwise)
 		return false
-	case s.depth == maxDepth:
+	}
+	return s.deeper()
+}
+
+// deeper moves into the container that begins here.
+func (s *Scanner) deeper() bool {
+	if s.depth >= maxDepth {
 		s.Fail("nested too deeply")
 		return false
 	}
@@ -189,7 +206,7 @@ func (s *Scanner) more(end byte, first bool) bool {
 		return false
 	case s.err != nil:
 		return false
-	case c == 0 && s.i >= len(s.text):
+	case s.i >= len(s.text):
 		s.syntax("the answer ends too early")
 		return false
 	case first:
@@ -199,7 +216,8 @@ func (s *Scanner) more(end byte, first bool) bool {
 		return false
 	}
 	s.i++
-	if c := s.space(); c == end || c == 0 {
+	switch s.space() {
+	case end, 0:
 		s.syntax("nothing behind a comma")
 		return false
 	}

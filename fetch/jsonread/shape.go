@@ -10,10 +10,18 @@ import (
 // for people and hold nothing of the body.
 func Misshapen(body []byte, openings string) string {
 	text := bytes.TrimSpace(body)
-	if len(text) > 0 && strings.IndexByte(openings, text[0]) >= 0 && isWhole(text) {
+	if begins(text, openings) && isWhole(text) {
 		return ""
 	}
 	return Describe(text)
+}
+
+// begins says that a text begins with one of some bytes.
+func begins(text []byte, openings string) bool {
+	if len(text) == 0 {
+		return false
+	}
+	return strings.IndexByte(openings, text[0]) >= 0
 }
 
 // isWhole says whether a text that begins like a JSON object or list ends like one, with all its brackets
@@ -23,7 +31,7 @@ func isWhole(text []byte) bool {
 	if text[0] == '[' {
 		closing = ']'
 	}
-	if len(text) < 2 || text[len(text)-1] != closing {
+	if text[len(text)-1] != closing {
 		return false
 	}
 	return balanced(text) || !cutOff(text)
@@ -40,7 +48,10 @@ func balanced(text []byte) bool {
 func cutOff(text []byte) bool {
 	s := Scan(text)
 	s.leap()
-	return s.err != nil && s.i >= len(s.text)
+	if s.err == nil {
+		return false
+	}
+	return s.i >= len(s.text)
 }
 
 // Describe says what a body is that is not the JSON which was expected: "an HTML page", "JSON that was cut off". The words
@@ -55,18 +66,12 @@ func Describe(body []byte) string {
 		return "UTF-16 text"
 	case bytes.IndexByte(head, 0) >= 0:
 		return "bytes that are no text"
-	case bytes.HasPrefix(head, []byte("<!doctype html")):
-		return "an HTML page"
-	case head[0] == '<' && bytes.Contains(head, []byte("<html")):
-		return "an HTML page"
 	case head[0] == '<':
-		return "XML"
-	case (head[0] == '{' || head[0] == '[') && !isWhole(text):
-		return "JSON that was cut off"
+		return describeMarkup(head)
 	case head[0] == '{':
-		return "a JSON object"
+		return describeWhole(text, "a JSON object")
 	case head[0] == '[':
-		return "a JSON list"
+		return describeWhole(text, "a JSON list")
 	case isValue(text):
 		return "JSON that is neither an object nor a list"
 	case isTable(head):
@@ -75,13 +80,38 @@ func Describe(body []byte) string {
 	return "a text that is no JSON"
 }
 
+// describeMarkup says what a text is that begins with <.
+func describeMarkup(head []byte) string {
+	if bytes.HasPrefix(head, []byte("<!doctype html")) {
+		return "an HTML page"
+	}
+	if bytes.Contains(head, []byte("<html")) {
+		return "an HTML page"
+	}
+	return "XML"
+}
+
+// describeWhole gives the words for what begins like a JSON object or list, if it also ends like one.
+func describeWhole(text []byte, words string) string {
+	if !isWhole(text) {
+		return "JSON that was cut off"
+	}
+	return words
+}
+
 // isWide says whether a text is UTF-16 or UTF-32: by its mark, or because every other byte of ASCII is 0 in
 // it.
 func isWide(text []byte) bool {
-	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
-		return true
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(text, []byte(mark)) {
+			return true
+		}
 	}
-	return len(text) > 3 && (text[0] == 0) != (text[1] == 0) && (text[2] == 0) != (text[3] == 0)
+	if len(text) < 4 {
+		return false
+	}
+	oneZero := func(pair []byte) bool { return (pair[0] == 0) != (pair[1] == 0) }
+	return oneZero(text[:2]) && oneZero(text[2:])
 }
 
 // isValue says whether a text is one JSON value.

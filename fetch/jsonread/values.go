@@ -31,8 +31,9 @@ func plain(t string, i int) int {
 		}
 	}
 	for ; i < len(t); i++ {
-		if c := t[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
-			break
+		switch c := t[i]; {
+		case c < 0x20, c == '"', c == '\\', c >= 0x80:
+			return i
 		}
 	}
 	return i
@@ -119,39 +120,56 @@ func (s *Scanner) unescape(t string, escapes int) string {
 func surrogates(t string) (rune, int) {
 	r, ok := hex4(t)
 	switch {
-	case !ok || r == 0:
+	case !ok, r == 0:
 		return 0, 0
 	case !utf16.IsSurrogate(r):
 		return r, 6
 	}
 	low, ok := hex4(t[6:])
-	if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
+	if !ok {
+		return 0, 0
+	}
+	r = utf16.DecodeRune(r, low)
+	if r == utf8.RuneError {
 		return 0, 0
 	}
 	return r, 12
 }
 
 func hex4(t string) (r rune, ok bool) {
-	if len(t) < 6 || t[0] != '\\' || t[1] != 'u' {
+	if len(t) < 6 {
+		return 0, false
+	}
+	if t[:2] != `\u` {
 		return 0, false
 	}
 	for _, c := range []byte(t[2:6]) {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
+		n, ok := hexDigit(c)
+		if !ok {
 			return 0, false
 		}
-		r = r<<4 | rune(c)
+		r = r<<4 | n
 	}
 	return r, true
 }
 
+func hexDigit(c byte) (n rune, ok bool) {
+	if isDigit(c) {
+		return rune(c - '0'), true
+	}
+	letter := c | 0x20
+	if letter < 'a' || letter > 'f' {
+		return 0, false
+	}
+	return rune(letter-'a') + 10, true
+}
+
 // digitsEnd is the position behind the digits that begin at i.
 func digitsEnd(t string, i int) int {
-	for i < len(t) && t[i]-'0' <= 9 {
+	for i < len(t) {
+		if !isDigit(t[i]) {
+			break
+		}
 		i++
 	}
 	return i
@@ -159,32 +177,50 @@ func digitsEnd(t string, i int) int {
 
 // numeral is how long the JSON number is that t begins with; 0: none.
 func numeral(t string) int {
-	i := 0
-	if i < len(t) && t[i] == '-' {
-		i++
+	begin := 0
+	if byteAt(t, 0) == '-' {
+		begin = 1
 	}
-	whole := digitsEnd(t, i)
-	if whole == i || t[i] == '0' && whole > i+1 {
+	whole := digitsEnd(t, begin)
+	digits := whole - begin
+	if digits == 0 {
 		return 0
 	}
-	i = whole
-	if i < len(t) && t[i] == '.' {
-		if i = digitsEnd(t, i+1); i == whole+1 {
+	if t[begin] == '0' && digits > 1 {
+		return 0
+	}
+	end := whole
+	if byteAt(t, whole) == '.' {
+		end = digitsEnd(t, whole+1)
+		if end == whole+1 {
 			return 0
 		}
 	}
-	if i < len(t) && t[i]|0x20 == 'e' {
+	if byteAt(t, end)|0x20 == 'e' {
+		return exponentEnd(t, end+1)
+	}
+	return end
+}
+
+// exponentEnd is the position behind the exponent that begins at i; 0: there is none.
+func exponentEnd(t string, i int) int {
+	switch byteAt(t, i) {
+	case '+', '-':
 		i++
-		if i < len(t) && (t[i] == '+' || t[i] == '-') {
-			i++
-		}
-		end := digitsEnd(t, i)
-		if end == i {
-			return 0
-		}
-		i = end
 	}
-	return i
+	end := digitsEnd(t, i)
+	if end == i {
+		return 0
+	}
+	return end
+}
+
+// byteAt is a byte of a text; 0 behind its end.
+func byteAt(t string, i int) byte {
+	if i < len(t) {
+		return t[i]
+	}
+	return 0
 }
 
 // number reads a JSON number and gives its characters.
@@ -193,7 +229,8 @@ func (s *Scanner) number() string {
 		return ""
 	}
 	n := numeral(s.text[s.i:])
-	if n == 0 || n > maxNumber {
+	switch {
+	case n == 0, n > maxNumber:
 		s.wrong("not a number")
 		return ""
 	}
@@ -208,7 +245,8 @@ func (s *Scanner) Int() (n int64, ok bool) {
 	}
 	t := s.number()
 	digits := strings.TrimPrefix(t, "-")
-	if len(digits) > 18 || digitsEnd(digits, 0) != len(digits) {
+	switch {
+	case len(digits) > 18, digitsEnd(digits, 0) != len(digits):
 		s.Fail("not a whole number of at most 18 digits")
 	}
 	if s.err != nil {
@@ -232,7 +270,7 @@ func (s *Scanner) Amount() finance.Amount {
 		return finance.Amount{}
 	case '"':
 		t = WithoutPlus(s.quoted())
-		if s.err == nil && (t == "" || numeral(t) != len(t)) {
+		if !isNumber(t) {
 			s.Fail("not an amount")
 		}
 	default:
@@ -248,6 +286,9 @@ func (s *Scanner) Amount() finance.Amount {
 	return a
 }
 
+// isNumber says that a text is a JSON number and nothing else.
+func isNumber(t string) bool { return t != "" && numeral(t) == len(t) }
+
 // exact turns a JSON number into an amount. Up to 18 digits without an exponent, which is all money there is, are
 // summed up here; decimal.Parse, which rounds what it can't hold, sees only what it can.
 func exact(t string) (finance.Amount, bool) {
@@ -260,7 +301,7 @@ func exact(t string) (finance.Amount, bool) {
 		case c == '-':
 		case c == '.':
 			fraction = true
-		case c|0x20 == 'e' || digits == 18:
+		case c|0x20 == 'e', digits == 18:
 			return exactLong(t)
 		default:
 			coef = coef*10 + int64(c-'0')
@@ -270,9 +311,11 @@ func exact(t string) (finance.Amount, bool) {
 			}
 		}
 	}
-	for scale > 0 && coef%10 == 0 {
+	for ; scale > 0; scale-- {
+		if coef%10 != 0 {
+			break
+		}
 		coef /= 10
-		scale--
 	}
 	if t[0] == '-' {
 		coef = -coef
@@ -307,7 +350,8 @@ func exactLong(t string) (finance.Amount, bool) {
 	if kept == "" {
 		return finance.Amount{Valid: true}, true
 	}
-	if len(kept) > decimal.MaxPrec || digits > decimal.MaxScale || len(kept)-digits > decimal.MaxPrec {
+	switch {
+	case len(kept) > decimal.MaxPrec, digits > decimal.MaxScale, len(kept)-digits > decimal.MaxPrec:
 		return finance.Amount{}, false
 	}
 	a, err := finance.ParseAmount(t)

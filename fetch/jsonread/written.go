@@ -8,8 +8,9 @@ import (
 
 // WithoutPlus takes the plus off a number that is a text, where a digit follows it.
 func WithoutPlus(text string) string {
-	if len(text) > 1 && text[0] == '+' && text[1]-'0' <= 9 {
-		return text[1:]
+	number, signed := strings.CutPrefix(text, "+")
+	if signed && isDigit(byteAt(number, 0)) {
+		return number
 	}
 	return text
 }
@@ -51,17 +52,23 @@ func together(whole, mark string) (digits string, ok bool) {
 		if separator == mark || len(groups) == 1 {
 			continue
 		}
-		if len(groups[0]) == 0 || len(groups[0]) > 3 {
+		if !areThousands(groups) {
 			return "", false
-		}
-		for _, group := range groups[1:] {
-			if len(group) != 3 {
-				return "", false
-			}
 		}
 		return strings.Join(groups, ""), true
 	}
 	return whole, true
+}
+
+// areThousands says that groups of digits have three each, and the first one no more.
+func areThousands(groups []string) bool {
+	for _, group := range groups[1:] {
+		if len(group) != 3 {
+			return false
+		}
+	}
+	first := groups[0]
+	return first != "" && len(first) <= 3
 }
 
 func isDigits(text string) bool { return text != "" && digitsEnd(text, 0) == len(text) }

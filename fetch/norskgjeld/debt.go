@@ -7,6 +7,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -19,10 +20,10 @@ func (c *connector) step(s fetch.Stream, from string) (fetch.Step, error) {
 	switch {
 	case s.Dataset != finance.Debts:
 		return fetch.Step{}, fmt.Errorf("norskgjeld has no %s", s.Dataset)
-	case consent == nil || consent.ExternalID == "":
+	case consent == nil, consent.ExternalID == "":
 		return fetch.Step{}, errors.New("debt is read by consent, and this one has no id of the registry")
 	case from != "":
-		return fetch.Step{}, fetch.Misfit("a cursor is set, but debt has none")
+		return fetch.Step{}, resume.Misfit("a cursor is set, but debt has none")
 	}
 	r := c.request(debtService, c.settings.DebtScope)
 	r.Path = "v1/debt/" + url.PathEscape(consent.ExternalID)

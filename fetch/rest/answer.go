@@ -57,8 +57,8 @@ func (d *decoder) read(a *fetch.Answer) error {
 	if !a.IsPart() || !d.p.inParts() {
 		d.page.AddMissing(a.Unfinished())
 	}
-	if a.Status == http.StatusNoContent || a.Status >= http.StatusMultipleChoices || len(bytes.TrimSpace(a.Body)) == 0 {
-		return nil // nothing, said in so many words, or by a status that a rule calls ok
+	if saysNothing(a) {
+		return nil
 	}
 	d.s = jsonread.Scan(a.Body)
 	t := taking{s: d.s, into: d.found, nulls: d.nulls, list: d.list}
@@ -85,27 +85,45 @@ func (d *decoder) read(a *fetch.Answer) error {
 	return d.partial()
 }
 
+// saysNothing says that an answer has nothing: in so many words, or by a status that a rule calls ok.
+func saysNothing(a *fetch.Answer) bool {
+	switch {
+	case a.Status == http.StatusNoContent, a.Status >= http.StatusMultipleChoices:
+		return true
+	}
+	return len(bytes.TrimSpace(a.Body)) == 0
+}
+
 // allLists refuses an answer without a list that must be there: an answer of another shape must not look empty.
 func (d *decoder) allLists() error {
-	for i, l := range d.p.Records {
-		if !d.lists[i] && !l.Optional && l.Empty != emptyAbsent {
+	for i := range d.p.Records {
+		l := &d.p.Records[i]
+		if l.mustBeThere() && !d.lists[i] {
 			return fmt.Errorf("the answer has no list of records at %s", l.Path)
 		}
 	}
 	return nil
 }
 
+// mustBeThere says that an answer without the list is one of another shape.
+func (l *List) mustBeThere() bool { return !l.Optional && l.Empty != emptyAbsent }
+
 // believeAbsence takes a list that the API leaves out when it is empty for an empty one. By now the answer has shown by its
 // subject or its echoes that it is a good one; where it tells neither, its total must fit.
 func (d *decoder) believeAbsence() {
-	for i, l := range d.p.Records {
-		if d.lists[i] || l.Empty != emptyAbsent {
-			continue
-		}
-		if len(d.p.subject) > 0 && d.subject.Known() || len(d.p.echoes) > 0 || d.totalFits() {
-			d.lists[i] = true
+	for i := range d.p.Records {
+		if d.p.Records[i].Empty == emptyAbsent && !d.lists[i] {
+			d.lists[i] = d.isGood()
 		}
 	}
+}
+
+// isGood says that the answer has shown to be one to what was asked.
+func (d *decoder) isGood() bool {
+	if len(d.p.subject) > 0 && d.subject.Known() {
+		return true
+	}
+	return len(d.p.echoes) > 0 || d.totalFits()
 }
 
 // totalFits says that the answer tells how many records there are, and that it shows as many.
@@ -169,50 +187,72 @@ func (d *decoder) list(number int) {
 	}
 	d.lists[number-1] = true
 	base := int32(d.count)
-	counted := d.p.Pagination.Page != nil || d.p.Pagination.Offset != nil
 	for a := s.Array(); a.Next(); d.count++ {
-		place := base + a.Place()
-		v := d.p.record.values()
-		d.unread = d.unread[:0]
-		if s.Peek() != '{' {
-			s.Fail("not an object")
-		}
-		t := taking{s: s, into: v, rest: d.keep}
-		t.value(d.p.record.root, "")
-		why := a.Broken()
-		if counted {
-			d.last = d.mark(v)
-			d.shown = digest(strings.Join(v, "\x00") + "\x00" + strings.Join(d.unread, "\x00"))
-			if d.count == 0 {
-				d.first = d.last
-			}
-		}
-		again := d.p.overlap == lastRecord && d.count == 0 && d.first == d.p.at.Last
-		if again && d.shown == d.p.at.Shown {
-			continue // it was the last of the page before, and is stored as it is
-		}
-		d.known = again || d.p.overlap == lastPage
-		if why == "" {
-			if err := d.take(l, v, place); err != nil {
-				why = err.Error()
-			}
-		}
-		if again {
-			d.again = map[string]bool{}
-			for _, id := range d.ids() {
-				d.again[id] = true
-			}
-		}
-		if why != "" {
-			d.extra.Reset()
-			if d.p.elsewhere(l.Status) {
-				continue // it is looked at in the window that it belongs to
-			}
-			reject := a.Reject(why, d.ownKey(v))
-			reject.Place = place
-			d.page.Rejects = append(d.page.Rejects, reject)
+		d.element(&a, l, base+a.Place())
+	}
+}
+
+// element reads one record of a list.
+func (d *decoder) element(a *jsonread.Array, l *List, place int32) {
+	v, why := d.readElement(a)
+	d.markElement(v)
+	again := d.isAgain()
+	if again && d.shown == d.p.at.Shown {
+		return // it was the last of the page before, and is stored as it is
+	}
+	d.known = again || d.p.overlap == lastPage
+	if why == "" {
+		if err := d.take(l, v, place); err != nil {
+			why = err.Error()
 		}
 	}
+	if again {
+		d.again = map[string]bool{}
+		for _, id := range d.ids() {
+			d.again[id] = true
+		}
+	}
+	if why != "" {
+		d.extra.Reset()
+		if d.p.elsewhere(l.Status) {
+			return // it is looked at in the window that it belongs to
+		}
+		reject := a.Reject(why, d.ownKey(v))
+		reject.Place = place
+		d.page.Rejects = append(d.page.Rejects, reject)
+	}
+}
+
+// readElement reads the values of the present element, and says why it could not be read.
+func (d *decoder) readElement(a *jsonread.Array) (v values, why string) {
+	v = d.p.record.values()
+	d.unread = d.unread[:0]
+	if d.s.Peek() != '{' {
+		d.s.Fail("not an object")
+	}
+	t := taking{s: d.s, into: v, rest: d.keep}
+	t.value(d.p.record.root, "")
+	return v, a.Broken()
+}
+
+// markElement notes what the present element shows, by which the place behind it is found again.
+func (d *decoder) markElement(v values) {
+	if !d.p.Pagination.counts() {
+		return
+	}
+	d.last = d.mark(v)
+	d.shown = digest(strings.Join(v, "\x00") + "\x00" + strings.Join(d.unread, "\x00"))
+	if d.count == 0 {
+		d.first = d.last
+	}
+}
+
+// isAgain says that the present element is the last one of the page before.
+func (d *decoder) isAgain() bool {
+	if d.p.overlap != lastRecord || d.count > 0 {
+		return false
+	}
+	return d.first == d.p.at.Last
 }
 
 // ownKey is the API's own key of a record that can't be kept; empty where it can't be told, or is the person's number.

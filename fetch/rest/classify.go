@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,45 +54,69 @@ func (f *faults) classify(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
 		v.Class = finance.OK
 	}
 	for _, name := range f.correlation.Headers {
-		if v.Correlation == "" {
-			v.Correlation = a.Header.Get(name)
-		}
+		v.Correlation = cmp.Or(v.Correlation, a.Header.Get(name))
 	}
 	good := v.Class == finance.OK
-	named := a.Status < http.StatusMultipleChoices && f.names(a.Status)
-	if good && !named && !f.of.InSuccess && (len(f.trace) == 0 || v.Correlation != "") {
+	if good && f.passes(a, &v) {
 		return v
 	}
 	found := f.shape.look(a.Body)
-	code := f.text(found, f.code)
-	message := f.text(found, f.message)
-	if v.Correlation == "" {
-		v.Correlation = f.text(found, f.trace)
+	v.Correlation = cmp.Or(v.Correlation, f.text(found, f.trace))
+	code := ""
+	if !good || f.of.InSuccess {
+		code = f.text(found, f.code)
 	}
-	if good && !f.of.InSuccess {
-		code = ""
-	}
-	if good && !named && code == "" {
+	if good && code == "" && !f.namesGood(a.Status) {
 		return v
 	}
-	if v.Reason = code; code == "" || message != "" && message != code {
-		v.Reason = message
-		if code != "" {
-			v.Reason = code + ": " + message
-		}
-	}
+	v.Reason = reasonOf(code, f.text(found, f.message))
 	f.judge(&v, a, code, found, good)
 	if v.Class == finance.OK && f.spoilt(a) { // a rule can say what a status means, and not that HTML is data
 		v.Class = finance.Transient
 		v.Reason = ""
 	}
-	if r != nil && r.Purpose == calls.ForCheck && slices.Contains(f.check.Accept, a.Status) &&
-		v.Class != finance.Fatal && v.Class != finance.TokenDenied { // a check that passes with wrong credentials is none
+	if f.accepts(r, a.Status, v.Class) {
 		v.Class = finance.OK
 		v.Status = ""
 		v.Named = false
 	}
 	return v
+}
+
+// passes says that nothing in the body of a good answer can change what it means, or is wanted of it.
+func (f *faults) passes(a *fetch.Answer, v *fetch.Meaning) bool {
+	if f.of.InSuccess || f.namesGood(a.Status) {
+		return false
+	}
+	return len(f.trace) == 0 || v.Correlation != ""
+}
+
+// namesGood says that a rule names a status of answers that are no refusal.
+func (f *faults) namesGood(status int) bool {
+	return status < http.StatusMultipleChoices && f.names(status)
+}
+
+// reasonOf is the code with the message that explains it, or one of them.
+func reasonOf(code, message string) string {
+	switch {
+	case code == "":
+		return message
+	case message == "", message == code:
+		return code
+	}
+	return code + ": " + message
+}
+
+// accepts says that the check of a connection takes an answer for good. Not where the credentials are wrong: a check that
+// passes with them is none.
+func (f *faults) accepts(r *fetch.Request, status int, class finance.Class) bool {
+	if r == nil || r.Purpose != calls.ForCheck {
+		return false
+	}
+	if !slices.Contains(f.check.Accept, status) {
+		return false
+	}
+	return class != finance.Fatal && class != finance.TokenDenied
 }
 
 // alone says that some rule pauses one consent or account alone.
@@ -106,8 +131,15 @@ func (f *faults) names(status int) bool {
 
 // judged says that what a good answer has under error is a code that the rules were asked about.
 func (f *faults) judged(a *fetch.Answer) bool {
-	within := func(path string) bool { return path == "error" || strings.HasPrefix(path, "error.") }
-	return f.of.InSuccess && slices.ContainsFunc(f.of.Code, within) && f.text(f.shape.look(a.Body), f.code) != ""
+	if !f.of.InSuccess || !slices.ContainsFunc(f.of.Code, underError) {
+		return false
+	}
+	return f.text(f.shape.look(a.Body), f.code) != ""
+}
+
+func underError(path string) bool {
+	name, _, _ := strings.Cut(path, ".")
+	return name == "error"
 }
 
 // spoilt says whether an answer of 2xx has a body that can't be read. One that says that it is not the
@@ -135,19 +167,10 @@ func (f *faults) openings() string {
 func (f *faults) judge(v *fetch.Meaning, a *fetch.Answer, code string, found values, good bool) {
 	v.RetryAfter = f.wait.in(a, found)
 	for i := range f.of.Rules {
-		rule := &f.of.Rules[i]
-		if !rule.fits(a.Status, code, good) {
-			continue
+		if rule := &f.of.Rules[i]; rule.fits(a.Status, code, good) {
+			rule.apply(v)
+			return
 		}
-		if v.Class = classes[rule.Class]; v.Class == finance.ConsentOver {
-			v.Status = finance.ConsentRevoked
-			v.Named = len(rule.Code) > 0
-			if rule.Consent != "" {
-				v.Status = finance.ConsentStatus(rule.Consent)
-			}
-		}
-		v.Pauses = reaches[rule.Pauses]
-		return
 	}
 	switch {
 	case good && code == "": // no rule fits after all
@@ -155,16 +178,28 @@ func (f *faults) judge(v *fetch.Meaning, a *fetch.Answer, code string, found val
 		v.RetryAfter = 0
 	case good:
 		v.Class = finance.Rejected
-	case v.RetryAfter > 0 && v.Class == finance.Transient && a.Status >= http.StatusMultipleChoices:
+	case a.Status < http.StatusMultipleChoices:
+	case v.RetryAfter > 0 && v.Class == finance.Transient:
 		v.Class = finance.Throttled
 	}
 }
 
+// apply says what the rule says.
+func (r *Rule) apply(v *fetch.Meaning) {
+	v.Class = classes[r.Class]
+	v.Pauses = reaches[r.Pauses]
+	if v.Class != finance.ConsentOver {
+		return
+	}
+	v.Status = finance.ConsentStatus(cmp.Or(r.Consent, string(finance.ConsentRevoked)))
+	v.Named = len(r.Code) > 0
+}
+
 func (r *Rule) fits(status int, code string, good bool) bool {
-	if good && len(r.Code) == 0 && len(r.Status) == 0 {
+	if good && r.isEmpty() {
 		return false
 	}
-	return (len(r.Status) == 0 || slices.Contains(r.Status, status)) && (len(r.Code) == 0 || slices.Contains(r.Code, code))
+	return r.fitsStatus(status) && r.fitsCode(code)
 }
 
 func (f *faults) text(found values, slots []int) string {

@@ -223,8 +223,11 @@ func (s *source) amount(raw string, v values) (a finance.Amount, err error) {
 	default:
 		a, err = amountOf(raw)
 	}
-	if err != nil || len(s.sign) == 0 {
+	if err != nil {
 		return a, err
+	}
+	if len(s.sign) == 0 {
+		return a, nil
 	}
 	flag, err := textOf(v.first(s.sign))
 	if err != nil {

@@ -159,6 +159,9 @@ func (p *compiledReading) compilePagination() {
 // paged says that the dataset takes more than one call.
 func (p *Pagination) paged() bool { return len(p.kinds()) > 0 || p.Windows != nil }
 
+// counts says that the list is paged by number or by offset.
+func (p *Pagination) counts() bool { return p.Page != nil || p.Offset != nil }
+
 // inParts says that one answer shows a part of the list and leads to the next.
 func (p *compiledReading) inParts() bool { return len(p.Pagination.kinds()) > 0 }
 

@@ -14,6 +14,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -33,8 +34,10 @@ func newConnector(client *fetch.Client, about *api) *connector {
 
 // PerAccount says whether the dataset's request names an account.
 func (c *connector) PerAccount(d finance.Dataset) bool {
-	p := c.about.readings[d]
-	return p != nil && p.account
+	if p := c.about.readings[d]; p != nil {
+		return p.account
+	}
+	return false
 }
 
 // SameAs is where in a row stands what the description says to stay of an account.
@@ -48,7 +51,10 @@ func (c *connector) SameAs() []string {
 // TakesDays says whether the dataset's request names both ends of a range of days.
 func (c *connector) TakesDays(d finance.Dataset) bool {
 	p := c.about.readings[d]
-	return p != nil && slices.Contains(p.used, forSince) && slices.Contains(p.used, forUntil)
+	if p == nil {
+		return false
+	}
+	return slices.Contains(p.used, forSince) && slices.Contains(p.used, forUntil)
 }
 
 // Version names the description.
@@ -117,12 +123,14 @@ func (c *connector) enter(p *compiledReading, s *fetch.Stream, at fetch.At) (*pa
 		resolve: c.client.Resolve,
 	}
 	// Where the provider has given an older day in this pass, a refusal is not about the day.
-	walk.mayBeTooOld = cur.Pass == nil || cur.Pass.Search != nil || at.Stored && s.Stale
 	if cur.Pass == nil {
+		walk.mayBeTooOld = true
 		walk.at = walk.begin()
 		walk.again = 0
 		return walk, cur, nil
 	}
+	brokenOff := at.Stored && s.Stale
+	walk.mayBeTooOld = brokenOff || cur.Pass.Search != nil
 	walk.at = *cur.Pass
 	walk.overlap = walk.overlapAt(at)
 	return walk, cur, nil
@@ -132,7 +140,7 @@ func (c *connector) enter(p *compiledReading, s *fetch.Stream, at fetch.At) (*pa
 // comes with the present page; the last page costs a call, so it is asked for only behind a break.
 func (p *pass) overlapAt(at fetch.At) overlap {
 	switch {
-	case p.at.Last == "" || p.at.opens():
+	case p.at.Last == "", p.at.opens():
 		return noOverlap
 	case at.Seam && p.Pagination.Offset != nil:
 		return lastRecord
@@ -157,7 +165,7 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 		Look: p.overlap == lastPage, Overlaps: p.overlap == lastRecord, NoContent: true, Parts: p.inParts(),
 		Judged: p.judged, Decode: p.decode,
 	}
-	st.Shifts = p.Pagination.Page != nil || p.Pagination.Offset != nil
+	st.Shifts = p.Pagination.counts()
 	st.Set, st.Status = p.set()
 	if p.Pagination.paged() {
 		st.End = p.endList
@@ -165,7 +173,8 @@ func (c *connector) step(p *pass, cur cursor, position string) (fetch.Step, erro
 	if p.at.Link != "" || p.at.After != "" {
 		st.Anew = func() string { return p.cursor(p.first()) }
 	}
-	if p.dated && p.at.opens() && p.mayBeTooOld {
+	opensWithDay := p.dated && p.at.opens()
+	if opensWithDay && p.mayBeTooOld {
 		st.Narrow = p.narrow
 	}
 	return st, nil
@@ -219,7 +228,8 @@ func (c *connector) ask(p *pass) error {
 		if p.asked[name] == "" {
 			return c.rejected(p.stream, why[name])
 		}
-		if (name == forConsent || name == forAccount) && consent.Subject.Known() && consent.Subject.Is(p.asked[name]) {
+		inAddress := name == forConsent || name == forAccount
+		if inAddress && consent.Subject.Known() && consent.Subject.Is(p.asked[name]) {
 			return c.rejected(p.stream, "the id of the "+name+" is the person's national identity number, which must not stand in an address")
 		}
 	}
@@ -253,7 +263,7 @@ func (c *connector) call(p *pass) (r fetch.Request, err error) {
 	if p.at.Link != "" { // stored, so it is checked like the provider's
 		link, err := c.client.Resolve(p.at.Link, p.follows(&r))
 		if err != nil {
-			return r, &fetch.StrayError{Anew: p.cursor(p.first()), Err: err}
+			return r, &resume.StrayError{Anew: p.cursor(p.first()), Err: err}
 		}
 		r.Path = link.Path
 		r.Query = nil

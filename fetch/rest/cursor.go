@@ -3,8 +3,9 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -46,7 +47,7 @@ type position struct {
 	Tries  int    `json:"tries,omitzero"`  // how often the list had moved
 	Anew   bool   `json:"anew,omitzero"`   // it was begun anew, because it had moved while the pass was broken off
 
-	Search *fetch.DaySearch `json:"search,omitempty"` // the provider has refused a day: which is the first that it gives?
+	Search *resume.DaySearch `json:"search,omitempty"` // the provider has refused a day: which is the first that it gives?
 
 	// Earlier are ids that were made on the pages behind us, so that the twin of a record gets another. Base is how many of
 	// them stood before the present window.
@@ -79,41 +80,85 @@ func (p *compiledReading) readCursor(text string, today finance.Date) (c cursor,
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, fetch.Misfit("the stored cursor can't be read")
+		return c, resume.Misfit("the stored cursor can't be read")
 	}
-	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
+	latest := today.AddDays(1) // one day of grace for calendars that differ
+	switch {
 	case c.V != 1:
-		return c, fetch.Misfit("the stored cursor is of another version")
-	case c.Through > latest || c.Again > latest:
-		return c, fetch.Misfit(fetch.InTheFuture)
-	case c.Through < 0 || c.Again < 0 || c.Reach < 0 || c.Reach > 0 && !p.dated || !p.dated && (!c.Through.IsZero() || !c.Again.IsZero()),
-		p.dated && c.Through.IsZero() && c.Pass == nil:
-		return c, fetch.Misfit("the stored cursor is not one of this description")
+		return c, resume.Misfit("the stored cursor is of another version")
+	case c.Through > latest, c.Again > latest:
+		return c, resume.Misfit(resume.InTheFuture)
+	case !p.mayHave(&c):
+		return c, resume.Misfit("the stored cursor is not one of this description")
 	case c.Pass != nil && !p.sound(c.Pass, latest):
-		return c, fetch.Misfit("the stored cursor is not one of this description, or contradicts itself")
+		return c, resume.Misfit("the stored cursor is not one of this description, or contradicts itself")
 	}
 	return c, nil
 }
 
+// mayHave says whether the days of a cursor can be those of this reading: of one that asks for no days it has none.
+func (p *compiledReading) mayHave(c *cursor) bool {
+	if min(int(c.Through), int(c.Again), c.Reach) < 0 {
+		return false
+	}
+	if !p.dated {
+		return c.Through.IsZero() && c.Again.IsZero() && c.Reach == 0
+	}
+	return !c.Through.IsZero() || c.Pass != nil
+}
+
 // sound says whether a position can be one of this reading's.
 func (p *compiledReading) sound(at *position, latest finance.Date) bool {
-	of := &p.Pagination
-	if at.Page < 0 || at.Offset < 0 || at.Total < 0 || at.Pages < 0 || at.Tries < 0 || at.Tries > mostTries || len(at.Earlier) > mostEarlier ||
-		at.Base < 0 || at.Base > len(at.Earlier) || len(at.Link) > longestText || len(at.After) > longestText {
+	if !at.inBounds() {
 		return false
 	}
-	if p.dated {
-		if at.From <= 0 || at.From > at.To || at.To > at.End || at.End > latest {
-			return false
-		}
-	} else if at.From != 0 || at.To != 0 || at.End != 0 {
+	if !p.holdsDays(at, latest) {
 		return false
 	}
-	linked := of.NextLink != nil || of.LinkHeader != nil
-	counted := of.Page != nil || of.Offset != nil
+	if !p.Pagination.leadsOn(at) {
+		return false
+	}
 	searched := at.Search != nil && p.dated
-	return (of.paged() || searched) && (at.Link == "" || linked) && (at.After == "" || of.Cursor != nil) &&
-		(at.Page == 0 || of.Page != nil) && (at.Offset == 0 && at.Total == 0 && at.Pages == 0 || counted)
+	return searched || p.Pagination.paged()
+}
+
+// inBounds says that a position is no larger than any that is written here.
+func (at *position) inBounds() bool {
+	if min(int64(at.Page), int64(at.Offset), at.Total, at.Pages, int64(at.Tries), int64(at.Base)) < 0 {
+		return false
+	}
+	switch {
+	case at.Tries > mostTries, len(at.Earlier) > mostEarlier, at.Base > len(at.Earlier):
+		return false
+	}
+	return max(len(at.Link), len(at.After)) <= longestText
+}
+
+// holdsDays says that a position has a window within its pass where the request names days, and none elsewhere.
+func (p *compiledReading) holdsDays(at *position, latest finance.Date) bool {
+	if !p.dated {
+		return at.From == 0 && at.To == 0 && at.End == 0
+	}
+	return at.From > 0 && slices.IsSorted([]finance.Date{at.From, at.To, at.End, latest})
+}
+
+// leadsOn says that what a position goes on by is what this way of paging goes on by.
+func (p *Pagination) leadsOn(at *position) bool {
+	linked := p.NextLink != nil || p.LinkHeader != nil
+	switch {
+	case at.Link != "" && !linked:
+		return false
+	case at.After != "" && p.Cursor == nil:
+		return false
+	case at.Page != 0 && p.Page == nil:
+		return false
+	}
+	return p.counts() || at.uncounted()
+}
+
+// uncounted says that a position counts neither pages nor records.
+func (at *position) uncounted() bool {
+	return at.Offset == 0 && at.Total == 0 && at.Pages == 0
 }
 
 // opens says that the position is the beginning of a list.

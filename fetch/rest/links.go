@@ -41,17 +41,21 @@ func (p *pass) leads(path, rawQuery string) error {
 	covered := -1 // how much of the path a place of the description accounts for
 	for _, target := range append([]template{p.path}, p.leadsTo...) {
 		wanted := pieces(target.fill(p.asked, url.PathEscape))
-		if len(at) >= len(wanted) && slices.Equal(at[:len(wanted)], wanted) {
+		if beginsWith(at, wanted) {
 			covered = max(covered, len(wanted))
 		}
 	}
 	switch {
-	case p.pathOfOther(at, max(covered, 0)) || p.queryOfOther(rawQuery):
+	case p.pathOfOther(at, max(covered, 0)), p.queryOfOther(rawQuery):
 		return errOtherOwner
 	case covered < 0:
 		return errOtherList
 	}
 	return nil
+}
+
+func beginsWith(at, wanted []string) bool {
+	return slices.Equal(at[:min(len(at), len(wanted))], wanted)
 }
 
 // pieces are what stands between the slashes of a path, without escapes: a link may escape otherwise than we do.
@@ -74,26 +78,45 @@ func pieces(path string) []string {
 func (p *pass) pathOfOther(at []string, covered int) bool {
 	form := pieces(p.Request.Path)
 	own := pieces(p.path.fill(p.asked, url.PathEscape))
-	constant := func(i int) bool { return !strings.Contains(form[i], "{") }
-	whole := len(at) == len(own)
+	i := covered
+	for ; i < min(len(at), len(own)); i++ {
+		if at[i] != own[i] {
+			break
+		}
+	}
+	if i >= min(len(at), len(own)) || isConstant(form[i]) {
+		return false
+	}
+	return hasForm(at, form, own) || followsWord(at, form, own, i)
+}
+
+// isConstant says that a piece of a described path has no placeholder.
+func isConstant(piece string) bool { return !strings.Contains(piece, "{") }
+
+// hasForm says that a path has the words of a form in their places, and that the form has any.
+func hasForm(at, form, own []string) bool {
+	if len(at) != len(own) {
+		return false
+	}
 	words := 0
 	for i := range own {
-		if constant(i) {
-			words++
-			whole = whole && at[i] == own[i]
+		if !isConstant(form[i]) {
+			continue
 		}
-	}
-	whole = whole && words > 0
-	for i := range min(len(at), len(own)) {
-		switch {
-		case i < covered || at[i] == own[i]:
-		case constant(i):
+		if at[i] != own[i] {
 			return false
-		default:
-			return whole || i > 0 && constant(i-1) && at[i-1] == own[i-1]
 		}
+		words++
 	}
-	return false
+	return words > 0
+}
+
+// followsWord says that the same word stands before a place in a path and in the form.
+func followsWord(at, form, own []string, i int) bool {
+	if i == 0 {
+		return false
+	}
+	return isConstant(form[i-1]) && at[i-1] == own[i-1]
 }
 
 // queryOfOther says whether a query has a parameter that names the account or the consent in the request, and here

@@ -50,8 +50,11 @@ func (p *pass) lead(d *decoder, slots []int, at, hasMore Paths, words Words) (st
 // leadIfMore is lead where the answer says in a word of its own whether there is more.
 func (p *pass) leadIfMore(d *decoder, slots []int, hasMore Paths, words Words) (string, error) {
 	more, err := p.hasMore(d, hasMore)
-	if err != nil || !more {
+	if err != nil {
 		return "", err
+	}
+	if !more {
+		return "", nil
 	}
 	raw, w := d.heard(slots)
 	if w != said || isEnd(raw, words) {
@@ -155,8 +158,11 @@ func (p *pass) counted(d *decoder) (next *position, moved string, err error) {
 
 func (p *pass) flagged(next *position, d *decoder) (*position, string, error) {
 	more, err := p.hasMore(d, p.Pagination.hasMore())
-	if err != nil || !more {
+	if err != nil {
 		return nil, "", err
+	}
+	if !more {
+		return nil, "", nil
 	}
 	return next, "", nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"syncer/fetch"
 	"syncer/finance"
@@ -89,7 +90,7 @@ func (p *pass) set() (name, status string) {
 		return "", ""
 	case p.Whole:
 		return "all", ""
-	case p.wholePending && p.last() && p.current():
+	case p.wholePending && p.reachesToday():
 		return "pending", finance.Pending
 	}
 	return "", ""
@@ -106,12 +107,10 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		return fetch.Page{}, err
 	}
 	d.page.Seen = d.count
-	if why := a.ErrorBeside(); why != "" && d.count == 0 && !p.judged(a) {
-		d.page.AddMissing(why) // said here too, so that a window is read again
-	}
+	p.errorBeside(d, a)
 	good := a.Status < http.StatusMultipleChoices // else it says that there is no such page, which is said of the set
-	if name, status := p.set(); name != "" && good {
-		d.page.Outside = apart(p.Records, status) && !shows(p.Records, d.lists, status)
+	if good {
+		d.page.Outside = p.outside(d)
 	}
 	if p.overlap != noOverlap && d.lastOfBefore() != p.at.Last {
 		if !p.at.Anew {
@@ -131,6 +130,31 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 		}
 		p.reach = int(p.at.End-p.at.From) + 1
 	}
+	return p.goOn(d, a)
+}
+
+// errorBeside says of an empty page with an error what is missing from it. It is said here too, so that a window is read
+// again.
+func (p *pass) errorBeside(d *decoder, a *fetch.Answer) {
+	if d.count > 0 {
+		return
+	}
+	if why := a.ErrorBeside(); why != "" && !p.judged(a) {
+		d.page.AddMissing(why)
+	}
+}
+
+// outside says that a page shows nothing of the set that its list is declared.
+func (p *pass) outside(d *decoder) bool {
+	name, status := p.set()
+	if name == "" {
+		return false
+	}
+	return apart(p.Records, status) && !shows(p.Records, d.lists, status)
+}
+
+// goOn leads from a page that was read to the one behind it.
+func (p *pass) goOn(d *decoder, a *fetch.Answer) (fetch.Page, error) {
 	next, err := p.follow(d, a)
 	if err != nil {
 		return fetch.Page{}, err
@@ -154,10 +178,17 @@ func (p *pass) decode(a *fetch.Answer) (fetch.Page, error) {
 
 // comeBack lets the next pass begin with the present window, if anything of the page is missing.
 func (p *pass) comeBack(page *fetch.Page) {
-	lacking := page.Partial != "" || page.Holds()
-	if p.dated && lacking && (p.again.IsZero() || p.at.From < p.again) {
+	if !p.dated {
+		return
+	}
+	complete := page.Partial == "" && !page.Holds()
+	if complete {
+		return
+	}
+	if p.again.IsZero() {
 		p.again = p.at.From
 	}
+	p.again = min(p.again, p.at.From)
 }
 
 // beginAnew leads back to the list's beginning. Of the page those records are kept that have ids of their own: what was made
@@ -268,21 +299,33 @@ func (p *pass) endPass(page *fetch.Page) error {
 // declare says what the pass, now at its end, has shown all of. A list of records that was not there proves nothing; with
 // records of it known, something is missing.
 func (p *pass) declare(page *fetch.Page) error {
-	status := ""
+	status, declares := p.declared()
+	if !declares {
+		return nil
+	}
+	if hidden := p.hidden(status); hidden != "" {
+		return p.missing(page, status, hidden)
+	}
+	complete := page.Partial == "" && !page.Hidden()
+	if complete {
+		page.Whole = &finance.Whole{Status: status, SameAs: p.sameAs}
+	}
+	return nil
+}
+
+// declared is the status of the records that a pass shows all of; empty: all records.
+func (p *pass) declared() (status string, declares bool) {
 	switch {
 	case p.Whole:
+		return "", true
 	case p.wholePending && p.current():
-		status = finance.Pending
-	default:
-		return nil
+		return finance.Pending, true
 	}
-	hidden := p.hidden(status)
-	if hidden == "" {
-		if !page.Hidden() && page.Partial == "" {
-			page.Whole = &finance.Whole{Status: status, SameAs: p.sameAs}
-		}
-		return nil
-	}
+	return "", false
+}
+
+// missing notes that records are missing whose list was nowhere in the answers, if some are known.
+func (p *pass) missing(page *fetch.Page, status, hidden string) error {
 	if !p.list.whole() {
 		return nil
 	}
@@ -307,18 +350,22 @@ func (p *pass) hidden(status string) string {
 }
 
 // holds says whether records of a status may stand in the list; empty: any.
-func (l *List) holds(status string) bool { return status == "" || l.Status == "" || l.Status == status }
+func (l *List) holds(status string) bool {
+	switch {
+	case status == "", l.Status == "":
+		return true
+	}
+	return l.Status == status
+}
 
 // apart says that records of a status stand in lists of their own. Only then can a page without these lists lie outside of
 // the set. Elsewhere the pages are those of the set itself, and one that shows nothing, such as a 404 behind the last page,
 // is where it ends: a record may have moved from there to the page before.
 func apart(lists Lists, status string) bool {
-	for i := range lists {
-		if lists[i].holds(status) && (status == "" || lists[i].Status == "") {
-			return false
-		}
+	if status == "" {
+		return len(lists) == 0
 	}
-	return true
+	return !slices.ContainsFunc(lists, func(l List) bool { return l.Status == "" })
 }
 
 // shows says whether a list that may hold such records is there.

@@ -10,7 +10,8 @@
 //
 // Files of its own, since there is no file a dataset here but one for each thing that a description can say:
 //   - the YAML: description.go, fields.go, short.go and examples.go;
-//   - whether it holds: parse.go, validate.go, validate_dataset.go, validate_rules.go and notes.go;
+//   - whether it holds: parse.go, validate.go, validate_dataset.go, validate_reading.go, validate_pages.go,
+//     validate_column.go, validate_rules.go and notes.go;
 //   - what reads, made of it: compile.go, template.go, column.go, shape.go, scalar.go, decimal.go, balances.go and wait.go;
 //   - the way through a list: window.go, pages.go, next.go, links.go, linkheader.go and ends.go.
 package rest
@@ -20,13 +21,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"syncer/fetch"
+	"syncer/files"
 	"syncer/finance"
 )
 
@@ -36,13 +37,13 @@ type Settings struct {
 	Description string `yaml:"description" doc:"YAML file that describes the API, relative to this file" jsonschema:"required"`
 }
 
-// Provider is the entry for the program's list of providers. Which datasets there are, the description decides: a job
-// that asks for one that isn't described gets items of class rejected that say so.
+// Provider is the entry for the program's list of providers. Which datasets there are, the description decides.
 func Provider() fetch.Provider {
 	return fetch.Provider{
-		Name:     "rest",
-		Title:    "REST API by description",
-		Datasets: []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts},
+		Name:       "rest",
+		Title:      "REST API by description",
+		Datasets:   []finance.Dataset{finance.Accounts, finance.Transactions, finance.Debts},
+		DatasetsOf: datasetsOf,
 		// {subject} may stand in headers and bodies
 		SubjectInCalls: true,
 		Settings:       func() any { return &Settings{} },
@@ -50,6 +51,9 @@ func Provider() fetch.Provider {
 		Open:           open,
 	}
 }
+
+// longestDescription bounds a description; what is larger is certainly another file.
+const longestDescription = 1 << 20
 
 // read reads the description that a connection names.
 func read(c fetch.Connection) (d *Description, text []byte, path string, err error) {
@@ -61,7 +65,7 @@ func read(c fetch.Connection) (d *Description, text []byte, path string, err err
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(c.Dir, path)
 	}
-	if text, err = os.ReadFile(path); err != nil {
+	if text, err = files.Read(path, longestDescription); err != nil {
 		return nil, nil, path, fmt.Errorf("settings.description: %w", err)
 	}
 	d, err = Parse(text, path)
@@ -75,6 +79,24 @@ func calendar(c fetch.Connection) (*time.Location, error) {
 		return nil, err
 	}
 	return zoneOf(d.TimeZone)
+}
+
+// datasetsOf are the datasets that a connection's description describes.
+func datasetsOf(c fetch.Connection) (list []finance.Dataset, err error) {
+	d, _, _, err := read(c)
+	if err != nil {
+		return nil, err
+	}
+	if d.Datasets.Accounts != nil {
+		list = append(list, finance.Accounts)
+	}
+	if d.Datasets.Transactions != nil {
+		list = append(list, finance.Transactions)
+	}
+	if d.Datasets.Debt != nil {
+		list = append(list, finance.Debts)
+	}
+	return list, nil
 }
 
 func open(c fetch.Connection) (fetch.Driver, error) {

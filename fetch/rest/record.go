@@ -51,10 +51,9 @@ func (c *columns[T]) read(v values) (T, error) {
 	for i := range c.filled {
 		col := &c.filled[i]
 		value, there, err := col.source.read(v)
-		switch {
-		case err == nil && there:
+		if there {
 			col.set(&record, value)
-		case err == nil && (col.field.Required || slices.Contains(c.must, col.name)):
+		} else if err == nil && c.needs(col) {
 			err = errMissing
 		}
 		if err != nil {
@@ -62,6 +61,11 @@ func (c *columns[T]) read(v values) (T, error) {
 		}
 	}
 	return record, nil
+}
+
+// needs says that a record without a value of the column can't be read or stored.
+func (c *columns[T]) needs(col *column[T]) bool {
+	return col.field.Required || slices.Contains(c.must, col.name)
 }
 
 // label is a column's name with its path, for people.
@@ -133,8 +137,11 @@ type accountTable struct {
 
 func newAccountTable(a *Accounts, p *compiledReading) (table, error) {
 	c, err := newColumns(finance.Account{}, a.Fields.columns(), a.Fields.ID, p)
-	if err != nil || a.Balances == nil {
+	if err != nil {
 		return &accountTable{columns: c}, err
+	}
+	if a.Balances == nil {
+		return &accountTable{columns: c}, nil
 	}
 	b, err := newBalanceTable(a.Balances, p)
 	return &accountTable{c, b}, err

@@ -55,13 +55,13 @@ func quote(text string) string {
 func amountOf(raw string) (finance.Amount, error) {
 	s := jsonread.Scan([]byte(raw))
 	a := s.Amount()
-	if s.End() != nil || !a.Valid {
-		if isText(raw) && strings.Contains(raw, ",") {
-			return finance.Amount{}, errComma
-		}
-		return finance.Amount{}, errNoAmount
+	switch {
+	case s.End() == nil && a.Valid:
+		return a, nil
+	case isText(raw) && strings.Contains(raw, ","):
+		return finance.Amount{}, errComma
 	}
-	return a, nil
+	return finance.Amount{}, errNoAmount
 }
 
 // isText says whether a value is a JSON string.
@@ -107,7 +107,8 @@ func wholeOf(raw string) (int64, error) {
 	if err != nil {
 		return 0, errNoCount
 	}
-	if whole, fraction, ok := strings.Cut(text, "."); ok && strings.Trim(fraction, "0") == "" {
+	whole, fraction, _ := strings.Cut(text, ".")
+	if strings.Trim(fraction, "0") == "" {
 		text = whole // 3.0 is how some serializers write 3
 	}
 	if isText(raw) {
@@ -147,13 +148,10 @@ const (
 // newClock checks a format. A pattern may hold the six tokens, the offset and what separates them.
 func newClock(format string, zone *time.Location) (clock, error) {
 	c := clock{format: format, zone: zone}
-	if format == "" || slices.Contains([]string{rfc3339, unix, unixMS}, format) {
+	if slices.Contains([]string{"", rfc3339, unix, unixMS}, format) {
 		return c, nil
 	}
-	left := strings.NewReplacer("YYYY", "", "MM", "", "DD", "", "hh", "", "mm", "", "ss", "").Replace(format)
-	left = strings.Replace(left, "Z", "", 1)
-	hasDay := strings.Contains(format, "YYYY") && strings.Contains(format, "MM") && strings.Contains(format, "DD")
-	if strings.Trim(left, "-./: T") != "" || !hasDay {
+	if !isPattern(format) {
 		return c, errors.New("a format is rfc3339, unix, unix_ms, or a pattern with YYYY, MM, DD and, for instants, hh, mm, ss " +
 			"and Z for an offset")
 	}
@@ -166,6 +164,18 @@ func newClock(format string, zone *time.Location) (clock, error) {
 		c.layouts = append(c.layouts, tokens.Replace(format))
 	}
 	return c, nil
+}
+
+// isPattern says that a format names a day, and holds nothing but tokens and what separates them.
+func isPattern(format string) bool {
+	for _, token := range []string{"YYYY", "MM", "DD"} {
+		if !strings.Contains(format, token) {
+			return false
+		}
+	}
+	left := strings.NewReplacer("YYYY", "", "MM", "", "DD", "", "hh", "", "mm", "", "ss", "").Replace(format)
+	left = strings.Replace(left, "Z", "", 1)
+	return strings.Trim(left, "-./: T") == ""
 }
 
 // byPattern reads an instant of a pattern, in the API's calendar where the text tells no offset.
@@ -233,10 +243,11 @@ func (c clock) anyOrder(raw string) finance.Version {
 	if at, err := jsonread.ParseInstantIn(text, c.zone); err == nil {
 		return versionAt(at)
 	}
-	if day, err := c.day(raw); err == nil && !day.IsZero() {
-		return finance.VersionAt(day.StartIn(c.zone))
+	day, err := c.day(raw)
+	if err != nil || day.IsZero() {
+		return finance.Version{}
 	}
-	return finance.Version{}
+	return finance.VersionAt(day.StartIn(c.zone))
 }
 
 // earliestEpoch parts seconds with decimals from numbers such as 1.10, of which nobody can tell whether 1.9
@@ -291,9 +302,16 @@ func sinceEpoch(text, format string) (time.Time, error) {
 	if !ok {
 		return time.Time{}, errNoTime
 	}
-	whole, fraction, broken := strings.Cut(text, ".")
+	whole, fraction, ok := parts(text)
+	if !ok {
+		return time.Time{}, errNoTime
+	}
 	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || n > 1<<53 || n < -1<<53 || broken && !onlyDigits(fraction) {
+	if err != nil {
+		return time.Time{}, errNoTime
+	}
+	const farthest = 1 << 53
+	if n > farthest || n < -farthest {
 		return time.Time{}, errNoTime
 	}
 	unit := time.Second
@@ -314,6 +332,15 @@ func sinceEpoch(text, format string) (time.Time, error) {
 	return time.Unix(n, 0).Add(part).UTC(), nil
 }
 
+// parts are what stands before the point of a number, and behind it. A point has digits behind it.
+func parts(number string) (whole, fraction string, ok bool) {
+	whole, fraction, broken := strings.Cut(number, ".")
+	if !broken {
+		return whole, "", true
+	}
+	return whole, fraction, onlyDigits(fraction)
+}
+
 // withoutExponent writes a number such as 1.7645472E9, as Java prints a double, with its point moved.
 func withoutExponent(text string) (string, bool) {
 	at := strings.IndexAny(text, "eE")
@@ -322,14 +349,17 @@ func withoutExponent(text string) (string, bool) {
 	}
 	const largest = 20 // no epoch has more digits before its point, nor zeros behind it
 	move, err := strconv.Atoi(text[at+1:])
+	if err != nil || !within(move, -largest, largest) {
+		return "", false
+	}
 	sign := ""
 	number := text[:at]
 	if after, found := strings.CutPrefix(number, "-"); found {
 		sign = "-"
 		number = after
 	}
-	whole, fraction, broken := strings.Cut(number, ".")
-	if err != nil || move > largest || move < -largest || !onlyDigits(whole) || broken && !onlyDigits(fraction) {
+	whole, fraction, ok := parts(number)
+	if !ok || !onlyDigits(whole) {
 		return "", false
 	}
 	zeros := strings.Repeat("0", largest)

@@ -1,9 +1,8 @@
 package rest
 
 import (
-	"strings"
-
 	"syncer/fetch"
+	"syncer/finance"
 )
 
 // whose checks whom the answer, or a record, is about.
@@ -13,7 +12,7 @@ func (d *decoder) whose(raw string, wanted bool) error {
 	}
 	text, err := textOf(raw)
 	switch {
-	case err != nil || text == "":
+	case err != nil, text == "":
 		return fetch.WrongSubject("the answer does not say whom it is about")
 	case !d.isSubject(text):
 		return fetch.WrongSubject("the answer is about another person than the consent")
@@ -21,16 +20,17 @@ func (d *decoder) whose(raw string, wanted bool) error {
 	return nil
 }
 
-// isSubject says whether a text is the number of the consent's person, written with or without separators.
+// isSubject says whether a text is the number of the consent's person, in any form. A Swedish one may be without its century.
 func (d *decoder) isSubject(text string) bool {
-	return d.subject.Known() && (d.subject.Is(text) || d.subject.Is(digitsOf(text)))
-}
-
-func digitsOf(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '-' || r == ' ' || r == '.' {
-			return -1
-		}
-		return r
-	}, text)
+	if !d.subject.Known() {
+		return false
+	}
+	if d.subject.Is(text) {
+		return true
+	}
+	digits := finance.BareNumber(text)
+	if len(digits) == 10 && finance.IsPersonnummer(digits) {
+		return d.subject.Is(digits) || d.subject.Is("19"+digits) || d.subject.Is("20"+digits)
+	}
+	return digits != "" && digits != text && d.subject.Is(digits)
 }

@@ -21,8 +21,8 @@ var (
 type checker struct{ *strictyaml.Source }
 
 func (k checker) description(d *Description) {
-	if why := absolute(d.BaseURL); why != nil && d.BaseURL != "" {
-		k.Fail("base_url", "%s", why)
+	if d.BaseURL != "" {
+		k.absolute("base_url", d.BaseURL)
 	}
 	if _, err := zoneOf(d.TimeZone); err != nil {
 		k.Fail("time_zone", "no time zone %q: write one such as Europe/Oslo", d.TimeZone)
@@ -46,19 +46,29 @@ func (k checker) description(d *Description) {
 	k.paths("correlation.body", d.Correlation.Body)
 	k.errors(&d.Errors)
 	k.check(&d.Check)
-	if d.Datasets.Accounts == nil && d.Datasets.Transactions == nil && d.Datasets.Debt == nil {
+	if d.Datasets == (Datasets{}) {
 		k.Fail("datasets", "none is described: give accounts, transactions or debt")
 	}
 	k.datasets(&d.Datasets, d.TimeZone)
 }
 
 // absolute says what is wrong with an address.
+func (k checker) absolute(path, address string) {
+	if why := absolute(address); why != nil {
+		k.Fail(path, "%s", why)
+	}
+}
+
+// absolute says what is wrong with an address.
 func absolute(address string) error {
 	u, err := url.Parse(address)
+	if err != nil {
+		u = &url.URL{}
+	}
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+	case u.Host == "", !slices.Contains([]string{"https", "http"}, u.Scheme):
 		return errors.New("want an address such as https://api.example.com/v1")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return errors.New("an address here has no user, no query and no fragment")
 	}
 	return nil
@@ -90,15 +100,15 @@ func (k checker) paths(path string, paths Paths) {
 
 func (k checker) token(t *Token) {
 	if t.Dialect == "none" {
-		if t.URL != "" || len(t.Headers) > 0 || len(t.Scopes) > 0 || len(t.Params) > 0 || t.Audience != "" {
+		if t.asksForSomething() {
 			k.Fail("token", "dialect none asks for no token, so nothing else belongs here")
 		}
 		return
 	}
 	if t.URL == "" {
 		k.Fail("token.url", "missing")
-	} else if why := absolute(t.URL); why != nil {
-		k.Fail("token.url", "%s", why)
+	} else {
+		k.absolute("token.url", t.URL)
 	}
 	if t.Dialect == "in_headers" && len(t.Headers) == 0 {
 		k.Fail("token.headers", "missing: with dialect in_headers they are all the proof there is")
@@ -114,23 +124,44 @@ func (k checker) token(t *Token) {
 	}
 }
 
+// asksForSomething says that anything is described beside the dialect.
+func (t *Token) asksForSomething() bool {
+	switch {
+	case t.URL != "", len(t.Headers) > 0, len(t.Scopes) > 0, len(t.Params) > 0, t.Audience != "":
+		return true
+	}
+	return false
+}
+
 func (k checker) constantHeader(path, name string, d *Description) {
 	k.header(path, name)
 	h := d.Headers[name]
-	switch {
-	case h.Credential != "" && h.Value != "":
-		k.Fail(path, "value and credential are two ways to fill a header: give one")
-	case h.Credential != "":
-		k.credential(path, h.Credential)
-	case h.Value == "":
-		k.Fail(path, "a header needs a text, or credential with the name of one")
-	case strings.ContainsAny(h.Value, "{}"):
-		k.Fail(path, "placeholders are for the headers of a request")
-	case !sendable(h.Value):
-		k.Fail(path, "this text can't be sent in a header")
+	if h.Credential == "" {
+		k.headerText(path, h.Value)
+	} else {
+		k.headerCredential(path, h)
 	}
 	if http.CanonicalHeaderKey(name) == "Authorization" && d.Token.Dialect != "none" {
 		k.Fail(path, "this header carries the token")
+	}
+}
+
+func (k checker) headerCredential(path string, h Header) {
+	if h.Value != "" {
+		k.Fail(path, "value and credential are two ways to fill a header: give one")
+		return
+	}
+	k.credential(path, h.Credential)
+}
+
+func (k checker) headerText(path, text string) {
+	switch {
+	case text == "":
+		k.Fail(path, "a header needs a text, or credential with the name of one")
+	case strings.ContainsAny(text, "{}"):
+		k.Fail(path, "placeholders are for the headers of a request")
+	case !sendable(text):
+		k.Fail(path, "this text can't be sent in a header")
 	}
 }
 
@@ -167,7 +198,10 @@ func (k checker) wait(path string, w *Wait) {
 }
 
 func (k checker) status(path string, status int) {
-	if status != 0 && (status < 200 || status > 599) { // 0: no number, and told already
+	if status == 0 { // no number, and told already
+		return
+	}
+	if !within(status, 200, 599) {
 		k.Fail(path, "%d is not an HTTP status", status)
 	}
 }
@@ -191,12 +225,17 @@ func (k checker) relative(path, text string) {
 		k.Fail(path, "a path is below base_url and has no host")
 	case strings.ContainsAny(text, "?#"):
 		k.Fail(path, "a path has no ? and no #: parameters go to query")
-	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }):
+	case strings.ContainsFunc(text, notInPath):
 		k.Fail(path, "a path has no blanks, no backslashes and nothing but ASCII: escape it")
 	}
 	for step := range strings.SplitSeq(text, "/") {
-		if step == "." || step == ".." {
+		if slices.Contains([]string{".", ".."}, step) {
 			k.Fail(path, "a path does not climb")
 		}
 	}
+}
+
+// notInPath says that a character can't stand in a path as it is.
+func notInPath(r rune) bool {
+	return r == '\\' || !within(int(r), '!', '~')
 }

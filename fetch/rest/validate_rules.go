@@ -13,11 +13,11 @@ func (k checker) rules(e *Errors) {
 	for i := range e.Rules {
 		rule := &e.Rules[i]
 		path := join("errors.rules", itoa(i))
-		switch {
-		case len(rule.Status) == 0 && len(rule.Code) == 0:
+		if rule.isEmpty() {
 			k.Fail(path, "a rule needs status, code, or both")
 			continue
-		case len(rule.Code) > 0 && len(e.Code) == 0:
+		}
+		if len(rule.Code) > 0 && len(e.Code) == 0 {
 			k.Fail(join(path, "code"), "nothing says where a code stands: give errors.code")
 		}
 		for _, status := range rule.Status {
@@ -27,7 +27,7 @@ func (k checker) rules(e *Errors) {
 		if rule.Consent != "" && rule.Class != "consent" {
 			k.Fail(join(path, "consent"), "this is for class consent")
 		}
-		if rule.Pauses != "" && rule.Class != "throttled" && rule.Class != "transient" {
+		if rule.Pauses != "" && !slices.Contains([]string{"throttled", "transient"}, rule.Class) {
 			k.Fail(join(path, "pauses"), "this is for class throttled, or transient where the answer names a time")
 		}
 		if by := rule.hiddenBy(e.Rules[:i]); by >= 0 {
@@ -39,20 +39,34 @@ func (k checker) rules(e *Errors) {
 
 // counts checks that a rule counts for a status that it names.
 func (k checker) counts(path string, status int, rule *Rule, inSuccess bool) {
+	switch {
+	case status == http.StatusTooManyRequests:
+		if rule.Class != "throttled" {
+			k.Fail(path, "this never counts: 429 is about the rate whatever else is said, so its class is throttled")
+		}
+	case isRedirect(status):
+		if rule.Class != "fatal" {
+			k.Fail(path, "this never counts: a redirect (%d) is never followed, and parks the connection", status)
+		}
+	case isBodiless(status) && len(rule.Code) > 0:
+		k.Fail(path, "this never counts: an answer with status %d has no body for a code to stand in", status)
+	case status == http.StatusNotModified:
+		if rule.Class == "ok" {
+			k.Fail(path, "304 does not say that there are no records")
+		}
+	case isGood(status):
+		k.countsInSuccess(path, status, rule, inSuccess)
+	}
+}
+
+// countsInSuccess checks that a rule counts for a status of answers that are taken for what was asked for.
+func (k checker) countsInSuccess(path string, status int, rule *Rule, inSuccess bool) {
 	coded := len(rule.Code) > 0
 	switch {
-	case status == http.StatusTooManyRequests && rule.Class != "throttled":
-		k.Fail(path, "this never counts: 429 is about the rate whatever else is said, so its class is throttled")
-	case isRedirect(status) && rule.Class != "fatal":
-		k.Fail(path, "this never counts: a redirect (%d) is never followed, and parks the connection", status)
-	case isBodiless(status) && coded:
-		k.Fail(path, "this never counts: an answer with status %d has no body for a code to stand in", status)
-	case status == http.StatusNotModified && rule.Class == "ok":
-		k.Fail(path, "304 does not say that there are no records")
-	case isGood(status) && coded && !inSuccess:
+	case coded && !inSuccess:
 		k.Fail(path, "this never counts: a code in a good answer (%d) is looked for only with errors.in_success: true",
 			status)
-	case status == http.StatusOK && !coded:
+	case !coded && status == http.StatusOK:
 		k.Fail(path, "every good answer has status 200: give a code too, or leave 200 out")
 	}
 }
@@ -79,18 +93,18 @@ func (k checker) beyond(path string, statuses Statuses) {
 }
 
 func isBodiless(status int) bool {
-	return status == http.StatusNoContent || status == http.StatusResetContent || status == http.StatusNotModified
+	return slices.Contains([]int{http.StatusNoContent, http.StatusResetContent, http.StatusNotModified}, status)
 }
 
 func isRedirect(status int) bool {
-	return status >= 300 && status < 400 && status != http.StatusNotModified
+	return within(status, 300, 399) && status != http.StatusNotModified
 }
 
 // isGood says that an answer with the status is taken for what was asked for, unless it has the code of an
 // error.
 func isGood(status int) bool {
 	a := fetch.Answer{Status: status}
-	return status >= http.StatusOK && status < http.StatusMultipleChoices && a.Unfinished() == ""
+	return within(status, 200, 299) && a.Unfinished() == ""
 }
 
 // hiddenBy is the place of an earlier rule that, perhaps with others, fits whatever the rule fits; -1: the
@@ -118,10 +132,26 @@ func (r *Rule) hiddenBy(earlier []Rule) (by int) {
 // takes says whether the rule fits every answer with a status, or any status for 0, and a code, or any code
 // for none.
 func (r *Rule) takes(status int, code string) bool {
-	if len(r.Status) == 0 && len(r.Code) == 0 {
-		return false // told already, and fits nothing
+	switch {
+	case r.isEmpty():
+		return false // told already
+	case status == 0 && len(r.Status) > 0:
+		return false
+	case code == "" && len(r.Code) > 0:
+		return false
 	}
-	statusFits := len(r.Status) == 0 || status != 0 && slices.Contains(r.Status, status)
-	codeFits := len(r.Code) == 0 || code != "" && slices.Contains(r.Code, code)
-	return statusFits && codeFits
+	return r.fitsStatus(status) && r.fitsCode(code)
+}
+
+// isEmpty says that the rule names neither a status nor a code.
+func (r *Rule) isEmpty() bool { return len(r.Status)+len(r.Code) == 0 }
+
+// fitsStatus says that the rule names the status, or none.
+func (r *Rule) fitsStatus(status int) bool {
+	return len(r.Status) == 0 || slices.Contains(r.Status, status)
+}
+
+// fitsCode says that the rule names the code, or none.
+func (r *Rule) fitsCode(code string) bool {
+	return len(r.Code) == 0 || slices.Contains(r.Code, code)
 }

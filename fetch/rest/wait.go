@@ -15,7 +15,7 @@ type wait struct {
 	unit    string
 }
 
-// unitNames are the units of Wait as fetch.ParsePause reads them.
+// unitNames are the units of Wait as pause.Parse reads them.
 var unitNames = map[string]string{"milliseconds": "ms", "seconds": "s", "minutes": "m", "hours": "h", "days": "d"}
 
 func newWait(w *Wait, s *shape) wait {

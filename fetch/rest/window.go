@@ -2,6 +2,7 @@ package rest
 
 import (
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -72,8 +73,11 @@ func (p *pass) current() bool { return !p.dated || p.at.End >= p.stream.Today }
 // today, whatever its day, since an API shows it in every window. A booked record is taken wherever it is shown, be it
 // outside of the window: its key is the same in each.
 func (p *pass) elsewhere(status string) bool {
-	return status == finance.Pending && !(p.last() && p.current())
+	return status == finance.Pending && !p.reachesToday()
 }
+
+// reachesToday says that the present window ends today.
+func (p *pass) reachesToday() bool { return p.last() && p.current() }
 
 // narrow leads from a refused day to a later one. ok is false where the days are not the matter: the newest window is refused
 // as well.
@@ -92,7 +96,7 @@ func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
 	return p.lookAt(search, day), true
 }
 
-func (p *pass) lookAt(s fetch.DaySearch, from finance.Date) string {
+func (p *pass) lookAt(s resume.DaySearch, from finance.Date) string {
 	at := position{From: from, To: p.windowEnd(from, p.at.End), End: p.at.End, Search: &s}
 	return p.cursor(&at)
 }

@@ -7,6 +7,7 @@ import (
 	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/jsonread"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -14,7 +15,7 @@ const accountsVersion = "sbanken-accounts-1"
 
 func (c *connector) accounts(ctx context.Context, s fetch.Stream, from string) (fetch.Step, error) {
 	if from != "" {
-		return fetch.Step{}, fetch.Misfit("a cursor is set, but accounts have none")
+		return fetch.Step{}, resume.Misfit("a cursor is set, but accounts have none")
 	}
 	r := c.request(s.Task, calls.ForData)
 	r.Path = "Accounts"
@@ -35,7 +36,8 @@ func (c *connector) accounts(ctx context.Context, s fetch.Stream, from string) (
 
 // unlisted finds out whether something is missing from a list of accounts that is null. It is not if none are known.
 func unlisted(ctx context.Context, s *fetch.Stream, page *fetch.Page) error {
-	if page.Whole != nil || page.Partial != "" || len(page.Rejects) > 0 {
+	told := page.Whole != nil || page.Partial != ""
+	if told || len(page.Rejects) > 0 {
 		return nil
 	}
 	others, err := s.Others(ctx, finance.Extent{}, nil)
@@ -72,7 +74,8 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 	if l.available > int64(l.items) {
 		d.page.Partial = fmt.Sprintf("%d of %d accounts are missing from the answer", l.available-int64(l.items), l.available)
 	}
-	if d.page.Partial == "" && !d.page.Hidden() && !l.null {
+	complete := d.page.Partial == "" && !d.page.Hidden()
+	if complete && !l.null {
 		d.page.Whole = &finance.Whole{}
 	}
 	return d.page, nil
@@ -81,7 +84,7 @@ func decodeAccounts(body []byte, subject finance.Subject, shared bool) (fetch.Pa
 func (d *accountDecoder) list() (items int) {
 	for a := d.s.Array(); a.Next(); items++ {
 		account, figures, owner := d.account()
-		if d.s.Err() == nil && finance.IsBlank(account.ID) {
+		if finance.IsBlank(account.ID) {
 			d.s.Fail("an account without an id")
 		}
 		if why := a.Broken(); why != "" {

@@ -39,7 +39,18 @@ func (d *reader) items() (n int) {
 
 // repeated says whether the row is the one that the page before ended with.
 func (d *reader) repeated(n int, mark string) bool {
-	return n == 0 && d.at.Index > 0 && (mark == "" || d.at.Last == "" || mark == d.at.Last)
+	if n > 0 || d.at.Index == 0 {
+		return false
+	}
+	return sameMark(mark, d.at.Last)
+}
+
+// sameMark says that two rows are the same, as far as they can be told: one that could not be read has no mark.
+func sameMark(a, b string) bool {
+	if a == "" || b == "" {
+		return true
+	}
+	return a == b
 }
 
 func (d *reader) place(t *row, n int) {
@@ -121,7 +132,7 @@ func readList(s *jsonread.Scanner, items func() int) (l list, err error) {
 	switch {
 	case s.End() != nil:
 		return l, s.Err()
-	case !counted || !listed:
+	case !counted, !listed:
 		return l, errors.New("the answer is no list: availableItems or items are missing")
 	}
 	return l, nil

@@ -78,11 +78,18 @@ func readProblem(body []byte) (p problem) {
 		}
 	}
 	if s.End() != nil { // text/plain, or cut: what was read before the end still helps
-		if t := bytes.TrimSpace(body); p.message == "" && len(t) > 0 && len(t) < 200 && t[0] != '{' && t[0] != '<' {
-			p.message = string(t)
-		}
+		p.message = cmp.Or(p.message, sentence(body))
 	}
 	return p
+}
+
+// sentence is a body that is a short text; empty: it is none.
+func sentence(body []byte) string {
+	text := string(bytes.TrimSpace(body))
+	if len(text) >= 200 || strings.HasPrefix(text, "{") || strings.HasPrefix(text, "<") {
+		return ""
+	}
+	return text
 }
 
 func (p problem) words() string {

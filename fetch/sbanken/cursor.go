@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -43,7 +43,7 @@ type position struct {
 	Last  string       `json:"last,omitzero"`  // the mark of the last row behind us
 	Tries int          `json:"tries,omitzero"` // how often the list had moved
 
-	Search *fetch.DaySearch `json:"search,omitempty"` // the bank has refused a day: which is the first that it gives?
+	Search *resume.DaySearch `json:"search,omitempty"` // the bank has refused a day: which is the first that it gives?
 
 	// The recent list shows archived rows too. Tail is how many the archive had from the day Over on, and Seen how
 	// many the recent list has shown; if it shows more, rows were archived between the two, and the archive is read
@@ -71,26 +71,31 @@ func readCursor(text string, today finance.Date) (c cursor, err error) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if d.Decode(&c) != nil || d.More() {
-		return c, fetch.Misfit("the stored cursor can't be read")
+		return c, resume.Misfit("the stored cursor can't be read")
 	}
 	switch latest := today.AddDays(1); { // one day of grace for calendars that differ
 	case c.V != 1:
-		return c, fetch.Misfit("the stored cursor is of another version")
-	case c.Through > latest || c.Again > latest:
-		return c, fetch.Misfit(fetch.InTheFuture)
+		return c, resume.Misfit("the stored cursor is of another version")
+	case c.Through > latest, c.Again > latest:
+		return c, resume.Misfit(resume.InTheFuture)
 	case c.Pass != nil && !c.Pass.sound(latest):
-		return c, fetch.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
+		return c, resume.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
 	}
 	return c, nil
 }
 
 func (p *position) sound(latest finance.Date) bool {
-	whole := p.From >= earliest && p.Index >= 0 && p.Total >= int64(p.Index) && p.Tail >= 0 && p.Seen >= 0 && p.Tries >= 0 && p.Back >= 0
+	if p.From < earliest || p.Total < int64(p.Index) {
+		return false
+	}
+	if min(p.Index, p.Tail, p.Seen, p.Tries, p.Back) < 0 {
+		return false
+	}
 	switch p.List {
 	case archive:
-		return whole && p.From <= p.To && p.To <= latest && p.To <= yearEnd(p.From)
+		return p.From <= p.To && p.To <= min(latest, yearEnd(p.From))
 	case recent:
-		return whole && p.From <= latest && p.Over >= p.From
+		return p.From <= min(latest, p.Over)
 	}
 	return false
 }

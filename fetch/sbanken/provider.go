@@ -10,6 +10,7 @@ package sbanken
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"syncer/fetch"
@@ -90,11 +91,11 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 
 func (s *Settings) check() error {
 	switch {
-	case s.APIVersion != 1 && s.APIVersion != 2:
+	case !slices.Contains([]int{1, 2}, s.APIVersion):
 		return fmt.Errorf("api_version %d is not known: write 2 or 1", s.APIVersion)
-	case s.CustomerHeader != "auto" && s.CustomerHeader != "never":
+	case !slices.Contains([]string{"auto", "never"}, s.CustomerHeader):
 		return fmt.Errorf("customer_header %q is not known: write auto or never", s.CustomerHeader)
-	case s.PageLength < 2 || s.PageLength > 1000: // a page repeats the last row of the one before
+	case s.PageLength < 2, s.PageLength > 1000: // a page repeats the last row of the one before
 		return fmt.Errorf("page_length %d: want 2 to 1000", s.PageLength)
 	}
 	return nil

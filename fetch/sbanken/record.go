@@ -1,6 +1,7 @@
 package sbanken
 
 import (
+	"slices"
 	"strings"
 
 	"syncer/fetch/jsonread"
@@ -53,8 +54,7 @@ func (r *rowReader) row(t *row) {
 				t.Status = finance.Pending
 			}
 		case "source":
-			source := s.Word()
-			t.archived = source == "Archive" || source == "1"
+			t.archived = slices.Contains([]string{"Archive", "1"}, s.Word())
 		case "cardDetails":
 			r.card(t)
 		case "transactionDetail":
@@ -68,10 +68,10 @@ func (r *rowReader) row(t *row) {
 	if strings.TrimSpace(kindText) != strings.TrimSpace(t.Kind) { // the bank pads it with blanks
 		r.extra.Add("transactionTypeText", kindText)
 	}
-	if s.Err() == nil && t.BookedOn.IsZero() {
+	if t.BookedOn.IsZero() {
 		s.Fail("a row without an accounting date")
 	}
-	if s.Err() == nil && !t.Amount.Valid {
+	if !t.Amount.Valid {
 		s.Fail("a row without an amount")
 	}
 	t.PurchasedOn = nearYear(t.PurchasedOn, t.BookedOn)
@@ -135,10 +135,10 @@ func nearYear(purchased, booked finance.Date) finance.Date {
 	}
 	t := purchased.Time()
 	years := 0
-	switch {
-	case purchased > booked+300:
+	switch before := booked - purchased; {
+	case before < -300:
 		years = -1
-	case purchased < booked-300 && purchased > booked-430:
+	case before > 300 && before < 430:
 		years = 1
 	default:
 		return purchased

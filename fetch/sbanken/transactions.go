@@ -11,6 +11,7 @@ import (
 	"syncer/calls"
 	"syncer/fetch"
 	"syncer/fetch/jsonread"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -67,7 +68,7 @@ func (c *connector) transactions(ctx context.Context, s fetch.Stream, from strin
 		Set:     set,
 		Decode:  p.decode,
 	}
-	if p.at.List == archive && p.at.Index == 0 {
+	if p.at.List == archive && st.First {
 		st.Narrow = p.narrow
 	}
 	return st, nil
@@ -87,7 +88,7 @@ func (p *pass) narrow(e *fetch.Error) (next string, ok bool) {
 	return p.lookAt(search, day), true
 }
 
-func (p *pass) lookAt(s fetch.DaySearch, first finance.Date) string {
+func (p *pass) lookAt(s resume.DaySearch, first finance.Date) string {
 	at := p.window(first)
 	at.Search = &s
 	c := p.cursor
@@ -140,11 +141,14 @@ func (p *pass) query() url.Values {
 		"index":     {strconv.Itoa(max(p.at.Index-1, 0))},
 		"length":    {strconv.Itoa(p.settings.PageLength)},
 	}
-	if p.at.List == archive && (p.settings.APIVersion > 1 || p.at.To < p.stream.Today) {
+	if p.at.List == archive && p.takesEnd() {
 		q.Set("endDate", p.at.To.String())
 	}
 	return q
 }
+
+// takesEnd says that the bank takes the last day of the window for an endDate.
+func (p *pass) takesEnd() bool { return p.settings.APIVersion > 1 || p.at.To < p.stream.Today }
 
 // answer is what one page tells.
 type answer struct {
@@ -200,13 +204,13 @@ func (p *pass) behind(got *answer) (rows int, is change) {
 	rows = p.at.Index + got.items
 	if p.at.Index > 0 {
 		rows--
-		sameLast := got.first == "" || p.at.Last == "" || got.first == p.at.Last
-		if got.available != p.at.Total || !sameLast {
+		if got.available != p.at.Total || !sameMark(got.first, p.at.Last) {
 			return rows, moved
 		}
 	}
-	stuck := rows <= p.at.Index && int64(rows) < got.available
-	if stuck || int64(rows) > got.available {
+	left := got.available - int64(rows)
+	switch {
+	case left < 0, left > 0 && rows <= p.at.Index:
 		return rows, miscounted
 	}
 	return rows, atRest
@@ -215,16 +219,17 @@ func (p *pass) behind(got *answer) (rows int, is change) {
 // tired says that a list was read often enough. One that does not count what it shows is read again once: it may have moved
 // at that very moment.
 func (p *pass) tired(is change) bool {
-	return is == miscounted && p.at.Tries > 0 || p.at.Tries >= maxTries
+	if is == miscounted {
+		return p.at.Tries > 0
+	}
+	return p.at.Tries >= maxTries
 }
 
 // afterArchive decides what follows a page of a window.
 func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
-	if s := p.at.Search; s != nil && p.at.Index == 0 {
-		if search, day, ok := s.Give(p.at.From); ok {
-			got.page.Next = p.lookAt(search, day)
-			return got.page, nil
-		}
+	if search, day, ok := p.give(); ok {
+		got.page.Next = p.lookAt(search, day)
+		return got.page, nil
 	}
 	rows, is := p.behind(got)
 	at := p.at
@@ -233,12 +238,13 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 		p.lacking()
 	}
 	last := int64(rows) >= got.available
+	inOneAnswer := last && p.at.Index == 0
 	switch {
-	case is == atRest && got.nameless && !(last && p.at.Index == 0):
-		// Rows without an id are numbered within one answer, so their day must fit into one.
-		return p.smaller(got, moved)
 	case is != atRest:
 		return p.smaller(got, is)
+	case got.nameless && !inOneAnswer:
+		// Rows without an id are numbered within one answer, so their day must fit into one.
+		return p.smaller(got, moved)
 	case !last:
 		at.Index = rows
 		at.Total = got.available
@@ -252,6 +258,14 @@ func (p *pass) afterArchive(got *answer) (fetch.Page, error) {
 		p.lacking()
 	}
 	return p.closed(got, at)
+}
+
+// give goes on with the search for the first day that the bank gives; ok false where there is none, or it is over.
+func (p *pass) give() (search resume.DaySearch, day finance.Date, ok bool) {
+	if p.at.Search == nil || p.at.Index > 0 {
+		return search, 0, false
+	}
+	return p.at.Search.Give(p.at.From)
 }
 
 // unlisted finds out whether something is missing from a list whose items are null. It is not if no rows of it are known.
@@ -268,9 +282,10 @@ func (p *pass) unlisted(got *answer, set finance.Extent) error {
 
 // lacking notes that something of the window could not be had, so that the next pass begins with it.
 func (p *pass) lacking() {
-	if p.cursor.Again.IsZero() || p.at.From < p.cursor.Again {
+	if p.cursor.Again.IsZero() {
 		p.cursor.Again = p.at.From
 	}
+	p.cursor.Again = min(p.cursor.Again, p.at.From)
 }
 
 // closed decides what follows a window.
@@ -363,10 +378,12 @@ func (p *pass) beginAnew(got *answer) fetch.Page {
 // wholePrefix is what the made ids of the set begin with. In January the list begins in the old year, and the bank has
 // been seen to leave that part out. If no row of the old year is there, the list speaks for the new year only.
 func (p *pass) wholePrefix(got *answer) string {
-	if p.at.From.Time().Year() == p.stream.Today.Time().Year() || !got.oldest.IsZero() && got.oldest <= yearEnd(p.at.From) {
+	year := p.stream.Today.Time().Year()
+	showsOldYear := !got.oldest.IsZero() && got.oldest <= yearEnd(p.at.From)
+	if showsOldYear || p.at.From.Time().Year() == year {
 		return recentPrefix
 	}
-	return fmt.Sprintf("%s%d-", recentPrefix, p.stream.Today.Time().Year())
+	return fmt.Sprintf("%s%d-", recentPrefix, year)
 }
 
 func (p *pass) next(got *answer, at *position) fetch.Page {

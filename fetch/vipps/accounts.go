@@ -77,8 +77,7 @@ func (c *connector) ledgers(ctx context.Context, s fetch.Stream, from string, l 
 // silence finds out whether something is missing from a list that ended without saying so: its items are null, or no answer
 // has had a cursor tonight, where the vendor always writes one. Nothing is missing if no other ledgers are known.
 func (l *listed) silence(ctx context.Context, s *fetch.Stream, page *fetch.Page) error {
-	silent := page.Done && page.Whole == nil && page.Partial == "" && len(page.Rejects) == 0
-	if !silent || !l.begun {
+	if !l.begun || !endsInSilence(page) {
 		return nil
 	}
 	others, err := s.Others(ctx, finance.Extent{}, l.ids)
@@ -88,6 +87,14 @@ func (l *listed) silence(ctx context.Context, s *fetch.Stream, page *fetch.Page)
 	return err
 }
 
+// endsInSilence says that a last page proves nothing, although nothing is missing from it.
+func endsInSilence(page *fetch.Page) bool {
+	if !page.Done || page.Whole != nil {
+		return false
+	}
+	return page.Partial == "" && len(page.Rejects) == 0
+}
+
 var errNoLedger = errors.New("no ledger is listed for the recipient: the merchant has not granted access, or has no such sales unit")
 
 type ledgerDecoder struct {
@@ -95,6 +102,8 @@ type ledgerDecoder struct {
 	extra  jsonread.Extra
 	handle string
 	page   fetch.Page
+	listed bool // there is a member items
+	null   bool // which is no list
 	items  int
 	others int // ledgers that don't settle for the recipient
 }
@@ -105,13 +114,11 @@ type ledgerDecoder struct {
 func decodeLedgers(body []byte, handle string, at listing) (page fetch.Page, told bool, err error) {
 	d := ledgerDecoder{s: jsonread.Scan(body), handle: handle}
 	next := ""
-	listed := false
-	null := false
 	for o := d.s.Object(); o.Next(); {
 		switch o.Key() {
 		case "items":
-			listed = true
-			null = d.s.Peek() != '['
+			d.listed = true
+			d.null = d.s.Peek() != '['
 			d.list()
 		case "cursor":
 			told = true
@@ -122,11 +129,11 @@ func decodeLedgers(body []byte, handle string, at listing) (page fetch.Page, tol
 	switch {
 	case d.s.End() != nil:
 		return page, told, d.s.Err()
-	case !listed:
+	case !d.listed:
 		return page, told, errors.New("the answer is no list of ledgers: items are missing")
 	case d.others > 0 && len(accounts) == 0:
 		return page, told, fetch.WrongSubject("none of the ledgers settles for the recipient of the consent")
-	case next == "" && d.items == 0 && !null && !at.Some && len(at.Earlier) == 0 && !at.Broken:
+	case next == "" && d.isEmpty() && at.shownNone():
 		return page, told, errNoLedger
 	}
 	d.page.Vet()
@@ -137,17 +144,37 @@ func decodeLedgers(body []byte, handle string, at listing) (page fetch.Page, tol
 	}
 	if next == "" || stays {
 		d.page.Done = true
-		if !null && !d.page.Hidden() && d.page.Partial == "" {
-			d.page.Whole = &finance.Whole{}
-		}
+		d.page.Whole = d.whole()
 		return d.page, told, nil
 	}
-	if null {
+	if d.null {
 		d.page.Partial = "an answer has no list of ledgers"
 	}
 	d.page.More = true
 	d.page.Next = cursorText(listing{V: 1, At: next, Some: at.Some || d.items > 0})
 	return d.page, told, nil
+}
+
+// isEmpty says that the answer has a list, and nothing in it.
+func (d *ledgerDecoder) isEmpty() bool { return d.items == 0 && !d.null }
+
+// whole is what the last page proves.
+func (d *ledgerDecoder) whole() *finance.Whole {
+	if d.null || d.page.Hidden() {
+		return nil
+	}
+	if d.page.Partial != "" {
+		return nil
+	}
+	return &finance.Whole{}
+}
+
+// shownNone says that there were no ledgers on the pages behind us.
+func (l *listing) shownNone() bool {
+	if l.Some || l.Broken {
+		return false
+	}
+	return len(l.Earlier) == 0
 }
 
 func (d *ledgerDecoder) list() {

@@ -50,22 +50,18 @@ func (k *checker) unreadable() { k.Balance = nil }
 // row verifies a row and gives it its id. A break is counted, and the chain goes on from what the row says: the data
 // are kept as they are, and the operator is told.
 func (k *checker) row(e *entry, place int32) {
-	before := e.before
-	after := e.after
-	wrong := before != nil && after != nil && *before+e.minor != *after
-	elsewhere := before != nil && k.Balance != nil && *before != *k.Balance
+	elsewhere := differ(e.before, k.Balance)
 	if elsewhere && !k.begun { // an answer that shows rows once more, which are no twins of themselves
 		clear(k.numbers)
 	}
 	k.begun = true
-	wrong = wrong || elsewhere
-	if wrong {
+	if elsewhere || !e.addsUp() {
 		k.breaks++
 		if k.first == "" {
 			k.first = fmt.Sprintf("row %d of its answer, booked %s", place, e.BookedOn)
 		}
 	}
-	k.Balance = after
+	k.Balance = e.after
 	stem := e.likeness()
 	mark := stem + "-" + strconv.Itoa(k.numbers[stem])
 	k.numbers[stem]++
@@ -73,6 +69,23 @@ func (k *checker) row(e *entry, place int32) {
 		k.Tail = slices.Delete(k.Tail, 0, len(k.Tail)-tailLength)
 	}
 	e.ID = k.topic + "-" + mark
+}
+
+// differ says that two balances are both told, and are not the same.
+func differ(a, b *int64) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	return *a != *b
+}
+
+// addsUp says that the balances of a row differ by its amount, as far as they are told.
+func (e *entry) addsUp() bool {
+	if e.before == nil {
+		return true
+	}
+	expected := *e.before + e.minor
+	return !differ(&expected, e.after)
 }
 
 // after is the chain for the next page.

@@ -20,15 +20,22 @@ func classify(r *fetch.Request, a *fetch.Answer) fetch.Meaning {
 	p := readProblem(a.Body)
 	v.Reason = p.words()
 	v.Correlation = p.trace
-	switch words := strings.ToLower(v.Reason); {
-	case a.Status == http.StatusUnauthorized && strings.Contains(words, "subscription key"):
-		v.Class = finance.Fatal // a new token would not help
-	case a.Status == http.StatusNotFound && strings.Contains(words, "no such ledgerid"):
-		v.Class = finance.Withheld // not ours, or no longer
-	case a.Status == http.StatusNotFound && !p.gateway && strings.HasSuffix(r.Template, datesSuffix):
-		v.Class = finance.OK // a date that is not closed yet, as far as we know; see pass.notYet
-	case a.Status == http.StatusTooManyRequests && !a.Announced().ByRetryAfter():
-		v.RetryAfter = a.PauseInWords(v.Reason) // "Rate limit is exceeded. Try again in 7 seconds."
+	words := strings.ToLower(v.Reason)
+	switch a.Status {
+	case http.StatusUnauthorized:
+		if strings.Contains(words, "subscription key") {
+			v.Class = finance.Fatal // a new token would not help
+		}
+	case http.StatusNotFound:
+		if strings.Contains(words, "no such ledgerid") {
+			v.Class = finance.Withheld // not ours, or no longer
+		} else if !p.gateway && strings.HasSuffix(r.Template, datesSuffix) {
+			v.Class = finance.OK // a date that is not closed yet, as far as we know; see pass.notYet
+		}
+	case http.StatusTooManyRequests:
+		if !a.Announced().ByRetryAfter() {
+			v.RetryAfter = a.PauseInWords(v.Reason) // "Rate limit is exceeded. Try again in 7 seconds."
+		}
 	}
 	return v
 }

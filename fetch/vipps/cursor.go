@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -52,7 +52,7 @@ type day struct {
 	Chain chain        `json:"chain,omitzero"`
 	Anew  bool         `json:"anew,omitempty"` // the day was begun anew, so that its places are others than before
 
-	Search *fetch.DaySearch `json:"search,omitempty"` // a day was refused: which is the first that is given?
+	Search *resume.DaySearch `json:"search,omitempty"` // a day was refused: which is the first that is given?
 }
 
 func (c *cursor) at() *topicState {
@@ -65,11 +65,12 @@ func (c *cursor) at() *topicState {
 // readCursor reads a stored cursor for a way of reading, and begins a pass if none is going on.
 func readCursor(text, by string, since, today finance.Date) (c cursor, err error) {
 	if text != "" {
-		if strictly(text, &c) != nil || c.V != 1 {
-			return c, fetch.Misfit("the stored cursor can't be read")
+		err := strictly(text, &c)
+		if err != nil || c.V != 1 {
+			return c, resume.Misfit("the stored cursor can't be read")
 		}
 		if !c.sound(today.AddDays(1)) { // one day of grace for calendars that differ
-			return c, fetch.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
+			return c, resume.Misfit("the stored cursor contradicts itself, or lies in the future (is this machine's clock right?)")
 		}
 	}
 	if c.By != by {
@@ -85,25 +86,50 @@ func readCursor(text, by string, since, today finance.Date) (c cursor, err error
 }
 
 func (c *cursor) sound(latest finance.Date) bool {
-	if !slices.Contains([]string{"", funds, fees}, c.Topic) || c.By != byFeed && c.By != byDates {
+	if !slices.Contains([]string{"", funds, fees}, c.Topic) {
 		return false
 	}
 	for _, p := range []*topicState{&c.Funds, &c.Fees} {
 		switch {
-		case c.By == byFeed && (!p.Through.IsZero() || p.Day != nil || c.Since > latest):
+		case !c.readsBy(p, latest):
 			return false
-		case c.By == byDates && (p.Feed != "" || p.Through > latest || !c.Since.IsZero()):
+		case p.Day != nil && !c.mayRead(p, latest):
 			return false
-		case p.Day != nil && (p.Day.On < earliest || p.Day.On > latest || p != c.at() || c.Topic == ""):
+		case p.Doubt != nil && !p.Doubt.sound(latest):
 			return false
-		case p.Doubt != nil && (p.Doubt.Through > latest || len(p.Doubt.Chain.Tail) > tailLength):
-			return false
-		case len(p.Chain.Tail) > tailLength || p.Day != nil && len(p.Day.Chain.Tail) > tailLength:
+		case !p.Chain.sound():
 			return false
 		}
 	}
 	return true
 }
+
+// readsBy says that a topic has what its way of reading needs, and nothing of the other way's.
+func (c *cursor) readsBy(p *topicState, latest finance.Date) bool {
+	switch c.By {
+	case byFeed:
+		return p.Through.IsZero() && p.Day == nil && c.Since <= latest
+	case byDates:
+		return p.Feed == "" && p.Through <= latest && c.Since.IsZero()
+	}
+	return false
+}
+
+// mayRead says that the day which a topic is at can be the one that is being read.
+func (c *cursor) mayRead(p *topicState, latest finance.Date) bool {
+	if c.Topic == "" || p != c.at() {
+		return false
+	}
+	if p.Day.On < earliest || p.Day.On > latest {
+		return false
+	}
+	return p.Day.Chain.sound()
+}
+
+func (d *doubt) sound(latest finance.Date) bool { return d.Through <= latest && d.Chain.sound() }
+
+// sound says that no more rows are remembered than are ever stored.
+func (c *chain) sound() bool { return len(c.Tail) <= tailLength }
 
 // earliest is the first day that the Report API has data for.
 const earliest finance.Date = 737545 // 2020-05-01
@@ -124,7 +150,7 @@ func readListing(text string) (l listing, err error) {
 		return listing{V: 1}, nil
 	}
 	if err := strictly(text, &l); err != nil || l.V != 1 || l.At == "" {
-		return l, fetch.Misfit("the stored cursor of the ledgers can't be read")
+		return l, resume.Misfit("the stored cursor of the ledgers can't be read")
 	}
 	return l, nil
 }

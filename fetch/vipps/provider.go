@@ -11,8 +11,10 @@
 package vipps
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,9 +121,9 @@ func open(c fetch.Connection) (fetch.Driver, error) {
 
 func (s *Settings) check() error {
 	switch {
-	case s.TokenFlow != standard && s.TokenFlow != specialized:
+	case !slices.Contains([]string{standard, specialized}, s.TokenFlow):
 		return fmt.Errorf("token_flow %q is not known: write %s or %s", s.TokenFlow, specialized, standard)
-	case s.ReadBy != byFeed && s.ReadBy != byDates:
+	case !slices.Contains([]string{byFeed, byDates}, s.ReadBy):
 		return fmt.Errorf("read_by %q is not known: write %s or %s", s.ReadBy, byFeed, byDates)
 	case s.MerchantSerialNumber != "" && !isNumber(s.MerchantSerialNumber):
 		return fmt.Errorf("merchant_serial_number %q is not a number", s.MerchantSerialNumber)
@@ -130,12 +132,15 @@ func (s *Settings) check() error {
 		return err
 	}
 	for name, value := range s.system() {
-		if len(value) > 30 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		if len(value) > 30 || strings.ContainsFunc(value, notPlain) {
 			return fmt.Errorf("%s: want at most 30 plain characters", name)
 		}
 	}
 	return nil
 }
+
+// notPlain says that a character can't stand in a header.
+func notPlain(r rune) bool { return r < ' ' || r > '~' }
 
 func (s *Settings) zone() (*time.Location, error) {
 	zone, err := fetch.LoadZone(s.TimeZone)
@@ -159,19 +164,22 @@ func (s *Settings) token(address string, keys map[string]fetch.Secret) (fetch.To
 	id := keys["client_id"]
 	secret := keys["client_secret"]
 	key := keys["subscription_key"]
-	path := s.TokenPath
-	switch {
-	case id.IsZero() || secret.IsZero():
+	if id.IsZero() || secret.IsZero() {
 		return fetch.TokenRequest{}, fmt.Errorf("client_id and client_secret are needed")
-	case s.TokenFlow == specialized && !key.IsZero():
-		return fetch.TokenRequest{}, fmt.Errorf("the specialized flow refuses a subscription_key: take it out, or set token_flow to standard")
-	case s.TokenFlow == standard && key.IsZero():
-		return fetch.TokenRequest{}, fmt.Errorf("the standard flow needs a subscription_key")
-	case path == "" && s.TokenFlow == standard:
-		path = "accesstoken/get"
-	case path == "":
-		path = "miami/v1/token"
 	}
+	path := "accesstoken/get"
+	switch s.TokenFlow {
+	case specialized:
+		path = "miami/v1/token"
+		if !key.IsZero() {
+			return fetch.TokenRequest{}, fmt.Errorf("the specialized flow refuses a subscription_key: take it out, or set token_flow to standard")
+		}
+	case standard:
+		if key.IsZero() {
+			return fetch.TokenRequest{}, fmt.Errorf("the standard flow needs a subscription_key")
+		}
+	}
+	path = cmp.Or(s.TokenPath, path)
 	r := fetch.TokenRequest{
 		URL:    strings.TrimSuffix(address, "/") + "/" + strings.TrimPrefix(path, "/"),
 		Header: map[string]fetch.Secret{},

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"syncer/calls"
 	"syncer/fetch"
+	"syncer/fetch/resume"
 	"syncer/finance"
 )
 
@@ -41,27 +43,37 @@ type memory struct {
 
 // begin forgets the rows where another list begins.
 func (m *memory) begin(topic string, anew bool) {
-	if anew || topic != m.topic || m.rows == nil {
-		m.topic = topic
-		m.rows = map[string]struct{}{}
-		m.again = false
+	sameList := topic == m.topic && !anew
+	if sameList && m.rows != nil {
+		return
 	}
+	m.topic = topic
+	m.rows = map[string]struct{}{}
+	m.again = false
 }
 
 // repeats says whether an answer shows only rows once more that the list has shown before. Rows that are alike may follow
 // each other, but then the first goes on from the balance behind the last; and they don't go on so for ever.
 func (m *memory) repeats(got *report) bool {
-	same := len(got.likes) > 0
-	for _, like := range got.likes {
-		_, known := m.rows[like]
-		same = same && known
-	}
+	before := m.again
+	m.again = m.knows(got.likes)
 	for _, like := range got.likes {
 		m.rows[like] = struct{}{}
 	}
-	repeats := same && (!got.follows || m.again)
-	m.again = same
-	return repeats
+	if !m.again {
+		return false
+	}
+	return before || !got.follows
+}
+
+// knows says whether there are rows, and all of them were shown before.
+func (m *memory) knows(likes []string) bool {
+	for _, like := range likes {
+		if _, known := m.rows[like]; !known {
+			return false
+		}
+	}
+	return len(likes) > 0
 }
 
 func (c *connector) transactions(ctx context.Context, s fetch.Stream, where fetch.At, m *memory) (fetch.Step, error) {
@@ -84,29 +96,14 @@ func (c *connector) transactions(ctx context.Context, s fetch.Stream, where fetc
 	if c.settings.IncludeGDPR {
 		st.Request.Query.Set("includeGDPRSensitiveData", "true")
 	}
-	root := "report/v2/ledgers/" + url.PathEscape(s.Account) + "/" + p.cursor.Topic + "/"
-	st.Request.Template = "/report/v2/ledgers/{ledger}/" + p.cursor.Topic + "/feed"
-	at := p.cursor.at()
-	page := at.Feed
-	if p.by == byFeed {
-		st.Request.Path = root + "feed"
-		st.Tail = true
-		st.Decode = p.feed
-	} else {
-		p.enter(at)
-		page = at.Day.Page
-		st.Request.Path, st.Request.Template = root+"dates/"+at.Day.On.String(), datesTemplate(p.cursor.Topic)
-		st.Decode = p.date
-	}
+	page := p.ask(&st)
 	if page != "" {
 		st.Request.Query.Set("cursor", page)
-	}
-	st.PositionName = st.Request.Path + " " + page // the position holds the chain too, which moves on even in a circle
-	if at.Day != nil && at.Day.Search != nil {     // a day that is only tried comes again in its turn
-		st.PositionName += " search " + cursorText(at.Day.Search)
-	}
-	if at.Feed != "" && p.by == byFeed || at.Day != nil && at.Day.Page != "" {
 		st.Anew = p.anew
+	}
+	st.PositionName = st.Request.Path + " " + page       // the position holds the chain too, which moves on even in a circle
+	if search := p.cursor.at().search(); search != nil { // a day that is only tried comes again in its turn
+		st.PositionName += " search " + cursorText(search)
 	}
 	st.First = p.by == byDates && page == ""
 	if st.First {
@@ -117,11 +114,42 @@ func (c *connector) transactions(ctx context.Context, s fetch.Stream, where fetc
 	return st, nil
 }
 
+// ask says what of the present topic is asked for, and gives the provider's cursor within it.
+func (p *pass) ask(st *fetch.Step) (page string) {
+	at := p.cursor.at()
+	root := "report/v2/ledgers/" + url.PathEscape(p.stream.Account) + "/" + p.cursor.Topic + "/"
+	if p.by == byFeed {
+		st.Request.Path = root + "feed"
+		st.Request.Template = "/report/v2/ledgers/{ledger}/" + p.cursor.Topic + "/feed"
+		st.Tail = true
+		st.Decode = p.feed
+		return at.Feed
+	}
+	p.enter(at)
+	st.Request.Path = root + "dates/" + at.Day.On.String()
+	st.Request.Template = datesTemplate(p.cursor.Topic)
+	st.Decode = p.date
+	return at.Day.Page
+}
+
+// search is the search for the first day that the provider gives; nil: there is none.
+func (p *topicState) search() *resume.DaySearch {
+	if p.Day == nil {
+		return nil
+	}
+	return p.Day.Search
+}
+
 // reopen begins a day anew that was open when its first pages were read, and is over now: it may have been closed since,
 // with rows that those pages had not. Where it goes on as an open one, the days behind it have to wait for the next night.
 func (p *pass) reopen() {
 	at := p.cursor.at()
-	if d := at.Day; d != nil && d.Open && d.On < p.stream.Today {
+	d := at.Day
+	if d == nil {
+		return
+	}
+	over := d.On < p.stream.Today
+	if d.Open && over {
 		at.Day = &day{On: d.On, Chain: at.openingOf(d.On).Chain, Anew: true, Search: d.Search}
 	}
 }
@@ -174,7 +202,7 @@ func (p *pass) refuse(d *day) (next string, ok bool) {
 	return p.lookAt(search, on), true
 }
 
-func (p *pass) lookAt(s fetch.DaySearch, on finance.Date) string {
+func (p *pass) lookAt(s resume.DaySearch, on finance.Date) string {
 	c := p.cursor
 	c.at().Day = &day{On: on, Search: &s}
 	return cursorText(c)
@@ -207,7 +235,7 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 		got.page.Partial = "the feed of " + p.cursor.Topic + " repeats itself although it says there is more"
 		return p.caughtUp(got), nil
 	}
-	moved := got.cursor != "" && got.cursor != at.Feed
+	moved := !slices.Contains([]string{"", at.Feed}, got.cursor)
 	if moved && got.null {
 		got.page.AddMissing("an answer has no list of entries")
 	}
@@ -216,13 +244,14 @@ func (p *pass) feed(a *fetch.Answer) (fetch.Page, error) {
 	case moved:
 		at.Feed = got.cursor
 		at.Chain = got.chain
-	case got.cursor == "" && got.items > 0:
+		if !got.tryLater {
+			return p.next(got), nil
+		}
+	case got.items == 0:
+	case got.cursor == "":
 		return fetch.Page{}, errors.New("the feed gives rows without a cursor to read on from")
-	case got.items > 0 && !got.tryLater:
+	case !got.tryLater:
 		got.page.AddMissing("the feed of " + p.cursor.Topic + " stays where it is although it says there is more")
-	}
-	if moved && !got.tryLater {
-		return p.next(got), nil
 	}
 	return p.caughtUp(got), nil
 }
@@ -239,14 +268,12 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 	if err != nil {
 		return fetch.Page{}, err
 	}
-	if d.Search != nil && d.Page == "" {
-		if search, on, ok := d.Search.Give(d.On); ok {
-			got.page.Next = p.lookAt(search, on)
-			got.page.Partial = "" // the balances are compared when the day's turn comes
-			return got.page, nil
-		}
+	if search, on, ok := d.give(); ok {
+		got.page.Next = p.lookAt(search, on)
+		got.page.Partial = "" // the balances are compared when the day's turn comes
+		return got.page, nil
 	}
-	if got.hasMore && (got.cursor == "" || got.cursor == d.Page) {
+	if got.hasMore && slices.Contains([]string{"", d.Page}, got.cursor) {
 		return fetch.Page{}, errors.New("the date has more rows but no cursor that leads to them")
 	}
 	open := d.Open || got.tryLater
@@ -282,15 +309,24 @@ func (p *pass) date(a *fetch.Answer) (fetch.Page, error) {
 	return p.caughtUp(got), nil
 }
 
+// give goes on with the search for the first day that is given, of which the present day is one: ok false where there is no
+// search, or it is over.
+func (d *day) give() (search resume.DaySearch, on finance.Date, ok bool) {
+	if d.Search == nil || d.Page != "" {
+		return search, 0, false
+	}
+	return d.Search.Give(d.On)
+}
+
 // notYet reads a 404 that did not say the ledger is not ours. In 2023 that was how an open date answered.
 func (p *pass) notYet(a *fetch.Answer, on finance.Date) (fetch.Page, error) {
 	d := p.cursor.at().Day
-	if d.Search != nil && d.Page == "" {
-		if search, day, ok := d.Search.Give(on); ok && on >= p.stream.Today.AddDays(-openDays) { // it will be given in its time
+	old := on < p.stream.Today.AddDays(-openDays)
+	if !old { // it will be given in its time
+		if search, day, ok := d.give(); ok {
 			return fetch.Page{Next: p.lookAt(search, day)}, nil
 		}
 	}
-	old := on < p.stream.Today.AddDays(-openDays)
 	if old && d.Page == "" {
 		if next, ok := p.refuse(d); ok {
 			return fetch.Page{Next: next}, nil

@@ -91,8 +91,9 @@ const admitCalls = `SELECT place,
 		closed,
 		ends_us,
 		pace_us,
-		day_us
-	FROM admit_calls_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+		day_us,
+		coalesce(gate_code, '')
+	FROM admit_calls_v4($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
 
 // admit answers a crowd in one round trip and one transaction.
 func (s *Store) admit(ctx context.Context, asks []calls.Ask) ([]calls.Admission, error) {
@@ -116,12 +117,16 @@ func (s *Store) question(ctx context.Context, asks []calls.Ask, turns TurnsOf) (
 	answers := make([]calls.Admission, len(said))
 	var row, n int
 	var refused refusal
-	var reason, closed string
+	var shut closedGate
+	var closed string
 	var gate, send, moment, ends, pace, day int64
 	var probe, awaits bool
 	moments := make([]time.Time, len(said))
-	fields := []any{&row, &refused.code, &refused.told, &reason, &gate, &send, &moment, &probe, &awaits, &closed, &ends, &pace, &day}
+	fields := []any{&row, &refused.code, &refused.told, &shut.words, &gate, &send, &moment, &probe, &awaits, &closed, &ends,
+		&pace, &day, &shut.code}
 	_, err = pgx.ForEachRow(rows, fields, func() error {
+		shut.told = refused.told
+		reason := shut.sentence()
 		if refused.code != "" {
 			reason = refused.sentence(&asks[row-1])
 		}

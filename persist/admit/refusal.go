@@ -7,7 +7,7 @@ import (
 	"syncer/finance"
 )
 
-// refusal is why a call may not be made: a code of admit_calls_v3 (empty: it may), and the words that its sentence
+// refusal is why a call may not be made: a code of admit_calls_v4 (empty: it may), and the words that its sentence
 // needs.
 type refusal struct {
 	code string
@@ -27,7 +27,7 @@ func (r refusal) class() finance.Class {
 		return finance.Renewed
 	case "suspected":
 		return finance.Suspected
-	case "spent", "reserved": // the one refusal that passes by itself, within a day
+	case "spent", "reserved", "restored": // they pass: within a day, or when the database is accepted
 		return finance.Spent
 	default:
 		return finance.Refused
@@ -47,9 +47,43 @@ func (r refusal) sentence(ask *calls.Ask) string {
 		return "daily reads spent: next at " + r.word(0)
 	case "reserved":
 		return "daily reads spent: what is left of " + r.word(0) + " is for the runs that are no backfills"
+	case "restored":
+		return "the database is a restored copy, which does not know what was read after its dump: " +
+			"`syncer db accept-restore` says what is to become of single-use consents and of reads a day"
 	default:
 		return r.ofConsent(ask.Needs)
 	}
+}
+
+// closedGate is why a gate holds a call up that may be made: a code of admit_calls_v4 (empty: none does), and the words
+// that its sentence needs.
+type closedGate struct {
+	code  string
+	told  []string
+	words string // of whoever has closed it
+}
+
+// sentence says to a person why the gate is closed; empty where none is. A code that this program does not know stands for
+// itself, unless somebody has given words.
+func (g closedGate) sentence() string {
+	switch {
+	case g.code == "quota" && len(g.told) == 2:
+		return calls.PauseByQuota + callsOfDay(g.told[0]) + " is used up until " + g.told[1]
+	case g.code == "pause" || g.words != "":
+		return g.words
+	}
+	return g.code
+}
+
+// callsOfDay is a number of calls with commas between its thousands: 1 call, 5,000 calls.
+func callsOfDay(digits string) string {
+	if digits == "1" {
+		return "1 call"
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits + " calls"
 }
 
 // ofConsent is the sentence for a code of consent_refusal. One that this program does not know stands for itself.

@@ -59,6 +59,9 @@ func (s *Store) Give(ctx context.Context, connection string, g Given) (did GiveR
 		return did, fmt.Errorf("%s: %w", what, err)
 	}
 	err = s.db.InTx(ctx, what, func(tx pgx.Tx) error {
+		if err := pg.TakeTurn(ctx, tx, listTurn(connection)); err != nil {
+			return err
+		}
 		var bounded bool
 		renews, err := renewedByGiven(ctx, tx, connection, g)
 		if err != nil {

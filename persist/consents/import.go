@@ -75,7 +75,7 @@ func (s *Store) Import(ctx context.Context, connection string, list []Import,
 		return r, fmt.Errorf("import consents into %s: %w", connection, err)
 	}
 	err := s.db.InTx(ctx, "import consents into "+connection, func(tx pgx.Tx) (err error) {
-		if err := pg.LongStatement(ctx, tx); err != nil {
+		if err := pg.TakeTurn(ctx, tx, listTurn(connection)); err != nil {
 			return err
 		}
 		if _, err = tx.Exec(ctx, makeImported); err != nil {
@@ -109,6 +109,10 @@ func (s *Store) Import(ctx context.Context, connection string, list []Import,
 	return r, nil
 }
 
+// listTurn is the turn of whoever makes consents of a connection, or changes many of them at once. Two such transactions side
+// by side would make the same consent, or wait for each other's rows.
+func listTurn(connection string) string { return "consents of " + connection }
+
 // MaxExternalID is how many bytes the provider's id of a consent may have: an index can't hold a name of any length.
 const MaxExternalID = 512
 
@@ -116,29 +120,14 @@ const MaxExternalID = 512
 func checkImport(list []Import) error {
 	var bad []error
 	seen := make(map[string]int, len(list))
-	for i, c := range list {
-		reason := ""
-		switch first, twice := seen[c.ExternalID]; {
-		case strings.TrimSpace(c.ExternalID) == "":
-			reason = "the external id is empty"
-		case !pg.Storable(c.ExternalID):
-			reason = "the external id is not valid text"
-		case len(c.ExternalID) > MaxExternalID:
-			reason = fmt.Sprintf("the external id is longer than %d bytes", MaxExternalID)
-		case isNationalID(c.ExternalID):
-			reason = "the external id is a national identity number: use the provider's id of the consent"
-		case twice:
+	for i := range list {
+		c := &list[i]
+		reason := c.badID()
+		if first, twice := seen[c.ExternalID]; twice && reason == "" {
 			reason = fmt.Sprintf("the external id is that of row %d", first+1)
-		case c.NationalID != "" && !isDigits(c.NationalID):
-			reason = "the national identity number is not made of digits alone"
-		case !c.ValidUntil.IsZero() && !c.ValidUntil.After(c.ValidFrom):
-			reason = "valid_until is not after valid_from"
-		case !pg.Storable(c.Renews) || len(c.Renews) > MaxExternalID:
-			reason = "renews is no id of a consent"
-		case isNationalID(c.Renews):
-			reason = "renews is a national identity number: use the provider's id of the consent"
-		case c.ReadsPerDay < 0:
-			reason = "reads per day is negative"
+		}
+		if reason == "" {
+			reason = c.badTerms()
 		}
 		seen[c.ExternalID] = i
 		if reason != "" {
@@ -149,6 +138,40 @@ func checkImport(list []Import) error {
 		}
 	}
 	return errors.Join(bad...)
+}
+
+// badID is why the provider's id of the consent can't be kept; empty: it can.
+func (c *Import) badID() string {
+	switch {
+	case strings.TrimSpace(c.ExternalID) == "":
+		return "the external id is empty"
+	case !pg.Storable(c.ExternalID):
+		return "the external id is not valid text"
+	case len(c.ExternalID) > MaxExternalID:
+		return fmt.Sprintf("the external id is longer than %d bytes", MaxExternalID)
+	case isNationalID(c.ExternalID):
+		return "the external id is a national identity number: use the provider's id of the consent"
+	}
+	return ""
+}
+
+// badTerms is why what else the row tells can't be kept; empty: it can.
+func (c *Import) badTerms() string {
+	ends := !c.ValidUntil.IsZero()
+	numbered := c.NationalID != ""
+	switch {
+	case numbered && !isDigits(c.NationalID):
+		return "the national identity number is not made of digits alone"
+	case ends && !c.ValidUntil.After(c.ValidFrom):
+		return "valid_until is not after valid_from"
+	case !pg.Storable(c.Renews) || len(c.Renews) > MaxExternalID:
+		return "renews is no id of a consent"
+	case isNationalID(c.Renews):
+		return "renews is a national identity number: use the provider's id of the consent"
+	case c.ReadsPerDay < 0:
+		return "reads per day is negative"
+	}
+	return ""
 }
 
 const makeImported = `CREATE TEMP TABLE imported (place integer, external_id text, hmac bytea, sealed bytea, purpose text,

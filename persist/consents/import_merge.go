@@ -40,7 +40,11 @@ func mergeImport(ctx context.Context, tx pgx.Tx, connection string, rules import
 	r.Over += over
 	var bound []int64
 	var inserted, updated, revived, ended int
-	row := tx.QueryRow(ctx, mergeImported, connection, rules.keep, rules.replace)
+	row := tx.QueryRow(ctx, mergeImported, pgx.NamedArgs{
+		"connection": connection,
+		"keep":       rules.keep,
+		"replace":    rules.replace,
+	})
 	if err := row.Scan(&inserted, &updated, &revived, &ended, &bound); err != nil {
 		return pg.Describe(err)
 	}
@@ -52,7 +56,8 @@ func mergeImport(ctx context.Context, tx pgx.Tx, connection string, rules import
 }
 
 // overByList says of an imported row i that its valid_until has passed.
-const overByList = `'valid_until' <> ALL ($2) AND coalesce(i.valid_until <= now(), false)`
+const overByList = `'valid_until' <> ALL (@keep)
+	AND coalesce(i.valid_until <= now(), false)`
 
 // refuseImported takes out the rows whose window would be none: what a row does not tell of it stands in
 // the consents, or is now.
@@ -61,17 +66,18 @@ func refuseImported(ctx context.Context, tx pgx.Tx, connection string,
 	rows, err := tx.Query(ctx, `WITH bad AS (
 			DELETE FROM imported i
 			WHERE NOT (`+overByList+`)
-			AND (i.valid_until IS NOT NULL OR 'valid_until' = ANY ($2))
+			AND (i.valid_until IS NOT NULL OR 'valid_until' = ANY (@keep))
 			AND CASE
-					WHEN 'valid_until' <> ALL ($2) THEN i.valid_until
+					WHEN 'valid_until' <> ALL (@keep) THEN i.valid_until
 					ELSE coalesce((SELECT c.valid_until FROM consents c
-						WHERE c.connection = $1 AND c.external_id = i.external_id), i.valid_until)
+						WHERE c.connection = @connection AND c.external_id = i.external_id), i.valid_until)
 				END <= coalesce(i.valid_from, (SELECT c.valid_from FROM consents c
-					WHERE c.connection = $1 AND c.external_id = i.external_id), now())
+					WHERE c.connection = @connection AND c.external_id = i.external_id), now())
 			RETURNING place
 		)
 		SELECT place, 'valid_until does not lie after the valid_from that is known'
-		FROM bad ORDER BY place`, connection, keep)
+		FROM bad
+		ORDER BY place`, pgx.NamedArgs{"connection": connection, "keep": keep})
 	if err != nil {
 		return nil, pg.Describe(err)
 	}
@@ -85,14 +91,15 @@ func refuseImported(ctx context.Context, tx pgx.Tx, connection string,
 func refuseOthers(ctx context.Context, tx pgx.Tx, connection string) ([]RefusedImport, error) {
 	rows, err := tx.Query(ctx, `WITH bad AS (
 			DELETE FROM imported i USING consents c
-			WHERE c.connection = $1
+			WHERE c.connection = @connection
 			AND c.external_id = i.external_id
 			AND c.subject_hmac <> i.hmac
 			RETURNING i.place, c.id
 		)
 		SELECT place, 'the national id is another person''s than that of consent ' || id
 			|| ', which has this external_id; --replace-national-ids takes it all the same'
-		FROM bad ORDER BY place`, connection)
+		FROM bad
+		ORDER BY place`, pgx.NamedArgs{"connection": connection})
 	if err != nil {
 		return nil, pg.Describe(err)
 	}
@@ -105,13 +112,13 @@ func leaveOutOver(ctx context.Context, tx pgx.Tx, connection string, keep []stri
 	tag, err := tx.Exec(ctx, `DELETE FROM imported i
 		WHERE `+overByList+`
 		AND NOT EXISTS (
-			SELECT FROM consents c WHERE c.connection = $1 AND c.external_id = i.external_id
-		)`, connection, keep)
+			SELECT FROM consents c WHERE c.connection = @connection AND c.external_id = i.external_id
+		)`, pgx.NamedArgs{"connection": connection, "keep": keep})
 	return int(tag.RowsAffected()), pg.Describe(err)
 }
 
 // mergeImported compares all but the sealed number, which differs with every sealing; it is replaced
-// only where the subject is another one ($3: or is wanted anew), or where it was kept in one form and is
+// only where the subject is another one (@replace: or is wanted anew), or where it was kept in one form and is
 // wanted in the other. An import that names no subject keeps the one that is known.
 //
 // One that names no number of reads has the connection's.
@@ -124,15 +131,15 @@ func leaveOutOver(ctx context.Context, tx pgx.Tx, connection string, keep []stri
 const mergeImported = `WITH told AS (
 	SELECT c.id, c.status, i.*,
 		coalesce(i.hmac, c.subject_hmac) AS new_hmac,
-		CASE WHEN i.hmac IS NULL OR (NOT $3 AND i.hmac = c.subject_hmac
+		CASE WHEN i.hmac IS NULL OR (NOT @replace AND i.hmac = c.subject_hmac
 				AND i.sealed IS NOT NULL AND c.subject_sealed IS NOT NULL)
 			THEN c.subject_sealed ELSE i.sealed END AS new_sealed,
 		coalesce(i.valid_from, c.valid_from) AS new_from,
-		CASE WHEN 'purpose' = ANY ($2) THEN c.purpose ELSE i.purpose END AS new_purpose,
-		CASE WHEN 'scopes' = ANY ($2) THEN c.scopes ELSE i.scopes END AS new_scopes,
+		CASE WHEN 'purpose' = ANY (@keep) THEN c.purpose ELSE i.purpose END AS new_purpose,
+		CASE WHEN 'scopes' = ANY (@keep) THEN c.scopes ELSE i.scopes END AS new_scopes,
 		CASE WHEN x.silent THEN c.valid_until ELSE i.valid_until END AS told_until,
-		CASE WHEN 'single_use' = ANY ($2) OR i.use_untold THEN c.single_use ELSE i.single_use END AS new_once,
-		CASE WHEN 'reads_per_day' <> ALL ($2) THEN i.reads_per_day
+		CASE WHEN 'single_use' = ANY (@keep) OR i.use_untold THEN c.single_use ELSE i.single_use END AS new_once,
+		CASE WHEN 'reads_per_day' <> ALL (@keep) THEN i.reads_per_day
 			WHEN NOT c.reads_of_connection THEN c.reads_per_day END AS own_reads,
 		c.reads_per_day AS had_reads,
 		n.reads_per_day AS usual_reads,
@@ -144,9 +151,9 @@ const mergeImported = `WITH told AS (
 			OR NOT x.silent
 				AND (c.listed_until IS NOT NULL OR i.valid_until IS DISTINCT FROM c.valid_until) AS another
 	FROM imported i
-	JOIN consents c ON c.connection = $1 AND c.external_id = i.external_id
+	JOIN consents c ON c.connection = @connection AND c.external_id = i.external_id
 	JOIN connections n ON n.name = c.connection
-	CROSS JOIN LATERAL (SELECT 'valid_until' = ANY ($2)
+	CROSS JOIN LATERAL (SELECT 'valid_until' = ANY (@keep)
 		OR coalesce(c.listed_until = coalesce(i.valid_until, 'infinity'), false) AS silent) x
 ), known AS (
 	SELECT t.*,
@@ -161,8 +168,14 @@ const mergeImported = `WITH told AS (
 			AND coalesce(t.told_until > clock_timestamp(), true) AS revive
 	FROM told t
 ), updated AS (
-	UPDATE consents c SET subject_hmac = k.new_hmac, subject_sealed = k.new_sealed, purpose = k.new_purpose,
-		scopes = k.new_scopes, valid_from = k.new_from, valid_until = k.new_until, single_use = k.new_once,
+	UPDATE consents c SET
+		subject_hmac = k.new_hmac,
+		subject_sealed = k.new_sealed,
+		purpose = k.new_purpose,
+		scopes = k.new_scopes,
+		valid_from = k.new_from,
+		valid_until = k.new_until,
+		single_use = k.new_once,
 		reads_per_day = k.new_reads,
 		reads_of_connection = k.new_follows,
 		listed_until = k.new_listed,
@@ -178,23 +191,29 @@ const mergeImported = `WITH told AS (
 		suspected_times = CASE WHEN k.revive THEN 0 ELSE c.suspected_times END,
 		held_at = CASE WHEN NOT k.revive AND NOT k.ends THEN c.held_at END,
 		held_told = c.held_told AND NOT k.revive AND NOT k.ends
-	FROM known k WHERE c.id = k.id AND (k.revive OR k.ends OR
-		(c.subject_hmac, c.subject_sealed, c.purpose, c.scopes, c.valid_from, c.valid_until, c.single_use,
+	FROM known k
+	WHERE c.id = k.id
+	AND (
+		k.revive
+		OR k.ends
+		OR (c.subject_hmac, c.subject_sealed, c.purpose, c.scopes, c.valid_from, c.valid_until, c.single_use,
 			c.reads_per_day, c.reads_of_connection)
 		IS DISTINCT FROM
 		(k.new_hmac, k.new_sealed, k.new_purpose, k.new_scopes, k.new_from, k.new_until, k.new_once,
-			k.new_reads, k.new_follows))
+			k.new_reads, k.new_follows)
+	)
 	RETURNING c.id, k.revive, k.ends, k.status AS was,
 		k.had_reads IS NULL AND k.new_reads IS NOT NULL AS bound
 ), inserted AS (
 	INSERT INTO consents (connection, external_id, subject_hmac, subject_sealed, purpose, scopes,
 		valid_from, valid_until, single_use,
 		reads_per_day, reads_of_connection)
-	SELECT $1, i.external_id, i.hmac, i.sealed, i.purpose, i.scopes,
+	SELECT @connection, i.external_id, i.hmac, i.sealed, i.purpose, i.scopes,
 		coalesce(i.valid_from, now()), i.valid_until, i.single_use,
 		coalesce(i.reads_per_day, n.reads_per_day), i.reads_per_day IS NULL AND n.reads_per_day IS NOT NULL
-	FROM imported i LEFT JOIN connections n ON n.name = $1
-	WHERE NOT EXISTS (SELECT FROM consents c WHERE c.connection = $1 AND c.external_id = i.external_id)
+	FROM imported i
+	LEFT JOIN connections n ON n.name = @connection
+	WHERE NOT EXISTS (SELECT FROM consents c WHERE c.connection = @connection AND c.external_id = i.external_id)
 	RETURNING id
 ), history AS (
 	INSERT INTO consent_events (consent_id, source, from_status, to_status, reason)

@@ -11,7 +11,7 @@ import (
 )
 
 // boundReads gives a number of reads a day to the consents of a connection that have the connection's, because they name
-// none, and returns those that had none before. They are locked by id, as admit_calls_v3 locks them: two that lock in
+// none, and returns those that had none before. They are locked by id, as admit_calls_v4 locks them: two that lock in
 // other orders wait for each other.
 const boundReads = `WITH locked AS MATERIALIZED (
 	SELECT c.id
@@ -51,7 +51,7 @@ func (s *Store) BoundReads(ctx context.Context, connection string, reads int) er
 		return nil
 	}
 	return s.db.InTx(ctx, "set the reads a day of "+connection, func(tx pgx.Tx) error {
-		if err := pg.LongStatement(ctx, tx); err != nil {
+		if err := pg.TakeTurn(ctx, tx, listTurn(connection)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "UPDATE connections SET reads_per_day = $2 WHERE name = $1",

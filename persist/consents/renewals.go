@@ -68,17 +68,24 @@ func takeUpSQL(which string) string {
 const (
 	timeHasCome = `(r.terms->>'valid_from')::timestamptz <= clock_timestamp()
 		AND (r.not_before <= clock_timestamp() OR c.status NOT IN ('active', 'suspected'))`
-	ofConsent = timeHasCome + ` AND c.id = $1`
-	ofBatch   = timeHasCome + ` AND EXISTS (
-		SELECT FROM items t WHERE t.batch_id = $1 AND t.consent_id = c.id AND t.outcome IS NULL)`
-	ofEnded = timeHasCome + ` AND c.status NOT IN ('active', 'suspected')`
+	ofConsent = timeHasCome + `
+		AND c.id = @consent`
+	ofBatch = timeHasCome + `
+		AND EXISTS (
+			SELECT FROM items t
+			WHERE t.batch_id = @batch
+			AND t.consent_id = c.id
+			AND t.outcome IS NULL
+		)`
+	ofEnded = timeHasCome + `
+		AND c.status NOT IN ('active', 'suspected')`
 	// The provider has answered under this id, whatever another process was told.
-	ofAnswered = `c.id = $1 AND r.new_id = $2`
+	ofAnswered = `c.id = @consent AND r.new_id = @id`
 )
 
 // takeUp puts renewals in force, and gives the consents that go on under another id now.
-func takeUp(ctx context.Context, tx pgx.Tx, which string, args ...any) ([]int64, error) {
-	rows, err := tx.Query(ctx, takeUpSQL(which), args...)
+func takeUp(ctx context.Context, tx pgx.Tx, which string, args pgx.NamedArgs) ([]int64, error) {
+	rows, err := tx.Query(ctx, takeUpSQL(which), args)
 	if err != nil {
 		return nil, pg.Describe(err)
 	}
@@ -101,17 +108,19 @@ func takeUp(ctx context.Context, tx pgx.Tx, which string, args ...any) ([]int64,
 // TakeUpRenewals puts the renewals in force whose time has come, of the consents of a batch that has work left for
 // them. A consent that is still good is on trial then (finance.Consent.OnTrial). It gives their number.
 func (s *Store) TakeUpRenewals(ctx context.Context, batch int64) (int, error) {
-	return s.takeUp(ctx, fmt.Sprintf("take up the renewals of batch %d", batch), ofBatch, batch)
+	return s.takeUp(ctx, fmt.Sprintf("take up the renewals of batch %d", batch), ofBatch,
+		pgx.NamedArgs{"batch": batch})
 }
 
 // TakeUpRenewal is [Store.TakeUpRenewals] for one consent, of which a call was refused. taken says that it goes on
 // under another id.
 func (s *Store) TakeUpRenewal(ctx context.Context, consent int64) (taken bool, err error) {
-	n, err := s.takeUp(ctx, fmt.Sprintf("take up the renewal of consent %d", consent), ofConsent, consent)
+	n, err := s.takeUp(ctx, fmt.Sprintf("take up the renewal of consent %d", consent), ofConsent,
+		pgx.NamedArgs{"consent": consent})
 	return n > 0, err
 }
 
-func (s *Store) takeUp(ctx context.Context, what, which string, arg int64) (n int, err error) {
+func (s *Store) takeUp(ctx context.Context, what, which string, args pgx.NamedArgs) (n int, err error) {
 	var waits bool // mostly nothing does, and that is told without a transaction
 	err = s.db.QueryRow(ctx, "SELECT EXISTS (SELECT FROM renewals WHERE state = 'waiting')").Scan(&waits)
 	if err != nil {
@@ -121,7 +130,7 @@ func (s *Store) takeUp(ctx context.Context, what, which string, arg int64) (n in
 		return 0, nil
 	}
 	err = s.db.InTx(ctx, what, func(tx pgx.Tx) error {
-		taken, err := takeUp(ctx, tx, which, arg)
+		taken, err := takeUp(ctx, tx, which, args)
 		n = len(taken)
 		return err
 	})
@@ -188,6 +197,6 @@ func takeUpEnded(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return pg.Describe(err)
 	}
-	_, err = takeUp(ctx, tx, ofEnded)
+	_, err = takeUp(ctx, tx, ofEnded, nil)
 	return err
 }

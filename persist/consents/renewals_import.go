@@ -219,40 +219,59 @@ func (w *renewing) keep(ctx context.Context, tx pgx.Tx, l *renewalLine, old rene
 		return "", err
 	}
 	again := last.newID == l.id && last.open()
-	if again && last.state == "withdrawn" && !w.rules.again {
-		return "", nil // a person has ended the consent since
-	}
 	if named && !again {
-		if w.rules.again {
-			return fmt.Sprintf("consent %d had this id before: a renewal brings another one", old.id), nil
-		}
-		return "", nil // a line of an older renewal
+		return w.namedBefore(old), nil
 	}
-	if again && !w.rules.again { // what a list does not tell is as it was when it was asked for
-		old.purpose = last.terms.Purpose
-		old.scopes = last.terms.Scopes
-		old.single = last.terms.SingleUse
-		old.reads = last.terms.Reads
-		old.follows = last.terms.Follows
+	listed := again && !w.rules.again
+	if listed {
+		if last.state == "withdrawn" {
+			return "", nil // a person has ended the consent since
+		}
+		old = last.terms.onto(old) // what a list does not tell is as it was when it was asked for
 	}
 	t := w.termsOf(l, old, last, again)
-	over := t.Until != nil && !t.Until.After(time.Now())
 	switch {
-	case over:
-		w.r.Over++
-		if again && last.state == "waiting" {
-			err = giveUpWaiting(ctx, tx, "its valid_until in the list has passed", old.id)
-		}
-		return "", err
-	case t.Until != nil && !t.Until.After(t.From):
+	case t.endBy(time.Now()):
+		return "", w.leaveOut(ctx, tx, old, last, again)
+	case t.endBy(t.From):
 		return "valid_until does not lie after valid_from", nil
-	case again && equalTerms(last.terms, t) && !w.rules.again:
+	case listed && equalTerms(last.terms, t):
 		return "", nil
 	}
 	if err := w.replace(ctx, tx, old, last); err != nil {
 		return "", err
 	}
 	return "", w.note(ctx, tx, l, old, t)
+}
+
+// namedBefore is what is said of a row whose id is one of the consent's already, and not that of its newest renewal.
+func (w *renewing) namedBefore(old renewed) (refused string) {
+	if w.rules.again {
+		return fmt.Sprintf("consent %d had this id before: a renewal brings another one", old.id)
+	}
+	return "" // a line of an older renewal
+}
+
+// leaveOut is for a row that is over by what it tells: what waits for it waits no more.
+func (w *renewing) leaveOut(ctx context.Context, tx pgx.Tx, old renewed, last newest, again bool) error {
+	w.r.Over++
+	if again && last.state == "waiting" {
+		return giveUpWaiting(ctx, tx, "its valid_until in the list has passed", old.id)
+	}
+	return nil
+}
+
+// endBy says that the terms end at a moment or before it.
+func (t terms) endBy(moment time.Time) bool { return t.Until != nil && !t.Until.After(moment) }
+
+// onto is a consent with these terms in place of those that are in force.
+func (t terms) onto(c renewed) renewed {
+	c.purpose = t.Purpose
+	c.scopes = t.Scopes
+	c.single = t.SingleUse
+	c.reads = t.Reads
+	c.follows = t.Follows
+	return c
 }
 
 // termsOf are the terms that a row brings. What the list does not tell is as it was; but an end is of one id, and not
@@ -377,7 +396,7 @@ func (w *renewing) note(ctx context.Context, tx pgx.Tx, l *renewalLine, old rene
 		}
 	}
 	if old.status != finance.ConsentActive { // a suspected one is not called for a while, so there is nothing to wait for
-		taken, err := takeUp(ctx, tx, ofConsent, old.id)
+		taken, err := takeUp(ctx, tx, ofConsent, pgx.NamedArgs{"consent": old.id})
 		if err != nil || len(taken) > 0 {
 			w.r.Renewed += len(taken)
 			return err

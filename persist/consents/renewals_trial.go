@@ -15,7 +15,7 @@ import (
 func (s *Store) RenewalAnswered(ctx context.Context, consent int64, externalID string, call finance.CallID) error {
 	return s.db.InTx(ctx, fmt.Sprintf("end the trial of consent %d, which was answered", consent), func(tx pgx.Tx) error {
 		// Another process may have put the old id back meanwhile, because it was refused under this one.
-		if _, err := takeUp(ctx, tx, ofAnswered, consent, externalID); err != nil {
+		if _, err := takeUp(ctx, tx, ofAnswered, pgx.NamedArgs{"consent": consent, "id": externalID}); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `WITH known AS (

@@ -4,12 +4,25 @@ package embedded
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 )
 
 // Start answers [ErrUnsupported].
 func Start(context.Context, Options) (*Server, error) { return nil, ErrUnsupported }
+
+// DialFunc connects to an address.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Dialer connects to nothing here.
+type Dialer struct{}
+
+// NewDialer answers [ErrUnsupported].
+func NewDialer(Options, DialFunc) (*Dialer, error) { return nil, ErrUnsupported }
+
+// Dial answers [ErrUnsupported].
+func (*Dialer) Dial(context.Context, string, string) (net.Conn, error) { return nil, ErrUnsupported }
 
 // Provide answers [ErrUnsupported].
 func Provide(context.Context, Options, int) (string, error) { return "", ErrUnsupported }

@@ -4,7 +4,6 @@ package embedded
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -172,18 +171,6 @@ func Remove(ctx context.Context, dir string) error {
 		return fmt.Errorf("remove the embedded Postgres: %w", err)
 	}
 	return nil
-}
-
-func loadConnection(dir string) (connection, error) {
-	var c connection
-	data, err := os.ReadFile(filepath.Join(dir, connectionName))
-	if err == nil {
-		err = json.Unmarshal(data, &c)
-	}
-	if err != nil {
-		return c, fmt.Errorf("read how to connect to the embedded Postgres in %s: %w", dir, err)
-	}
-	return c, nil
 }
 
 func (c connection) url(port int, database string) string {

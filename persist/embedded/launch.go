@@ -23,14 +23,21 @@ var errPortTaken = errors.New("the port was taken by another program")
 // errEnded says that the server ended (and was reaped) before it took connections.
 var errEnded = errors.New("it ended at once")
 
-// launchOnFreePort starts the server on a port of the kernel's choice and waits until it answers.
+// launchOnFreePort starts the server on the port that it had last, or on one of the kernel's choice where that is taken, and
+// waits until it answers.
 func launchOnFreePort(ctx context.Context, opt Options, who account, bin binaries, alive *os.File) (*os.Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
-		port, err := freePort()
-		if err != nil {
-			return nil, fmt.Errorf("get a free port on 127.0.0.1: %w", err)
+		port := 0
+		if attempt == 1 {
+			port = lastPort(opt.Dir)
+		}
+		if port == 0 {
+			var err error
+			if port, err = freePort(); err != nil {
+				return nil, fmt.Errorf("get a free port on 127.0.0.1: %w", err)
+			}
 		}
 		process, err := launch(ctx, opt, who, bin, alive, port)
 		if !errors.Is(err, errPortTaken) || attempt == 5 {

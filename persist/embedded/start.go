@@ -67,6 +67,9 @@ func startLocked(ctx context.Context, opt Options, who account) (*Server, error)
 			return nil, err
 		}
 	}
+	if _, err := loadConnection(opt.Dir); err != nil { // a server that nobody can ask is not started
+		return nil, err
+	}
 	if err := removeStale(ctx, opt.Dir); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ type Worker struct {
 	Host    string
 	PID     int
 	Version string
+	Schema  int64 // the version of the schema that its program is made for; 0: not known
 }
 
 // DB is where statements go to: the pool, or one transaction over it.

@@ -117,7 +117,7 @@ func (g *Guard) fit(ctx context.Context, c *pgx.Conn) (bool, error) {
 
 // silent closes a connection whose server has not answered, and says so.
 func (g *Guard) silent(c *pgx.Conn, asked time.Time) {
-	g.Log.Warn().Dur("for", time.Since(asked)).Str("address", c.Config().Host).
+	g.Log.Warn().Stringer("for", time.Since(asked).Round(time.Millisecond)).Str("address", c.Config().Host).
 		Msg("the database is silent: its connection is closed, and every other that is as old will be")
 	g.drop(time.Now())
 	// pgx has given the connection up. It would still wait 15 s for the server's goodbye, and with it a place of the pool.
@@ -231,7 +231,7 @@ func (g *Guard) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data pg
 		return
 	}
 	if data.Err != nil && context.Cause(ctx) == errSilent {
-		g.Log.Warn().Dur("for", time.Since(t.asked)).Int32("connections", pool.Config().MaxConns).
+		g.Log.Warn().Stringer("for", time.Since(t.asked).Round(time.Millisecond)).Int32("connections", pool.Config().MaxConns).
 			Msg("no connection to the database became free: all are busy, or none can be made")
 	}
 	t.cancel()

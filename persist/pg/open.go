@@ -24,35 +24,40 @@ type Options struct {
 	ApplicationName string
 	// StatementTimeout ends a statement that takes longer. 0 means 60 s, negative means none.
 	StatementTimeout time.Duration
+	// Schema is where our tables are. Empty means where they are found, and for a new installation the first of the path.
+	Schema string
 	// ConnectTimeout bounds one attempt to connect. 0 means 10 s.
 	ConnectTimeout time.Duration
+	// ReadOnly says that nothing will be written: a server or a role that can only read will do.
+	ReadOnly bool
+	// Dial connects to the server. Nil means [Dial].
+	Dial DialFunc
 	// Log is told when the database is silent, and when removals are withheld. The zero value tells nobody.
 	Log zerolog.Logger
 }
 
 // Open connects to the database at url (libpq URL or key=value form) and makes sure that it answers and can be written.
-// Limits and timeouts that the URL sets win over ours; TLS is as the URL says. No error contains the password. Every
-// round trip of the pool is limited in time; see guard.
+// Limits and timeouts that the URL sets win over ours; TLS is as the URL says. Which schema a session uses and how durable a
+// commit is are ours alone; see server. No error contains the password. Every round trip of the pool is limited in time;
+// see Guard.
 func Open(ctx context.Context, url string, opt Options) (*pgxpool.Pool, error) {
 	cfg, err := poolConfig(url, opt)
 	if err != nil {
 		return nil, err
 	}
+	found, schema, err := look(ctx, cfg.ConnConfig, opt.Schema)
+	if err != nil {
+		return nil, err
+	}
+	found.fix(cfg.ConnConfig.RuntimeParams, schema)
 	g := &Guard{Log: opt.Log}
 	g.watch(cfg)
+	if found.statement > 0 {
+		g.limit.Store(int64(found.statement + slack))
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", WithHint(err))
-	}
-	var statement int64
-	err = pool.QueryRow(ctx, "SELECT setting::int8 FROM pg_settings WHERE name = 'statement_timeout'").Scan(&statement)
-	if err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("connect to the database %s at %s: %w",
-			cfg.ConnConfig.Database, net.JoinHostPort(cfg.ConnConfig.Host, strconv.Itoa(int(cfg.ConnConfig.Port))), WithHint(err))
-	}
-	if statement > 0 {
-		g.limit.Store(int64(time.Duration(statement)*time.Millisecond + slack))
 	}
 	return pool, nil
 }
@@ -80,8 +85,12 @@ func poolConfig(url string, opt Options) (*pgxpool.Config, error) {
 	cfg.MaxConnLifetimeJitter = 10 * time.Minute // or a failover's reconnects come back together every hour
 	conn := cfg.ConnConfig
 	conn.ConnectTimeout = cmp.Or(conn.ConnectTimeout, cmp.Or(opt.ConnectTimeout, 10*time.Second))
-	if conn.ValidateConnect == nil {
-		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	conn.DialFunc = Dial
+	if opt.Dial != nil {
+		conn.DialFunc = pgconn.DialFunc(opt.Dial)
+	}
+	if conn.ValidateConnect == nil && !opt.ReadOnly {
+		conn.ValidateConnect = mustWrite
 	}
 	statement := max(cmp.Or(opt.StatementTimeout, time.Minute), 0)
 	for name, value := range map[string]string{

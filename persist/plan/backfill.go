@@ -140,7 +140,7 @@ func (s *Store) Window(ctx context.Context, spec RunSpec, again, plan bool, enqu
 	return w, err
 }
 
-const lockBackfills = `SELECT pg_advisory_xact_lock(hashtextextended('backfill ' || $1, 0))`
+const lockBackfills = `SELECT pg_advisory_xact_lock(lock_key('backfill ' || $1))`
 
 // windowPlanner plans one window in its transaction.
 type windowPlanner struct {
@@ -239,7 +239,7 @@ type ReadsLeft struct {
 
 // readsLeft looks at the consents of a connection that are called for the purposes; at some only, unless @consents
 // is null. @leaves is how many reads are left to runs that are no backfills; those that they have had
-// today are not left to them again. admit_calls_v3 counts in the same way.
+// today are not left to them again. admit_calls_v4 counts in the same way.
 const readsLeft = `WITH each AS (
 	SELECT c.reads_per_day,
 		count(r.at) AS spent,

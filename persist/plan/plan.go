@@ -45,6 +45,7 @@ type RunSpec struct {
 	// they have decided since then: it is as good as new. A run for which nothing is left is not made.
 	// Zero: they keep nothing. Manual only.
 	Beside time.Time
+	seen   []int64 // runs that count as open, see RunOrGoOn
 	// LeavesReads is how many of a consent's reads of a day are left to runs that are no backfills.
 	// Backfill only.
 	LeavesReads int

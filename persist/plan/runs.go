@@ -24,7 +24,7 @@ const overlapping = `SELECT count(*)
 	AND consent_usable(c, now(), @purposes)`
 
 // cutRun numbers the consents that the run works, cuts them into batches, and writes an item for each consent and
-// dataset that no open run of @keeper keeps: it has not decided it, or has done so since @since. An item
+// dataset that none of the runs @keepers keeps: it has not decided it, or has done so since @since. An item
 // finds its batch by its place in an array and not by a join: the planner knows nothing of the size of
 // either side, and its nested loop took half a minute for 100,000 consents.
 const cutRun = `WITH free AS (
@@ -35,7 +35,7 @@ const cutRun = `WITH free AS (
 	AND (@consents::int8[] IS NULL OR c.id = ANY (@consents))
 	AND consent_usable(c, now(), @purposes)
 	AND NOT EXISTS (
-		SELECT FROM kept_items(@keeper, @since) u
+		SELECT FROM kept_items_of(@keepers, @since) u
 		WHERE u.consent_id = c.id
 		AND u.dataset = d
 	)
@@ -73,8 +73,8 @@ const notePlan = `UPDATE runs SET
 // that has its run already gives that one, and created is false. Any other run is always made: where
 // another run of the job has its nominal time, it gets the next free one, see insertAside.
 func (s *Store) Run(ctx context.Context, spec RunSpec, enqueue Enqueue) (run queue.Run, created bool, err error) {
-	if spec.BatchSize < 1 {
-		return run, false, fmt.Errorf("plan a run of %s: a batch needs at least one consent", spec.Job)
+	if err := spec.check(); err != nil {
+		return run, false, err
 	}
 	var id int64
 	err = s.db.InTx(ctx, "plan a run of "+spec.Job, func(tx pgx.Tx) error {
@@ -82,7 +82,7 @@ func (s *Store) Run(ctx context.Context, spec RunSpec, enqueue Enqueue) (run que
 			return err
 		}
 		if spec.leavesOpen() { // of two ticks at once one must see what the other has planned
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('plan ' || $1, 0))`, spec.Job); err != nil {
+			if err := pg.TakeTurn(ctx, tx, planTurn(spec.Job)); err != nil {
 				return err
 			}
 		}
@@ -118,8 +118,9 @@ func fillRun(ctx context.Context, tx pgx.Tx, id int64, spec RunSpec, enqueue Enq
 		"consents":   pg.NullIDs(spec.Consents),
 		"purposes":   pg.NotNull(spec.Purposes),
 		"size":       spec.BatchSize,
-		"keeper":     nil,
+		"keepers":    nil,
 		"since":      nil,
+		"seen":       pg.NullIDs(spec.seen),
 	}
 	overlapped := 0
 	if spec.leavesOpen() {
@@ -127,11 +128,15 @@ func fillRun(ctx context.Context, tx pgx.Tx, id int64, spec RunSpec, enqueue Enq
 			return err
 		}
 	}
-	if overlapped > 0 {
-		args["keeper"] = spec.Job
+	if overlapped > 0 || !spec.Beside.IsZero() {
+		keepers, err := pg.IDs(ctx, tx, keepingRuns, args)
+		if err != nil {
+			return err
+		}
+		args["keepers"] = keepers
 	}
 	if !spec.Beside.IsZero() {
-		args["keeper"], args["since"] = spec.Job, spec.Beside
+		args["since"] = spec.Beside
 	}
 	if _, err := tx.Exec(ctx, pg.JoinByHash); err != nil {
 		return err

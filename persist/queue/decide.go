@@ -11,11 +11,11 @@ import (
 	"syncer/persist/pg"
 )
 
-// itemWrite is one statement about one item, with the arguments $3 and up.
+// itemWrite is one statement about one item. There are two for each item, so they are sent as they stand: the names of
+// pgx.NamedArgs would be looked up in their text each time.
 type itemWrite struct {
-	sql          string
-	batch, fence int64
-	args         []any
+	sql  string
+	args []any
 }
 
 // writeItems makes concurrent writes to items in one round trip and one transaction: a worker with many small items
@@ -24,7 +24,7 @@ type itemWrite struct {
 func (s *Store) writeItems(ctx context.Context, writes []itemWrite) ([]bool, error) {
 	b := &pgx.Batch{}
 	for _, w := range writes {
-		b.Queue(w.sql, append([]any{w.batch, w.fence}, w.args...)...)
+		b.Queue(w.sql, w.args...)
 	}
 	results := s.db.SendBatch(ctx, b)
 	changed := make([]bool, len(writes))
@@ -48,14 +48,19 @@ func (s *Store) writeItem(ctx context.Context, w itemWrite) (changed bool, err e
 	return err == nil && alone[0], err
 }
 
-const startItem = `UPDATE items i SET attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())
-	FROM (SELECT id FROM batches WHERE ` + mine + ` FOR SHARE) b
-	WHERE i.batch_id = b.id AND i.consent_id = $3 AND i.dataset = $4 AND i.outcome IS NULL`
+const startItem = `UPDATE items i
+	SET attempts = attempts + 1,
+		started_at = coalesce(started_at, clock_timestamp())
+	FROM (SELECT id FROM batches WHERE id = $1 AND fence = $2 AND state = 'working' FOR SHARE) b
+	WHERE i.batch_id = b.id
+	AND i.consent_id = $3
+	AND i.dataset = $4
+	AND i.outcome IS NULL`
 
 // StartItem counts an attempt at an item. It fails with ErrFenced when the batch is another's. Callers that start
 // items at the same time share a round trip.
 func (s *Store) StartItem(ctx context.Context, batch, fence, consent int64, dataset finance.Dataset) error {
-	changed, err := s.writeItem(ctx, itemWrite{startItem, batch, fence, []any{consent, dataset}})
+	changed, err := s.writeItem(ctx, itemWrite{startItem, []any{batch, fence, consent, dataset}})
 	if err != nil {
 		return fmt.Errorf("start %s of consent %d: %w", dataset, consent, err)
 	}
@@ -65,15 +70,23 @@ func (s *Store) StartItem(ctx context.Context, batch, fence, consent int64, data
 	return nil
 }
 
-const decideItem = `UPDATE items i SET outcome = $5, class = $6, reason = $7, correlation_id = $8, call_id = $9,
-	finished_at = clock_timestamp()
-	FROM (SELECT id FROM batches WHERE ` + mine + ` FOR SHARE) b
-	WHERE i.batch_id = b.id AND i.consent_id = $3 AND i.dataset = $4 AND i.outcome IS NULL`
+const decideItem = `UPDATE items i
+	SET outcome = $5,
+		class = $6,
+		reason = $7,
+		correlation_id = $8,
+		call_id = $9,
+		finished_at = clock_timestamp()
+	FROM (SELECT id FROM batches WHERE id = $1 AND fence = $2 AND state = 'working' FOR SHARE) b
+	WHERE i.batch_id = b.id
+	AND i.consent_id = $3
+	AND i.dataset = $4
+	AND i.outcome IS NULL`
 
 // DecideItem writes how an item ended. It fails with ErrFenced when the batch is another's. A decided item keeps its
 // first decision. Callers that decide items at the same time share a transaction.
 func (s *Store) DecideItem(ctx context.Context, batch, fence, consent int64, dataset finance.Dataset, d Decision) error {
-	changed, err := s.writeItem(ctx, itemWrite{decideItem, batch, fence, []any{consent, dataset, string(d.Outcome),
+	changed, err := s.writeItem(ctx, itemWrite{decideItem, []any{batch, fence, consent, dataset, string(d.Outcome),
 		pg.NullText(string(d.Class)), pg.NullText(d.Reason), pg.NullText(d.Correlation), pg.NullID(d.Call)}})
 	if err != nil {
 		return fmt.Errorf("decide %s of consent %d: %w", dataset, consent, err)
@@ -95,7 +108,8 @@ func (s *Store) DecideItems(ctx context.Context, batch, fence int64, decided []D
 // DecideWithin is DecideItems within a transaction.
 func DecideWithin(ctx context.Context, tx pgx.Tx, batch, fence int64, decided []Decided) error {
 	var id int64
-	err := tx.QueryRow(ctx, `SELECT id FROM batches WHERE `+mine+` FOR SHARE`, batch, fence).Scan(&id)
+	err := tx.QueryRow(ctx, `SELECT id FROM batches WHERE `+mine+` FOR SHARE`,
+		pgx.NamedArgs{"batch": batch, "fence": fence}).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("with fence %d: %w", fence, pg.ErrFenced)
 	}
@@ -104,8 +118,17 @@ func DecideWithin(ctx context.Context, tx pgx.Tx, batch, fence int64, decided []
 	}
 	b := &pgx.Batch{}
 	for _, d := range decided {
-		b.Queue(`UPDATE items SET outcome = $4, class = $5, reason = $6, correlation_id = $7, call_id = $8,
-			finished_at = clock_timestamp() WHERE batch_id = $1 AND consent_id = $2 AND dataset = $3 AND outcome IS NULL`,
+		b.Queue(`UPDATE items
+			SET outcome = $4,
+				class = $5,
+				reason = $6,
+				correlation_id = $7,
+				call_id = $8,
+				finished_at = clock_timestamp()
+			WHERE batch_id = $1
+			AND consent_id = $2
+			AND dataset = $3
+			AND outcome IS NULL`,
 			batch, d.Consent, d.Dataset, string(d.Outcome), pg.NullText(string(d.Class)), pg.NullText(d.Reason),
 			pg.NullText(d.Correlation), pg.NullID(d.Call))
 	}

@@ -25,7 +25,7 @@ const (
 	AND (SELECT r.connection FROM runs r WHERE r.id = b.run_id) = mine.connection
 	AND EXISTS (
 		SELECT FROM items i
-		JOIN items j ON j.batch_id = $1
+		JOIN items j ON j.batch_id = @batch
 			AND j.consent_id = i.consent_id
 			AND j.outcome IS NULL
 			AND (j.dataset = i.dataset OR 'debt' NOT IN (i.dataset, j.dataset))
@@ -37,7 +37,7 @@ const (
 	mineAs = `(SELECT o.run_id, r.connection, r.job, r.window_from
 		FROM batches o
 		JOIN runs r ON r.id = o.run_id
-		WHERE o.id = $1) mine`
+		WHERE o.id = @batch) mine`
 
 	// rank orders a line.
 	rank = `(r.window_from IS NOT NULL, coalesce(r.window_from, '-infinity'), r.id)`
@@ -47,7 +47,7 @@ const (
 	// batches, and nothing but order hangs on it. Of the same job those count that are due or in line,
 	// since whoever works the window works them too. Of another job only those count that somebody has
 	// just asked for: a job that nobody works must not hold up this one. So it is with other runs of the job where whoever
-	// asks works the runs $3 alone.
+	// asks works the runs @only alone.
 	before = `mine.window_from IS NOT NULL
 	AND r.connection = mine.connection
 	AND r.verdict IS NULL
@@ -55,12 +55,14 @@ const (
 	AND (
 		b.asked_at > clock_timestamp() - interval '10 seconds'
 		OR r.job = mine.job
-			AND ($3::int8[] IS NULL OR r.id = ANY ($3))
+			AND (@only::int8[] IS NULL OR r.id = ANY (@only))
 			AND (b.asked_at IS NOT NULL OR b.state = 'pending' AND b.wake_at <= clock_timestamp())
 	)
 	AND EXISTS (
-		SELECT FROM items i, (SELECT min(j.consent_id) AS least, max(j.consent_id) AS most FROM items j
-			WHERE j.batch_id = $1 AND j.outcome IS NULL) reach
+		SELECT FROM items i, (SELECT min(j.consent_id) AS least, max(j.consent_id) AS most
+			FROM items j
+			WHERE j.batch_id = @batch
+			AND j.outcome IS NULL) reach
 		WHERE i.batch_id = b.id
 		AND i.consent_id BETWEEN reach.least AND reach.most
 		AND i.dataset <> 'debt'
@@ -70,8 +72,10 @@ const (
 
 // claimInTurn makes claims over a connection wait for each other, so that of two that share a stream
 // one sees the other.
-const claimInTurn = `SELECT pg_advisory_xact_lock(hashtextextended('claim ' || r.connection, 0))
-	FROM batches b JOIN runs r ON r.id = b.run_id WHERE b.id = $1`
+const claimInTurn = `SELECT pg_advisory_xact_lock(lock_key('claim ' || r.connection))
+	FROM batches b
+	JOIN runs r ON r.id = b.run_id
+	WHERE b.id = @batch`
 
 // fenceDead takes such a batch from a holder whose lease has ended, who could wake up and write: its
 // fence is what keeps it out. Whoever claims it next goes on with it. standInLine lets ours rest while
@@ -106,11 +110,12 @@ const (
 	SET fence = b.fence + 1,
 		state = 'parked',
 		holder = NULL,
-		wake_at = clock_timestamp() + $2 * interval '1 microsecond',
+		wake_at = clock_timestamp() + @rest * interval '1 microsecond',
 		asked_at = clock_timestamp(),
+		behind_run = other.run_id,
 		park_reason = 'run ' || other.run_id || other.says
 	FROM other
-	WHERE b.id = $1
+	WHERE b.id = @batch
 	AND ` + Free
 )
 
@@ -120,30 +125,36 @@ const InTurn = 2 * time.Second
 // takeTurn sees to it that nobody else reads the streams of a batch that is about to be claimed. It
 // says whether it may.
 func takeTurn(ctx context.Context, tx pgx.Tx, batch int64, only []int64) (bool, error) {
-	if _, err := tx.Exec(ctx, claimInTurn, batch); err != nil {
+	args := pgx.NamedArgs{
+		"batch": batch,
+		"only":  pg.NullIDs(only),
+		"rest":  pg.Micros(InTurn),
+	}
+	if _, err := tx.Exec(ctx, claimInTurn, args); err != nil {
 		return false, err
 	}
-	if _, err := tx.Exec(ctx, fenceDead, batch); err != nil {
+	if _, err := tx.Exec(ctx, fenceDead, args); err != nil {
 		return false, err
 	}
-	tag, err := tx.Exec(ctx, standInLine, batch, pg.Micros(InTurn), pg.NullIDs(only))
+	tag, err := tx.Exec(ctx, standInLine, args)
 	return tag.RowsAffected() == 0, err
 }
 
 const dueColumns = `b.id, b.run_id, r.job, b.fence, r.window_from IS NOT NULL`
 
-// firstInLine wakes the batches in line that come first of those in the range of consents of batch $1,
+// firstInLine wakes the batches in line that come first of those in the range of consents of a batch,
 // which somebody has just left: those of one run.
 const firstInLine = `WITH line AS (
 	SELECT b.id, r.id AS run_id, ` + rank + ` AS rank
 	FROM batches b
 	JOIN runs r ON r.id = b.run_id, ` + mineAs + `
 	WHERE b.asked_at IS NOT NULL
-	AND b.id <> $1
+	AND b.id <> @batch
 	AND r.connection = mine.connection
 	AND EXISTS (
-		SELECT FROM items i, (SELECT min(j.consent_id) AS least, max(j.consent_id) AS most FROM items j
-			WHERE j.batch_id = $1) reach
+		SELECT FROM items i, (SELECT min(j.consent_id) AS least, max(j.consent_id) AS most
+			FROM items j
+			WHERE j.batch_id = @batch) reach
 		WHERE i.batch_id = b.id
 		AND i.consent_id BETWEEN reach.least AND reach.most
 		AND i.outcome IS NULL
@@ -162,10 +173,11 @@ RETURNING ` + dueColumns
 // and would be overlooked.
 func (s *Store) NextInLine(ctx context.Context, batch int64) (next []DueBatch, err error) {
 	err = s.db.InTx(ctx, fmt.Sprintf("look who is in line behind batch %d", batch), func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, claimInTurn, batch); err != nil {
+		args := pgx.NamedArgs{"batch": batch}
+		if _, err := tx.Exec(ctx, claimInTurn, args); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, firstInLine, batch)
+		rows, err := tx.Query(ctx, firstInLine, args)
 		if err != nil {
 			return err
 		}
@@ -183,18 +195,26 @@ const dueInLine = `WITH line AS (
 	FROM batches b
 	JOIN runs r ON r.id = b.run_id
 	WHERE b.asked_at IS NOT NULL
-	AND r.job = ANY ($1)
-	AND r.connection = ANY ($2)
+	AND r.job = ANY (@jobs)
+	AND r.connection = ANY (@connections)
 ), chosen AS (
-	(SELECT * FROM line ORDER BY rank LIMIT $3) UNION (SELECT * FROM line ORDER BY asked_at LIMIT $3)
+	(SELECT * FROM line ORDER BY rank LIMIT @some)
+	UNION
+	(SELECT * FROM line ORDER BY asked_at LIMIT @some)
 )
-SELECT id, run_id, job, fence, backfill, rested FROM chosen ORDER BY rank`
+SELECT id, run_id, job, fence, backfill, rested
+FROM chosen
+ORDER BY rank`
 
 // DueInLine are batches of the jobs, over these connections, that stand in line and are to be asked for
 // again, at most some of each line. anybody says whether there is a line at all.
 func (s *Store) DueInLine(ctx context.Context, jobs, connections []string) (due []DueBatch, anybody bool, err error) {
 	const some = 10
-	rows, err := s.db.Query(ctx, dueInLine, jobs, connections, some)
+	rows, err := s.db.Query(ctx, dueInLine, pgx.NamedArgs{
+		"jobs":        jobs,
+		"connections": connections,
+		"some":        some,
+	})
 	if err != nil {
 		return nil, false, fmt.Errorf("look who is in line: %w", err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // WakeForQuota wakes the batches of connections that are parked for a day's quota of which calls are left now: it was
-// raised, or the process has ended whose figure was lower. As in admit_calls_v3 the lowest holds that a living
+// raised, or the process has ended whose figure was lower. As in admit_calls_v4 the lowest holds that a living
 // process names.
 func (s *Store) WakeForQuota(ctx context.Context, connections []string) error {
 	_, err := s.db.Exec(ctx, `

@@ -85,6 +85,15 @@ func LoadRun(ctx context.Context, q pg.Querier, id int64) (Run, error) {
 // RunByID is the run of that id, or ErrNotFound.
 func (s *Store) RunByID(ctx context.Context, id int64) (Run, error) { return LoadRun(ctx, s.db, id) }
 
+// ManualRunOf is the run of a job that was made by hand for a time, to the microsecond, or ErrNotFound.
+func (s *Store) ManualRunOf(ctx context.Context, job string, at time.Time) (Run, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+RunColumns+` FROM runs r
+		WHERE r.job = $1
+		AND r.scheduled_for = $2
+		AND r.kind = 'manual'`, job, at.Truncate(time.Microsecond))
+	return pg.OneRow(rows, err, ScanRun, "look for the run of "+job)
+}
+
 // OpenRuns are the runs of a job that have no verdict yet, oldest first; of these kinds only, unless
 // none is named.
 func (s *Store) OpenRuns(ctx context.Context, job string, kinds ...RunKind) ([]Run, error) {

@@ -11,7 +11,7 @@ import (
 	"syncer/persist/pg"
 )
 
-// verdictOf computes the verdict of run $1 from the effective outcomes of a root run's items, or from a run's own.
+// verdictOf computes the verdict of a run from the effective outcomes of a root run's items, or from a run's own.
 //
 // partial, whatever else: fewer items are there than planning wrote, or there are none at all. Nothing was read then, and
 // "complete" would let somebody think that it was.
@@ -21,7 +21,7 @@ import (
 // of the day were spent, or that an item's turn never came, is no such reason: the data is there and was not read.
 // partial: everything between.
 const verdictOf = `SELECT CASE
-	WHEN count(*) < (SELECT expected FROM runs WHERE id = $1) THEN 'partial'
+	WHEN count(*) < (SELECT expected FROM runs WHERE id = @run) THEN 'partial'
 	WHEN count(*) = 0 THEN 'partial'
 	WHEN count(*) FILTER (WHERE outcome = 'failed') > 0
 		AND count(*) FILTER (WHERE outcome = 'failed') = count(*) FILTER (WHERE outcome IS DISTINCT FROM 'excused') THEN 'failed'
@@ -29,47 +29,65 @@ const verdictOf = `SELECT CASE
 		AND count(*) FILTER (WHERE outcome IN ('rows', 'empty', 'partial')) = 0 THEN 'partial'
 	WHEN count(*) FILTER (WHERE outcome IS NULL OR outcome IN ('failed', 'partial')) = 0
 		AND count(*) FILTER (WHERE outcome = 'excused' AND class IN ('spent', 'unasked')) = 0
-		AND (SELECT overlapped FROM runs WHERE id = $1) = 0 THEN 'complete'
-	ELSE 'partial' END FROM `
+		AND (SELECT overlapped FROM runs WHERE id = @run) = 0 THEN 'complete'
+	ELSE 'partial'
+	END
+	FROM `
 
-const ownItems = `(SELECT i.outcome, i.class FROM batches b JOIN items i ON i.batch_id = b.id WHERE b.run_id = $1) x`
+const ownItems = `(
+		SELECT i.outcome, i.class
+		FROM batches b
+		JOIN items i ON i.batch_id = b.id
+		WHERE b.run_id = @run
+	) x`
 
-// setVerdict settles run $1 by its own items, setRootVerdict a settled root run by the latest outcome of each item.
+// SetVerdict settles a run (@run) by its own items, SetRootVerdict a settled root run by the latest outcome of each item.
 const (
-	SetVerdict = `UPDATE runs SET verdict = (` + verdictOf + ownItems + `), settled_at = coalesce(settled_at, clock_timestamp())
-		WHERE id = $1 RETURNING verdict`
-	SetRootVerdict = `UPDATE runs SET verdict = (` + verdictOf + `effective_items WHERE root_run = $1)
-		WHERE id = $1 AND verdict IS NOT NULL`
+	SetVerdict = `UPDATE runs
+	SET verdict = (` + verdictOf + ownItems + `),
+		settled_at = coalesce(settled_at, clock_timestamp())
+	WHERE id = @run
+	RETURNING verdict`
+	SetRootVerdict = `UPDATE runs
+	SET verdict = (` + verdictOf + `effective_items WHERE root_run = @run)
+	WHERE id = @run
+	AND verdict IS NOT NULL`
 )
 
-// ExcuseRefused excuses the items of run $1 whose consents are suspected, where another consent was
+// ExcuseRefused excuses the items of a run (@run) whose consents are suspected, where another consent was
 // answered in it.
-const ExcuseRefused = `UPDATE items i SET outcome = 'excused' FROM batches b
-	WHERE b.run_id = $1
+const ExcuseRefused = `UPDATE items i
+	SET outcome = 'excused'
+	FROM batches b
+	WHERE b.run_id = @run
 	AND i.batch_id = b.id
 	AND i.outcome = 'failed'
 	AND i.class = 'consent'
 	AND EXISTS (
-		SELECT FROM batches o JOIN items j ON j.batch_id = o.id
-		WHERE o.run_id = $1
+		SELECT FROM batches o
+		JOIN items j ON j.batch_id = o.id
+		WHERE o.run_id = @run
 		AND j.consent_id <> i.consent_id
-		AND (j.outcome IN ('rows', 'empty') OR j.outcome = 'partial' AND j.pages > 0))`
+		AND (j.outcome IN ('rows', 'empty') OR j.outcome = 'partial' AND j.pages > 0)
+	)`
 
 // HeldReason is what is said of an end that is held, and of the items that met it. It gives no number: more
 // ends may come, and are held too.
 const HeldReason = "more than 20 % of the consents were ended by answers and statuses within a day: " + // tooManyPercent
 	"that is held until an operator decides"
 
-// failHeld has items of run $1 failed whose consents' ends are held by now, until it is known whether others
+// failHeld has items of a run failed whose consents' ends are held by now, until it is known whether others
 // were answered. They were decided by what was known before: an item that needs the list of accounts ends as
 // the list did.
-const failHeld = `UPDATE items i SET outcome = 'failed', reason = i.reason || '; ' || $2
+const failHeld = `UPDATE items i
+	SET outcome = 'failed',
+		reason = i.reason || '; ' || @held
 	FROM batches b, consents c
-	WHERE b.run_id = $1
+	WHERE b.run_id = @run
 	AND i.batch_id = b.id
 	AND i.class = 'consent'
 	AND i.outcome IN ('excused', 'failed')
-	AND strpos(i.reason, $2) = 0
+	AND strpos(i.reason, @held) = 0
 	AND c.id = i.consent_id
 	AND c.status = 'suspected'
 	AND c.held_at IS NOT NULL`
@@ -79,7 +97,10 @@ const failHeld = `UPDATE items i SET outcome = 'failed', reason = i.reason || ';
 func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled bool, err error) {
 	err = s.db.InTx(ctx, fmt.Sprintf("settle run %d", run), func(tx pgx.Tx) error {
 		var root *int64
-		err := tx.QueryRow(ctx, `SELECT coalesce(verdict, ''), of_run FROM runs WHERE id = $1 FOR NO KEY UPDATE`, run).Scan(&verdict, &root)
+		err := tx.QueryRow(ctx, `SELECT coalesce(verdict, ''), of_run
+			FROM runs
+			WHERE id = $1
+			FOR NO KEY UPDATE`, run).Scan(&verdict, &root)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return pg.ErrNotFound
 		}
@@ -87,17 +108,18 @@ func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled
 			return err
 		}
 		var open bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM batches WHERE run_id = $1 AND state <> 'done')`, run).Scan(&open); err != nil || open {
+		const anyOpen = `SELECT EXISTS (SELECT FROM batches WHERE run_id = $1 AND state <> 'done')`
+		if err := tx.QueryRow(ctx, anyOpen, run).Scan(&open); err != nil || open {
 			return err
 		}
-		if _, err := tx.Exec(ctx, failHeld, run, HeldReason); err != nil {
+		if _, err := tx.Exec(ctx, failHeld, pgx.NamedArgs{"run": run, "held": HeldReason}); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, ExcuseRefused, run); err != nil {
+		if _, err := tx.Exec(ctx, ExcuseRefused, pgx.NamedArgs{"run": run}); err != nil {
 			return err
 		}
 		if root != nil {
-			if _, err := tx.Exec(ctx, SetRootVerdict, *root); err != nil {
+			if _, err := tx.Exec(ctx, SetRootVerdict, pgx.NamedArgs{"run": *root}); err != nil {
 				return err
 			}
 		}
@@ -108,7 +130,7 @@ func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled
 			return err
 		}
 		settled = true
-		return tx.QueryRow(ctx, SetVerdict, run).Scan(&verdict)
+		return tx.QueryRow(ctx, SetVerdict, pgx.NamedArgs{"run": run}).Scan(&verdict)
 	})
 	return verdict, settled, err
 }

@@ -50,9 +50,12 @@ func (s *Store) CallByID(ctx context.Context, id finance.CallID) (CallRecord, er
 }
 
 // CallsByCorrelation finds the calls to which the provider gave an id of its own, which may be several: at most a
-// hundred, the newest first. It reads the whole table, because nothing but a person asks this.
+// hundred, the newest first.
 func (s *Store) CallsByCorrelation(ctx context.Context, correlation string) ([]CallRecord, error) {
-	rows, err := s.db.Query(ctx, selectCalls+"WHERE c.correlation_id = $1 ORDER BY c.sent_at DESC, c.id DESC LIMIT 100", pg.Clean(correlation))
+	rows, err := s.db.Query(ctx, selectCalls+`
+		WHERE c.correlation_id = $1
+		ORDER BY c.sent_at DESC, c.id DESC
+		LIMIT 100`, pg.Clean(correlation))
 	if err != nil {
 		return nil, fmt.Errorf("find calls by the provider's id: %w", err)
 	}

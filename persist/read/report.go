@@ -27,12 +27,21 @@ type Counts struct {
 	Excused  int
 	Failed   int
 	Missing  int // not decided
-	Records  int // records read, and what became of them
+	Rejected int // quarantined records
+	Records  Records
+	Figures  Records // balances of accounts, which are none of Records
+}
+
+// Records are records that a run and its reruns have read, and what became of them.
+type Records struct {
+	Read     int
 	Inserted int
 	Updated  int
-	Removed  int
-	Rejected int // quarantined records
+	Removed  int // none of Read
 }
+
+// Unchanged are those that were in the table as they are.
+func (r Records) Unchanged() int { return max(r.Read-r.Inserted-r.Updated, 0) }
 
 // ClassCount is how many calls of a run had one class.
 type ClassCount struct {
@@ -42,11 +51,12 @@ type ClassCount struct {
 
 // SlowItem is one of the items that took longest.
 type SlowItem struct {
-	Batch   int64
-	Consent int64
-	Dataset finance.Dataset
-	Took    time.Duration
-	Pages   int
+	Batch    int64
+	Consent  int64
+	External string // the provider's id of the consent
+	Dataset  finance.Dataset
+	Took     time.Duration
+	Pages    int
 }
 
 // OpenItem is an item that is not proven complete.
@@ -54,6 +64,7 @@ type OpenItem struct {
 	Run         int64 // the attempt that decided it
 	Batch       int64
 	Consent     int64
+	External    string // the provider's id of the consent
 	Dataset     finance.Dataset
 	Outcome     finance.Outcome // empty: not decided
 	Class       finance.Class
@@ -76,16 +87,17 @@ type Report struct {
 	Counts         []Counts // one for each dataset
 	Calls          int      // the run's own
 	ByClass        []ClassCount
-	Pauses         int            // that the provider has announced to the run's calls
-	Paused         time.Duration  // all of them, overlaps included
-	LeftAlone      int            // how often the provider was left alone because it failed all the time
-	FailedWith     string         // what it failed with the last time; empty: it was not left alone
-	Slowest        []SlowItem     // at most 10
-	NotComplete    []OpenItem     // at most reportedItems: failed, partial, excused and undecided
-	Withheld       []OpenItem     // at most reportedItems: proven, but for accounts that the provider withholds
-	Causes         Causes         // of all that are not complete
-	WithheldCauses Causes         // of all that are proven, but for withheld accounts
-	Wall           time.Duration  // from planning to settling, or to now
+	Pauses         int           // that the provider has announced to the run's calls
+	Paused         time.Duration // all of them, overlaps included
+	LeftAlone      int           // how often the provider was left alone because it failed all the time
+	FailedWith     string        // what it failed with the last time; empty: it was not left alone
+	Slowest        []SlowItem    // at most 10
+	NotComplete    []OpenItem    // at most reportedItems: failed, partial, excused and undecided
+	Withheld       []OpenItem    // at most reportedItems: proven, but for accounts that the provider withholds
+	Causes         Causes        // of all that are not complete
+	WithheldCauses Causes        // of all that are proven, but for withheld accounts
+	Wall           time.Duration // from planning to settling, or to now
+	Quarantine     QuarantineCauses
 	Guards         []RemovalGuard // of the root run, those that have closed
 	Drifts         []Drift        // of the run itself
 	NewAccounts    int            // of renewed consents, while others of them are not listed any more
@@ -95,17 +107,21 @@ type Report struct {
 	Gates          []admit.ClosedGate     // of the run's connection, those that are closed now; none of a settled run
 	ParkedUntil    time.Time              // zero: nothing is parked; else when the first parked batch wakes, which is never in the past
 	ParkReason     string
+	Unworked       bool // no living process works the open run
+
+	// NotConfigured says, for people, why whoever asks could not work the open run. The caller fills it in.
+	NotConfigured string
 }
 
 // Report is what is known of a run; see Report.
 func (s *Store) Report(ctx context.Context, run int64) (Report, error) {
-	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportGuards,
+	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportUnworked, reportQuarantine, reportGuards,
 		reportDrifts, reportNewAccounts)
 }
 
 // Progress is RunReport without the lists of items: for those who look at a run again and again while it works.
 func (s *Store) Progress(ctx context.Context, run int64) (Report, error) {
-	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportBatches, reportGuards, reportDrifts)
+	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportBatches, reportUnworked, reportGuards, reportDrifts)
 }
 
 func (s *Store) report(ctx context.Context, run int64, parts ...func(context.Context, pgx.Tx, *Report) error) (Report, error) {
@@ -164,29 +180,3 @@ const runPauses = `
 			least(not_before, ended_at, announced_at + interval '10 years') AS until
 		FROM pauses WHERE run_id = $1
 	) AS told`
-
-func reportBatches(ctx context.Context, tx pgx.Tx, r *Report) error {
-	var parked *time.Time
-	err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'pending'), count(*) FILTER (WHERE state = 'working'),
-		count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'done'), min(wake_at) FILTER (WHERE asleep),
-		coalesce((array_agg(park_reason ORDER BY wake_at) FILTER (WHERE asleep))[1], '')
-		FROM (SELECT *, state = 'parked' AND wake_at > clock_timestamp() AS asleep FROM batches WHERE run_id = $1) AS b`, r.Run.ID).
-		Scan(&r.Batches.Pending, &r.Batches.Working, &r.Batches.Parked, &r.Batches.Done, &parked, &r.ParkReason)
-	if err != nil {
-		return err
-	}
-	if parked != nil {
-		r.ParkedUntil = *parked
-	}
-	if r.Running = r.Run.Verdict == ""; r.Running {
-		rows, err := tx.Query(ctx, admit.ClosedGates, r.Run.Connection)
-		if r.Gates, err = pg.AllRows(rows, err, admit.ScanClosedGate, "list the closed gates"); err != nil {
-			return err
-		}
-	}
-	r.Wall = r.Run.SettledAt.Sub(r.Run.CreatedAt)
-	if r.Running {
-		return tx.QueryRow(ctx, `SELECT clock_timestamp() - $1`, r.Run.CreatedAt).Scan(&r.Wall)
-	}
-	return nil
-}

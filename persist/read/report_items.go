@@ -24,28 +24,69 @@ const itemCounts = `SELECT dataset,
 	count(*) FILTER (WHERE outcome = 'excused'),
 	count(*) FILTER (WHERE outcome = 'failed'),
 	count(*) FILTER (WHERE outcome IS NULL),
-	coalesce(sum(records), 0),
-	coalesce(sum(inserted), 0),
-	coalesce(sum(updated), 0),
-	coalesce(sum(removed), 0),
 	coalesce(sum(quarantined), 0)
 FROM reported_items(@run, @own)
 GROUP BY dataset
 ORDER BY array_position(ARRAY['accounts', 'transactions', 'debt'], dataset)`
 
-const slowestItems = `SELECT batch_id, consent_id, dataset, finished_at - started_at, pages
+// recordCounts are those of all attempts: what a rerun finds in the table, the run before it has put there.
+const recordCounts = `SELECT i.dataset,
+	sum(i.records),
+	sum(i.inserted),
+	sum(i.updated),
+	sum(i.removed),
+	sum(i.figures),
+	sum(i.figures_inserted),
+	sum(i.figures_updated),
+	sum(i.figures_removed)
+FROM runs r
+JOIN batches b ON b.run_id = r.id
+JOIN items i ON i.batch_id = b.id
+WHERE r.id = @run
+OR r.of_run = @run AND NOT @own
+GROUP BY i.dataset`
+
+// countRecords adds to the counts of the items what was read, and what became of it.
+func countRecords(ctx context.Context, tx pgx.Tx, r *Report) error {
+	rows, err := tx.Query(ctx, recordCounts, reportedArgs(r.Run))
+	if err != nil {
+		return err
+	}
+	var d finance.Dataset
+	var n, f Records
+	_, err = pgx.ForEachRow(rows, []any{&d, &n.Read, &n.Inserted, &n.Updated, &n.Removed,
+		&f.Read, &f.Inserted, &f.Updated, &f.Removed}, func() error {
+		for i := range r.Counts {
+			if r.Counts[i].Dataset == d {
+				r.Counts[i].Records, r.Counts[i].Figures = n, f
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+const slowestItems = `SELECT batch_id, consent_id, ` + externalID + `, dataset, finished_at - started_at, pages
 FROM reported_items(@run, @own)
 WHERE finished_at IS NOT NULL
 AND started_at IS NOT NULL
-ORDER BY 4 DESC, 2
+ORDER BY 5 DESC, 2
 LIMIT 10`
+
+func scanCounts(row pgx.CollectableRow) (c Counts, err error) {
+	err = row.Scan(&c.Dataset, &c.Expected, &c.Rows, &c.Empty, &c.Partial, &c.Excused, &c.Failed, &c.Missing, &c.Rejected)
+	return c, err
+}
 
 func reportCounts(ctx context.Context, tx pgx.Tx, r *Report) error {
 	rows, err := tx.Query(ctx, itemCounts, reportedArgs(r.Run))
 	if err != nil {
 		return err
 	}
-	if r.Counts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Counts]); err != nil {
+	if r.Counts, err = pgx.CollectRows(rows, scanCounts); err != nil {
+		return err
+	}
+	if err := countRecords(ctx, tx, r); err != nil {
 		return err
 	}
 	rows, err = tx.Query(ctx, `SELECT id FROM runs WHERE of_run = $1 ORDER BY id`, r.Run.ID)
@@ -90,10 +131,14 @@ func reportItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 // reportedItems bounds Report.NotComplete and Report.Withheld: people read them.
 const reportedItems = 1000
 
+// externalID is the provider's id of the consent of an item, for people who don't know ours.
+const externalID = `coalesce((SELECT c.external_id FROM consents c WHERE c.id = consent_id), '')`
+
 // openColumns are what scanOpenItem reads.
 const openColumns = `run_id,
 	batch_id,
 	consent_id,
+	` + externalID + `,
 	dataset,
 	coalesce(outcome, ''),
 	coalesce(class, ''),
@@ -117,7 +162,7 @@ const (
 func scanOpenItem(row pgx.CollectableRow) (i OpenItem, err error) {
 	var call *[16]byte
 	var at *time.Time
-	err = row.Scan(&i.Run, &i.Batch, &i.Consent, &i.Dataset, &i.Outcome, &i.Class, &i.Reason, &i.Correlation, &call, &at)
+	err = row.Scan(&i.Run, &i.Batch, &i.Consent, &i.External, &i.Dataset, &i.Outcome, &i.Class, &i.Reason, &i.Correlation, &call, &at)
 	if call != nil {
 		i.Call = finance.CallID(*call)
 	}

@@ -64,6 +64,11 @@ func rules() []rule {
 				FROM (SELECT bucket, announced_at, least(not_before, ended_at) AS until FROM pauses) AS told
 				WHERE until > announced_at + interval '1.1 seconds' GROUP BY bucket) p USING (bucket)
 			WHERE k.sent_at <@ p.closed`},
+		{"empty-means-none", "an empty item that brought records", `SELECT format('%s of consent %s in batch %s',
+				dataset, consent_id, batch_id)
+			FROM items
+			WHERE outcome = 'empty'
+				AND (records > 0 OR quarantined > 0)`},
 		{"written-means-read", "an item that wrote more records than it read", `SELECT format('%s of consent %s in batch %s', dataset, consent_id, batch_id)
 			FROM items WHERE inserted + updated > records`},
 		{"withheld-have-calls", "a withheld removal without the call that would have made it", `

@@ -83,35 +83,48 @@ func (s *Store) Refuse(ctx context.Context, r Refusal) (out Refused, err error) 
 			out.Renewed = true
 			return nil
 		}
-		item := r.Item
-		switch was.judge(r) {
-		case unchecked:
+		judged := was.judge(r)
+		if judged == unchecked {
 			out.Unchecked = true
 			return nil
-		case over:
-		case believed:
-			err = endRefused(ctx, tx, r)
-		case suspectedAnew:
-			if err = suspect(ctx, tx, r, was); err == nil {
-				item, err = suspectedItem(ctx, tx, r)
-			}
-		case suspectedYet:
-			item, err = suspectedItem(ctx, tx, r)
 		}
-		if err == nil {
-			err = queue.DecideWithin(ctx, tx, r.Batch, r.Fence, []queue.Decided{item})
+		item, err := r.follow(ctx, tx, judged, was)
+		if err != nil {
+			return err
 		}
-		if err == nil && item.Outcome == finance.Excused {
-			out.Held, err = holdIfTooMany(ctx, tx, r.Connection)
-		}
-		out.Item = item.Decision
-		if out.Held > 0 {
-			out.Item.Outcome = finance.Failed
-			out.Item.Reason += "; " + queue.HeldReason
-		}
-		return err
+		return out.decide(ctx, tx, r, item)
 	})
 	return out, err
+}
+
+// follow does to the consent what follows from a refusal that was judged, and gives what becomes of its item.
+func (r Refusal) follow(ctx context.Context, tx pgx.Tx, judged belief, was suspicion) (queue.Decided, error) {
+	switch judged {
+	case believed:
+		return r.Item, endRefused(ctx, tx, r)
+	case suspectedAnew:
+		if err := suspect(ctx, tx, r, was); err != nil {
+			return r.Item, err
+		}
+		return suspectedItem(ctx, tx, r)
+	case suspectedYet:
+		return suspectedItem(ctx, tx, r)
+	}
+	return r.Item, nil
+}
+
+// decide decides the item, and holds the ends of the connection where there are too many.
+func (out *Refused) decide(ctx context.Context, tx pgx.Tx, r Refusal, item queue.Decided) error {
+	err := queue.DecideWithin(ctx, tx, r.Batch, r.Fence, []queue.Decided{item})
+	if err == nil && item.Outcome == finance.Excused {
+		out.Held, err = holdIfTooMany(ctx, tx, r.Connection)
+	}
+	out.Item = item.Decision
+	if out.Held > 0 {
+		out.Item.Outcome = finance.Failed
+		out.Item.Reason += "; " + queue.HeldReason
+	}
+	return err
 }
 
 func endRefused(ctx context.Context, tx pgx.Tx, r Refusal) error {

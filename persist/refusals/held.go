@@ -189,13 +189,13 @@ func undo(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedArgs) error 
 	settled, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Run, Root int64 }])
 	for _, run := range settled {
 		if err == nil {
-			_, err = tx.Exec(ctx, queue.ExcuseRefused, run.Run)
+			_, err = tx.Exec(ctx, queue.ExcuseRefused, pgx.NamedArgs{"run": run.Run})
 		}
 		if err == nil {
-			_, err = tx.Exec(ctx, queue.SetVerdict, run.Run)
+			_, err = tx.Exec(ctx, queue.SetVerdict, pgx.NamedArgs{"run": run.Run})
 		}
 		if err == nil {
-			_, err = tx.Exec(ctx, queue.SetRootVerdict, run.Root)
+			_, err = tx.Exec(ctx, queue.SetRootVerdict, pgx.NamedArgs{"run": run.Root})
 		}
 	}
 	return err

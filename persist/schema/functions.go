@@ -28,7 +28,7 @@ func (m *migrator) functions(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer tx.Rollback()
-	have, err := functionsApplied(ctx, tx)
+	have, err := functionsKnown(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
@@ -55,8 +55,8 @@ func (m *migrator) functions(ctx context.Context) (int, error) {
 	return changed, tx.Commit()
 }
 
-// functionsApplied reads the hashes of the files that the database has, by name. It makes the table where there is none.
-func functionsApplied(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
+// functionsKnown is functionsApplied, and makes the table where there is none.
+func functionsKnown(ctx context.Context, tx *sql.Tx) (map[string]string, error) {
 	var exists bool
 	if err := tx.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", functionFiles).Scan(&exists); err != nil {
 		return nil, err
@@ -69,6 +69,16 @@ func functionsApplied(ctx context.Context, tx *sql.Tx) (map[string]string, error
 		)`)
 		return nil, err
 	}
+	return functionsApplied(ctx, tx)
+}
+
+// querier is a connection or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// functionsApplied reads the hashes of the files that the database has, by name.
+func functionsApplied(ctx context.Context, tx querier) (map[string]string, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT name, hash FROM "+functionFiles)
 	if err != nil {
 		return nil, err

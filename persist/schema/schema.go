@@ -3,12 +3,15 @@ package schema
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -20,18 +23,25 @@ import (
 	"syncer/persist/pg"
 )
 
-// RiverSchema is the schema that River's tables live in, apart from ours.
-const RiverSchema = "river"
-
 // migrationLock is the advisory lock that one migrating process holds. The number means nothing; it must not change.
 const migrationLock int64 = 0x73796e636572
 
-// ErrTooNew says that a newer binary has migrated the database: this one does not know what it would break.
+// lockOf is that lock for the installation in a schema. Programs from before knew one for all; theirs is that of the schema
+// in which nearly all of them are.
+func lockOf(schema string) int64 {
+	if schema == "public" {
+		return migrationLock
+	}
+	hash := sha256.Sum256([]byte(schema))
+	return migrationLock ^ int64(binary.BigEndian.Uint64(hash[:]))
+}
+
+// ErrTooNew says that a newer binary has migrated the database, and that this one can't work with it any more.
 var ErrTooNew = errors.New("the database schema is newer than this binary")
 
 // Migrate brings the database to the schema this binary knows, ours and River's. It changes nothing when there is
 // nothing to do, and any number of processes may call it at once: one migrates, the others wait for it. A schema that
-// is newer than the binary is [ErrSchemaTooNew] and stays as it is.
+// is newer than the binary stays as it is, and is [ErrTooNew] if the binary can't work with it.
 func Migrate(ctx context.Context, pool *pgxpool.Pool, log zerolog.Logger) error {
 	return migrate(ctx, pool, migrations.FS, log)
 }
@@ -86,8 +96,7 @@ func (m *migrator) close() { _ = m.db.Close() }
 func (m *migrator) versions(ctx context.Context) (have, want int64, err error) {
 	sources := m.goose.ListSources()
 	want = sources[len(sources)-1].Version
-	var exists bool
-	err = m.db.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", goose.DefaultTablename).Scan(&exists)
+	exists, err := m.exists(ctx, goose.DefaultTablename)
 	if err == nil && exists {
 		err = m.db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&have)
 	}
@@ -105,11 +114,12 @@ func (m *migrator) locked(ctx context.Context, f func(context.Context) error) (e
 		return fmt.Errorf("connect to migrate: %w", cause(ctx, pg.WithHint(err)))
 	}
 	defer conn.Close()
+	lock := lockOf(pg.SchemaOf(m.pool))
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		var mine bool
-		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", migrationLock).Scan(&mine)
+		err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", lock).Scan(&mine)
 		if err != nil {
 			return fmt.Errorf("take the migration lock: %w", cause(ctx, err))
 		}
@@ -124,7 +134,7 @@ func (m *migrator) locked(ctx context.Context, f func(context.Context) error) (e
 	}
 	defer func() {
 		// Also after ctx has ended: the lock lives as long as its connection does. close() is the fallback.
-		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
+		_, unlockErr := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lock)
 		err = errors.Join(err, unlockErr)
 	}()
 	return f(ctx)
@@ -140,16 +150,35 @@ func cause(ctx context.Context, err error) error {
 
 // up applies what is missing. The caller holds the lock.
 func (m *migrator) up(ctx context.Context) error {
-	have, want, err := m.versions(ctx)
+	state, err := m.state(ctx)
 	if err != nil {
 		return err
 	}
-	if have > want {
-		return fmt.Errorf("%w: it has version %d, this binary knows %d: run the newer binary", ErrTooNew, have, want)
+	if state.Newer() { // its functions are newer too, and stay
+		return state.Check()
+	}
+	have, want := state.Have, state.Want
+	if err := m.makeSchema(ctx); err != nil {
+		return err
+	}
+	breaking, err := m.breaking()
+	if err != nil {
+		return err
+	}
+	if have < breaking {
+		if err := m.waitForOlder(ctx, breaking); err != nil {
+			return err
+		}
+	}
+	if err := m.keepOldest(ctx, breaking); err != nil {
+		return fmt.Errorf("write down which binaries the schema is for: %w", err)
 	}
 	applied, err := m.goose.Up(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate the schema from version %d to %d: %s%w", have, want, failedFile(err), err)
+	}
+	if err := m.keepOldest(ctx, breaking); err != nil {
+		return fmt.Errorf("write down which binaries the schema is for: %w", err)
 	}
 	functions, err := m.functions(ctx)
 	if err != nil {
@@ -177,12 +206,12 @@ func failedFile(err error) string {
 	return partial.Failed.Source.Path + ": "
 }
 
-// river brings River's own tables up to date and returns how many steps that took.
+// river brings River's own tables up to date and returns how many steps that took. They stand beside ours, so that
+// installations in one database have a queue each, and a role needs no right to make a schema. (Until version 26 of the
+// schema they were in the schema river, whoever used it. What is left there serves programs from before, while both
+// are at work: a batch is woken for again by each, in its own queue.)
 func (m *migrator) river(ctx context.Context) (int, error) {
-	if _, err := m.db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+RiverSchema); err != nil {
-		return 0, err
-	}
-	r, err := rivermigrate.New(riverpgxv5.New(m.pool), &rivermigrate.Config{Schema: RiverSchema, Logger: pg.Slog(m.log)})
+	r, err := rivermigrate.New(riverpgxv5.New(m.pool), &rivermigrate.Config{Schema: pg.SchemaOf(m.pool), Logger: pg.Slog(m.log)})
 	if err != nil {
 		return 0, err
 	}
@@ -193,9 +222,24 @@ func (m *migrator) river(ctx context.Context) (int, error) {
 	return len(result.Versions), nil
 }
 
+// makeSchema makes the schema that the configuration names, where it is not there. Looked at first: to make one takes a
+// right on the database, even if there is nothing to do.
+func (m *migrator) makeSchema(ctx context.Context) error {
+	name := pgx.Identifier{pg.SchemaOf(m.pool)}.Sanitize()
+	var exists bool
+	if err := m.db.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NOT NULL", name).Scan(&exists); err != nil || exists {
+		return err
+	}
+	if _, err := m.db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+name); err != nil {
+		return fmt.Errorf("make the schema %s (a role without the right has its owner do it: CREATE SCHEMA %s AUTHORIZATION "+
+			"the_role): %w", name, name, err)
+	}
+	return nil
+}
+
 // RiverVersion is the version of River's tables that this binary wants.
 func RiverVersion() (int, error) {
-	r, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: RiverSchema})
+	r, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{})
 	if err != nil {
 		return 0, fmt.Errorf("read River's migrations: %w", err)
 	}

@@ -66,7 +66,7 @@ func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := query[int](t, db.Pool, "SELECT max(version) FROM river.river_migration"); n != river {
+	if n := query[int](t, db.Pool, "SELECT max(version) FROM river_migration"); n != river {
 		t.Errorf("River's tables have version %d, want %d", n, river)
 	}
 }
@@ -98,7 +98,8 @@ func TestSchemaVersionOfAnEmptyDatabaseCreatesNothing(t *testing.T) {
 func TestMigrateRefusesANewerSchema(t *testing.T) {
 	t.Parallel()
 	pool := persisttest.New(t)
-	if _, err := pool.Exec(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (4711, true)"); err != nil {
+	newer := "INSERT INTO goose_db_version (version_id, is_applied) VALUES (4711, true)"
+	if _, err := pool.Exec(t.Context(), newer+"; UPDATE shared_schema SET oldest = 4711"); err != nil {
 		t.Fatal(err)
 	}
 	have, want, err := schema.Version(t.Context(), pool)
@@ -250,8 +251,12 @@ func TestANewerSchemaKeepsItsFunctions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := schema.Migrate(t.Context(), pool, zerolog.Nop()); !errors.Is(err, schema.ErrTooNew) {
+	if err := schema.Migrate(t.Context(), pool, zerolog.Nop()); err != nil {
 		t.Errorf("Migrate = %v", err)
+	}
+	state, err := schema.Look(t.Context(), pool)
+	if err != nil || !state.Newer() || state.Check() != nil {
+		t.Errorf("a schema of the next release: %+v, %v", state, err)
 	}
 	if n := query[int](t, pool, "SELECT count(*) FROM syncer_functions WHERE hash <> 'newer'"); n != 0 {
 		t.Errorf("%d functions were replaced", n)
@@ -299,4 +304,46 @@ func TestMigrationOfQuarantine(t *testing.T) {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
 	}
+}
+
+// A migration that older programs can't work with waits until none of them lives, and names them. Afterwards they are
+// refused, and the program that has migrated is not.
+func TestAMigrationThatBreaksOlderPrograms(t *testing.T) {
+	t.Parallel()
+	db := persisttest.Empty(t)
+	first := `-- +goose Up
+		CREATE TABLE shared_schema (only_row boolean PRIMARY KEY DEFAULT true, oldest bigint NOT NULL DEFAULT 0);
+		INSERT INTO shared_schema DEFAULT VALUES;
+		CREATE TABLE workers (host text, pid int, version text, expires_at timestamptz, schema_version bigint);`
+	second := "-- +goose Up\n-- breaks older programs\nCREATE TABLE a (i int);"
+	old, next := files(first), files(first, second)
+	migrate := func(fsys fstest.MapFS) error { return schema.MigrateFiles(t.Context(), db.Pool, fsys, zerolog.Nop()) }
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(migrate(old))
+	_, err := db.Pool.Exec(t.Context(), `INSERT INTO workers VALUES
+		('here', 11, 'v1', now() + interval '1 hour', 1),
+		('there', 12, 'v0', now() + interval '1 hour', NULL),
+		('gone', 13, 'v0', now() - interval '1 second', 1),
+		('new', 14, 'v2', now() + interval '1 hour', 2)`)
+	must(err)
+	err = migrate(next)
+	if err == nil || !strings.Contains(err.Error(), "here (process 11, v1), there (process 12, v0): stop them") {
+		t.Errorf("with older programs at work: %v", err)
+	}
+	if got := query[bool](t, db.Pool, "SELECT to_regclass('a') IS NULL"); !got {
+		t.Error("it was applied all the same")
+	}
+	must(migrate(old))
+	_, err = db.Pool.Exec(t.Context(), "DELETE FROM workers WHERE pid < 13")
+	must(err)
+	must(migrate(next))
+	if err := migrate(old); !errors.Is(err, schema.ErrTooNew) {
+		t.Errorf("an older program afterwards: %v", err)
+	}
+	must(migrate(next))
 }

@@ -14,21 +14,37 @@ import (
 // written with.
 var ErrForeignKeys = errors.New("the database was written with other keys")
 
+// ErrUnprovenKeys says that a database has names of subjects and nothing that is sealed, so that nothing in it tells whether a
+// key file is the one that it was written with.
+var ErrUnprovenKeys = errors.New("the database does not tell which keys it was written with")
+
 // CheckKeys makes sure that a migrated database is written with the keys of the sealer, and is [ErrForeignKeys] if it is not.
-// The database learns its keys from the first who comes; where values were sealed before it learnt them, only from one
-// whose key file has a key that sealed some of them.
+// The database learns its keys from the first who comes to an empty one. Where something was sealed, or a subject was named,
+// before it learnt them, it learns them from what is sealed: see learnKeys.
 func CheckKeys(ctx context.Context, pool *pgxpool.Pool, sealer *Sealer) error {
-	mine := sealer.installation()
 	known, err := keysOf(ctx, pool)
 	if err == nil && known == "" {
 		known, err = learnKeys(ctx, pool, sealer)
 	}
+	return sealer.compare(known, err)
+}
+
+// CompareKeys is CheckKeys for who only looks: a database that knows no keys yet learns none.
+func CompareKeys(ctx context.Context, pool *pgxpool.Pool, sealer *Sealer) error {
+	known, err := keysOf(ctx, pool)
+	if err == nil && known == "" {
+		return nil
+	}
+	return sealer.compare(known, err)
+}
+
+func (s *Sealer) compare(known string, err error) error {
 	switch {
-	case errors.Is(err, ErrForeignKeys):
+	case errors.Is(err, ErrForeignKeys), errors.Is(err, ErrUnprovenKeys):
 		return err
 	case err != nil:
 		return fmt.Errorf("ask the database which keys it was written with: %w", err)
-	case known != mine:
+	case known != s.installation():
 		return ErrForeignKeys
 	}
 	return nil
@@ -59,11 +75,36 @@ func learnKeys(ctx context.Context, pool *pgxpool.Pool, sealer *Sealer) (string,
 	if len(sealedWith) > 0 && !slices.ContainsFunc(sealedWith, has) {
 		return "", ErrForeignKeys
 	}
-	_, err = pool.Exec(ctx, "INSERT INTO installation (keys) VALUES ($1) ON CONFLICT DO NOTHING", sealer.installation())
+	if len(sealedWith) == 0 {
+		var named bool
+		err := pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM consents WHERE subject_hmac IS NOT NULL)").Scan(&named)
+		if err == nil && named {
+			err = ErrUnprovenKeys
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return noteKeys(ctx, pool, sealer)
+}
+
+func noteKeys(ctx context.Context, pool *pgxpool.Pool, sealer *Sealer) (string, error) {
+	_, err := pool.Exec(ctx, "INSERT INTO installation (keys) VALUES ($1) ON CONFLICT DO NOTHING", sealer.installation())
 	if err != nil {
 		return "", err
 	}
 	return keysOf(ctx, pool)
+}
+
+// AcceptKeys has a database that does not know its keys learn those of the sealer, by somebody's word. It is
+// [ErrForeignKeys] if the database knows others, or something in it was sealed with others.
+func AcceptKeys(ctx context.Context, pool *pgxpool.Pool, sealer *Sealer) error {
+	err := CheckKeys(ctx, pool, sealer)
+	if !errors.Is(err, ErrUnprovenKeys) {
+		return err
+	}
+	known, err := noteKeys(ctx, pool, sealer)
+	return sealer.compare(known, err)
 }
 
 // someSealingKeys are the keys of some sealed values of each kind: all values of a database have keys of one file.

@@ -100,17 +100,25 @@ func (s *Store) Reseal(ctx context.Context, key uint32, tell func(Resealed)) err
 // resealStep gives the key of the last row it has looked at, nil at the end.
 func (s *Store) resealStep(ctx context.Context, c sealedColumn, key uint32, after any, r *Resealed) (last any, err error) {
 	beyond := ""
-	args := []any{int64(key), resealStep}
 	if after != nil {
-		beyond = "AND " + c.key + " > $3"
-		args = append(args, after)
+		beyond = "AND " + c.key + " > @after"
 	}
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 		if err := pg.LongStatement(ctx, tx); err != nil { // the few rows that are left may lie far apart
 			return err
 		}
-		rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %s, %s, %s FROM %s WHERE %s IS NOT NULL AND sealed_by(%[3]s) <> $1 %[6]s
-			ORDER BY %[1]s LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`, c.key, c.bound, c.column, c.table, c.column, beyond), args...)
+		rows, err := tx.Query(ctx, `SELECT `+c.key+`, `+c.bound+`, `+c.column+`
+			FROM `+c.table+`
+			WHERE `+c.column+` IS NOT NULL
+			AND sealed_by(`+c.column+`) <> @key
+			`+beyond+`
+			ORDER BY `+c.key+`
+			LIMIT @step
+			FOR NO KEY UPDATE SKIP LOCKED`, pgx.NamedArgs{
+			"key":   int64(key),
+			"step":  resealStep,
+			"after": after,
+		})
 		if err != nil {
 			return err
 		}

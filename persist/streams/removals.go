@@ -56,7 +56,7 @@ func acceptSome(ctx context.Context, tx pgx.Tx, root int64) (RemovalChange, erro
 	}
 	did.Consents = len(ids)
 	for _, k := range write.RecordKinds() {
-		tag, err := tx.Exec(ctx, k.Accept, root, ids)
+		tag, err := tx.Exec(ctx, k.Accept, pgx.NamedArgs{"root": root, "consents": ids})
 		if err != nil {
 			return did, err
 		}
@@ -106,21 +106,35 @@ func (s *Store) UndoRemovals(ctx context.Context, run int64) (RemovalChange, err
 // removedOf lists the consents of which root run $1 or a rerun of it has removed rows of dataset $2. The list of
 // accounts may have been read without an item of its own; then removals alone has it.
 const removedOf = `SELECT DISTINCT i.consent_id
-	FROM runs r JOIN batches b ON b.run_id = r.id JOIN items i ON i.batch_id = b.id
-	WHERE (r.id = $1 OR r.of_run = $1) AND i.dataset = $2 AND i.removed > 0
-	UNION SELECT consent_id FROM removals WHERE run_id = $1 AND dataset = $2 ORDER BY 1`
+	FROM runs r
+	JOIN batches b ON b.run_id = r.id
+	JOIN items i ON i.batch_id = b.id
+	WHERE (r.id = $1 OR r.of_run = $1)
+	AND i.dataset = $2
+	AND i.removed > 0
+	UNION
+	SELECT consent_id
+	FROM removals
+	WHERE run_id = $1
+	AND dataset = $2
+	ORDER BY 1`
 
 func undoSome(ctx context.Context, tx pgx.Tx, root int64, g closedGuard, ids []int64) (RemovalChange, error) {
 	var did RemovalChange
 	if err := lockConsentCursors(ctx, tx, ids); err != nil {
 		return did, err
 	}
+	args := pgx.NamedArgs{
+		"root":     root,
+		"consents": ids,
+		"closed":   g.closedAt,
+	}
 	touched := map[int64]bool{}
 	for _, k := range write.RecordKinds() {
 		if k.Dataset != g.dataset {
 			continue
 		}
-		back, err := pg.IDs(ctx, tx, k.Undo, root, ids, g.closedAt)
+		back, err := pg.IDs(ctx, tx, k.Undo, args)
 		if err != nil {
 			return did, err
 		}
@@ -132,7 +146,7 @@ func undoSome(ctx context.Context, tx pgx.Tx, root int64, g closedGuard, ids []i
 		}
 		did.Records += len(back)
 		var rekeyed int
-		if err := tx.QueryRow(ctx, k.Rekeyed, root, ids, g.closedAt).Scan(&rekeyed); err != nil {
+		if err := tx.QueryRow(ctx, k.Rekeyed, args).Scan(&rekeyed); err != nil {
 			return did, err
 		}
 		did.Rekeyed += rekeyed

@@ -186,7 +186,7 @@ func (f Filter) forget(ctx context.Context, tx pgx.Tx) (did ResetCost, err error
 // claimNone sees to it that nobody reads the streams, or begins to, until the transaction ends: claims over the connection
 // wait until then.
 func (f Filter) claimNone(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('claim ' || $1, 0))`, f.Connection)
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(lock_key('claim ' || $1))`, f.Connection)
 	if err != nil {
 		return err
 	}

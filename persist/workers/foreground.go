@@ -12,7 +12,7 @@ import (
 // all the connections of its pool. So one process works a job in the foreground, which a lock of its
 // session says, and the others wait.
 
-const lockJob = `SELECT pg_try_advisory_lock(hashtextextended('run ' || $1, 0))`
+const lockJob = `SELECT pg_try_advisory_lock(lock_key('run ' || $1))`
 
 // cutSilentRunner ends the session of a process that holds the lock and has not been heard of for its
 // lease: it is frozen, and its lock would be held for as long as it sleeps.
@@ -23,7 +23,7 @@ const cutSilentRunner = `SELECT count(pg_terminate_backend(a.pid))
 	WHERE l.locktype = 'advisory'
 	AND l.granted
 	AND l.objsubid = 1
-	AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended('run ' || $1, 0)`
+	AND (l.classid::bigint << 32) | l.objid::bigint = lock_key('run ' || $1)`
 
 // JobLock is what came of asking for the lock of a job.
 type JobLock struct {

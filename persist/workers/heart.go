@@ -94,7 +94,7 @@ func (s *Store) NameQuota(connection string, quota calls.Quota) {
 	s.named.quotas[connection] = quota
 }
 
-// columns are the parameters of keepAlive from the sixth on: the jobs, the connections that have a rate and the time
+// columns are the parameters of keepAlive from the seventh on: the jobs, the connections that have a rate and the time
 // between two of their slots, and the connections that have a quota, with its calls and its turns.
 func (n *named) columns() []any {
 	turnsOf := admit.TurnsAround(time.Now())
@@ -121,16 +121,18 @@ func (n *named) columns() []any {
 // The rates and quotas go with the heartbeat because they hold for as long as the process lives, and come back with it
 // when it had been taken for dead. Nothing is written where they stand already.
 const keepAlive = `WITH alive AS (
-		INSERT INTO workers (id, host, pid, version, expires_at, jobs)
-		VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 microsecond', $6)
+		INSERT INTO workers (id, host, pid, version, expires_at, schema_version, jobs, seen_xid)
+		VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 microsecond', nullif($6::bigint, 0), $7,
+			pg_current_xact_id()::text::bigint)
 		ON CONFLICT (id) DO UPDATE SET
 			expires_at = excluded.expires_at,
+			seen_xid = greatest(workers.seen_xid, excluded.seen_xid),
 			jobs = excluded.jobs
 		RETURNING id
 	), rates AS (
 		INSERT INTO worker_rates (connection, worker_id, interval_us)
 		SELECT n.connection, alive.id, n.interval_us
-		FROM alive, unnest($7::text[], $8::bigint[]) AS n (connection, interval_us)
+		FROM alive, unnest($8::text[], $9::bigint[]) AS n (connection, interval_us)
 		WHERE NOT EXISTS (
 			SELECT FROM worker_rates r
 			WHERE r.connection = n.connection
@@ -141,7 +143,7 @@ const keepAlive = `WITH alive AS (
 	)
 	INSERT INTO worker_quotas (connection, worker_id, per_day, turns)
 	SELECT n.connection, alive.id, n.per_day, n.turns
-	FROM alive, unnest($9::text[], $10::bigint[], $11::text[]) AS n (connection, per_day, turns)
+	FROM alive, unnest($10::text[], $11::bigint[], $12::text[]) AS n (connection, per_day, turns)
 	WHERE NOT EXISTS (
 		SELECT FROM worker_quotas q
 		WHERE q.connection = n.connection
@@ -155,7 +157,7 @@ const keepAlive = `WITH alive AS (
 
 func (s *Store) heartbeat(ctx context.Context, over execer, lease time.Duration) error {
 	w := s.db.Worker
-	args := []any{w.ID, w.Host, int32(w.PID), w.Version, pg.Micros(lease)}
+	args := []any{w.ID, w.Host, int32(w.PID), w.Version, pg.Micros(lease), w.Schema}
 	if _, err := over.Exec(ctx, keepAlive, append(args, s.named.columns()...)...); err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}

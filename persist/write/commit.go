@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -211,7 +212,7 @@ func (a *attempt) writeRecords(ctx context.Context) error {
 		pl = roundsOf(a.live)
 	}
 	for _, p := range a.live {
-		p.written = p.planned
+		p.written, p.figures = p.planned, Written{}
 		p.compared = false
 		p.written.Aside = p.aside
 		if p.Unchanged {
@@ -264,11 +265,10 @@ func (a *attempt) writeRound(ctx context.Context, pl *rounds, round int) error {
 func (p *page) news() bool {
 	w := p.written
 	changed := w.Unchanged == 0 || w.Unchanged+w.Clashes < p.records() || w.Removed > 0
-	unread := len(p.replaced) > 0
-	for i := range p.Rejects {
-		unread = unread || !p.Rejects[i].Known
-	}
-	return changed || p.keepsRows() || unread || p.Partial != ""
+	newReject := func(r finance.Reject) bool { return !r.Known }
+	unread := len(p.replaced) > 0 || slices.ContainsFunc(p.Rejects, newReject)
+	incomplete := p.keepsRows() || p.Partial != ""
+	return changed || unread || incomplete
 }
 
 // lacking says that rows stay in the tables which the page's set does not have. The same bytes must be read again when
@@ -281,6 +281,14 @@ func (p *page) records() int {
 		return p.Facts.Records
 	}
 	return p.Records.Len()
+}
+
+// figuresRead is how many of its records are balances of accounts.
+func (p *page) figuresRead() int {
+	if p.Unchanged {
+		return p.Facts.Figures
+	}
+	return len(p.Records.Balances)
 }
 
 // item is what the counters are kept by.

@@ -47,6 +47,7 @@ type Committer struct {
 // submitted is one page in the queue or in a transaction.
 type submitted struct {
 	page    PageWrite
+	bytes   int       // of its body
 	since   time.Time // when it came
 	wanted  bool      // somebody waits for it
 	within  *writing  // the transaction it is in
@@ -241,7 +242,7 @@ func (c *Committer) answer(group []*submitted, results []Result) {
 		if s.result.Err != nil {
 			failed[s.page.Stream] = true
 		}
-		close(s.done)
+		s.settle()
 	}
 	left := c.queue[:0]
 	for _, s := range c.queue {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"syncer/finance"
 )
 
 // Line hands the pages of one stream to a Committer ahead of their commits, so that the next page can be fetched
@@ -29,15 +31,16 @@ func (c *Committer) Line(ahead int) *Line { return &Line{committer: c, ahead: ah
 // Hand hands a page in. It waits for the oldest pages of the line as long as there are too many bytes, and gives the
 // error of the first that failed. After an error the line is of no more use than to be drained.
 func (l *Line) Hand(ctx context.Context, p PageWrite) error {
-	s := &submitted{page: p, done: make(chan struct{})}
+	s := &submitted{page: p, bytes: len(p.Body), done: make(chan struct{})}
 	if err := l.committer.put(s, l.last); err != nil {
+		s.settle()
 		// The page before it has failed, perhaps because of one before that: the first that failed knows why.
 		l.failed = cmp.Or(l.Drain(ctx), err)
 		return l.failed
 	}
 	l.last = s
 	l.waiting = append(l.waiting, s)
-	l.bytes += len(p.Body)
+	l.bytes += s.bytes
 	for l.bytes > l.ahead && len(l.waiting) > 0 {
 		if err := l.oldest(ctx); err != nil {
 			return err
@@ -67,7 +70,7 @@ func (l *Line) oldest(ctx context.Context) error {
 	l.withheld += written.Withheld
 	l.aside += written.Aside
 	l.failed = cmp.Or(l.failed, err)
-	l.bytes -= len(l.waiting[0].page.Body)
+	l.bytes -= l.waiting[0].bytes
 	l.waiting[0] = nil
 	l.waiting = l.waiting[1:]
 	return err
@@ -110,5 +113,15 @@ func (c *Committer) takeBack(pages []*submitted, cause error) {
 // fail ends a page that is in no transaction.
 func (s *submitted) fail(err error) {
 	s.result.Err = err
+	s.settle()
+}
+
+// settle ends a page that has its result. Its line holds it until it looks for the result, so what is large goes before.
+func (s *submitted) settle() {
+	p := &s.page
+	p.Body, p.Records, p.Rejects, p.Whole = nil, finance.Records{}, nil, nil
 	close(s.done)
+	if p.Settled != nil {
+		p.Settled()
+	}
 }

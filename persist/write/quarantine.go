@@ -123,17 +123,21 @@ func (c *rejectColumns) args() []any {
 	}
 }
 
-// resolveAs resolves open rows of the stream $1, $2, $3 that match; $4 is the word for it.
-const resolveAs = `UPDATE quarantine q SET resolved_at = now(), resolved_as = $4, held = false
-WHERE q.consent_id = $1
-AND q.dataset = $2
-AND q.account_id = $3
+// resolveAs resolves open rows of a stream (@consent, @dataset, @account) that match; @as is the word for it. It is asked
+// only where the stream has something in quarantine.
+const resolveAs = `UPDATE quarantine q
+SET resolved_at = now(),
+	resolved_as = @as,
+	held = false
+WHERE q.consent_id = @consent
+AND q.dataset = @dataset
+AND q.account_id = @account
 AND q.resolved_at IS NULL`
 
 const replaceQuarantined = resolveAs + `
-AND q.record_id = ANY ($5)
-AND q.body_hash <> ALL ($6)
-AND q.last_run IS DISTINCT FROM $7`
+AND q.record_id = ANY (@keys)
+AND q.body_hash <> ALL (@bodies)
+AND q.last_run IS DISTINCT FROM @run`
 
 // replaceQuarantined resolves records whose key has come with other bytes, which are in quarantine in their
 // place.
@@ -148,7 +152,12 @@ func (a *attempt) replaceQuarantined(ctx context.Context, last map[quarantined]r
 				bodies = append(bodies, key.body[:])
 			}
 		}
-		err := a.resolve(ctx, p, replaceQuarantined, "replaced", p.unread(), bodies, pg.NullInt(p.Task.Run))
+		err := a.resolve(ctx, p, replaceQuarantined, pgx.NamedArgs{
+			"as":     "replaced",
+			"keys":   p.unread(),
+			"bodies": bodies,
+			"run":    pg.NullInt(p.Task.Run),
+		})
 		if err != nil {
 			return err
 		}
@@ -156,16 +165,19 @@ func (a *attempt) replaceQuarantined(ctx context.Context, last map[quarantined]r
 	return nil
 }
 
-func (a *attempt) resolve(ctx context.Context, p *page, sql, as string, args ...any) error {
-	s := &p.Stream
-	_, err := a.tx.Exec(ctx, sql, append([]any{s.Consent, string(s.Dataset), s.Account, as}, args...)...)
-	if err != nil {
+// resolve runs a statement about what the page's stream has in quarantine, with the stream's name beside the arguments.
+func (a *attempt) resolve(ctx context.Context, p *page, sql string, args pgx.NamedArgs) error {
+	args["consent"] = p.Stream.Consent
+	args["dataset"] = string(p.Stream.Dataset)
+	args["account"] = p.Stream.Account
+	if _, err := a.tx.Exec(ctx, sql, args); err != nil {
 		return fmt.Errorf("resolve what is in quarantine of %s: %w", streamName(p.Stream), pg.Describe(err))
 	}
 	return nil
 }
 
-const resolveRead = resolveAs + ` AND q.record_id = ANY ($5)`
+const resolveRead = resolveAs + `
+AND q.record_id = ANY (@keys)`
 
 // resolveRead resolves what the pages bring in good form. It comes before quarantineRejects: a key may stand
 // on one page well, and on the next one broken.
@@ -180,7 +192,7 @@ func (a *attempt) resolveRead(ctx context.Context) error {
 				keys = append(keys, one.key)
 			}
 		}
-		if err := a.resolve(ctx, p, resolveRead, "read", keys); err != nil {
+		if err := a.resolve(ctx, p, resolveRead, pgx.NamedArgs{"as": "read", "keys": keys}); err != nil {
 			return err
 		}
 	}
@@ -188,12 +200,20 @@ func (a *attempt) resolveRead(ctx context.Context) error {
 }
 
 // resolveGone resolves what a pass that has read its place to the end did not meet.
-const resolveGone = `UPDATE quarantine q SET resolved_at = now(), resolved_as = $4, held = false
+const resolveGone = `UPDATE quarantine q
+SET resolved_at = now(),
+	resolved_as = @as,
+	held = false
 FROM cursors c
-WHERE c.consent_id = $1 AND c.dataset = $2 AND c.account_id = $3 AND c.span = ''
-AND q.consent_id = $1 AND q.dataset = $2 AND q.account_id = $3
+WHERE c.consent_id = @consent
+AND c.dataset = @dataset
+AND c.account_id = @account
+AND c.span = ''
+AND q.consent_id = @consent
+AND q.dataset = @dataset
+AND q.account_id = @account
 AND q.resolved_at IS NULL
-AND (q.held OR $5)
+AND (q.held OR @covers)
 AND coalesce(q.last_run, 0) < coalesce(c.pass_run, 0)`
 
 // resolveGone is for the pages that end a pass. The next pass begins where the first record stood that the
@@ -204,7 +224,7 @@ func (a *attempt) resolveGone(ctx context.Context) error {
 		if p.MidPass || p.Stream.Span != "" || !p.Isolated {
 			continue
 		}
-		if err := a.resolve(ctx, p, resolveGone, "gone", p.Covers); err != nil {
+		if err := a.resolve(ctx, p, resolveGone, pgx.NamedArgs{"as": "gone", "covers": p.Covers}); err != nil {
 			return err
 		}
 	}

@@ -18,19 +18,19 @@ import (
 // accountMove is an account that is shown under another id.
 type accountMove struct{ Old, New string }
 
-// findMoved pairs accounts of consent $1 that a whole list ($2) does not name with those that it does and that are new.
-// What stays the same stands in the column number, or in extra at the path $4. It must be one account's on either side,
+// findMoved pairs accounts of a consent that a whole list (@shown) does not name with those that it does and that are new.
+// What stays the same stands in the column number, or in extra at the path @path. It must be one account's on either side,
 // and nothing may have been read of the new one; but a list that was not whole may have shown it since the renewal.
 const findMoved = `WITH known AS (
 	SELECT t.account_id,
-		CASE WHEN $4::text[] IS NULL THEN t.number ELSE t.extra #>> $4 END AS same,
-		t.account_id = ANY ($2::text[]) AS shown,
+		CASE WHEN @path::text[] IS NULL THEN t.number ELSE t.extra #>> @path END AS same,
+		t.account_id = ANY (@shown::text[]) AS shown,
 		coalesce(t.first_seen_at >= c.renewed_at, false) AS since
 	FROM accounts t
 	JOIN consents c ON c.id = t.consent_id
-	WHERE t.consent_id = $1
+	WHERE t.consent_id = @consent
 	AND (t.removed_at IS NULL OR t.removed_at >= c.renewed_at)  -- an empty list may have come before
-	AND starts_with(t.account_id, $3)
+	AND starts_with(t.account_id, @prefix)
 ), alone AS (
 	SELECT same, shown, min(account_id) AS account_id, bool_and(since) AS since
 	FROM known
@@ -42,10 +42,10 @@ SELECT o.account_id, n.account_id
 FROM alone o
 JOIN alone n ON n.same = o.same AND n.shown
 WHERE NOT o.shown
-AND NOT EXISTS (SELECT FROM cursors c WHERE c.consent_id = $1 AND c.account_id = n.account_id)
-AND NOT EXISTS (SELECT FROM transactions x WHERE x.consent_id = $1 AND x.account_id = n.account_id)
+AND NOT EXISTS (SELECT FROM cursors c WHERE c.consent_id = @consent AND c.account_id = n.account_id)
+AND NOT EXISTS (SELECT FROM transactions x WHERE x.consent_id = @consent AND x.account_id = n.account_id)
 AND (n.since OR NOT EXISTS (
-	SELECT FROM accounts_history h WHERE h.consent_id = $1 AND h.account_id = n.account_id
+	SELECT FROM accounts_history h WHERE h.consent_id = @consent AND h.account_id = n.account_id
 ))
 ORDER BY 1`
 
@@ -80,12 +80,15 @@ const givenAway = `WITH same AS (
 		CASE WHEN $3::text[] IS NULL THEN h.number ELSE h.extra #>> $3 END AS before
 	FROM accounts t
 	JOIN accounts_history h ON h.consent_id = t.consent_id AND h.account_id = t.account_id
-	WHERE t.consent_id = $1 AND h.replaced_by = $2
+	WHERE t.consent_id = $1
+	AND h.replaced_by = $2
 )
 SELECT c.connection, array_agg(s.account_id ORDER BY s.account_id)
 FROM same s
 JOIN consents c ON c.id = $1
-WHERE s.now <> '' AND s.before <> '' AND s.now <> s.before
+WHERE s.now <> ''
+AND s.before <> ''
+AND s.now <> s.before
 GROUP BY c.connection`
 
 // refuseOtherAccounts looks at the first lists after a renewal, which have just been written.
@@ -118,7 +121,12 @@ func moveAccounts(ctx context.Context, a *attempt, p *page, shown []string) erro
 	if len(p.Whole.SameAs) == 0 {
 		return nil
 	}
-	rows, err := a.tx.Query(ctx, findMoved, p.Stream.Consent, shown, p.Whole.Prefix, pathOf(p.Whole.SameAs))
+	rows, err := a.tx.Query(ctx, findMoved, pgx.NamedArgs{
+		"consent": p.Stream.Consent,
+		"shown":   shown,
+		"prefix":  p.Whole.Prefix,
+		"path":    pathOf(p.Whole.SameAs),
+	})
 	if err != nil {
 		return accountKind.failed("look which ids have changed in", err)
 	}
@@ -136,6 +144,12 @@ func moveAccounts(ctx context.Context, a *attempt, p *page, shown []string) erro
 
 // moveAccount gives all that is kept of an account its new id. Its old version goes to the history, as with any change.
 func moveAccount(ctx context.Context, a *attempt, p *page, m accountMove) error {
+	args := pgx.NamedArgs{
+		"consent": p.Stream.Consent,
+		"old":     m.Old,
+		"new":     m.New,
+		"call":    [16]byte(p.Call.ID),
+	}
 	for _, sql := range []string{
 		replaceMoved(accountKind.table, accountKind.all(), ""),
 		replaceMoved(balanceKind.table, balanceKind.all(), " AND o.kind = n.kind AND o.currency = n.currency"),
@@ -147,26 +161,25 @@ func moveAccount(ctx context.Context, a *attempt, p *page, m accountMove) error 
 		moved("cursors", ""),
 		moved("quarantine", ""),
 		moved("absences", ""),
-		`DELETE FROM absences WHERE consent_id = $1 AND kind = 'accounts' AND record_id = $2 AND $3 <> ''`,
+		`DELETE FROM absences WHERE consent_id = @consent AND kind = 'accounts' AND record_id = @old`,
 		// A page is known by what was asked for, which names the account.
-		`DELETE FROM pages WHERE consent_id = $1 AND account_id = $2 AND $3 <> ''`,
+		`DELETE FROM pages WHERE consent_id = @consent AND account_id = @old`,
+		`INSERT INTO account_moves (consent_id, old_id, new_id, call_id) VALUES (@consent, @old, @new, @call)`,
 	} {
-		if _, err := a.tx.Exec(ctx, sql, p.Stream.Consent, m.Old, m.New); err != nil {
+		if _, err := a.tx.Exec(ctx, sql, args); err != nil {
 			return fmt.Errorf("move an account of consent %d to its new id: %w", p.Stream.Consent, pg.Describe(err))
 		}
 	}
-	_, err := a.tx.Exec(ctx, `INSERT INTO account_moves (consent_id, old_id, new_id, call_id) VALUES ($1, $2, $3, $4)`,
-		p.Stream.Consent, m.Old, m.New, [16]byte(p.Call.ID))
-	return pg.Describe(err)
+	return nil
 }
 
 // moved is SQL that gives the rows of a table the new id of their account.
 func moved(table, besides string) string {
-	set := "account_id = $3"
+	set := "account_id = @new"
 	if besides != "" {
 		set += ", " + besides
 	}
-	return "UPDATE " + table + " SET " + set + " WHERE consent_id = $1 AND account_id = $2"
+	return "UPDATE " + table + " SET " + set + " WHERE consent_id = @consent AND account_id = @old"
 }
 
 // replaceMoved is SQL that makes the row of the old id the version before the row of the new one.
@@ -174,14 +187,20 @@ func replaceMoved(table, columns, match string) string {
 	return `WITH old AS (
 			DELETE FROM ` + table + ` o
 			USING ` + table + ` n
-			WHERE o.consent_id = $1 AND o.account_id = $2
-			AND n.consent_id = $1 AND n.account_id = $3` + match + `
+			WHERE o.consent_id = @consent
+			AND o.account_id = @old
+			AND n.consent_id = @consent
+			AND n.account_id = @new` + match + `
 			RETURNING o.*, n.call_id AS by_call
 		), kept AS (
 			INSERT INTO ` + table + `_history (` + columns + `, replaced_by)
-			SELECT ` + qualify("o", columns) + `, o.by_call FROM old o
+			SELECT ` + qualify("o", columns) + `, o.by_call
+			FROM old o
 		)
-		UPDATE ` + table + ` n SET first_seen_at = o.first_seen_at, changed_xid = pg_current_xact_id()
+		UPDATE ` + table + ` n
+		SET first_seen_at = o.first_seen_at,
+			changed_xid = pg_current_xact_id()
 		FROM old o
-		WHERE n.consent_id = $1 AND n.account_id = $3` + match
+		WHERE n.consent_id = @consent
+		AND n.account_id = @new` + match
 }

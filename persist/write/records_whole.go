@@ -102,7 +102,8 @@ type missingRow struct {
 // several may have moved meanwhile, so another pass must have lacked the row before: every pass that proves anything
 // ends with a call of its own.
 func (m *missingRow) confirmed(p *page) bool {
-	return !p.Whole.Paged || m.Replaced || m.First != nil && *m.First != [16]byte(p.Call.ID)
+	lackedBefore := m.First != nil && *m.First != [16]byte(p.Call.ID)
+	return !p.Whole.Paged || m.Replaced || lackedBefore
 }
 
 // removeRows finds what a whole set lacks, removes what is known to be gone, and notes the rest. When nothing is
@@ -142,7 +143,7 @@ func removeRows[T any](ctx context.Context, a *attempt, p *page, k *kind[T], fin
 	if err != nil {
 		return k.failed("mark as removed in", err)
 	}
-	p.written.Removed += int(tag.RowsAffected())
+	k.wrote(p, Written{Removed: int(tag.RowsAffected())})
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (k *kind[T]) probe(ctx context.Context, a *attempt, es []entry[T], trust bo
 	for i := range es {
 		if e := &es[i]; trust && e.page.NewStream {
 			fresh = append(fresh, e)
-			e.page.written.Inserted++
+			k.wrote(e.page, Written{Inserted: 1})
 		} else {
 			asked = append(asked, e)
 			e.page.written.Unchanged++
@@ -64,10 +64,10 @@ func (k *kind[T]) probe(ctx context.Context, a *attempt, es []entry[T], trust bo
 		e.page.written.Unchanged--
 		if there {
 			known = append(known, e)
-			e.page.written.Updated++
+			k.wrote(e.page, Written{Updated: 1})
 		} else {
 			fresh = append(fresh, e)
-			e.page.written.Inserted++
+			k.wrote(e.page, Written{Inserted: 1})
 		}
 		return nil
 	})
@@ -75,6 +75,14 @@ func (k *kind[T]) probe(ctx context.Context, a *attempt, es []entry[T], trust bo
 		return nil, nil, k.failed("look up", err)
 	}
 	return fresh, known, nil
+}
+
+// wrote counts what becomes of records of a page. Balances are counted apart too.
+func (k *kind[T]) wrote(p *page, w Written) {
+	p.written.add(w)
+	if k.table == balanceKind.table {
+		p.figures.add(w)
+	}
 }
 
 // retired are entries whose old version went to the history, and when each was first seen.
@@ -110,8 +118,7 @@ func (k *kind[T]) retire(ctx context.Context, a *attempt, known []*entry[T]) (ol
 	for _, e := range known {
 		if e != nil {
 			gone = append(gone, e)
-			e.page.written.Updated--
-			e.page.written.Inserted++
+			k.wrote(e.page, Written{Updated: -1, Inserted: 1})
 		}
 	}
 	return old, gone, nil

@@ -99,7 +99,8 @@ func (a *attempt) refuseSwapped(ctx context.Context, pages []*page) error {
 	for _, p := range pages {
 		w := &p.written
 		allNew := w.Inserted > 0 && w.Updated == 0 && w.Unchanged == 0
-		if p.Stream.Dataset != finance.Accounts || !p.Opens || p.NewStream || !allNew {
+		firstOfKnown := p.Opens && !p.NewStream
+		if p.Stream.Dataset != finance.Accounts || !firstOfKnown || !allNew {
 			continue
 		}
 		ids := make([]string, len(p.Records.Accounts))

@@ -58,6 +58,8 @@ type PageWrite struct {
 	// Staged is set where the rows of the stream have keys that are made in another way; see Staging.
 	Staged    *Staging
 	NewStream bool // a hint: the stream has never been committed, so all its keys are expected to be new
+	// Settled is called once the page is committed or has failed, and nothing of it is held any more. Nil: nobody waits for that.
+	Settled func()
 }
 
 // Written is what one page did to the record tables. Inserted + Updated + Unchanged + Clashes are the records of the
@@ -321,7 +323,10 @@ func (w *Writer) resolveLost(ctx context.Context, a *attempt, deadline time.Time
 		if err == nil {
 			return done, nil
 		}
-		if kind := classify(err); ctx.Err() != nil || time.Now().After(deadline) || kind == other || kind == data {
+		kind := classify(err)
+		lasting := kind == other || kind == data
+		tooLate := ctx.Err() != nil || time.Now().After(deadline)
+		if lasting || tooLate {
 			return false, fmt.Errorf("commit %d pages: %w: %w", len(a.group.pages), ErrUncertain, err)
 		}
 		if err := pause(ctx, try); err != nil {

@@ -49,7 +49,13 @@ type Process struct {
 // Start starts the program and does not wait for it.
 func (l *Lab) Start(env []string, args ...string) *Process {
 	l.Helper()
-	p := &Process{Cmd: l.Command(env, args...), Lines: make(chan string, 10000), Ended: make(chan struct{})}
+	return l.Watch(l.Command(env, args...))
+}
+
+// Watch starts a command, which need not be the program under test.
+func (l *Lab) Watch(cmd *exec.Cmd) *Process {
+	l.Helper()
+	p := &Process{Cmd: cmd, Lines: make(chan string, 10000), Ended: make(chan struct{})}
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		l.Fatal(err)

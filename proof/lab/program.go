@@ -108,6 +108,25 @@ func build(ctx context.Context, dir string) error {
 	)
 }
 
+// Shipped builds the program as it is shipped, for what is measured of it: without the race detector and without steps.
+func Shipped(t testing.TB) (path string) {
+	t.Helper()
+	root, err := goTool(t.Context(), "list", "-m", "-f", "{{.Dir}}", "syncer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := folders(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	openAll(t, from)
+	path = filepath.Join(t.TempDir(), program)
+	if _, err := goTool(t.Context(), "build", "-o", path, "syncer/cmd/syncer"); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // folders are those in the module that the program is built from, and go.mod.
 func folders(ctx context.Context, root string) (all []string, err error) {
 	dirs, err := goTool(ctx, "list", "-deps", "-test", "-f", "{{.Dir}}", "syncer/cmd/syncer")
@@ -143,8 +162,13 @@ func look(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for source := range strings.Lines(string(list)) {
-		file, err := os.Open(strings.TrimSpace(source))
+	openAll(t, strings.Fields(string(list)))
+}
+
+func openAll(t testing.TB, paths []string) {
+	t.Helper()
+	for _, path := range paths {
+		file, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}

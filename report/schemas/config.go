@@ -76,6 +76,7 @@ func constrain(root *jsonschema.Schema, defs jsonschema.Definitions) {
 	names := &jsonschema.Schema{Pattern: config.NamePattern}
 	property(root, "connections").PropertyNames = names
 	property(root, "jobs").PropertyNames = names
+	property(defs["Database"], "migrate").Enum = anys(config.Migrations())
 	property(defs["Log"], "level").Enum = anys(config.LogLevels())
 
 	connection := defs["Connection"]
@@ -138,7 +139,7 @@ func setDefault(s *jsonschema.Schema, defs jsonschema.Definitions, v reflect.Val
 		p, ok := s.Properties.Get(key)
 		f := v.FieldByIndex(field.Index)
 		switch {
-		case !ok || f.IsZero():
+		case !ok, f.IsZero():
 		case strictyaml.IsScalar(f.Type()):
 			p.Default = f.Interface()
 			if d, ok := p.Default.(time.Duration); ok {

@@ -1,3 +1,3 @@
-// Package text writes numbers, times, paragraphs and tables for a screen of 80 columns. What comes from a provider can
+// Package text writes numbers, times, paragraphs and tables as wide as the screen they go to. What comes from a provider can
 // control no terminal behind it.
 package text

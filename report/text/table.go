@@ -15,7 +15,7 @@ type column struct {
 	flex  int  // may be cut when the row is wider than the screen, 1 before 2; 0: never. --json has it whole
 }
 
-// Table is rows under a head, no wider than the screen.
+// Table is rows under a head, no wider than the screen that it is written to.
 type Table struct {
 	Indent  string
 	columns []column
@@ -51,7 +51,9 @@ func (t *Table) Empty() bool { return len(t.rows) == 0 }
 
 const gap = 2 // spaces between two columns
 
-// Write prints the table. Nothing is printed for a table without rows.
+// Write prints the table, as wide as the screen that w is. Where not even the columns that may be cut give it room, each
+// row is a block of names and values. Where w is no screen nothing is cut, since a script would miss it. Nothing is printed
+// for a table without rows.
 func (t *Table) Write(w io.Writer) {
 	if len(t.rows) == 0 {
 		return
@@ -61,29 +63,52 @@ func (t *Table) Write(w io.Writer) {
 		head[i] = strings.ToUpper(c.name)
 	}
 	rows := append([][]string{head}, t.rows...)
-	widths := t.widths(rows)
+	widths, fits := t.widths(rows, columns(w))
+	if !fits {
+		t.writeBlocks(w)
+		return
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, gap, ' ', 0)
 	for _, row := range rows {
+		cells := make([]string, len(row))
 		for i, c := range t.columns {
-			row[i] = Shorten(row[i], widths[i])
+			cells[i] = Shorten(row[i], widths[i])
 			if c.right {
-				row[i] = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(row[i])) + row[i]
+				cells[i] = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cells[i])) + cells[i]
 			}
 		}
-		fmt.Fprintln(tw, t.Indent+strings.TrimRight(strings.Join(row, "\t"), " \t"))
+		fmt.Fprintln(tw, t.Indent+strings.TrimRight(strings.Join(cells, "\t"), " \t"))
 	}
 	_ = tw.Flush()
 }
 
-// widths gives each column what it needs, and takes what is too much from the widest of those that may be cut.
-func (t *Table) widths(rows [][]string) []int {
-	widths := make([]int, len(t.columns))
-	excess := utf8.RuneCountInString(t.Indent) + gap*(len(widths)-1) - Width
+// writeBlocks prints each row as names and values below each other.
+func (t *Table) writeBlocks(w io.Writer) {
+	for i, row := range t.rows {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fields := make([][2]string, len(row))
+		for j, c := range t.columns {
+			fields[j] = [2]string{t.Indent + c.name, row[j]}
+		}
+		WriteFields(w, fields)
+	}
+}
+
+// widths gives each column what it needs, and takes what is too much for a screen of so many columns from the widest of
+// those that may be cut. 0: there is no screen, and nothing is cut. It says whether the rows fit then.
+func (t *Table) widths(rows [][]string, screen int) (widths []int, fits bool) {
+	widths = make([]int, len(t.columns))
+	excess := utf8.RuneCountInString(t.Indent) + gap*(len(widths)-1) - screen
 	for i := range widths {
 		for _, row := range rows {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 		excess += widths[i]
+	}
+	if screen == 0 {
+		return widths, true
 	}
 	for flex := 1; flex <= 2 && excess > 0; {
 		widest := -1
@@ -99,7 +124,7 @@ func (t *Table) widths(rows [][]string) []int {
 		widths[widest]--
 		excess--
 	}
-	return widths
+	return widths, excess <= 0
 }
 
 // leastWidth is what is left of a column that is cut: less would tell nothing.
@@ -113,7 +138,7 @@ func WriteFields(w io.Writer, fields [][2]string) {
 	}
 	for _, f := range fields {
 		name := f[0]
-		for _, l := range Wrap(f[1], Width-longest-gap) {
+		for _, l := range Wrap(f[1], Prose(w)-longest-gap) {
 			fmt.Fprintf(w, "%-*s%s\n", longest+gap, name, l)
 			name = ""
 		}

@@ -69,17 +69,54 @@ func TestTablesFit(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(t, "rows") {
 			table.Add(1234567890123, long.Draw(t, "job"), long.Draw(t, "id"), "consumed_unknown")
 		}
-		var out bytes.Buffer
-		table.Write(&out)
+		out := &sized{columns: rapid.IntRange(20, 200).Draw(t, "columns")}
+		table.Write(out)
 		for _, line := range strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n") {
-			if utf8.RuneCountInString(line) > Width {
+			if utf8.RuneCountInString(line) > out.columns {
 				t.Fatalf("%d columns: %q", utf8.RuneCountInString(line), line)
 			}
 		}
-		if strings.Count(out.String(), "1234567890123") != len(table.rows) || strings.Count(out.String(), "consumed_unknown") != len(table.rows) {
+		whole := strings.Join(strings.Fields(out.String()), "") // a block of a narrow screen breaks words
+		if strings.Count(whole, "1234567890123") < len(table.rows) || strings.Count(whole, "consumed_unknown") < len(table.rows) {
 			t.Fatalf("a column that must not be cut was:\n%s", out.String())
 		}
 	})
+}
+
+// sized is a screen of so many columns.
+type sized struct {
+	bytes.Buffer
+	columns int
+}
+
+func (s *sized) Columns() int { return s.columns }
+
+// The layout follows the screen: the same rows are cut on a narrow one, whole on a wide one, and blocks where not even the
+// numbers have room. What is no screen gets everything.
+func TestTheLayoutFollowsTheScreen(t *testing.T) {
+	long := strings.Repeat("agreement-", 10) + "end"
+	for _, tt := range []struct {
+		columns int
+		want    string
+	}{
+		{60, "RUN  ID"}, {80, "RUN  ID"}, {180, long}, {0, long}, {20, "verdict  consumed_un\n         known"},
+	} {
+		table := NewTable(">run", "~id", "verdict")
+		table.Add(12, long, "consumed_unknown")
+		out := &sized{columns: tt.columns}
+		table.Write(out)
+		if !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%d columns: %q is missing in\n%s", tt.columns, tt.want, out.String())
+		}
+		if cut := strings.Contains(out.String(), "…"); cut != (tt.columns == 60 || tt.columns == 80) {
+			t.Errorf("%d columns: cut is %v:\n%s", tt.columns, cut, out.String())
+		}
+		prose := Lines(out, "  ", strings.Repeat("word ", 60))
+		want := map[int]int{0: Width, 20: 20, 60: 60, 80: 80, 180: widestProse}[tt.columns]
+		if n := utf8.RuneCountInString(prose[0]); n > want || n < want-5 {
+			t.Errorf("%d columns: a line of %d, want up to %d", tt.columns, n, want)
+		}
+	}
 }
 
 func TestNumbersAndTimes(t *testing.T) {

@@ -1,21 +1,18 @@
 package text
 
 import (
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
-
-// Width is what every table and every paragraph fits into, whatever the terminal's own width is: a report that
-// is pasted into a ticket looks as it looked.
-const Width = 80
 
 // Printable makes a text safe for a terminal. Providers' words end up on screens, and an escape sequence among them
 // could move the cursor, change the title or hide a line; so could a character that turns the writing direction.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\t' || r == '\n' || r == '\r':
+		case r == '\t', r == '\n', r == '\r':
 			return ' '
 		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == utf8.RuneError, unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
 			return '·'
@@ -36,17 +33,36 @@ func Shorten(s string, n int) string {
 	return string(runes[:n-1]) + "…"
 }
 
-// Lines breaks a text into lines that begin with indent and end before the screen does.
-func Lines(indent, s string) []string {
-	lines := Wrap(s, Width-utf8.RuneCountInString(indent))
+// Lines breaks a text into lines that begin with indent and end before the screen does that w is, see Prose.
+func Lines(w io.Writer, indent, s string) []string {
+	lines := Wrap(s, Prose(w)-utf8.RuneCountInString(indent))
 	for i := range lines {
 		lines[i] = indent + lines[i]
 	}
 	return lines
 }
 
-// Paragraph is a text in lines that begin with indent and end before the screen does.
-func Paragraph(indent, s string) string { return strings.Join(Lines(indent, s), "\n") }
+// Paragraph is a text in lines that begin with indent and end before the screen does that w is.
+func Paragraph(w io.Writer, indent, s string) string { return strings.Join(Lines(w, indent, s), "\n") }
+
+// Fit breaks the lines of a text that are wider than the screen that w is, and keeps their indent. A line of one word stays
+// whole, since it is copied from here; where there is no screen all do.
+func Fit(w io.Writer, s string) string {
+	screen := columns(w)
+	if screen == 0 {
+		return s
+	}
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		said := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(said)]
+		painted := strings.Contains(line, "\x1b")
+		if utf8.RuneCountInString(line) > screen && strings.Contains(said, " ") && !painted {
+			lines[i] = Paragraph(w, indent, said)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
 
 // Wrap breaks a text at spaces into lines of at most width runes. A word that is longer than a line is cut in pieces
 // rather than lost: it may be the correlation id. A command in backticks is never broken, since it is copied from here: one

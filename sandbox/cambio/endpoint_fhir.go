@@ -205,11 +205,11 @@ func (s *Simulator) servePage(w http.ResponseWriter, r *http.Request, grant sand
 	offset, err := strconv.Atoi(r.URL.Query().Get("_getpagesoffset"))
 	found, ok := s.searches.get(id, s.o.Kit.Clock.Now())
 	switch {
-	case id == "" || err != nil:
+	case id == "", err != nil:
 		s.outcome(w, http.StatusBadRequest, issue{Code: "processing", Diagnostics: "Invalid query parameter"})
 	case !ok:
 		s.outcome(w, s.o.ExpiredStatus, issue{Code: "not-found", Diagnostics: "Search ID \"" + id + "\" does not exist and may have expired"})
-	case offset < 0 || offset > len(found):
+	case offset < 0, offset > len(found):
 		s.outcome(w, http.StatusBadRequest, issue{Code: "processing", Diagnostics: "Invalid query parameter"})
 	case !allows(grant.Scope, "Invoice", "read"):
 		s.outcome(w, http.StatusForbidden, issue{Code: "forbidden", Text: "Insufficient scope"})

@@ -3,6 +3,7 @@ package dbnordics
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"syncer/sandbox"
@@ -29,17 +30,26 @@ type search struct {
 }
 
 func (q search) hits(c CompanyInfo) bool {
-	return c.Country == q.Country && c.Fate != Unknown &&
-		(q.RegistrationNumber == "" || c.RegistrationNumber == q.RegistrationNumber) &&
-		(q.DUNS == "" || c.DUNS == q.DUNS) &&
-		(q.Name == "" || strings.Contains(strings.ToLower(c.Name), strings.ToLower(q.Name)))
+	if c.Country != q.Country || c.Fate == Unknown {
+		return false
+	}
+	if !slices.Contains([]string{"", c.RegistrationNumber}, q.RegistrationNumber) {
+		return false
+	}
+	if !slices.Contains([]string{"", c.DUNS}, q.DUNS) {
+		return false
+	}
+	return strings.Contains(strings.ToLower(c.Name), strings.ToLower(q.Name))
 }
+
+// isFull says that a search names a country and something of a company.
+func (q search) isFull() bool { return q.Country != "" && q.Name+q.RegistrationNumber+q.DUNS != "" }
 
 // serveSearch finds companies by name, registration number or DUNS number. It is
 // no credit report.
 func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request) {
 	var q search
-	if json.Unmarshal(readBody(r), &q) != nil || q.Country == "" || q.Name+q.RegistrationNumber+q.DUNS == "" {
+	if json.Unmarshal(readBody(r), &q) != nil || !q.isFull() {
 		s.invalid(w, "country", q.Country, "country and one of name, registrationNumber, dunsNumber are required")
 		return
 	}
@@ -47,7 +57,7 @@ func (s *Simulator) serveSearch(w http.ResponseWriter, r *http.Request) {
 	if q.Limit != nil {
 		limit = *q.Limit
 	}
-	if limit < 0 || limit > 200 || q.Offset < 0 || q.Offset+limit > 10_000 {
+	if min(limit, q.Offset) < 0 || limit > 200 || q.Offset+limit > 10_000 {
 		s.invalid(w, "limit", "", "limit is 0 to 200, offset and limit at most 10000")
 		return
 	}
@@ -92,9 +102,9 @@ func (s *Simulator) serveDecision(w http.ResponseWriter, r *http.Request) {
 	malformed := json.Unmarshal(readBody(r), &q) != nil
 	c, ok := s.world.find(country, short(country, q.RegistrationNumber))
 	switch {
-	case kind != "company" || malformed || len(q.RulesetKey) != 16:
+	case kind != "company", malformed, len(q.RulesetKey) != 16:
 		s.invalid(w, "rulesetKey", q.RulesetKey, "rulesetKey has 16 characters; only companies are simulated")
-	case !ok || c.Fate == Unknown:
+	case !ok, c.Fate == Unknown:
 		s.fail(w, http.StatusNotFound, "Company not found")
 	default:
 		s.decide(w, kind, c, q.RulesetKey, q.Reference)
@@ -139,7 +149,7 @@ func (s *Simulator) servePersons(w http.ResponseWriter, r *http.Request) {
 		s.invalid(w, "sourceCountry", "", "sourceCountry is mandatory")
 	case (!ok || !c.SoleTrader) && s.o.MissIsEmpty200:
 		w.WriteHeader(http.StatusOK)
-	case !ok || !c.SoleTrader:
+	case !ok, !c.SoleTrader:
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		sandbox.WriteJSON(w, http.StatusOK, map[string]any{"persons": []any{map[string]any{

@@ -19,7 +19,7 @@ func (s *Simulator) serveReport(w http.ResponseWriter, r *http.Request) {
 	c, ok := s.world.find(country, short(country, q.RegistrationNumber))
 	st := s.stateOf(c, ok)
 	switch {
-	case !ok || *st.fate == Unknown:
+	case !ok, *st.fate == Unknown:
 		s.fail(w, http.StatusNotFound, "Company not found")
 		return
 	case *st.fate == Withheld:
@@ -51,7 +51,7 @@ func (q question) fault(country string) (field, why string) {
 		return "RequestModel", "Malformed JSON request"
 	case length == 0:
 		return "country", "Country is not part of this simulation"
-	case len(number) != length || strings.Trim(number, "0123456789") != "":
+	case len(number) != length, strings.Trim(number, "0123456789") != "":
 		return "registrationNumber", "The registration number " + q.RegistrationNumber + " is not valid"
 	case q.Language != "" && !slices.Contains([]string{"SV", "EN", "NO", "DA", "FI"}, q.Language):
 		return "language", "Unsupported language"

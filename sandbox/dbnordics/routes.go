@@ -20,7 +20,7 @@ func (s *Simulator) describe(r *http.Request) sandbox.Call {
 		call.Bucket = s.production.ClientOf(r)
 	}
 	switch {
-	case path == SandboxToken || path == ProductionToken:
+	case path == SandboxToken, path == ProductionToken:
 		call.Bucket = call.Bucket + "/token"
 		call.Token = true
 	case strings.HasPrefix(path, CreditData+"/companies/"):
@@ -82,7 +82,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 		s.guard(w, r, http.MethodPost, "credit_data_companies", s.serveReport)
 	case strings.HasPrefix(path, Decisions+"/"):
 		s.guard(w, r, "", "rgs-decision", s.serveDecision)
-	case path == Persons+"/" || path == Persons+"/person/search":
+	case path == Persons+"/", path == Persons+"/person/search":
 		s.guard(w, r, http.MethodGet, "bci", s.servePersons)
 	default:
 		s.fail(w, http.StatusNotFound, "No such resource")

@@ -17,7 +17,7 @@ func (s *Simulator) serveDebt(w http.ResponseWriter, r *http.Request, id string,
 	case ok && l.expired:
 		s.fail(w, r, http.StatusForbidden, "invalid consent",
 			"Consent expired at "+l.consent.ValidUntil.UTC().Format(time.RFC3339Nano))
-	case !ok || l.inactive:
+	case !ok, l.inactive:
 		s.fail(w, r, http.StatusForbidden, "no valid consent", "")
 	default:
 		sandbox.WriteJSON(w, http.StatusOK, s.answer(r, l))

@@ -1,6 +1,7 @@
 package norskgjeld
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -59,14 +60,14 @@ func (g *register) sweep(now time.Time) {
 	if !from.Before(nextDay) {
 		nextDay = endOfDay(from, 1)
 	}
-	if now.Before(nextDay) && (now.Before(single) || !from.Before(single)) {
+	passed := func(end time.Time) bool { return from.Before(end) && !now.Before(end) }
+	if !passed(nextDay) && !passed(single) {
 		return
 	}
 	for index := range g.o.Consents + len(g.added) {
 		ends := g.ends(index)
-		s := g.touched[index]
-		gone := s != nil && (s.revoked || s.spent)
-		if !gone && ends.After(from) && !ends.After(now) {
+		due := ends.After(from) && !ends.After(now)
+		if due && !g.touched[index].isGone() {
 			g.archive(index, ends)
 		}
 	}
@@ -83,21 +84,30 @@ func (g *register) ends(index int) time.Time {
 // and belongs to the client, until f returns false.
 func (g *register) visit(from int64, client string, now time.Time, f func(event) bool) {
 	oldest := now.Add(-g.o.FeedRetention)
-	shown := func(e event) bool {
-		return e.seq >= from && e.at.After(oldest) && !e.at.After(now)
+	goOn := func(e event) bool {
+		if e.seq < from {
+			return true
+		}
+		if !e.at.After(oldest) || e.at.After(now) {
+			return true
+		}
+		return f(e)
 	}
 	if client == g.o.Clients[0].ID && g.o.Start.After(oldest) {
 		for index := max(0, int(from-1)/slots); index < g.o.Consents; index++ {
 			events, n := g.seeded(index)
 			for _, e := range events[:n] {
-				if shown(e) && !f(e) {
+				if !goOn(e) {
 					return
 				}
 			}
 		}
 	}
 	for _, e := range g.events {
-		if shown(e) && g.at(e.index).ClientID == client && !f(e) {
+		if g.at(e.index).ClientID != client {
+			continue
+		}
+		if !goOn(e) {
 			return
 		}
 	}
@@ -110,7 +120,10 @@ func (g *register) bounds(client string, now time.Time) (first, last int64) {
 		// From just below the seeded end: the newest event is near it.
 		g.visit(g.events[0].seq, client, now, func(e event) bool { last = e.seq; return true })
 	}
-	for index := g.o.Consents - 1; last == 0 && first > 0 && index >= 0; index-- {
+	if first == 0 {
+		return first, last
+	}
+	for index := g.o.Consents - 1; last == 0 && index >= 0; index-- {
 		g.visit(int64(index)*slots+1, client, now, func(e event) bool { last = e.seq; return true })
 	}
 	return first, last
@@ -169,7 +182,7 @@ type feedPage struct {
 func (s *Simulator) serveFeed(w http.ResponseWriter, r *http.Request, client string) {
 	from, errFrom := strconv.ParseInt(r.URL.Query().Get("fromSequenceNr"), 10, 64)
 	limit, errLimit := strconv.ParseInt(r.URL.Query().Get("limit"), 10, 32)
-	if errFrom != nil || errLimit != nil || from < 0 || limit < 1 {
+	if errors.Join(errFrom, errLimit) != nil || from < 0 || limit < 1 {
 		s.fail(w, r, http.StatusBadRequest, "bad request", "fromSequenceNr and limit are required numbers")
 		return
 	}

@@ -2,6 +2,7 @@ package norskgjeld
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 
 	"syncer/sandbox"
@@ -64,7 +65,7 @@ func (s *Simulator) routeFeed(w http.ResponseWriter, r *http.Request, rest strin
 		s.springError(w, r, http.StatusMethodNotAllowed, "")
 	case rest == "":
 		s.serveFeed(w, r, grant.ClientID)
-	case rest == "/firstSequenceNr" || rest == "/lastSequenceNr":
+	case rest == "/firstSequenceNr", rest == "/lastSequenceNr":
 		s.serveBound(w, rest[1:], grant.ClientID)
 	default:
 		s.springError(w, r, http.StatusNotFound, "")
@@ -81,23 +82,33 @@ func (s *Simulator) routeDebt(w http.ResponseWriter, r *http.Request, rest strin
 	if !ok {
 		return
 	}
-	switch {
-	case id == "" && r.Method == http.MethodGet && grant.Subject != "":
-		s.serveDebt(w, r, grant.Subject, grant)
-	case id == "" && r.Method == http.MethodGet:
-		// Only the token of an authorization code has its consent with it.
-		s.fail(w, r, http.StatusForbidden, "no valid consent", "")
-	case !looksLikeUUID(id):
+	if id == "" && r.Method == http.MethodGet {
+		s.serveOwnDebt(w, r, grant)
+		return
+	}
+	if !looksLikeUUID(id) {
 		s.fail(w, r, http.StatusBadRequest, "bad request", "consentId is not a UUID")
-	case verb == "status" && r.Method == http.MethodGet:
+		return
+	}
+	switch r.Method + " " + verb {
+	case "GET status":
 		s.serveStatus(w, id, grant)
-	case verb == "" && r.Method == http.MethodGet:
+	case "GET ":
 		s.serveDebt(w, r, id, grant)
-	case verb == "" && r.Method == http.MethodDelete:
+	case "DELETE ":
 		s.serveRevoke(w, r, id, grant)
 	default:
 		s.springError(w, r, http.StatusMethodNotAllowed, "")
 	}
+}
+
+// serveOwnDebt answers a request without a consent: only the token of an authorization code has its consent with it.
+func (s *Simulator) serveOwnDebt(w http.ResponseWriter, r *http.Request, grant sandbox.Grant) {
+	if grant.Subject == "" {
+		s.fail(w, r, http.StatusForbidden, "no valid consent", "")
+		return
+	}
+	s.serveDebt(w, r, grant.Subject, grant)
 }
 
 // bearer checks the bearer token, and its audience unless service is empty.
@@ -130,19 +141,9 @@ func (s *Simulator) tokenError() string {
 	return "invalid access token"
 }
 
-func looksLikeUUID(id string) bool {
-	if len(id) != 36 {
-		return false
-	}
-	for i, c := range []byte(id) {
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-		if dash != (c == '-') || (!dash && !hex) {
-			return false
-		}
-	}
-	return true
-}
+func looksLikeUUID(id string) bool { return aUUID.MatchString(id) }
+
+var aUUID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 func (s *Simulator) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	base := "http://" + r.Host

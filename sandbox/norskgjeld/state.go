@@ -79,8 +79,16 @@ type validity struct {
 	expired  bool
 }
 
+// isGone says that a consent was revoked, or had its one answer. One that nobody has touched was not.
+func (s *consentState) isGone() bool {
+	if s == nil {
+		return false
+	}
+	return s.revoked || s.spent
+}
+
 func (g *register) validityOf(c ConsentInfo, index int, now time.Time) validity {
-	if s := g.touched[index]; s != nil && (s.revoked || s.spent) {
+	if g.touched[index].isGone() {
 		return validity{inactive: true}
 	}
 	expired := !now.Before(c.ValidUntil)
@@ -120,7 +128,10 @@ func (g *register) revoke(id string, now time.Time, allowed func(ConsentInfo) bo
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c, index, ok := g.find(id)
-	if !ok || !allowed(c) || g.validityOf(c, index, now).inactive {
+	if !ok || !allowed(c) {
+		return false
+	}
+	if g.validityOf(c, index, now).inactive {
 		return false
 	}
 	g.state(index).revoked = true

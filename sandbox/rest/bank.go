@@ -218,7 +218,7 @@ func (b *BankSimulator) transactions(w http.ResponseWriter, r *http.Request, per
 	case !ok:
 		b.fail(w, 404, "RESOURCE_UNKNOWN", "no such account under this consent")
 		return
-	case !fromOK || !toOK || from > to || q.Get("bookingStatus") != "both" || err != nil:
+	case !fromOK, !toOK, from > to, q.Get("bookingStatus") != "both", err != nil:
 		b.fail(w, 400, "FORMAT_ERROR", "dateFrom, dateTo and bookingStatus=both are needed")
 		return
 	case to-from >= longest:

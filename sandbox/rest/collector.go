@@ -180,7 +180,7 @@ func (c *CollectorSimulator) serve(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, 403, "api_key_invalid", "no such key")
 	case !live:
 		c.fail(w, 401, "token_expired", "the token is not good")
-	case !ok || r.Method != http.MethodGet || rest != "/claims" && rest != "":
+	case !ok, r.Method != http.MethodGet, rest != "/claims" && rest != "":
 		c.fail(w, 404, "not_found", "no such path")
 	case !found:
 		c.fail(w, 404, "mandate_unknown", "no such mandate")
@@ -205,7 +205,7 @@ func (c *CollectorSimulator) claims(w http.ResponseWriter, r *http.Request, mand
 	case r.Header.Get("X-Debtor") != number:
 		c.fail(w, 403, "debtor_mismatch", "the mandate is another debtor's")
 		return
-	case limitErr != nil || offsetErr != nil || limit < 1 || offset < 0:
+	case limitErr != nil, offsetErr != nil, limit < 1, offset < 0:
 		c.fail(w, 400, "bad_request", "limit and offset are needed")
 		return
 	case c.happens(person, 'u', c.o.Unknown):

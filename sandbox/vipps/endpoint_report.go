@@ -47,7 +47,7 @@ func (s *Simulator) serveReport(w http.ResponseWriter, r *http.Request, c Client
 	n, known := ledgerNumber(rt.ledger)
 	topic, ok := topicNumber(rt.topic)
 	switch {
-	case !known || n < 0 || n >= s.o.Merchants || !s.granted(c, n):
+	case !known, n < 0, n >= s.o.Merchants, !s.granted(c, n):
 		s.fail(w, http.StatusNotFound, "Not Found", "No such ledgerId")
 		return
 	case !ok:
@@ -80,8 +80,9 @@ func (s *Simulator) serveFeed(w http.ResponseWriter, in reading) {
 	}
 	upTo := min(len(rows), from+s.o.PageSize)
 	page := pageJSON{Cursor: cursorText(list, upTo), Items: s.items(in, rows[from:upTo])}
-	if again, ok := s.again(in.cursor, list, max(0, len(rows)-s.o.PageSize)); ok && upTo == len(rows) {
-		page = pageJSON{Cursor: again, Items: s.items(in, rows[max(0, len(rows)-s.o.PageSize):])}
+	lastPage := max(0, len(rows)-s.o.PageSize)
+	if again, ok := s.again(in.cursor, list, lastPage); ok && upTo == len(rows) {
+		page = pageJSON{Cursor: again, Items: s.items(in, rows[lastPage:])}
 		writeJSON(w, http.StatusOK, "application/json", page)
 		return
 	}
@@ -108,30 +109,40 @@ func (s *Simulator) serveDate(w http.ResponseWriter, in reading, day int) {
 	}
 	list := fmt.Sprintf("date:%d:%d:%d", in.n, in.topic, day)
 	from, ok := readCursor(in.cursor, list)
-	rows := s.book(in.n).visible(in.topic, in.now)
-	first := sort.Search(len(rows), func(i int) bool { return rows[i].day >= day })
-	rows = rows[first : first+sort.Search(len(rows)-first, func(i int) bool { return rows[first+i].day > day })]
-	if !closed && !s.o.OpenRows {
-		rows = nil
+	var rows []entry
+	shown := closed || s.o.OpenRows
+	if shown {
+		rows = ofDay(s.book(in.n).visible(in.topic, in.now), day)
 	}
 	if !ok || from > len(rows) {
 		s.notParsed(w, "cursor")
 		return
 	}
 	upTo := min(len(rows), from+s.o.PageSize)
-	more := upTo < len(rows) || s.o.EmptyLast && from < upTo
+	more := upTo < len(rows)
+	if s.o.EmptyLast && from < upTo {
+		more = true
+	}
 	page := pageJSON{TryLater: !closed, Items: s.items(in, rows[from:upTo])}
-	if closed || s.o.OpenRows {
+	if shown {
 		page.HasMore = &more
 	}
 	if more {
 		page.Cursor = cursorText(list, upTo)
 	}
-	if again, ok := s.again(in.cursor, list, from); ok && !more && closed && upTo > from {
+	isLast := closed && !more
+	if again, ok := s.again(in.cursor, list, from); ok && isLast && upTo > from {
 		more = true
 		page.Cursor = again
 	}
 	writeJSON(w, http.StatusOK, "application/json", page)
+}
+
+// ofDay are the rows of one day. Rows are in the order of their days.
+func ofDay(rows []entry, day int) []entry {
+	first := sort.Search(len(rows), func(i int) bool { return rows[i].day >= day })
+	behind := sort.Search(len(rows), func(i int) bool { return rows[i].day > day })
+	return rows[first:behind]
 }
 
 func (s *Simulator) items(in reading, rows []entry) []entryJSON {

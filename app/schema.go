@@ -1,0 +1,47 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"syncer/config"
+	"syncer/persist/schema"
+)
+
+// readySchema brings the database to the schema of this program where that is meant, and makes sure that it can be worked
+// with. An embedded database that has no schema yet was just made, by this command or by one that ended early.
+func (inst *Installation) readySchema(ctx context.Context) error {
+	state, err := schema.Look(ctx, inst.Pool)
+	if err != nil {
+		return err
+	}
+	justMade := state.Have == 0 && inst.Config.Database.URL.IsZero()
+	meant := inst.opt.Migrate && inst.Config.Database.Migrate != config.MigrateOff
+	if justMade || meant {
+		if err := schema.Migrate(ctx, inst.Pool, inst.opt.Log); err != nil {
+			return fmt.Errorf("migrate the database: %w", err)
+		}
+		return nil
+	}
+	if err := state.Check(); err != nil {
+		return err
+	}
+	if state.Newer() {
+		inst.opt.Log.Warn().Int64("version", state.Have).Int64("this_binary", state.Want).
+			Msg("the database schema is newer than this binary, which works with it")
+	}
+	return nil
+}
+
+// CanWrite says whether the database takes writes from the configured role.
+func (inst *Installation) CanWrite(ctx context.Context) (can bool, err error) {
+	err = inst.Pool.QueryRow(ctx, `SELECT has_table_privilege('calls', 'INSERT')
+		AND NOT current_setting('transaction_read_only')::bool`).Scan(&can)
+	if err != nil {
+		return false, fmt.Errorf("ask the database whether it can be written: %w", err)
+	}
+	return can, nil
+}
+
+// Writes says that the installation is not only looked at any more, see Options.Look.
+func (inst *Installation) Writes() { inst.opt.Look = false }

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package files
+
+// withoutWaiting is nothing where files have no such flag.
+const withoutWaiting = 0
