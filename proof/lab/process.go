@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +17,9 @@ import (
 // Command is the program with the lab's configuration; env is added to its environment.
 func (l *Lab) Command(env []string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(l.Context(), program, append([]string{"--config", l.Config}, args...)...)
-	cmd.Env = append(append(os.Environ(), "NO_COLOR=1"), env...)
+	// A lab says itself where its database is. The variable, which a developer may have set for the tests' own server, would win.
+	ours := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SYNCER_STATE_DIR=") })
+	cmd.Env = append(append(ours, "NO_COLOR=1"), env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGKILL) }
 	return cmd
 }
