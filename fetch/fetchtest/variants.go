@@ -1,9 +1,13 @@
 package fetchtest
 
-import "testing"
+import (
+	"testing"
 
-// Variants are the ways in which a provider is set up for a test: all of them, or with -short those that are named quick,
-// which together lead through all of the connector's code.
+	"syncer/sandbox/sandboxtest"
+)
+
+// Variants are the ways in which a provider is set up for a test: all of them, or with -short or the race detector, which
+// looks at the code and not at the values, those that are named quick: these lead together through all of the connector's code.
 func Variants[V any](t *testing.T, all map[string]V, quick ...string) map[string]V {
 	t.Helper()
 	few := map[string]V{}
@@ -14,7 +18,7 @@ func Variants[V any](t *testing.T, all map[string]V, quick ...string) map[string
 		}
 		few[name] = variant
 	}
-	if testing.Short() {
+	if testing.Short() || sandboxtest.Race {
 		return few
 	}
 	return all
