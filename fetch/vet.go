@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -130,6 +131,12 @@ func byVersion(before, behind finance.Version) order {
 
 // accountRule takes an account's figures, which stand at its place, for parts of it.
 func (p *Page) accountRule() *rule[finance.Account] {
+	odd := map[int32]bool{} // the places of figures without a currency
+	for i := range p.Records.Balances {
+		if b := &p.Records.Balances[i]; faultOfCurrency(b.Currency) != "" {
+			odd[b.Place] = true
+		}
+	}
 	return &rule[finance.Account]{
 		key:     func(a *finance.Account) (string, string) { return "", a.ID },
 		lineage: func(a *finance.Account) *finance.Lineage { return &a.Lineage },
@@ -146,7 +153,12 @@ func (p *Page) accountRule() *rule[finance.Account] {
 			}
 			return finance.HashOf(string(text))
 		},
-		fault: func(a *finance.Account) string { return faultOfExtra(a.Extra) },
+		fault: func(a *finance.Account) string {
+			if odd[a.Place] {
+				return "balances." + noCurrency
+			}
+			return cmp.Or(faultOfCurrency(a.Currency), faultOfExtra(a.Extra))
+		},
 		order: func(a, b *finance.Account) order { return byVersion(a.Version, b.Version) },
 	}
 }
@@ -164,8 +176,10 @@ func transactionRule() *rule[finance.Transaction] {
 				return "account: " + finance.FaultOfKey(t.AccountID)
 			case t.Status == finance.Booked && t.BookedOn.IsZero():
 				return "booked_on: missing"
+			case faultOfCurrency(t.OriginalCurrency) != "":
+				return "original_" + noCurrency
 			}
-			return faultOfExtra(t.Extra)
+			return cmp.Or(faultOfCurrency(t.Currency), faultOfExtra(t.Extra))
 		},
 		// A reservation that is booked may show in both lists. What is booked is the later state.
 		order: func(a, b *finance.Transaction) order {
@@ -185,7 +199,9 @@ func debtRule() *rule[finance.Debt] {
 		key:     func(d *finance.Debt) (string, string) { return "", d.ID },
 		lineage: func(d *finance.Debt) *finance.Lineage { return &d.Lineage },
 		hash:    (*finance.Hasher).Debt,
-		fault:   func(d *finance.Debt) string { return faultOfExtra(d.Extra) },
+		fault: func(d *finance.Debt) string {
+			return cmp.Or(faultOfCurrency(d.Currency), faultOfExtra(d.Extra))
+		},
 		order: func(a, b *finance.Debt) order {
 			if told := byVersion(a.Version, b.Version); told != orderUnknown {
 				return told
@@ -275,6 +291,18 @@ func (of *rule[T]) reject(h *finance.Hasher, rec *T, why string) finance.Reject 
 		r.Key = id
 	}
 	return r
+}
+
+const noCurrency = "currency: want the three letters of a currency (ISO 4217), and it is something else"
+
+// faultOfCurrency says why a currency can't be stored; empty: it can, or there is none. What stands in its place elsewhere
+// may be anything, a person's number too, and nobody would look for that in a column of currencies.
+func faultOfCurrency(code string) string {
+	letter := func(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
+	if code == "" || len(code) == 3 && letter(code[0]) && letter(code[1]) && letter(code[2]) {
+		return ""
+	}
+	return noCurrency
 }
 
 // faultOfExtra says why what has no column can't be stored; empty: it can.

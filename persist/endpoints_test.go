@@ -224,7 +224,7 @@ func TestARenameKnowsEveryColumn(t *testing.T) {
 	h := newFixture(t)
 	const want = "calls.bucket calls.connection " + // of their time
 		"consent_ids.connection consents.connection credential_parks.connection " +
-		"gates.bucket gates.connection lone_gates.connection pauses.bucket record_keys.connection " +
+		"flights.connection gates.bucket gates.connection lone_gates.connection pauses.bucket record_keys.connection " +
 		"run_members.connection runs.connection " +
 		"worker_quotas.connection worker_rates.connection" // of a process' configuration
 	got := strings.Join(queryAll(t, h.pool, `SELECT table_name || '.' || column_name

@@ -161,7 +161,12 @@ func TestWhatIsTakenBackIsHeard(t *testing.T) {
 		said := admission(t, other, ask(0)).Said
 		tt.do()
 		proven(t, other)
-		if got := other.Admit.Holds(t.Context(), said, time.Now()); got != tt.holds {
+		// A slow machine answers the ping late, and then nothing holds. What was taken back never holds again.
+		got := other.Admit.Holds(t.Context(), said, time.Now())
+		for late := time.Now().Add(10 * time.Second); !got && tt.holds && time.Now().Before(late); {
+			got = other.Admit.Holds(t.Context(), said, time.Now())
+		}
+		if got != tt.holds {
 			t.Errorf("%s: what was said before holds: %v, want %v", tt.name, got, tt.holds)
 		}
 	}

@@ -119,7 +119,7 @@ func harness(t *testing.T, w *world, merchant int) fetchtest.Harness {
 		if s.Dataset == finance.Transactions { // keys are made of what a row says
 			return nil
 		}
-		return fetchtest.Doubled(t, w.Host, "items", "currency", changed)
+		return fetchtest.Doubled(t, w.Host, "items", "payoutBankAccount.id", changed)
 	}
 	h.Impersonal = func(s fetch.Stream) bool { return s.Dataset == finance.Transactions }
 	h.Secrets = func() []string {

@@ -23,7 +23,9 @@ type Renamed struct {
 // compares this with the schema. calls and the history of pauses keep the name of their time,
 // worker_rates and worker_quotas that of their process' configuration.
 func namedByConnection() []string {
-	return []string{"consents", "consent_ids", "runs", "run_members", "credential_parks", "gates", "lone_gates", "record_keys"}
+	return []string{
+		"consents", "consent_ids", "runs", "run_members", "credential_parks", "flights", "gates", "lone_gates", "record_keys",
+	}
 }
 
 // bucketColumns are columns that name a bucket, whose name begins with the connection's.
