@@ -230,7 +230,7 @@ func (e *Engine) leaving() bool {
 func (e *Engine) beat(ctx context.Context) {
 	heartbeat := e.Store.Workers.Heartbeats()
 	defer heartbeat.Stop(ctx)
-	every(ctx, e.Heartbeat, func() {
+	later(ctx, e.Heartbeat, func() { // the first one was at the start
 		if err := heartbeat.Beat(ctx, e.Lease); err != nil && ctx.Err() == nil {
 			e.Log.Warn().Err(err).Msg("heartbeat failed: other workers will take the batches over when the lease ends")
 		}
@@ -313,14 +313,20 @@ func (e *Engine) askInLine(ctx context.Context) {
 
 // every calls f now and then each interval until ctx ends.
 func every(ctx context.Context, interval time.Duration, f func()) {
+	f()
+	later(ctx, interval, f)
+}
+
+// later calls f at each interval, for the first time after one.
+func later(ctx context.Context, interval time.Duration, f func()) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		f()
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			f()
 		}
 	}
 }

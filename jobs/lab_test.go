@@ -129,6 +129,7 @@ type nodeOptions struct {
 	secret      string // of the client of the registry; empty: the right one
 	batchSize   int
 	concurrency int
+	batches     int // 0: 2
 	maxWait     time.Duration
 	timeout     time.Duration
 	drain       time.Duration
@@ -167,7 +168,7 @@ func (l *lab) start(o nodeOptions) *node {
 				Zone: time.UTC, BatchSize: o.batchSize, History: cmp.Or(o.history, 400), Lookback: 10},
 		},
 		// A process that a busy machine keeps from its heartbeat would lose its batches, and what it has in hand.
-		Batches: 2, Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: cmp.Or(o.sweep, 200*time.Millisecond),
+		Batches: cmp.Or(o.batches, 2), Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: cmp.Or(o.sweep, 200*time.Millisecond),
 		Drain: o.drain, Step: o.step,
 	}
 	if o.more != nil {

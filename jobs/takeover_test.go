@@ -126,7 +126,9 @@ func (l *lab) asleep(o nodeOptions, job, step string, nth int) (sleeper *node, r
 	waking, sleeping := make(chan struct{}), make(chan struct{})
 	var times atomic.Int32
 	o.mute = true
-	o.sweep = time.Hour // or it would claim its own batch again, since its lease is over
+	// Or it would claim its own batch again, since its lease is over: by itself, or when its successor asks for somebody.
+	o.sweep = time.Hour
+	o.batches = 1
 	o.concurrency = 1
 	o.step = func(at string) {
 		if at == step && int(times.Add(1)) == nth {
