@@ -21,8 +21,10 @@ func (p *Program) document(v any) error {
 }
 
 // line prints one JSON line.
-func (p *Program) line(v any) error {
-	enc := json.NewEncoder(p.out)
+func (p *Program) line(v any) error { return writeLine(p.out, v) }
+
+func writeLine(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("write JSON: %w", err)

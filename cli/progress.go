@@ -7,8 +7,8 @@ import (
 	"syncer/report"
 )
 
-// progress shows a run's reports as they come: on a terminal one live line, with --json a JSON line for each, and
-// otherwise a plain line whenever another tenth of the items is decided, or the run waits for long.
+// progress shows a run's reports as they come, on standard error: on a terminal one live line, with --json a JSON line for
+// each, and otherwise a plain line whenever another tenth of the items is decided, or the run waits for long.
 type progress struct {
 	program *Program
 	told    int       // tenths
@@ -21,7 +21,7 @@ func (p *progress) Show(r read.Report) {
 	switch text := report.ProgressLine(r); {
 	case p.program.json:
 		if text != p.last {
-			_ = p.program.line(report.ProgressOf(r))
+			_ = writeLine(p.program.live, report.ProgressOf(r))
 		}
 		p.last = text
 	case p.program.live.on:

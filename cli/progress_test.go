@@ -21,3 +21,15 @@ func TestALongWaitIsToldOffATerminal(t *testing.T) {
 		t.Errorf("%d lines, want one for an hour and one for two:\n%s", n, told.String())
 	}
 }
+
+// Programs that read the report of `run --json` find nothing else on standard output.
+func TestProgressIsNoPartOfTheDocument(t *testing.T) {
+	var out, told bytes.Buffer
+	program := New(nil, &out, &told, func(string) (string, bool) { return "", false }, Setup{})
+	program.json = true
+	p := &progress{program: program}
+	p.Show(read.Report{})
+	if out.Len() != 0 || !strings.Contains(told.String(), `"event":"progress"`) {
+		t.Errorf("standard output: %q, standard error: %q", out.String(), told.String())
+	}
+}

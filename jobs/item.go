@@ -111,14 +111,14 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 	stream := w.stream(item, s)
 	sum.takes(&stream)
 	stream.Stale = cursor.MidPass && cursor.PassRun != w.batch.Run
-	memory := newMemory(kept, cursor.MidPass)
-	stream.Kept = memory.kept
+	pages := newRemembered(kept, cursor.MidPass)
+	stream.Kept = pages.kept
 	stream.Reported = cursor.Reported
 	if change != nil {
 		stream.Since = w.replacedFrom(&stream)
 		stream.Rows = stagedRows{storedRows{w.Pages, s, w.batch.Run}}
 	}
-	last, err = w.readPages(ctx, item, stream, cursor, memory, line, sum)
+	last, err = w.readPages(ctx, item, stream, cursor, pages, line, sum)
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
 	err = cmp.Or(line.Drain(ctx), err)
@@ -167,7 +167,7 @@ func (w *batchWork) replaceOwn(ctx context.Context, c *keyChange, item *queue.It
 const aheadBytes = 1 << 20
 
 // readPages reads a stream to the end of its pass and hands its pages to the writer. It gives the last call.
-func (w *batchWork) readPages(ctx context.Context, item *queue.Item, s fetch.Stream, from write.StreamState, known *memory,
+func (w *batchWork) readPages(ctx context.Context, item *queue.Item, s fetch.Stream, from write.StreamState, known *remembered,
 	line *write.Line, sum *tally) (last finance.CallID, err error) {
 	defer func() { // here already, so that the pages handed in come home before the item is decided
 		if e := w.recovered(recover(), item); e != nil {

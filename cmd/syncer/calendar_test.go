@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"syncer/config"
 	"syncer/fetch"
 	"syncer/fetch/dbnordics"
 	"syncer/fetch/rest"
@@ -64,6 +65,26 @@ func TestACalendarIsASettingWhereAProviderHasSeveral(t *testing.T) {
 		}
 		if _, err := p.ZoneOf(fetch.Connection{Name: "test", Settings: settings}); err == nil || !strings.Contains(err.Error(), "time_zone: no time zone \"Local\"") {
 			t.Errorf("%s: %v", p.Name, err)
+		}
+	}
+}
+
+// `syncer init --provider NAME` has something to write for every provider: a connection and a job.
+func TestEveryProviderHasASample(t *testing.T) {
+	t.Parallel()
+	none := string(config.Sample("none"))
+	for _, p := range providers() {
+		sample := string(config.Sample(p.Name))
+		for _, section := range []string{"connections:", "jobs:"} {
+			_, ours, _ := strings.Cut(sample, "\n"+section)
+			_, empty, _ := strings.Cut(none, "\n"+section)
+			if section == "connections:" {
+				ours, _, _ = strings.Cut(ours, "\njobs:")
+				empty, _, _ = strings.Cut(empty, "\njobs:")
+			}
+			if ours == empty {
+				t.Errorf("config/sample.yaml has nothing for %s below %s", p.Name, section)
+			}
 		}
 	}
 }

@@ -150,16 +150,13 @@ func TestDeployKubernetes(t *testing.T) {
 }
 
 // documents are those of a file, each as YAML.
-func documents(t *testing.T, file string) (list [][]byte) {
+func documents(t *testing.T, file string) [][]byte {
 	t.Helper()
 	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, doc := range bytes.Split(content, []byte("\n---\n")) {
-		list = append(list, doc)
-	}
-	return list
+	return bytes.Split(content, []byte("\n---\n"))
 }
 
 func checkManifest(t *testing.T, name, kind string, doc []byte) {

@@ -8,21 +8,21 @@ import (
 	"syncer/persist/write"
 )
 
-// memory is what is remembered of a stream's pages. A page may be passed over only if the last pass has seen it with the
+// remembered is what is remembered of a stream's pages. A page may be passed over only if the last pass has seen it with the
 // same bytes, and has ended: otherwise its rows may have come by another page in between, and the old bytes would keep them
 // for ever.
-type memory struct {
+type remembered struct {
 	known  map[finance.PageKey]finance.Kept // as the passes before have left them
 	asked  map[finance.PageKey]struct{}     // in this pass
 	broken bool                             // the last pass has not come to its end
 }
 
-func newMemory(known map[finance.PageKey]finance.Kept, broken bool) *memory {
-	return &memory{known: known, asked: map[finance.PageKey]struct{}{}, broken: broken}
+func newRemembered(known map[finance.PageKey]finance.Kept, broken bool) *remembered {
+	return &remembered{known: known, asked: map[finance.PageKey]struct{}{}, broken: broken}
 }
 
 // kept implements fetch.Stream.Kept.
-func (m *memory) kept(key finance.PageKey) (finance.Kept, bool) {
+func (m *remembered) kept(key finance.PageKey) (finance.Kept, bool) {
 	if m.broken {
 		return finance.Kept{}, false
 	}
@@ -31,7 +31,7 @@ func (m *memory) kept(key finance.PageKey) (finance.Kept, bool) {
 }
 
 // forget takes note of a page. At the end of the pass it gives the pages that were remembered and not asked for.
-func (m *memory) forget(page fetch.Page) (keys []finance.PageKey) {
+func (m *remembered) forget(page fetch.Page) (keys []finance.PageKey) {
 	m.asked[page.Key] = struct{}{}
 	if !page.Done {
 		return nil
