@@ -52,8 +52,16 @@ func (m *Memory) hold() *held { return &held{of: m} }
 // room waits until there is some, without taking it.
 func (m *Memory) room(ctx context.Context) error {
 	h := m.hold()
-	defer h.release()
-	return h.grow(ctx, 1)
+	if m == nil {
+		return nil
+	}
+	if err := h.grow(ctx, 1); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lower(h, 0) // no return: it tells those who wait nothing of the answers
+	return nil
 }
 
 // grow waits until the answer holds size bytes in all.
@@ -204,9 +212,14 @@ func (h *held) shrink(size int64) {
 	if size >= h.size {
 		return
 	}
+	m.returns++
+	m.lower(h, size)
+}
+
+// lower has an answer hold less than it does, and serves those who wait.
+func (m *Memory) lower(h *held, size int64) {
 	m.used -= h.size - size
 	h.size = size
-	m.returns++
 	if size == 0 {
 		m.holders--
 	}

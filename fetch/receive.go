@@ -24,6 +24,10 @@ func (a *attempt) receive(ctx context.Context, resp *http.Response, within *allo
 	}
 	need := weighs(body)
 	a.memory.shrink(need)
+	if a.once {
+		a.memory.force(need)
+		return body, nil
+	}
 	return body, take(need)
 }
 

@@ -36,13 +36,17 @@ func (c *Client) Walk(ctx context.Context, s Stream, from string, step func(At) 
 				yield(Page{}, err)
 				return
 			}
-			goOn := yield(page, nil) && !page.Done
-			page.Answer.release()
-			if !goOn {
+			if !hand(page, yield) {
 				return
 			}
 		}
 	}
+}
+
+// hand gives a page to whoever walks, and says whether he goes on. The memory of its answer comes back however he ends.
+func hand(page Page, yield func(Page, error) bool) (goOn bool) {
+	defer page.Answer.release()
+	return yield(page, nil) && !page.Done
 }
 
 // walk is one reading of a stream, from where it stands to the end of the pass.
@@ -91,6 +95,12 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		}
 		return w.next(ctx)
 	}
+	given := false
+	defer func() { // also where a connector panics, which fails the item alone
+		if !given {
+			answer.release()
+		}
+	}()
 	w.pausedBefore(&st, answer)
 	page, err := w.read(ctx, &st, answer)
 	if err == nil {
@@ -100,9 +110,9 @@ func (w *walk) next(ctx context.Context) (Page, error) {
 		err = w.again(ctx, &st, &page)
 	}
 	if err != nil {
-		answer.release()
 		return Page{}, w.spoilt(ctx, &st, answer, err)
 	}
+	given = true
 	w.n++
 	w.silent = time.Now()
 	w.known = page.Unchanged
