@@ -123,7 +123,7 @@ func nanoseconds(n *big.Rat, unit time.Duration) time.Duration {
 // instants are how ISO 8601 and its relatives write a moment. One without a zone is meant in UTC, as everything in HTTP.
 var instants = []string{
 	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05",
-	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05",
 	time.RFC1123Z, "Mon, 02 Jan 2006 15:04:05 UTC",
 }
 
@@ -148,17 +148,17 @@ var units = map[string]time.Duration{
 }
 
 var (
-	onClock = regexp.MustCompile(`^([0-9]{1,4}):([0-9]{2}):([0-9]{2})\b`)
+	onClock = regexp.MustCompile(`^(?:([0-9]{1,4})\.)?([0-9]{1,4}):([0-9]{2}):([0-9]{2})\b`) // .NET sets days before a point
 	onePart = regexp.MustCompile(`^([0-9]{1,12}(?:[.,][0-9]{1,30})?)[ -]?([A-Za-z]+)`)
 	between = regexp.MustCompile(`^(?:\s*,?\s*(?:and\s+)?)[0-9]`)
 )
 
 // span reads a span at the beginning of a text, and gives what stands behind it: "7 seconds", "1 hour and 30 minutes",
-// "6m0.5s", "01:30:00".
+// "6m0.5s", "01:30:00", "5.03:23:11".
 func span(text string) (d time.Duration, rest string, ok bool) {
 	if t := onClock.FindStringSubmatch(text); t != nil {
-		for i, unit := range []time.Duration{time.Hour, time.Minute, time.Second} {
-			d += amount(t[i+1], unit)
+		for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
+			d = min(d+amount(t[i+1], unit), Longest)
 		}
 		return d, text[len(t[0]):], true
 	}
@@ -204,7 +204,7 @@ func amount(text string, unit time.Duration) time.Duration {
 // 30 per 1 minute".
 var (
 	waitWords = regexp.MustCompile(`(?i)\b(?:again|retry|retried|retrying|wait|replenished|available|resets?|renewed|back|until)\b`)
-	isoIn     = regexp.MustCompile(`^\D{0,40}?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z| UTC|[+-][0-9]{2}:?[0-9]{2})?)`)
+	isoIn     = regexp.MustCompile(`^\D{0,40}?([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z| UTC| ?[+-][0-9]{2}:?[0-9]{2})?)`)
 	dateIn    = regexp.MustCompile(`^\D{0,40}?((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC|[+-][0-9]{4}))`)
 	unixIn    = regexp.MustCompile(`^[0-9]{10,19}\b`)
 	timeOfDay = regexp.MustCompile(`(?i)^[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\s*(?:UTC|GMT|Z\b|[ap]\.?m\b)`)
