@@ -144,7 +144,6 @@ func (e *Engine) Start(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e.stopBackground = cancel
 	e.background.Go(func() { e.beat(background) })
-	e.background.Go(func() { e.watch(background) })
 	e.background.Go(func() { e.sweep(background) })
 	e.background.Go(func() { e.Store.Admit.Listen(background) })
 	e.background.Go(func() { e.askInLine(background) })
@@ -231,6 +230,7 @@ func (e *Engine) beat(ctx context.Context) {
 	heartbeat := e.Store.Workers.Heartbeats()
 	defer heartbeat.Stop(ctx)
 	later(ctx, e.Heartbeat, func() { // the first one was at the start
+		e.watch(ctx)
 		if err := heartbeat.Beat(ctx, e.Lease); err != nil && ctx.Err() == nil {
 			e.Log.Warn().Err(err).Msg("heartbeat failed: other workers will take the batches over when the lease ends")
 		}

@@ -39,13 +39,14 @@ func (e *Engine) watchDatabase(ctx context.Context) error {
 	return nil
 }
 
-// watch looks as often as this process speaks.
+// watch looks before each heartbeat of this process, which would hide that the one before it is gone. The lease hangs on the
+// heartbeat, so a database that does not answer is waited for only so long.
 func (e *Engine) watch(ctx context.Context) {
-	every(ctx, e.Heartbeat, func() {
-		if err := e.watchDatabase(ctx); err != nil && ctx.Err() == nil {
-			e.Log.Warn().Err(err).Msg("it is tried again")
-		}
-	})
+	within, cancel := context.WithTimeout(ctx, e.Heartbeat/2)
+	defer cancel()
+	if err := e.watchDatabase(within); err != nil && ctx.Err() == nil {
+		e.Log.Warn().Err(err).Msg("it is tried again")
+	}
 }
 
 // TellsStatus says whether the provider of a connection tells what a consent is.
@@ -76,11 +77,14 @@ func (e *Engine) AskSpent(ctx context.Context, connection string, since time.Tim
 			return told, err
 		}
 		last = some[len(some)-1].ID
-		group, together := errgroup.WithContext(ctx)
+		var group errgroup.Group // the others are asked for all the same, where one can't be
 		group.SetLimit(max(conn.Concurrency, 1))
 		for i := range some {
 			group.Go(func() error {
-				became, err := e.askSpent(together, conn, reader, &some[i], since)
+				became, err := e.askSpent(ctx, conn, reader, &some[i], since)
+				if err != nil {
+					err = fmt.Errorf("consent %d: %w", some[i].ID, err)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				told.count(became)
@@ -88,7 +92,8 @@ func (e *Engine) AskSpent(ctx context.Context, connection string, since time.Tim
 			})
 		}
 		if err := group.Wait(); err != nil {
-			return told, fmt.Errorf("ask for the statuses of the single-use consents of %s: %w", connection, err)
+			return told, fmt.Errorf("ask for the statuses of the single-use consents of %s: %w; try again, and where one consent is never "+
+				"told, end it: `syncer consents revoke --help`", connection, err)
 		}
 	}
 }

@@ -152,3 +152,64 @@ func TestWhoeverMayOnlyReadLooksToo(t *testing.T) {
 		t.Error("a reader has written")
 	}
 }
+
+// What a process has seen of a lost heartbeat is not forgotten when it can't be written down: the next look finds it again.
+func TestARestoreThatCouldNotBeNotedIsNoticedAgain(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	must(t, h.Workers.Heartbeat(t.Context(), time.Minute))
+	looked(t, h.Store)
+	h.exec(t, "UPDATE workers SET seen_xid = seen_xid - 1")
+	h.exec(t, `CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$`)
+	h.exec(t, "CREATE TRIGGER refused BEFORE UPDATE ON identity FOR EACH ROW EXECUTE FUNCTION refused()")
+	for range 2 {
+		if state, err := h.Restore.Look(t.Context()); err == nil {
+			t.Fatalf("it could not be noted, and nobody is told: %+v", state)
+		}
+	}
+	h.exec(t, "DROP TRIGGER refused ON identity")
+	if state := looked(t, h.Store); !state.Restored || !state.News {
+		t.Errorf("what was seen is forgotten: %+v", state)
+	}
+}
+
+// After an accept by a role that may not ask for the cluster's identifier, that of the old cluster is not remembered.
+func TestAnAcceptedClusterIsNotTheOldOne(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	looked(t, h.Store)
+	h.exec(t, "UPDATE identity SET system_id = system_id + 1")
+	if state := looked(t, h.Store); !state.Restored {
+		t.Fatal("another cluster is not noticed")
+	}
+	must(t, h.Restore.Accept(t.Context()))
+	if n := queryInt(t, h.pool, `SELECT count(*) FROM identity WHERE system_id IS NOT NULL
+		AND system_id <> (SELECT system_identifier FROM pg_control_system())`); n != 0 {
+		t.Error("the identifier of another cluster is remembered")
+	}
+}
+
+// A call whose end could not be told of keeps no place: the next one of its process tells it first.
+func TestACallThatCouldNotBeLandedKeepsNoPlace(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	first := calls.Ask{Connection: "bank", Call: finance.CallID(uuid.New())}
+	second := calls.Ask{Connection: "bank", Call: finance.CallID(uuid.New())}
+	boards := func(ask calls.Ask) bool {
+		t.Helper()
+		boarded, err := h.Admit.Board(t.Context(), ask, 1, time.Hour)
+		must(t, err)
+		return boarded
+	}
+	if !boards(first) || boards(second) {
+		t.Fatal("there is one place")
+	}
+	cut, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.Admit.Land(cut, first.Call); err == nil {
+		t.Fatal("it was told")
+	}
+	if !boards(second) {
+		t.Error("a call that is over keeps its place")
+	}
+}

@@ -32,6 +32,7 @@ type facts struct {
 	Mine                    int64 // that of this process
 	MayAsk                  bool  // for the system's identifier
 	Stale                   bool  // what is remembered is an hour old
+	Standby                 bool  // nothing can be noted here
 	isSystem                int64 // 0: it may not be asked for
 }
 
@@ -48,7 +49,8 @@ const lookAt = `SELECT i.system_id,
 		coalesce((SELECT max(w.seen_xid) FROM workers w), 0),
 		coalesce((SELECT w.seen_xid FROM workers w WHERE w.id = @worker), 0),
 		coalesce(has_function_privilege(to_regprocedure('pg_catalog.pg_control_system()'), 'EXECUTE'), false),
-		i.known_at < clock_timestamp() - interval '1 hour'
+		i.known_at < clock_timestamp() - interval '1 hour',
+		pg_is_in_recovery()
 	FROM identity i`
 
 // Look finds out whether the database is still the one that its processes have worked on, and notes it where it is not.
@@ -74,9 +76,13 @@ func (s *Store) Look(ctx context.Context) (State, error) {
 	why := f.restored(s.seen)
 	switch {
 	case why != "":
+		if err := s.note(ctx, f, why); err != nil {
+			return State{}, err // what this process has seen stays, so the next look finds it again
+		}
 		s.seen = 0
-		err = s.note(ctx, why)
-		return State{Restored: true, Since: time.Now(), Why: why, News: true}, notAllowed(err)
+		return State{Restored: true, Since: time.Now(), Why: why, News: true}, nil
+	case f.Standby:
+		return State{}, nil
 	case f.Database == nil, f.Stale, f.System == nil && f.isSystem != 0:
 		return State{}, notAllowed(s.learn(ctx, f))
 	}
@@ -89,7 +95,7 @@ func (s *Store) facts(ctx context.Context) (facts, error) {
 	if err == nil {
 		f, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (f facts, err error) {
 			err = row.Scan(&f.System, &f.Database, &f.Table, &f.LastXID, &f.RestoredAt, &f.Reason, &f.IsDatabase, &f.IsTable,
-				&f.NextXID, &f.Beaten, &f.Mine, &f.MayAsk, &f.Stale)
+				&f.NextXID, &f.Beaten, &f.Mine, &f.MayAsk, &f.Stale, &f.Standby)
 			return f, err
 		})
 	}
@@ -118,8 +124,13 @@ func (f facts) restored(seen int64) string {
 	return ""
 }
 
-// note writes down that the database is a restored copy, and has every call that is about to be sent asked for again.
-func (s *Store) note(ctx context.Context, why string) error {
+// note writes down that the database is a restored copy, and has every call that is about to be sent asked for again. Who only
+// looks need not be able to. A process that works must be, since nothing stops the calls otherwise.
+func (s *Store) note(ctx context.Context, f facts, why string) error {
+	works := f.Mine != 0 || s.seen != 0
+	if f.Standby && !works {
+		return nil
+	}
 	_, err := s.db.Exec(ctx, `WITH noted AS (
 			UPDATE identity
 			SET restored_at = clock_timestamp(), restored_reason = @why
@@ -128,15 +139,18 @@ func (s *Store) note(ctx context.Context, why string) error {
 		)
 		SELECT pg_notify('syncer_changes', c.name)
 		FROM noted, connections c`, pgx.NamedArgs{"why": why})
+	if !works {
+		err = notAllowed(err)
+	}
 	if err != nil {
-		return fmt.Errorf("note that the database is a restored copy: %w", err)
+		return fmt.Errorf("note in the table identity that the database is a restored copy (%s): %w", why, err)
 	}
 	return nil
 }
 
 // know is what a database is, as it remembers it from now on.
 const know = `UPDATE identity i
-	SET system_id = coalesce(@system, i.system_id),
+	SET system_id = coalesce(@system, CASE WHEN @same THEN i.system_id END),
 		database_id = @database,
 		table_id = i.tableoid::bigint,
 		last_xid = @xid,
@@ -150,6 +164,7 @@ func (f facts) args() pgx.NamedArgs {
 func (s *Store) learn(ctx context.Context, f facts) error {
 	args := f.args()
 	args["xid"] = max(f.Beaten, f.LastXID)
+	args["same"] = true
 	if _, err := s.db.Exec(ctx, know+" WHERE i.restored_at IS NULL", args); err != nil {
 		return fmt.Errorf("note which database this is: %w", err)
 	}
@@ -163,7 +178,8 @@ func (s *Store) Accept(ctx context.Context) error {
 		return fmt.Errorf("accept the restored database: %w", err)
 	}
 	args := f.args()
-	args["xid"] = 0 // what is remembered is of another database
+	args["xid"] = 0 // what is remembered is of another database, and so is its cluster
+	args["same"] = false
 	return s.db.InTx(ctx, "accept the restored database", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, know+", restored_at = NULL, restored_reason = NULL", args); err != nil {
 			return err
