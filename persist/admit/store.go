@@ -16,6 +16,7 @@ type Store struct {
 	looks   *pg.Combiner[calls.Ask, calls.Admission]
 	transit transit // of the answers
 	news    *news   // what other processes have taken back
+	landed  landed  // calls of which the database does not know yet that they are over
 }
 
 // New makes a Store. keys may be nil where no answer is kept or read.
