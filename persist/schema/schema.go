@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -173,8 +174,7 @@ func (m *migrator) up(ctx context.Context) error {
 	if err := m.keepOldest(ctx, breaking); err != nil {
 		return fmt.Errorf("write down which binaries the schema is for: %w", err)
 	}
-	applied, err := m.goose.Up(ctx)
-	if err != nil {
+	if err := m.apply(ctx); err != nil {
 		return fmt.Errorf("migrate the schema from version %d to %d: %s%w", have, want, failedFile(err), err)
 	}
 	if err := m.keepOldest(ctx, breaking); err != nil {
@@ -188,13 +188,38 @@ func (m *migrator) up(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate River's tables: %w", err)
 	}
-	if len(applied)+functions+steps > 0 {
+	if have != want || functions+steps > 0 {
 		// A pgx connection remembers column types from before the change; CopyFrom would fail on them.
 		m.pool.Reset()
 		m.log.Info().Int64("from", have).Int64("to", want).Int("functions", functions).Int("river_steps", steps).
 			Msg("migrated the database")
 	}
 	return nil
+}
+
+// Programs at work hold locks while they commit. A migration that has waited for one in vain, or was in each other's way with
+// them, is tried again.
+const (
+	applyTries = 10
+	applyPause = time.Second
+)
+
+// apply applies the migrations that are missing.
+func (m *migrator) apply(ctx context.Context) error {
+	for try := 1; ; try++ {
+		_, err := m.goose.Up(ctx)
+		told, ok := errors.AsType[*pgconn.PgError](err)
+		locked := ok && (told.Code == "40P01" || told.Code == "55P03") // deadlock_detected, lock_not_available
+		if !locked || try == applyTries {
+			return err
+		}
+		m.log.Info().Err(err).Msg("programs at work hold what the migration needs; it is tried again")
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(applyPause):
+		}
+	}
 }
 
 // failedFile names the file that goose's error gives a number only.

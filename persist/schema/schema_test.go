@@ -128,6 +128,50 @@ func TestAFailedMigrationCanBeRepeated(t *testing.T) {
 	}
 }
 
+// A migration that programs at work were in the way of is tried again: one that found a lock taken, and one that was the victim
+// of a deadlock.
+func TestAMigrationThatFoundALockTakenIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	db := persisttest.Empty(t)
+	fsys := files(`-- +goose Up
+		CREATE TABLE a (i int);
+		CREATE TABLE tries (n int);`,
+		`-- +goose NO TRANSACTION
+-- +goose Up
+		INSERT INTO tries VALUES (1);
+		SET lock_timeout = '50ms';
+		ALTER TABLE a ADD COLUMN IF NOT EXISTS v int;
+		RESET lock_timeout;`)
+	if err := schema.MigrateFiles(t.Context(), db.Pool, fstest.MapFS{"00001_step.sql": fsys["00001_step.sql"]}, zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE a IN ROW EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error, 1)
+	go func() { migrated <- schema.MigrateFiles(t.Context(), db.Pool, fsys, zerolog.Nop()) }()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for query[int64](t, db.Pool, "SELECT count(*) FROM tries") < 2 {
+		select {
+		case err := <-migrated:
+			t.Fatalf("it has ended while the lock was held: %v", err)
+		case <-look.C:
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Error(err)
+	}
+}
+
 // A starter that waited inside one pg_advisory_lock statement would hold a snapshot that CREATE INDEX CONCURRENTLY waits
 // for, while it waits for the index: Postgres calls that a deadlock.
 func TestWaitersDoNotBlockAConcurrentIndex(t *testing.T) {
