@@ -14,7 +14,8 @@ import (
 // takes no writes. Somebody or something is at it, so it is worth while to wait.
 func Refused(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return Gone(pg.Code) || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08")
+		unfit := strings.Contains(pg.Message, "unsupported startup parameter") // a pooler that must be configured for us
+		return Gone(pg.Code) || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08") && !unfit
 	}
 	return errors.Is(err, ErrReadOnly)
 }

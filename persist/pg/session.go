@@ -58,6 +58,7 @@ const strangers = `SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text || ' o
 		JOIN pg_catalog.pg_operator p ON p.oprnamespace = n.oid
 		JOIN pg_catalog.pg_roles r ON r.oid = p.oprowner
 		WHERE n.nspname = $1
+		AND p.oprname IN (SELECT o.oprname FROM pg_catalog.pg_operator o WHERE o.oprnamespace = 'pg_catalog'::pg_catalog.regnamespace)
 		AND ` + stranger + `
 	ORDER BY 1
 	LIMIT 3`
@@ -102,7 +103,8 @@ func look(ctx context.Context, cfg *pgx.ConnConfig, configured string) (server, 
 	found, err := AllRows(rows, err, pgx.RowTo[string], "look for functions of others in the schema "+schema)
 	if err == nil && len(found) > 0 {
 		err = fmt.Errorf("the schema %[1]s has functions of another role that would be called in the place of Postgres' own, and run "+
-			"as this one: %[2]s. Drop them, and see who may make some: `syncer check` names the REVOKE when they are gone",
+			"as this one: %[2]s. Drop them, and see who may make some: `syncer check` names the REVOKE when they are gone. "+
+			"Or have the installation in a schema of its own: `database.schema`",
 			schema, strings.Join(found, ", "))
 	}
 	return s, schema, err

@@ -46,6 +46,8 @@ func TestWhichFailuresPass(t *testing.T) {
 		{&pgconn.PgError{Code: "57P03"}, true, true},
 		{&pgconn.PgError{Code: "25006"}, true, true},
 		{fmt.Errorf("connect: %w", pg.ErrReadOnly), true, true},
+		{&pgconn.PgError{Code: "08006"}, true, true},
+		{&pgconn.PgError{Code: "08P01", Message: "unsupported startup parameter: lock_timeout"}, false, false},
 		{&pgconn.PgError{Code: "28P01"}, false, false},
 		{&pgconn.PgError{Code: "42P01"}, false, false},
 		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), true, false},
