@@ -4,6 +4,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -128,4 +129,29 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A data folder with nothing in it is a disk that is not mounted: no cluster is made there, and the way into the one on that
+// disk stays.
+func TestADiskThatIsNotMountedGetsNoCluster(t *testing.T) {
+	t.Parallel()
+	dir := place(t)
+	s := start(t, dir)
+	must(t, s.Stop(t.Context()))
+	way, err := os.ReadFile(filepath.Join(dir, connectionName))
+	must(t, err)
+	data := filepath.Join(dir, dataName)
+	must(t, os.Rename(data, data+"-elsewhere"))
+	must(t, os.Mkdir(data, 0o700))
+	for _, existing := range []bool{true, false} {
+		if _, err := Start(t.Context(), Options{Dir: dir, Existing: existing, FastAndLoose: true}); !errors.Is(err, ErrNoCluster) {
+			t.Errorf("existing %v: %v", existing, err)
+		}
+	}
+	if now, err := os.ReadFile(filepath.Join(dir, connectionName)); err != nil || string(now) != string(way) {
+		t.Errorf("the way into the cluster was overwritten: %v", err)
+	}
+	must(t, os.Remove(data))
+	must(t, os.Rename(data+"-elsewhere", data))
+	must(t, start(t, dir).Stop(t.Context()))
 }

@@ -43,6 +43,20 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 	return startLocked(ctx, opt, who)
 }
 
+// mayMake refuses to make a cluster where there should be one: a data folder with nothing of Postgres in it is a disk that is
+// not mounted, and the way into the cluster on it (connection.json) would be overwritten.
+func mayMake(opt Options) error {
+	data := filepath.Join(opt.Dir, dataName)
+	switch {
+	case there(data):
+		return fmt.Errorf("%w in %s, though the folder is there: if it is on a disk of its own, mount that; if it is not needed, remove it",
+			ErrNoCluster, data)
+	case opt.Existing:
+		return fmt.Errorf("%w in %s", ErrNoCluster, opt.Dir)
+	}
+	return nil
+}
+
 // startLocked starts the server, or finds the one that somebody started while we waited; the caller holds starting.lock.
 func startLocked(ctx context.Context, opt Options, who account) (*Server, error) {
 	alive, s, err := findOrRest(ctx, opt.Dir)
@@ -53,6 +67,11 @@ func startLocked(ctx context.Context, opt Options, who account) (*Server, error)
 	major, err := clusterMajor(opt.Dir)
 	if err != nil {
 		return nil, err
+	}
+	if major == 0 {
+		if err := mayMake(opt); err != nil {
+			return nil, err
+		}
 	}
 	bin, err := findBinaries(ctx, opt, who, major)
 	if err != nil && major != 0 {
