@@ -13,7 +13,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"syncer/app"
 	"syncer/persist/consents"
 	"syncer/report"
 	"syncer/report/text"
@@ -145,7 +144,8 @@ func readHeader(text string, said rune) (columns []string, comma rune, err error
 	for i, c := range columns {
 		columns[i] = strings.ToLower(strings.TrimSpace(c))
 		if !slices.Contains(csvColumns, columns[i]) {
-			if app.CheckNationalID(app.NormalNationalID(c)) == nil {
+			// What has a digit in it is a value, such as a person's number, and is not repeated.
+			if strings.ContainsFunc(c, unicode.IsDigit) {
 				return nil, comma, fmt.Errorf("the first line must name the columns: %s", strings.Join(csvColumns, ","))
 			}
 			return nil, comma, fmt.Errorf("no column %.40q; the first line names some of: %s", columns[i], strings.Join(csvColumns, ","))

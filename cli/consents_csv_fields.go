@@ -46,7 +46,7 @@ func setField(c *consents.Import, column, value string, zone *time.Location) (er
 	}
 	switch column {
 	case "external_id":
-		if app.CheckNationalID(app.NormalNationalID(value)) == nil {
+		if consents.IsNationalID(value) {
 			return errors.New("external_id is a national id: it must be the provider's id of the consent")
 		}
 		if len(value) > consents.MaxExternalID {
@@ -73,8 +73,11 @@ func setField(c *consents.Import, column, value string, zone *time.Location) (er
 	case "purpose":
 		c.Purpose = value
 	case "renews":
-		if app.CheckNationalID(app.NormalNationalID(value)) == nil {
+		if consents.IsNationalID(value) {
 			return errors.New("renews is a national id: it must be an id that the provider gave the consent before")
+		}
+		if len(value) > consents.MaxExternalID {
+			return fmt.Errorf("renews is longer than %d bytes", consents.MaxExternalID)
 		}
 		c.Renews = value
 	}

@@ -8,10 +8,13 @@ import (
 	"time"
 )
 
-// What is said on stderr waits for its reader for so long, and so much of it waits behind that.
+// What is said on stderr waits for its reader for so long, and so much of it waits behind that. At the end there is no work left
+// that it could hold up, and what waits may be why lines of a list were refused: so it waits for as long as somebody reads, and
+// for a while where nobody does.
 const (
 	spoutPatience = 200 * time.Millisecond
 	spoutLargest  = 1 << 20
+	spoutLast     = 5 * time.Second
 )
 
 // spout writes what is said to somebody who may not listen: a pipe that nobody reads must not stop the work. Whoever writes waits
@@ -25,6 +28,7 @@ type spout struct {
 	told    func(lines int) []byte // what is said of so many lines that were dropped
 	waiting [][]byte
 	bytes   int
+	poured  int           // writes that somebody has read
 	dropped int           // lines
 	stuck   bool          // nobody has read for a while
 	done    chan struct{} // closed when all is written that waits; nil: nothing does
@@ -84,6 +88,9 @@ func (s *spout) pour(done chan struct{}) {
 		}
 		s.mu.Unlock()
 		_, _ = s.w.Write(next) // whoever closed it does not want to know
+		s.mu.Lock()
+		s.poured++
+		s.mu.Unlock()
 	}
 }
 
@@ -103,13 +110,17 @@ func (s *spout) next() []byte {
 	return s.told(lines)
 }
 
-// flush waits until all is written, but not for long.
+// flush waits until all is written, or until nobody has read for spoutLast.
 func (s *spout) flush() {
-	s.mu.Lock()
-	done := s.done
-	s.mu.Unlock()
-	if done != nil {
-		within(done, spoutPatience)
+	for before := -1; ; {
+		s.mu.Lock()
+		done := s.done
+		poured := s.poured
+		s.mu.Unlock()
+		if done == nil || poured == before || within(done, spoutLast) {
+			return
+		}
+		before = poured
 	}
 }
 

@@ -102,7 +102,8 @@ func knownAddresses(path string, env config.Env) (map[string]string, error) {
 	return known, nil
 }
 
-// write writes the configuration and the keys if there are none, and the secrets and lists of the simulators anew.
+// write writes the configuration, the keys and the descriptions where there are none, since they may have been edited, and the
+// secrets and lists of the simulators anew.
 func (s *Sandbox) write(dir string) error {
 	keys, err := seal.NewKeyset()
 	if err != nil {
@@ -111,28 +112,25 @@ func (s *Sandbox) write(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "consents"), 0o755); err != nil {
 		return fmt.Errorf("make the sandbox's folder: %w", err)
 	}
-	for name, text := range map[string]string{config.DefaultPath: s.config(sandboxSettings), "syncer.keys": string(keys)} {
-		path := filepath.Join(dir, name)
-		if _, err := os.Stat(path); err == nil {
-			continue
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			return fmt.Errorf("write the sandbox's configuration: %w", err)
-		}
-	}
+	files := map[string]string{config.DefaultPath: s.config(sandboxSettings), "syncer.keys": string(keys)}
 	for _, p := range s.Parts {
 		list, err := consentList(p.Consents)
 		if err != nil {
 			return err
 		}
-		files := map[string]string{consentFile(p): list}
+		files[consentFile(p)] = list
 		for name, text := range p.Files {
 			files[name] = text
 		}
-		for name, text := range files {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-				return fmt.Errorf("write what the sandbox's configuration names: %w", err)
-			}
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		ours := filepath.Ext(name) == ".yaml" || name == "syncer.keys" // to be kept
+		if _, err := os.Stat(path); err == nil && ours {
+			continue
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("write the sandbox's files: %w", err)
 		}
 	}
 	return nil

@@ -53,10 +53,18 @@ func TestTheSandboxIsThereToTryJobs(t *testing.T) {
 	if err := os.WriteFile(first.Config, edited, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	bank := filepath.Join(dir, "fjordbank.yaml")
+	described := append(contentOf(t, bank), "# my own words\n"...)
+	if err := os.WriteFile(bank, described, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	second := startSandbox(t, dir)
 	defer second.stop(t)
 	if !bytes.Equal(contentOf(t, second.Config), edited) || second.Providers[3] != first.Providers[3] {
 		t.Errorf("the sandbox has not come back as it was: %+v, before %+v", second.Providers, first.Providers)
+	}
+	if !bytes.Equal(contentOf(t, bank), described) {
+		t.Error("a description that was edited has not stayed as it was")
 	}
 	syncer(0, "check")
 }

@@ -149,7 +149,7 @@ func (c *Import) badID() string {
 		return "the external id is not valid text"
 	case len(c.ExternalID) > MaxExternalID:
 		return fmt.Sprintf("the external id is longer than %d bytes", MaxExternalID)
-	case isNationalID(c.ExternalID):
+	case IsNationalID(c.ExternalID):
 		return "the external id is a national identity number: use the provider's id of the consent"
 	}
 	return ""
@@ -166,7 +166,7 @@ func (c *Import) badTerms() string {
 		return "valid_until is not after valid_from"
 	case !pg.Storable(c.Renews) || len(c.Renews) > MaxExternalID:
 		return "renews is no id of a consent"
-	case isNationalID(c.Renews):
+	case IsNationalID(c.Renews):
 		return "renews is a national identity number: use the provider's id of the consent"
 	case c.ReadsPerDay < 0:
 		return "reads per day is negative"
@@ -211,9 +211,9 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isNationalID says whether s is a Norwegian or Swedish national identity number, with or without a space or a sign
-// in it.
-func isNationalID(s string) bool {
+// IsNationalID says whether s is a Norwegian or Swedish national identity number, with or without a space or a sign
+// in it. An id of a consent must not be one: ids are shown and kept in plain.
+func IsNationalID(s string) bool {
 	s = strings.NewReplacer(" ", "", "-", "", "+", "").Replace(s)
 	return finance.IsNationalID(s) || finance.IsPersonnummer(s)
 }

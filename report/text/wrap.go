@@ -45,8 +45,8 @@ func Lines(w io.Writer, indent, s string) []string {
 // Paragraph is a text in lines that begin with indent and end before the screen does that w is.
 func Paragraph(w io.Writer, indent, s string) string { return strings.Join(Lines(w, indent, s), "\n") }
 
-// Fit breaks the lines of a text that are wider than the screen that w is, and keeps their indent. A line of one word stays
-// whole, since it is copied from here; where there is no screen all do.
+// Fit breaks the lines of a text that are wider than the screen that w is, and keeps their indent. A line of one word and an
+// indented command stay whole, since they are copied from here; where there is no screen all do.
 func Fit(w io.Writer, s string) string {
 	screen := columns(w)
 	if screen == 0 {
@@ -57,7 +57,8 @@ func Fit(w io.Writer, s string) string {
 		said := strings.TrimLeft(line, " ")
 		indent := line[:len(line)-len(said)]
 		painted := strings.Contains(line, "\x1b")
-		if utf8.RuneCountInString(line) > screen && strings.Contains(said, " ") && !painted {
+		command := indent != "" && (strings.HasPrefix(said, "syncer ") || strings.HasPrefix(said, "export "))
+		if utf8.RuneCountInString(line) > screen && strings.Contains(said, " ") && !painted && !command {
 			lines[i] = Paragraph(w, indent, said)
 		}
 	}
