@@ -88,6 +88,7 @@ type (
 		Image     string   `yaml:"image"`
 		Args      []string `yaml:"args"`
 		Ports     []port   `yaml:"ports"`
+		Startup   probe    `yaml:"startupProbe"`
 		Liveness  probe    `yaml:"livenessProbe"`
 		Readiness probe    `yaml:"readinessProbe"`
 		Resources struct {
@@ -110,8 +111,9 @@ type (
 			Path string `yaml:"path"`
 			Port string `yaml:"port"`
 		} `yaml:"httpGet"`
-		Period  int `yaml:"periodSeconds"`
-		Timeout int `yaml:"timeoutSeconds"`
+		Period   int `yaml:"periodSeconds"`
+		Timeout  int `yaml:"timeoutSeconds"`
+		Failures int `yaml:"failureThreshold"`
 	}
 	mount struct {
 		Name     string `yaml:"name"`
@@ -134,7 +136,7 @@ type (
 func TestDeployKubernetes(t *testing.T) {
 	t.Parallel()
 	var kinds []string
-	for _, file := range []string{"syncer.yaml", "migrate.yaml"} {
+	for _, file := range []string{"config.yaml", "migrate.yaml", "syncer.yaml"} {
 		for _, doc := range documents(t, filepath.Join("../../deploy/kubernetes", file)) {
 			var h Head
 			if err := yaml.Unmarshal(doc, &h); err != nil {
@@ -144,7 +146,7 @@ func TestDeployKubernetes(t *testing.T) {
 			checkManifest(t, file+" "+h.Kind, h.Kind, doc)
 		}
 	}
-	if want := []string{"ConfigMap", "Deployment", "PodDisruptionBudget", "Job"}; !slices.Equal(kinds, want) {
+	if want := []string{"ConfigMap", "Job", "Deployment", "PodDisruptionBudget"}; !slices.Equal(kinds, want) {
 		t.Errorf("the manifests are %v, want %v", kinds, want)
 	}
 }
