@@ -391,3 +391,56 @@ func TestAMigrationThatBreaksOlderPrograms(t *testing.T) {
 	}
 	must(migrate(next))
 }
+
+// A commit of a program at work holds one table of records and asks for another, in an order of its own. The migration that makes
+// the indexes of these tables holds none of them meanwhile.
+func TestIndexesAreMadeBesideCommits(t *testing.T) {
+	t.Parallel()
+	db := persisttest.Empty(t)
+	before := fstest.MapFS{}
+	err := fs.WalkDir(migrations.FS, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path >= "00034" && path < "1" {
+			return err
+		}
+		text, err := fs.ReadFile(migrations.FS, path)
+		before[path] = &fstest.MapFile{Data: text}
+		return err
+	})
+	if err == nil {
+		err = schema.MigrateFiles(t.Context(), db.Pool, before, zerolog.Nop())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = commit.Rollback(t.Context()) }()
+	locks := func(tables string) {
+		t.Helper()
+		if _, err := commit.Exec(t.Context(), "LOCK TABLE "+tables+" IN ROW EXCLUSIVE MODE"); err != nil {
+			t.Fatalf("a commit beside the migration: %v", err)
+		}
+	}
+	locks("calls")
+	migrated := make(chan error, 1)
+	go func() { migrated <- schema.Migrate(t.Context(), db.Pool, zerolog.Nop()) }()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+	for query[int64](t, db.Pool, waiting) == 0 {
+		select {
+		case err := <-migrated:
+			t.Fatalf("it has ended beside a commit: %v", err)
+		case <-look.C:
+		}
+	}
+	locks("accounts, balances, transactions, debts, accounts_history, balances_history, transactions_history, debts_history")
+	if err := commit.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Error(err)
+	}
+}
