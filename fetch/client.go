@@ -15,6 +15,7 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch/gate"
+	"syncer/fetch/redact"
 	"syncer/fetch/wire"
 	"syncer/finance"
 )
@@ -34,6 +35,8 @@ type Client struct {
 	secrets   atomic.Pointer[[]string] // what must not come back out of an answer
 	rereading rereading
 	seldom    seldom
+
+	lastHidden atomic.Pointer[redact.Secrets] // of the last answer, see hidden
 
 	discovering singleflight.Group // of discovered
 	mu          sync.Mutex

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"syncer/fetch/redact"
 )
 
 // opened is a connection as it was opened with its secrets: what the driver made of them, and what they are
@@ -53,6 +55,17 @@ func (c *Client) Credentials() string {
 
 // shown are the secrets that must not come back out of an answer, those of before a rotation included.
 func (c *Client) shown() []string { return *c.secrets.Load() }
+
+// hidden finds a token and these secrets in an answer. That of the last answer is used again while they are the same.
+func (c *Client) hidden(token string) *redact.Secrets {
+	secrets := append([]string{token}, c.shown()...)
+	if last := c.lastHidden.Load(); last != nil && last.Are(secrets) {
+		return last
+	}
+	made := redact.NewSecrets(secrets)
+	c.lastHidden.Store(made)
+	return made
+}
 
 // hide adds secrets to those that must not come back out of an answer.
 func (c *Client) hide(credentials map[string]Secret) {

@@ -10,7 +10,6 @@ import (
 
 	"syncer/calls"
 	"syncer/fetch/pause"
-	"syncer/fetch/redact"
 	"syncer/fetch/wire"
 )
 
@@ -110,7 +109,7 @@ func (a *attempt) exchange(ctx context.Context, req *http.Request, within *allow
 		return got
 	}
 	a.call.Bytes = int64(len(body))
-	body = redact.Body(body, append([]string{a.token.AccessToken}, a.c.shown()...))
+	body = a.c.hidden(a.token.AccessToken).TakeOut(body)
 	got.answer = &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, announced: said}
 	return got
 }

@@ -13,15 +13,42 @@ import (
 // shortestInBody is the length from which a secret is looked for in an answer: a shorter one might be a word of it.
 const shortestInBody = 12
 
-// Body takes the access token and the client's secrets out of an answer that shows them, before anything of it
-// is read or kept.
-func Body(body []byte, secrets []string) []byte {
-	secrets = slices.DeleteFunc(written(secrets), func(secret string) bool { return len(secret) < shortestInBody })
-	if !shows(body, secrets) {
+// Secrets finds secrets in answers. To make one costs as much as to look through a page, so it is kept for as long as the
+// secrets are the same. It is safe for concurrent use.
+type Secrets struct {
+	of     []string
+	forms  []string // as they may be written
+	stride int      // how far apart the places are that are looked at, see shows
+	marks  [1 << 13]bool
+}
+
+// NewSecrets makes a Secrets of access tokens and of the client's secrets. Short ones are left out: they might be words.
+func NewSecrets(secrets []string) *Secrets {
+	s := &Secrets{of: slices.Clone(secrets)}
+	s.forms = slices.DeleteFunc(written(secrets), func(form string) bool { return len(form) < shortestInBody })
+	if len(s.forms) == 0 {
+		return s
+	}
+	shortest := slices.MinFunc(s.forms, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	s.stride = len(shortest) - 4 + 1
+	for _, form := range s.forms {
+		for at := range s.stride {
+			s.marks[place(binary.LittleEndian.Uint32([]byte(form[at:at+4])))] = true
+		}
+	}
+	return s
+}
+
+// Are says whether it was made of these secrets.
+func (s *Secrets) Are(secrets []string) bool { return slices.Equal(s.of, secrets) }
+
+// TakeOut takes the secrets out of an answer that shows them, before anything of it is read or kept.
+func (s *Secrets) TakeOut(body []byte) []byte {
+	if !s.shows(body) {
 		return body
 	}
-	for _, secret := range secrets {
-		body = bytes.ReplaceAll(body, []byte(secret), []byte("[redacted]"))
+	for _, form := range s.forms {
+		body = bytes.ReplaceAll(body, []byte(form), []byte("[redacted]"))
 	}
 	return body
 }
@@ -55,29 +82,23 @@ func escaped(text, digits string) string {
 	return b.String()
 }
 
+// place is where four bytes are marked.
+func place(four uint32) uint32 { return four * 2654435761 >> 19 }
+
 // shows says whether one of the secrets, none of them short, stands in a body. A search from byte to byte for each secret
 // took a seventh of the time of an answer that is not even decoded. So only some places are looked at, so far apart that
 // each secret covers one of them and the four bytes from there on.
-func shows(body []byte, secrets []string) bool {
-	if len(secrets) == 0 {
+func (s *Secrets) shows(body []byte) bool {
+	if len(s.forms) == 0 {
 		return false
 	}
-	shortest := slices.MinFunc(secrets, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
-	stride := len(shortest) - 4 + 1
-	var marks [1 << 13]bool
-	mark := func(four uint32) *bool { return &marks[four*2654435761>>19] }
-	for _, secret := range secrets {
-		for at := range stride {
-			*mark(binary.LittleEndian.Uint32([]byte(secret[at : at+4]))) = true
-		}
-	}
-	for at := 0; at+4 <= len(body); at += stride {
-		if !*mark(binary.LittleEndian.Uint32(body[at:])) {
+	for at := 0; at+4 <= len(body); at += s.stride {
+		if !s.marks[place(binary.LittleEndian.Uint32(body[at:]))] {
 			continue
 		}
-		around := body[max(0, at-stride+1):]
-		for _, secret := range secrets {
-			if bytes.Contains(around[:min(len(around), stride+len(secret))], []byte(secret)) {
+		around := body[max(0, at-s.stride+1):]
+		for _, form := range s.forms {
+			if bytes.Contains(around[:min(len(around), s.stride+len(form))], []byte(form)) {
 				return true
 			}
 		}
