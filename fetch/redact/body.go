@@ -17,23 +17,28 @@ const shortestInBody = 12
 // secrets are the same. It is safe for concurrent use.
 type Secrets struct {
 	of     []string
-	forms  []string // as they may be written
-	stride int      // how far apart the places are that are looked at, see shows
-	marks  [1 << 13]bool
+	forms  [][]byte        // as they may be written
+	stride int             // how far apart the places are that are looked at, see shows
+	marks  [1 << 10]uint64 // a bit for each value of a hash of four bytes
 }
 
 // NewSecrets makes a Secrets of access tokens and of the client's secrets. Short ones are left out: they might be words.
 func NewSecrets(secrets []string) *Secrets {
 	s := &Secrets{of: slices.Clone(secrets)}
-	s.forms = slices.DeleteFunc(written(secrets), func(form string) bool { return len(form) < shortestInBody })
+	for _, form := range written(secrets) {
+		if len(form) >= shortestInBody {
+			s.forms = append(s.forms, []byte(form))
+		}
+	}
 	if len(s.forms) == 0 {
 		return s
 	}
-	shortest := slices.MinFunc(s.forms, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	shortest := slices.MinFunc(s.forms, func(a, b []byte) int { return cmp.Compare(len(a), len(b)) })
 	s.stride = len(shortest) - 4 + 1
 	for _, form := range s.forms {
 		for at := range s.stride {
-			s.marks[place(binary.LittleEndian.Uint32([]byte(form[at:at+4])))] = true
+			word, bit := place(form[at:])
+			s.marks[word] |= bit
 		}
 	}
 	return s
@@ -48,7 +53,7 @@ func (s *Secrets) TakeOut(body []byte) []byte {
 		return body
 	}
 	for _, form := range s.forms {
-		body = bytes.ReplaceAll(body, []byte(form), []byte("[redacted]"))
+		body = bytes.ReplaceAll(body, form, []byte("[redacted]"))
 	}
 	return body
 }
@@ -82,8 +87,11 @@ func escaped(text, digits string) string {
 	return b.String()
 }
 
-// place is where four bytes are marked.
-func place(four uint32) uint32 { return four * 2654435761 >> 19 }
+// place is where the first four bytes of a text are marked.
+func place(text []byte) (word uint32, bit uint64) {
+	hash := binary.LittleEndian.Uint32(text) * 2654435761 >> 16
+	return hash >> 6, 1 << (hash & 63)
+}
 
 // shows says whether one of the secrets, none of them short, stands in a body. A search from byte to byte for each secret
 // took a seventh of the time of an answer that is not even decoded. So only some places are looked at, so far apart that
@@ -93,12 +101,12 @@ func (s *Secrets) shows(body []byte) bool {
 		return false
 	}
 	for at := 0; at+4 <= len(body); at += s.stride {
-		if !s.marks[place(binary.LittleEndian.Uint32(body[at:]))] {
+		if word, bit := place(body[at:]); s.marks[word]&bit == 0 {
 			continue
 		}
 		around := body[max(0, at-s.stride+1):]
 		for _, form := range s.forms {
-			if bytes.Contains(around[:min(len(around), s.stride+len(form))], []byte(form)) {
+			if bytes.Contains(around[:min(len(around), s.stride+len(form))], form) {
 				return true
 			}
 		}
