@@ -45,7 +45,7 @@ func TestLostEventsAreMadeUpByStatuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.ng.Revoke(l.ng.Consent(4).ID)
-	l.kit.Clock.Advance(8 * 24 * time.Hour)
+	l.kit.Clock.Advance(180 * time.Hour) // more than the feed keeps, and as many days at any hour
 	l.ng.Revoke(l.ng.Consent(5).ID)
 
 	clear := l.fault(sandbox.Rule{Template: "/v1/debt/{consent}/status", After: 2, Action: sandbox.Action{

@@ -247,6 +247,8 @@ func (l *lab) connection(store *persist.Store, name string, o nodeOptions) *jobs
 	driver, err := provider.Open(c)
 	l.must(err)
 	driver.Rate = 0
+	zone, err := provider.ZoneOf(c)
+	l.must(err)
 	client, err := fetch.NewClient(fetch.Options{
 		Connection: c, Driver: driver, Concurrency: o.concurrency, Timeout: o.timeout, MaxWait: o.maxWait, AllowPrivate: true,
 		Retry: fetch.Retry{Attempts: 3, Base: time.Millisecond, Cap: 5 * time.Millisecond, Budget: 10 * time.Second},
@@ -255,7 +257,7 @@ func (l *lab) connection(store *persist.Store, name string, o nodeOptions) *jobs
 	l.must(err)
 	l.Cleanup(client.CloseIdle)
 	return &jobs.Connection{Name: name, Endpoint: connections.Endpoint{Provider: provider.Name}, Connector: o.wrap(client.Connector()), Credentials: client.Credentials,
-		Concurrency: o.concurrency, Keep: time.Hour, InFlight: o.inFlight}
+		Zone: zone, Concurrency: o.concurrency, Keep: time.Hour, InFlight: o.inFlight}
 }
 
 // fire plans a run of a job by hand.
