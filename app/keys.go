@@ -19,7 +19,8 @@ const maxKeyFile = 1 << 20
 func openKeys(path string) (sealer *seal.Sealer, open string, err error) {
 	keys, info, err := files.ReadWithInfo(path, maxKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", fmt.Errorf("key file %s does not exist: make one with `syncer init`, or restore yours", path)
+		return nil, "", fmt.Errorf("key file %s does not exist: restore yours, without which nothing that is sealed can be read; for a new "+
+			"installation `syncer init FOLDER` makes one, in a folder of its own", path)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("read the key file: %w", err)

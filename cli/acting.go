@@ -41,7 +41,7 @@ func (by actor) check() error {
 		most       int
 	}{{"--as", by.as, maxActor}, {"--reason", by.reason, maxReason}} {
 		switch {
-		case finance.HoldsNationalID(f.text):
+		case finance.ShowsNationalID(f.text):
 			return usagef("%s holds what looks like a national id: leave it out, it would be kept in plain", f.flag)
 		case utf8.RuneCountInString(f.text) > f.most:
 			return usagef("%s is longer than %d letters", f.flag, f.most)

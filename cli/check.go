@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -86,6 +87,9 @@ func (c *check) tell(what, state, detail string) {
 		lines = []string{""}
 	}
 	name := text.Short(c.program.out, what, checkName-1)
+	if utf8.RuneCountInString(name) >= checkName { // a pipe is given it whole
+		name += " "
+	}
 	for _, l := range lines {
 		c.program.say("%s", strings.TrimRight(fmt.Sprintf("%s %-*s%s", mark, checkName, name, l), " "))
 		mark = " "

@@ -18,8 +18,12 @@ import (
 // isUnseen says that a character shows nothing, such as a blank of no width: an id with one in it is another id.
 func isUnseen(r rune) bool { return unicode.Is(unicode.Cf, r) }
 
-// rounded matches what a spreadsheet makes of a long number, such as 7,00001E+11.
-var rounded = regexp.MustCompile(`^-?[0-9]+([.,][0-9]+)?[eE]\+[0-9]+$`)
+// What a spreadsheet or a data frame makes of a long number, such as 7,00001E+11 or 15088512909.0, and of a value that it has
+// lost.
+var (
+	rounded = regexp.MustCompile(`^-?[0-9]+(?:([.,][0-9]+)?[eE]\+[0-9]+|[.,]0+)$`)
+	lost    = regexp.MustCompile(`^#(?:N/A|REF!|VALUE!|NAME\?|NULL!|DIV/0!|NUM!)$`)
+)
 
 func setField(c *consents.Import, column, value string, zone *time.Location) (err error) {
 	if strings.ContainsFunc(value, unicode.IsControl) {
@@ -35,12 +39,15 @@ func setField(c *consents.Import, column, value string, zone *time.Location) (er
 	if strings.HasPrefix(value, "=") {
 		return fmt.Errorf("%s is a formula of a spreadsheet: save its value as text", column)
 	}
+	if lost.MatchString(value) {
+		return fmt.Errorf("%s is what a spreadsheet shows where it has lost a value (such as #N/A): look it up in the source", column)
+	}
 	if rounded.MatchString(value) {
 		return fmt.Errorf("%s is a number that a spreadsheet has rounded: have the column shown as text and export it anew", column)
 	}
 	switch column {
 	case "purpose", "scopes":
-		if finance.HoldsNationalID(value) {
+		if finance.ShowsNationalID(value) {
 			return fmt.Errorf("%s holds a national id, and would be kept in plain", column)
 		}
 	}

@@ -42,3 +42,21 @@ func TestAnIDThatIsANumberIsRefusedWithItsLine(t *testing.T) {
 		t.Error("an id that is too long to be stored")
 	}
 }
+
+// What a spreadsheet or a data frame makes of a number, or shows where it has lost a value, is no id.
+func TestAnIDThatASpreadsheetHasMadeIsRefused(t *testing.T) {
+	for _, value := range []string{"15088512909.0", "7,00001E+11", "12345,00", "#N/A", "#REF!", "#NAME?", "#DIV/0!"} {
+		var c consents.Import
+		if err := setField(&c, "external_id", value, nil); err == nil {
+			t.Errorf("%q is taken for an id", value)
+		} else if strings.Contains(err.Error(), "15088512909") {
+			t.Errorf("%q is repeated: %v", value, err)
+		}
+	}
+	for _, value := range []string{"C-1.0", "1.5", "#1", "v2.0.1"} {
+		var c consents.Import
+		if err := setField(&c, "external_id", value, nil); err != nil {
+			t.Errorf("%q is an id: %v", value, err)
+		}
+	}
+}

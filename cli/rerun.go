@@ -125,11 +125,18 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 			return err
 		}
 	}
-	if err := p.showCost(run, cost, news, causes); err != nil || planOnly {
+	if err := p.showCost(run, cost, news, causes); err != nil {
 		return err
 	}
-	if cost.Items == 0 {
-		return p.nothingToRerun(ctx, inst, run)
+	switch {
+	case planOnly && (cost.Items > 0 || run.Verdict == ""):
+		return nil
+	case cost.Items == 0:
+		err := p.nothingToRerun(ctx, inst, run)
+		if _, verdict := errors.AsType[exitCode](err); verdict && planOnly {
+			return nil // to look is no failure
+		}
+		return err
 	}
 	if _, known := cfg.Connections[run.Connection]; !known {
 		return fmt.Errorf("rerun run %d: it called over %s, which the config does not have: %s", id, run.Connection,
@@ -179,7 +186,9 @@ func (p *Program) excuseEnded(ctx context.Context, inst *app.Installation, run q
 	if err != nil {
 		return run, err
 	}
-	p.did("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))
+	if items > 0 {
+		p.did("%s of consents that have ended since: what is missing of them is excused.", text.CountIs(items, "item"))
+	}
 	return inst.Store.Queue.RunByID(ctx, run.ID)
 }
 

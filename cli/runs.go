@@ -97,7 +97,11 @@ func (p *Program) listRuns(ctx context.Context, inst *app.Installation, f read.R
 		return fmt.Errorf("no run of a job %q, and no such job in the config; there are: %s",
 			text.Printable(f.Job), text.List(slices.Sorted(maps.Keys(inst.Config.Jobs))))
 	}
-	if len(runs) == 0 {
+	switch {
+	case len(runs) > 0:
+	case f.Before > 0:
+		p.hint("There is no older run.")
+	default:
 		p.hint("There is no such run. `syncer run JOB` makes one.")
 	}
 	if len(runs) == f.Limit {

@@ -35,11 +35,20 @@ func (f *streamFlags) add(p *Program, c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("connection", p.connectionNames)
 }
 
+// consentNumber reads our number of a consent. What is none is not repeated: it may be a person's.
+func consentNumber(said string) (int64, error) {
+	n, err := strconv.ParseInt(said, 10, 32)
+	if err != nil || n < 1 {
+		return 0, usagef("--consent: here a consent is named by its number; `syncer consents list` shows them")
+	}
+	return n, nil
+}
+
 func (f *streamFlags) read(cmd *cobra.Command) (err error) {
 	if cmd.Flags().Changed("consent") {
-		f.filter.Consent, err = strconv.ParseInt(f.consent, 10, 64)
-		if err != nil || f.filter.Consent < 1 {
-			return usagef("--consent %s: a consent is named by its number; `syncer consents list` shows them", text.Printable(f.consent))
+		f.filter.Consent, err = consentNumber(f.consent)
+		if err != nil {
+			return err
 		}
 	}
 	if f.dataset == "" {

@@ -30,6 +30,10 @@ func MaskNationalIDs(text string, subjects ...string) string {
 	})
 }
 
+// ShowsNationalID says whether a text that a person has written shows a national identity number, glued to other letters or in
+// any form that [MaskNationalIDs] takes out.
+func ShowsNationalID(text string) bool { return HoldsNationalID(text) || MaskNationalIDs(text) != text }
+
 // MaskSubjects replaces the numbers of subjects alone, for texts in which other numbers of ten to twelve digits are
 // ordinary, such as those of invoices.
 func MaskSubjects(text string, subjects ...string) string {

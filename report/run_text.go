@@ -35,7 +35,7 @@ func writeReportHead(w io.Writer, p text.Paint, r read.Report) {
 	}
 	did := []string{text.Took(r.Wall) + " wall time", text.Count(r.Calls, "call")}
 	if r.Pauses > 0 {
-		did = append(did, fmt.Sprintf("%s honoured (%s in all)", text.Count(r.Pauses, "pause"), text.Took(r.Paused)))
+		did = append(did, fmt.Sprintf("%s honoured (%s asked for in all)", text.Count(r.Pauses, "pause"), text.Took(r.Paused)))
 	} else {
 		did = append(did, "no pause asked for")
 	}

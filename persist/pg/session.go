@@ -132,7 +132,8 @@ func (s server) schema(configured string) (string, error) {
 			strings.Join(found, " and "))
 	case len(s.path) == 0:
 		return "", fmt.Errorf("the search path of this role has no schema that is there in the database %s: "+
-			"make one (CREATE SCHEMA syncer AUTHORIZATION the_role), or name one by database.schema", s.database)
+			"make one (CREATE SCHEMA syncer AUTHORIZATION the_role), or name one by database.schema; if the installation is in a schema "+
+			"that the role may not use, GRANT USAGE ON SCHEMA that_schema TO the_role", s.database)
 	}
 	return s.path[0], nil
 }
