@@ -88,7 +88,9 @@ func (c *check) tell(what, state, detail string) {
 	}
 	name := text.Short(c.program.out, what, checkName-1)
 	if utf8.RuneCountInString(name) >= checkName { // a pipe is given it whole
-		name += " "
+		c.program.say("%s %s", mark, name)
+		mark = " "
+		name = ""
 	}
 	for _, l := range lines {
 		c.program.say("%s", strings.TrimRight(fmt.Sprintf("%s %-*s%s", mark, checkName, name, l), " "))
