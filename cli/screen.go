@@ -20,21 +20,6 @@ type screen struct {
 
 var _ text.Screen = screen{}
 
-// kept is a writer that remembers the first error: a report that could not be written has not been given.
-type kept struct {
-	io.Writer
-	err *error
-}
-
-// Write implements io.Writer.
-func (k kept) Write(p []byte) (int, error) {
-	n, err := k.Writer.Write(p)
-	if *k.err == nil {
-		*k.err = err
-	}
-	return n, err
-}
-
 // Columns is the terminal's width: what COLUMNS says, or else what the terminal says itself. 0: it is no terminal.
 func (s screen) Columns() int {
 	if !isTerminal(s.Writer) {
