@@ -21,7 +21,7 @@ func isUnseen(r rune) bool { return unicode.Is(unicode.Cf, r) }
 // What a spreadsheet or a data frame makes of a long number, such as 7,00001E+11 or 15088512909.0, and of a value that it has
 // lost.
 var (
-	rounded = regexp.MustCompile(`^-?[0-9]+(?:([.,][0-9]+)?[eE]\+[0-9]+|[.,]0+)$`)
+	rounded = regexp.MustCompile(`^(?:-?[0-9]+([.,][0-9]+)?[eE]\+[0-9]+|[0-9]{5,}[.,]0+)$`)
 	lost    = regexp.MustCompile(`^#(?:N/A|REF!|VALUE!|NAME\?|NULL!|DIV/0!|NUM!)$`)
 )
 

@@ -53,7 +53,7 @@ func TestAnIDThatASpreadsheetHasMadeIsRefused(t *testing.T) {
 			t.Errorf("%q is repeated: %v", value, err)
 		}
 	}
-	for _, value := range []string{"C-1.0", "1.5", "#1", "v2.0.1"} {
+	for _, value := range []string{"C-1.0", "1.5", "1.0", "2026.0", "#1", "v2.0.1"} {
 		var c consents.Import
 		if err := setField(&c, "external_id", value, nil); err != nil {
 			t.Errorf("%q is an id: %v", value, err)

@@ -24,7 +24,7 @@ func (p *Program) quarantineCommand() *cobra.Command {
 
 func (p *Program) quarantineListCommand() *cobra.Command {
 	var f read.QuarantineFilter
-	var dataset string
+	var dataset, consent string
 	c := &cobra.Command{
 		Use: "list", Short: "List records in quarantine, the oldest first", Args: usageArgs(cobra.NoArgs),
 		Long: "Lists the records that could not be read or stored, each once, with the reason and the number of\n" +
@@ -32,6 +32,11 @@ func (p *Program) quarantineListCommand() *cobra.Command {
 			"read well, when it has gone, when its key comes with other bytes, or when it is accepted.",
 		Example: "  syncer quarantine list --connection bank\n  syncer quarantine list --all --after 400 --json",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if cmd.Flags().Changed("consent") {
+				if f.Consent, err = consentNumber("--consent", consent); err != nil {
+					return err
+				}
+			}
 			if f.Limit < 1 {
 				return usagef("--limit %d: list at least one", f.Limit)
 			}
@@ -45,7 +50,7 @@ func (p *Program) quarantineListCommand() *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.Connection, "connection", "", "only records of this connection")
-	flags.Int64Var(&f.Consent, "consent", 0, "only records of the consent with this number")
+	flags.StringVar(&consent, "consent", "", "only records of the consent with this number")
 	flags.StringVar(&dataset, "dataset", "", "only records of this dataset: accounts, transactions or debt")
 	flags.BoolVar(&f.Resolved, "all", false, "those that are resolved too")
 	flags.Int64Var(&f.After, "after", 0, "only records with a larger id: the next page")

@@ -75,9 +75,9 @@ func parseSelection(only []string) (plan.Selection, error) {
 		case key == "class":
 			return s, usagef("--only %q: there is no such class; there are %s", chosen, strings.Trim(fmt.Sprint(finance.Classes()), "[]"))
 		case key == "consent" && value != "":
-			id, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || id < 1 {
-				return s, usagef("--only %s: a consent is named by its number; `syncer consents list` shows them", text.Printable(chosen))
+			id, err := consentNumber("--only consent", value)
+			if err != nil {
+				return s, err
 			}
 			s.Consents = append(s.Consents, id)
 		default:

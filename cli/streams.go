@@ -36,17 +36,17 @@ func (f *streamFlags) add(p *Program, c *cobra.Command) {
 }
 
 // consentNumber reads our number of a consent. What is none is not repeated: it may be a person's.
-func consentNumber(said string) (int64, error) {
+func consentNumber(flag, said string) (int64, error) {
 	n, err := strconv.ParseInt(said, 10, 32)
 	if err != nil || n < 1 {
-		return 0, usagef("--consent: here a consent is named by its number; `syncer consents list` shows them")
+		return 0, usagef("%s: here a consent is named by its number; `syncer consents list` shows them", flag)
 	}
 	return n, nil
 }
 
 func (f *streamFlags) read(cmd *cobra.Command) (err error) {
 	if cmd.Flags().Changed("consent") {
-		f.filter.Consent, err = consentNumber(f.consent)
+		f.filter.Consent, err = consentNumber("--consent", f.consent)
 		if err != nil {
 			return err
 		}

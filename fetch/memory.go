@@ -51,10 +51,10 @@ func (m *Memory) hold() *held { return &held{of: m} }
 
 // room waits until there is some, without taking it.
 func (m *Memory) room(ctx context.Context) error {
-	h := m.hold()
 	if m == nil {
 		return nil
 	}
+	h := m.hold()
 	if err := h.grow(ctx, 1); err != nil {
 		return err
 	}
