@@ -45,8 +45,9 @@ func (p *Program) removalsCommand() *cobra.Command {
 			"  syncer removals accept 12 && syncer rerun 12", p.acceptRemovals),
 		decide("undo", "Bring back what a run removed before it began to withhold: the provider was wrong",
 			"Brings back what RUN and its reruns removed before they began to withhold, as far as it has not come back\n"+
-				"since: the same values, first seen when they were, as a new change. What is withheld is there still.",
-			"  syncer removals undo 12", p.undoRemovals))
+				"since: the same values, first seen when they were, as a new change. What is withheld is there still, and\n"+
+				"what was accepted stays removed. The items of those consents become partial: a rerun asks for them again.",
+			"  syncer removals undo 12 && syncer rerun 12", p.undoRemovals))
 }
 
 func (p *Program) listRemovals(ctx context.Context, inst *app.Installation) error {
@@ -117,8 +118,12 @@ func (p *Program) undoRemovals(ctx context.Context, inst *app.Installation, run 
 		p.say("Left removed: %s. Their keys have changed since that run, and what the\n"+
 			"provider shows stands there under the new ones: the rows would be there twice.", text.Count(did.Rekeyed, "record"))
 	}
-	if did.Consents == 0 && did.Rekeyed == 0 {
-		p.did("Nothing that run %d removed is missing any more.", run)
+	switch {
+	case did.Consents > 0:
+		p.hint("Their items are partial now. When the provider is right again: `syncer rerun %d`.", run)
+	case did.Rekeyed == 0:
+		p.did("Nothing that run %d removed before it began to withhold is missing any more.", run)
+		p.hint("What was accepted stays removed, until the provider shows it again.")
 	}
 	return nil
 }

@@ -108,6 +108,52 @@ func TestUndoRemovalsBringsBackWhatWent(t *testing.T) {
 	}
 }
 
+// Items that have proven rows gone are partial when the rows are back, and so is a run that was complete by then: else a
+// rerun would take what was withheld and leave the others empty.
+func TestUndoneItemsAreAskedAgain(t *testing.T) {
+	t.Parallel()
+	h := newGuardedFixture(t, 50, 1)
+	night := h.night(t)
+	for _, id := range h.ids {
+		commitAll(t, h.writer, night.page(id))
+	}
+	h.decideAll(t)
+	for _, b := range night.batches {
+		h.exec(t, `UPDATE batches SET state = 'done', holder = NULL, finished_at = now() WHERE id = $1`, b)
+	}
+	_, settled, err := h.Queue.Settle(t.Context(), night.run)
+	if must(t, err); !settled {
+		t.Fatal("not settled")
+	}
+	// An earlier rerun has proven what was withheld, so the run is complete.
+	_, err = h.Streams.AcceptRemovals(t.Context(), night.run)
+	must(t, err)
+	h.exec(t, `UPDATE items SET outcome = 'empty', reason = '' WHERE outcome = 'partial'`)
+	h.exec(t, `UPDATE runs SET verdict = 'complete' WHERE id = $1`, night.run)
+
+	did, err := h.Streams.UndoRemovals(t.Context(), night.run)
+	if must(t, err); did.Consents != 10 {
+		t.Fatalf("undone: %+v, want 10 consents", did)
+	}
+	got := queryAll(t, h.pool, `SELECT outcome, count(*), bool_and(reason = '' OR reason LIKE '%brought back%') FROM items
+		WHERE outcome <> 'rows' GROUP BY outcome ORDER BY outcome`)
+	if diff := cmp.Diff([]string{"empty 40 true", "partial 10 true"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if verdict := queryAll(t, h.pool, `SELECT verdict FROM runs WHERE id = $1`, night.run)[0]; verdict != "partial" {
+		t.Errorf("the run is %s, want partial", verdict)
+	}
+	var batches []int64
+	again, _, err := h.Plan.Rerun(t.Context(), plan.RerunSpec{OfRun: night.run, BatchSize: 100}, listBatches(&batches))
+	must(t, err)
+	if again.Expected != 10 {
+		t.Errorf("the rerun takes %d items, want 10", again.Expected)
+	}
+	if broken, err := h.Read.Verify(t.Context()); err != nil || len(broken) > 0 {
+		t.Errorf("verify: %v, %v", broken, err)
+	}
+}
+
 // Without undo, a good night brings everything back by itself, with its first_seen_at.
 func TestWithheldRemovalsEndWithAGoodNight(t *testing.T) {
 	t.Parallel()

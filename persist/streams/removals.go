@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"syncer/finance"
 	"syncer/persist/pg"
+	"syncer/persist/queue"
 	"syncer/persist/write"
 )
 
@@ -71,7 +74,8 @@ func acceptSome(ctx context.Context, tx pgx.Tx, root int64) (RemovalChange, erro
 // since. It is a change like any other: values and first_seen_at are those from before, changed_at and changed_xid
 // are new, call_id and place are again those of the answer that the values are from, and the removed version goes to
 // the history, replaced by that call. Remembered pages of those consents are forgotten: the same bytes must be read
-// again, or nothing would ever say once more that the rows are gone.
+// again, or nothing would ever say once more that the rows are gone. The items that had proven the rows gone become
+// partial, and the verdicts of their runs with them, so that a rerun asks for them again.
 //
 // It works in steps, each in a transaction of its own: begun again, it goes on.
 func (s *Store) UndoRemovals(ctx context.Context, run int64) (RemovalChange, error) {
@@ -153,7 +157,59 @@ func undoSome(ctx context.Context, tx pgx.Tx, root int64, g closedGuard, ids []i
 	}
 	did.Consents = len(touched)
 	_, err := tx.Exec(ctx, `DELETE FROM pages WHERE consent_id = ANY ($1) AND dataset = $2`, ids, string(g.dataset))
-	return did, err
+	if err != nil || len(touched) == 0 {
+		return did, err
+	}
+	return did, doubtItems(ctx, tx, root, g.dataset, slices.Collect(maps.Keys(touched)))
+}
+
+// BroughtBack is why an item is partial whose rows have been brought back.
+const BroughtBack = "an operator has brought back what was removed here, since the provider was wrong; a rerun asks again"
+
+// makePartial takes the latest outcome of each consent's item, in the root run or a rerun of it.
+const makePartial = `WITH latest AS MATERIALIZED (
+	SELECT e.run_id, e.batch_id, e.consent_id, e.dataset
+	FROM effective_items e
+	WHERE e.root_run = @root
+	AND e.dataset = @dataset
+	AND e.consent_id = ANY (@consents::int8[])
+	AND e.outcome IN ('rows', 'empty')
+), doubted AS (
+	UPDATE items i SET
+		outcome = 'partial',
+		reason = concat_ws('; ', nullif(i.reason, ''), @reason::text)
+	FROM latest l
+	WHERE i.batch_id = l.batch_id
+	AND i.consent_id = l.consent_id
+	AND i.dataset = l.dataset
+	RETURNING i.batch_id
+)
+SELECT DISTINCT r.id
+FROM doubted d
+JOIN batches b ON b.id = d.batch_id
+JOIN runs r ON r.id = b.run_id
+WHERE r.verdict IS NOT NULL`
+
+// doubtItems makes the items of consents partial whose rows are back: what they have proven is not what the tables show.
+func doubtItems(ctx context.Context, tx pgx.Tx, root int64, dataset finance.Dataset, consents []int64) error {
+	runs, err := pg.IDs(ctx, tx, makePartial, pgx.NamedArgs{
+		"root":     root,
+		"dataset":  string(dataset),
+		"consents": consents,
+		"reason":   BroughtBack,
+	})
+	if err != nil {
+		return fmt.Errorf("make the items partial whose rows are back: %w", err)
+	}
+	for _, run := range runs {
+		if _, err := tx.Exec(ctx, queue.SetVerdict, pgx.NamedArgs{"run": run}); err != nil {
+			return fmt.Errorf("settle run %d anew: %w", run, err)
+		}
+	}
+	if _, err := tx.Exec(ctx, queue.SetRootVerdict, pgx.NamedArgs{"run": root}); err != nil {
+		return fmt.Errorf("settle run %d anew: %w", root, err)
+	}
+	return nil
 }
 
 // closedGuard is a dataset whose guard has closed, and when.
