@@ -114,6 +114,16 @@ func TestClosedGates(t *testing.T) {
 	if got, err := h.Admit.ClosedGates(t.Context(), ""); err != nil || len(got) != 3 || got[0].Until.Before(time.Now().AddDate(50, 0, 0)) {
 		t.Errorf("of all: %+v, %v", got, err)
 	}
+	h.exec(t, "DELETE FROM gates")
+	for range 3 {
+		admission(t, h.Store, ask(1.0/120)) // one in two minutes
+	}
+	got, err = h.Admit.ClosedGates(t.Context(), "bank")
+	must(t, err)
+	if len(got) != 2 || got[0].Pace.Round(10*time.Second) != 2*time.Minute || !got[0].Stops() ||
+		got[0].Left.Round(time.Minute) != 6*time.Minute {
+		t.Errorf("a rate that lets nobody through for minutes: %+v", got)
+	}
 	for name, stops := range map[string]bool{
 		"bank": true, "bank@https://x": true, "bank/token@https://x": true, "bank/no@https://x": false, "bank2@https://x": false,
 	} {

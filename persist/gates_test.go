@@ -69,6 +69,38 @@ func TestSlotsBeginWhereThePauseEnds(t *testing.T) {
 	}
 }
 
+// A rate that was mistyped too low has given slots out until far ahead. When it is put right, and no living process has the
+// wrong one any more, the next call need not wait for them. Slots from before the mistake are not touched: they are others'.
+func TestARateThatIsRaisedBringsTheSlotsNearer(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	const mistyped, right = 1.0 / 1500, 1.0 / 15 // one in 25 minutes, one in 15 seconds
+	near := func(got, want time.Duration) bool { return (got - want).Abs() < want/20+time.Second }
+	for i := range 4 {
+		if a, want := admission(t, h.Store, ask(right)), time.Duration(i)*15*time.Second; !near(a.SendIn, want) {
+			t.Fatalf("call %d goes in %v, want %v", i+1, a.SendIn, want)
+		}
+	}
+	for range 3 {
+		admission(t, h.Store, ask(mistyped))
+	}
+	if a := admission(t, h.Store, ask(mistyped)); !near(a.SendIn, time.Minute+75*time.Minute) {
+		t.Fatalf("the fourth call of the mistyped rate goes in %v", a.SendIn)
+	}
+	for i := range 3 { // behind four slots from before, and as many as there were of the mistyped rate
+		if a, want := admission(t, h.Store, ask(right)), time.Duration(4+4+i)*15*time.Second; !near(a.SendIn, want) {
+			t.Errorf("call %d of the right rate goes in %v, want %v", i+1, a.SendIn, want)
+		}
+	}
+	h.exec(t, "DELETE FROM gates")
+	admission(t, h.Store, ask(mistyped))
+	pause(t, h, pauseOf(time.Hour, "retry-after"))
+	const behind = `SELECT extract(epoch FROM nearer_slot(g, 15000000, now()) - not_before)::int FROM gates g`
+	if n := queryInt(t, h.pool, behind); n != 0 {
+		t.Errorf("the next slot is %d s behind the end of the pause, want 0", n)
+	}
+}
+
 // What the table says of a pause is what the gate does: `verify` takes a call that was sent while the gate was open by
 // then for one too early otherwise. Whoever closes it may have to wait for those who are being admitted.
 func TestPauseStandsInTheLedgerAsTheGateKeepsIt(t *testing.T) {

@@ -313,6 +313,7 @@ func TestTheLowestRateOfTheLivingHolds(t *testing.T) {
 	}
 	interval := func(s *persist.Store, rate float64) time.Duration {
 		t.Helper()
+		admission(t, s, ask(rate)) // where the rate is higher than before, this one brings the slots nearer
 		before, a := next(), admission(t, s, ask(rate))
 		if d := next() - before; d != a.Spacing {
 			t.Errorf("two slots are %s apart, said is %s", d, a.Spacing)

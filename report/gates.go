@@ -17,7 +17,8 @@ type ClosedGate struct {
 	Until      *time.Time `json:"until"`
 	Left       float64    `json:"left_seconds"`
 	Reason     string     `json:"reason"`
-	Call       string     `json:"call,omitempty"` // that was told
+	Pace       float64    `json:"seconds_between_calls,omitempty"` // by the configured rate, where that is what it waits for
+	Call       string     `json:"call,omitempty"`                  // that was told
 }
 
 // ClosedGatesOf are closed gates for programs.
@@ -26,6 +27,10 @@ func ClosedGatesOf(gates []admit.ClosedGate) []ClosedGate {
 	for _, g := range gates {
 		j := ClosedGate{
 			Gate: g.Name, Connection: g.Connection, Alone: g.Alone, Until: instant(g.Until), Left: g.Left.Seconds(), Reason: g.Reason,
+		}
+		if g.Pace > 0 {
+			j.Pace = g.Pace.Seconds()
+			j.Reason = rateReason(g)
 		}
 		if !g.Call.IsZero() {
 			j.Call = g.Call.String()
@@ -55,7 +60,7 @@ func writeClosed(w io.Writer, p text.Paint, gates []admit.ClosedGate) {
 			}
 			fmt.Fprintln(w, line)
 		}
-		if g.Left >= admit.LongPause {
+		if g.Left >= admit.LongPause && g.Pace == 0 {
 			fmt.Fprintln(w, "    ask the provider; if it was not meant:")
 			fmt.Fprintf(w, "    syncer connections resume %s --reason TEXT\n", g.Connection)
 		}
@@ -69,5 +74,13 @@ func closedText(g admit.ClosedGate) string {
 	if g.Left >= 2*day {
 		left = text.Count(int(g.Left/day), "day")
 	}
+	if g.Pace > 0 {
+		return fmt.Sprintf("%s waits until %s (for another %s): %s", text.Printable(g.Name), text.Clock(g.Until), left, rateReason(g))
+	}
 	return fmt.Sprintf("%s is closed until %s (for another %s): %s", text.Printable(g.Name), text.Clock(g.Until), left, text.Printable(g.Reason))
+}
+
+// rateReason says why a gate waits that no pause has closed.
+func rateReason(g admit.ClosedGate) string {
+	return "its rate in the configuration is one call in " + text.Took(g.Pace) + ", and the calls until then are given out"
 }

@@ -307,7 +307,14 @@ BEGIN
             ELSE
                 slot := moment;
                 IF paced THEN
+                    IF pace_us < gate.slot_us THEN
+                        gate.next_slot := nearer_slot(gate, pace_us, moment);
+                    END IF;
                     slot := greatest(moment, gate.next_slot);
+                    IF slot = moment OR pace_us <> gate.slot_us THEN
+                        gate.slots_from := slot;
+                        gate.slot_us := pace_us;
+                    END IF;
                     gate.next_slot := slot + pace_us * interval '1 microsecond';
                     gate.reserved := gate.reserved + 1;
                 END IF;

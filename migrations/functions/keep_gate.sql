@@ -4,6 +4,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE gates g SET
         next_slot = gate.next_slot,
+        slot_us = gate.slot_us,
+        slots_from = gate.slots_from,
         reserved = gate.reserved,
         probe = gate.probe,
         probe_until = gate.probe_until,

@@ -12,14 +12,16 @@ import (
 	"syncer/persist/pg"
 )
 
-// ClosedGate is a gate that lets nobody through just now.
+// ClosedGate is a gate that lets nobody through just now: it is closed by a pause, or the slots of its rate are given out
+// until far ahead.
 type ClosedGate struct {
 	Name       string // the bucket's, or that of one alone
 	Connection string
-	Alone      bool          // it holds up one consent or account, and nobody else
-	Until      time.Time     // never in the past
-	Left       time.Duration // until then
-	Reason     string
+	Alone      bool           // it holds up one consent or account, and nobody else
+	Until      time.Time      // never in the past
+	Left       time.Duration  // until then
+	Reason     string         // of a pause
+	Pace       time.Duration  // between two calls, of a gate that waits for its rate; zero: it is closed by a pause
 	Call       finance.CallID // that was told; zero: not known
 }
 
@@ -31,14 +33,22 @@ func (g ClosedGate) Stops() bool {
 	return whole && !g.Alone
 }
 
-// ClosedGates are the gates that are closed now, of connection $1 or of all, those that are closed longest first.
+// ClosedGates are the gates that are closed now, of connection $1 or of all, those that are closed longest first. A gate waits
+// for its rate where the next slot is more than a minute ahead: what is less is the ordinary course of things.
 const ClosedGates = `
 	SELECT g.name, g.connection, g.alone, least(g.not_before, clock_timestamp() + interval '100 years'),
-		micros_until(g.not_before, clock_timestamp()), g.reason, g.announced_by
+		micros_until(g.not_before, clock_timestamp()), g.reason, g.pace_us, g.announced_by
 	FROM (
-		SELECT bucket AS name, connection, false AS alone, not_before, reason, announced_by FROM gates
+		SELECT bucket AS name, connection, false AS alone, not_before, reason, 0 AS pace_us, announced_by
+		FROM gates
 		UNION ALL
-		SELECT key, connection, strpos(key, '#') > 0, not_before, reason, announced_by FROM lone_gates
+		SELECT bucket, connection, false, next_slot, '', slot_us, NULL
+		FROM gates
+		WHERE next_slot > greatest(not_before, clock_timestamp() + interval '1 minute')
+		AND slot_us > 0
+		UNION ALL
+		SELECT key, connection, strpos(key, '#') > 0, not_before, reason, 0, announced_by
+		FROM lone_gates
 	) AS g
 	WHERE g.not_before > clock_timestamp()
 	AND ($1 = '' OR g.connection = $1)
@@ -46,13 +56,14 @@ const ClosedGates = `
 
 // ScanClosedGate reads a row of closedGates.
 func ScanClosedGate(row pgx.CollectableRow) (g ClosedGate, err error) {
-	var left int64
+	var left, pace int64
 	var call *[16]byte
-	err = row.Scan(&g.Name, &g.Connection, &g.Alone, &g.Until, &left, &g.Reason, &call)
+	err = row.Scan(&g.Name, &g.Connection, &g.Alone, &g.Until, &left, &g.Reason, &pace, &call)
 	if call != nil {
 		g.Call = finance.CallID(*call)
 	}
 	g.Left = pg.FromMicros(left)
+	g.Pace = pg.FromMicros(pace)
 	return g, err
 }
 
@@ -111,7 +122,7 @@ const endPauses = `
 		AND EXISTS (SELECT FROM long)
 	)
 	SELECT name, connection, alone, least(not_before, clock_timestamp() + interval '100 years'),
-		micros_until(not_before, clock_timestamp()), reason, announced_by
+		micros_until(not_before, clock_timestamp()), reason, 0, announced_by
 	FROM long ORDER BY name`
 
 // EndPauses opens the gates of a connection that are closed for longer than LongPause, although their provider has not
