@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -172,10 +173,19 @@ func TestCallsInFlightOfAllProcesses(t *testing.T) {
 	n.config = n.with("batch_size: 100", "batch_size: 10")
 	n.config = n.with("concurrency: 8", fmt.Sprintf("concurrency: 8\n    max_in_flight: %d", most))
 	var now, peak atomic.Int64
+	var once sync.Once
+	met := make(chan struct{}) // closed when as many calls as may be are on their way
 	defer n.holds(func(http.ResponseWriter) {
 		defer now.Add(-1)
 		on := now.Add(1)
 		for seen := peak.Load(); on > seen && !peak.CompareAndSwap(seen, on); seen = peak.Load() {
+		}
+		if on >= most-1 {
+			once.Do(func() { close(met) })
+		}
+		select {
+		case <-met:
+		case <-time.After(2 * time.Second): // a slow machine takes so long to send the next one
 		}
 		<-time.After(10 * time.Millisecond)
 	})()
@@ -183,7 +193,7 @@ func TestCallsInFlightOfAllProcesses(t *testing.T) {
 		t.Fatalf("plan: %v\n%s", err, out)
 	}
 	_, err := n.db.Pool.Exec(t.Context(), `INSERT INTO flights (call_id, connection, batch_id, fence, until)
-		SELECT gen_random_uuid(), 'register', b.id, b.fence + x, clock_timestamp() + interval '1 hour'
+		SELECT gen_random_uuid(), 'register', b.id, b.fence - x, clock_timestamp() + interval '1 hour'
 		FROM generate_series(0, 2) x, (SELECT id, fence FROM batches ORDER BY id LIMIT 1) b
 		UNION ALL SELECT gen_random_uuid(), 'register', NULL, NULL, clock_timestamp() - interval '1 second'
 		UNION ALL SELECT gen_random_uuid(), 'register', NULL, NULL, clock_timestamp() + interval '1 hour'`)
