@@ -60,7 +60,7 @@ func (w *batchWork) workItem(ctx context.Context, item *queue.Item, t *turn) (d 
 // decideBy is the outcome of an item by what its streams have brought, and by what of them is in quarantine. That is asked only
 // where there is a sign of it.
 func (w *batchWork) decideBy(ctx context.Context, item *queue.Item, sum *tally) (queue.Decision, error) {
-	if sum.isolated || sum.quarantined > 0 {
+	if sum.isolated || sum.quarantined > 0 || sum.contested {
 		open, err := w.Pages.OpenQuarantine(ctx, w.streamOf(item, ""), w.batch.Run)
 		if err != nil {
 			return queue.Decision{}, err
@@ -126,6 +126,7 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 		sum.note(write.RemovalsWithheld)
 	}
 	sum.addAside(s.Dataset == item.Dataset, line.Aside())
+	sum.contested = sum.contested || line.Contested() > 0
 	if err != nil {
 		return last, err
 	}

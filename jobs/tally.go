@@ -24,17 +24,18 @@ type tally struct {
 	opened bool
 	last   finance.CallID // the newest call that brought a page
 
-	accounts int          // of an item that is read account by account; 0: it is not
-	refused  []refusal    // accounts that could not be read
-	withheld []refusal    // accounts of which the provider may not, or will not, tell
-	keptBack []string     // their ids
-	unasked  int          // accounts whose turn did not come, because those before them were refused one after the other
-	unlisted *refusal     // why the list of accounts could not be read, where those known from before were read all the same
-	beyond   string       // how many accounts are more than one run reads; empty: none
-	isolated bool         // records of it were in quarantine when it was begun
-	open     int          // records of it in quarantine that are not resolved, of this run or of earlier ones
-	over     *fetch.Error // what speaks against the consent, by a status alone and said of one account
-	brought  bool         // an earlier attempt of the run has brought records of accounts that this one need not ask for
+	accounts  int          // of an item that is read account by account; 0: it is not
+	refused   []refusal    // accounts that could not be read
+	withheld  []refusal    // accounts of which the provider may not, or will not, tell
+	keptBack  []string     // their ids
+	unasked   int          // accounts whose turn did not come, because those before them were refused one after the other
+	unlisted  *refusal     // why the list of accounts could not be read, where those known from before were read all the same
+	beyond    string       // how many accounts are more than one run reads; empty: none
+	contested bool         // a key came with two contents, and one of them is in quarantine
+	isolated  bool         // records of it were in quarantine when it was begun
+	open      int          // records of it in quarantine that are not resolved, of this run or of earlier ones
+	over      *fetch.Error // what speaks against the consent, by a status alone and said of one account
+	brought   bool         // an earlier attempt of the run has brought records of accounts that this one need not ask for
 }
 
 // refusal is what one account of an item, or the list of them, was answered.

@@ -25,8 +25,9 @@ type modelRow struct {
 	text    string
 	pending bool
 	removed bool
-	first   int // the page that brought it first
-	changed int // the page that changed it last
+	first   int    // the page that brought it first
+	changed int    // the page that changed it last
+	over    string // the version that it has replaced, if that stood there
 }
 
 func (r modelRow) String() string {
@@ -51,14 +52,22 @@ func (m *model) write(n int, p *write.PageWrite, drawn []modelRecord) (w write.W
 				w.Unchanged++
 			} else {
 				w.Clashes++
+				w.Contested++
 			}
 		case !ok:
-			m.rows[key] = modelRow{d.text, d.pending, false, n, n}
+			m.rows[key] = modelRow{text: d.text, pending: d.pending, first: n, changed: n}
 			w.Inserted++
 		case old.removed || old.text != d.text || old.pending != d.pending:
 			m.retire(key, n)
-			m.rows[key] = modelRow{d.text, d.pending, false, old.first, n}
+			row := modelRow{text: d.text, pending: d.pending, first: old.first, changed: n}
+			if !old.removed {
+				row.over = old.String()
+			}
+			m.rows[key] = row
 			w.Updated++
+			if !old.removed && old.over == row.String() {
+				w.Contested++
+			}
 		default:
 			w.Unchanged++
 		}

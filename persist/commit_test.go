@@ -133,7 +133,7 @@ func TestCommitOfAGroupKeepsTheOrderOfItsPages(t *testing.T) {
 		transactionsPage(s, "4", "a", "back"))
 	want := []write.Written{
 		{Inserted: 2, Unchanged: 1},
-		{Inserted: 1, Updated: 1, Unchanged: 1, Clashes: 1},
+		{Inserted: 1, Updated: 1, Unchanged: 1, Clashes: 1, Contested: 1},
 		{Unchanged: 1, Removed: 2},
 		{Updated: 1},
 	}
@@ -154,6 +154,53 @@ func TestCommitOfAGroupKeepsTheOrderOfItsPages(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"4 1"}, queryAll(t, pool, "SELECT position, version FROM cursors")); diff != "" {
 		t.Error("the cursor moves once a transaction:", diff)
+	}
+}
+
+// A provider that gives one id to two records shows both each night, on two pages: the row is the one or the other by turns.
+// The first night may be a list that moved while it was read. The next one is not.
+func TestAKeyOfTwoContentsOnTwoPages(t *testing.T) {
+	t.Parallel()
+	pool := persisttest.New(t)
+	w := newWriter(pool)
+	s := transactionsStream(7, "acc")
+	quarantined := func() []string {
+		t.Helper()
+		return queryAll(t, pool, "SELECT place, times, reason, resolved_at IS NULL FROM quarantine")
+	}
+	night := func(run int64, texts ...string) (last write.Written) {
+		t.Helper()
+		for i, text := range texts {
+			p := transactionsPage(s, fmt.Sprint(i), "a", text)
+			p.Task.Run = run
+			p.Call.Task.Run = run
+			last = commitAll(t, w, p)[0]
+		}
+		return last
+	}
+	night(1, "one", "uno")
+	if got := quarantined(); len(got) > 0 {
+		t.Errorf("in quarantine after a night in which the record may have changed: %s", got)
+	}
+	why := "an earlier answer of the same run has the same key in transactions and other content, as in the run before: this one was kept"
+	for times := 1; times <= 2; times++ {
+		got := night(int64(times+1), "one", "uno")
+		if diff := cmp.Diff(write.Written{Updated: 1, Contested: 1}, got); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]string{fmt.Sprintf("0 %d %s true", times, why)}, quarantined()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	// One that changes from night to night, and back, is none.
+	other := transactionsStream(8, "acc")
+	for run := range 4 {
+		p := transactionsPage(other, "1", "a", []string{"one", "uno"}[run%2])
+		p.Task.Run = int64(run + 1)
+		p.Call.Task.Run = int64(run + 1)
+		if got := commitAll(t, w, p)[0]; got.Contested > 0 {
+			t.Errorf("run %d: %+v", run+1, got)
+		}
 	}
 }
 

@@ -212,7 +212,9 @@ func (a *attempt) writeRecords(ctx context.Context) error {
 		pl = roundsOf(a.live)
 	}
 	for _, p := range a.live {
-		p.written, p.figures = p.planned, Written{}
+		p.written = p.planned
+		p.figures = Written{}
+		p.contested = nil
 		p.compared = false
 		p.written.Aside = p.aside
 		if p.Unchanged {

@@ -18,10 +18,13 @@ type page struct {
 	aside    int              // records that were set aside, at the end of Rejects
 	replaced []finance.Reject // clashes, by the plan
 	planned  Written          // what the plan alone decided: repeats and clashes inside the group
-	written  Written          // of the attempt under way
-	figures  Written          // of written, what is balances of accounts
-	fenced   bool             // in the attempt under way
-	compared bool             // its set with the tables, in the attempt under way
+
+	// In the attempt under way:
+	written   Written
+	figures   Written          // of written, what is balances of accounts
+	contested []finance.Reject // see entry.contest
+	fenced    bool
+	compared  bool // its set with the tables
 }
 
 // group is the pages of one transaction.
@@ -228,6 +231,7 @@ func (r *rows[T]) add(es []entry[T], round int) {
 		switch {
 		case here && otherwise:
 			e.page.planned.Clashes++
+			e.page.planned.Contested++
 			e.page.replaced = append(e.page.replaced, finance.Reject{Place: r.kind.place(list[s.index].rec), Body: s.hash,
 				Reason: fmt.Sprintf("the record at place %d of the same answer has the same key in %s and other content: that one was kept",
 					r.kind.place(e.rec), r.kind.table)})

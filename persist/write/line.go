@@ -22,6 +22,7 @@ type Line struct {
 	failed    error // of the first page that failed
 	withheld  int   // rows that a guard of removals keeps
 	aside     int   // records that Postgres refuses
+	contested int   // records whose key came with other content too
 }
 
 // Line makes a line whose pages are waited for when those that are not committed have more than ahead bytes in all.
@@ -65,10 +66,15 @@ func (l *Line) Withheld() int { return l.withheld }
 // Aside is how many records of the pages that have come home are in quarantine because Postgres refuses them.
 func (l *Line) Aside() int { return l.aside }
 
+// Contested is how many records of the pages that have come home are in quarantine because their key came with other content
+// too.
+func (l *Line) Contested() int { return l.contested }
+
 func (l *Line) oldest(ctx context.Context) error {
 	written, err := l.committer.settled(ctx, l.waiting...)
 	l.withheld += written.Withheld
 	l.aside += written.Aside
+	l.contested += written.Contested
 	l.failed = cmp.Or(l.failed, err)
 	l.bytes -= l.waiting[0].bytes
 	l.waiting[0] = nil

@@ -51,7 +51,7 @@ type quarantined struct {
 func (a *attempt) quarantineRejects(ctx context.Context) error {
 	last := map[quarantined]reject{}
 	for _, p := range a.live {
-		for i, r := range slices.Concat(p.Rejects, p.replaced) {
+		for i, r := range slices.Concat(p.Rejects, p.replaced, p.contested) {
 			// What was set aside came to light behind the connector, so its position has passed it. A
 			// backfill has another.
 			waits := !r.Known && i < len(p.Rejects)-p.aside && p.Stream.Span == ""

@@ -61,15 +61,19 @@ func (k *kind[T]) match() string {
 	return s
 }
 
-// keys is a FROM item u of keys with one more column, numbered by n: parameters $1 and up.
-func (k *kind[T]) keys(column, typ string) string {
+// keys is a FROM item u of keys with further columns, each a name and a type, numbered by n: parameters $1 and up.
+func (k *kind[T]) keys(columns ...string) string {
 	arrays := "$1::int8[]"
 	names := "consent_id"
 	for i, c := range k.key {
 		arrays += fmt.Sprintf(", $%d::text[]", i+2)
 		names += ", " + c
 	}
-	return fmt.Sprintf("unnest(%s, $%d::%s[]) WITH ORDINALITY AS u(%s, %s, n)", arrays, len(k.key)+2, typ, names, column)
+	for i := 0; i < len(columns); i += 2 {
+		arrays += fmt.Sprintf(", $%d::%s[]", len(k.key)+2+i/2, columns[i+1])
+		names += ", " + columns[i]
+	}
+	return fmt.Sprintf("unnest(%s) WITH ORDINALITY AS u(%s, n)", arrays, names)
 }
 
 // probeSQL finds which of the given (key, hash) differ from the table, and whether the key is there at all. The
@@ -83,10 +87,18 @@ func (k *kind[T]) probeSQL() string {
 
 // retireSQL moves the versions with the given keys to the history, each replaced by a call, and gives back when they
 // were first seen. Their successors come by COPY, as new rows do: so there is one way into a table.
+//
+// It says too whether the version is contested: it was written in the same run, over one with the content that is to be
+// written now. $n are the keys, and behind them the calls and the new contents.
 func (k *kind[T]) retireSQL() string {
-	return "WITH old AS (DELETE FROM " + k.table + " t USING " + k.keys("by_call", "uuid") + " WHERE " + k.match() +
-		" RETURNING t.*, u.by_call, u.n), kept AS (INSERT INTO " + k.table + "_history (" + k.all() +
-		", replaced_by) SELECT " + k.all() + ", by_call FROM old) SELECT n, first_seen_at FROM old"
+	return "WITH old AS (DELETE FROM " + k.table + " t USING " + k.keys("by_call", "uuid", "hash", "bytea") + " WHERE " + k.match() +
+		" RETURNING t.*, u.by_call, u.hash, u.n), kept AS (INSERT INTO " + k.table + "_history (" + k.all() +
+		", replaced_by) SELECT " + k.all() + ", by_call FROM old) SELECT n, first_seen_at, " +
+		// Where the version is of another run, which is nearly always so, nothing more is looked up.
+		"CASE WHEN u.removed_at IS NULL AND EXISTS (SELECT FROM calls before JOIN calls now ON now.run_id = before.run_id" +
+		" WHERE before.id = u.call_id AND now.id = u.by_call) THEN EXISTS (SELECT FROM " + k.table + "_history t WHERE " +
+		k.match() + " AND t.replaced_by = u.call_id AND t.content_hash = u.hash AND t.removed_at IS NULL) ELSE false END" +
+		" FROM old u"
 }
 
 // findGoneSQL lists the rows of a set that are not among the kept ones, with what is noted of each. $1 is the

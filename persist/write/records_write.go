@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"syncer/finance"
 	"syncer/persist/pg"
 )
 
@@ -97,16 +98,22 @@ func (k *kind[T]) retire(ctx context.Context, a *attempt, known []*entry[T]) (ol
 		return old, nil, nil
 	}
 	calls := make([][16]byte, len(known))
+	hashes := make([][]byte, len(known))
 	for i, e := range known {
 		calls[i] = e.page.Call.ID
+		hashes[i] = e.hash[:]
 	}
-	rows, err := a.tx.Query(ctx, k.retireSQL(), append(k.keyArrays(known), calls)...)
+	rows, err := a.tx.Query(ctx, k.retireSQL(), append(k.keyArrays(known), calls, hashes)...)
 	if err != nil {
 		return old, nil, k.failed("replace", err)
 	}
 	var n int64
 	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&n, &at}, func() error {
+	var contested bool
+	_, err = pgx.ForEachRow(rows, []any{&n, &at, &contested}, func() error {
+		if contested {
+			known[n-1].contest(k)
+		}
 		old.entries = append(old.entries, known[n-1])
 		old.firstSeen = append(old.firstSeen, at)
 		known[n-1] = nil
@@ -122,6 +129,15 @@ func (k *kind[T]) retire(ctx context.Context, a *attempt, known []*entry[T]) (ol
 		}
 	}
 	return old, gone, nil
+}
+
+// contest notes that the record's key came with other content on an earlier page, and that both have come before: whoever
+// looks at the row sees the one or the other, by the page that came last, and each night has two changes.
+func (e *entry[T]) contest(k *kind[T]) {
+	e.page.written.Contested++
+	e.page.contested = append(e.page.contested, finance.Reject{Place: k.place(e.rec), Body: e.hash,
+		Reason: "an earlier answer of the same run has the same key in " + k.table + " and other content, as in the run before: " +
+			"this one was kept"})
 }
 
 // keyArrays are the keys of es, a parameter for each column.

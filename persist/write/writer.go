@@ -72,6 +72,7 @@ type Written struct {
 	Withheld  int // rows that are known to be gone, and stay because too many others have gone in the same run
 	Unchanged int
 	Clashes   int // records that a later one of the same page, with the same key and other content, has replaced
+	Contested int // of Clashes and Updated: both contents are the provider's word of now, so one is in quarantine
 	Aside     int // records that Postgres refuses, and that are in quarantine instead
 }
 
@@ -83,6 +84,7 @@ func (w *Written) add(o Written) {
 	w.Withheld += o.Withheld
 	w.Unchanged += o.Unchanged
 	w.Clashes += o.Clashes
+	w.Contested += o.Contested
 	w.Aside += o.Aside
 }
 
