@@ -165,6 +165,7 @@ func (c *check) open(ctx context.Context, inst *app.Installation) bool {
 		c.fail("keys", err)
 		return false
 	}
+	c.sealed(ctx, inst)
 	switch state, err := inst.Store.Restore.Look(ctx); {
 	case err != nil:
 		c.fail("database", err)
@@ -176,6 +177,36 @@ func (c *check) open(ctx context.Context, inst *app.Installation) bool {
 		c.note("database", "this role can only read, so no connection is tried: each call is written down")
 	}
 	return writes
+}
+
+// sealed tells which values can't be opened, since the key file lacks the key that has sealed them. An answer that was kept is
+// only missed by who looks at it, and a token is asked for again; without the others nobody can be called.
+func (c *check) sealed(ctx context.Context, inst *app.Installation) {
+	info, err := app.ReadKeyFile(inst.Config.Keys.File)
+	if err != nil {
+		return // it is told already
+	}
+	sealers, err := inst.Store.Seal.Sealers(ctx)
+	if err != nil {
+		c.fail("keys", err)
+		return
+	}
+	has := append(info.Old, info.Primary, info.Prepared)
+	for _, table := range slices.Sorted(maps.Keys(sealers)) {
+		for _, key := range sealers[table] {
+			if slices.Contains(has, key) {
+				continue
+			}
+			said := fmt.Sprintf("values in the table %s were sealed with key %s, which %s lacks, so they can't be opened: put the key "+
+				"back from a copy of the file; `syncer keys list` counts what each key has sealed", table, report.KeyName(key),
+				inst.Config.Keys.File)
+			if table == "answers" || table == "tokens" {
+				c.note("keys", "%s", said)
+			} else {
+				c.fail("keys", errors.New(said))
+			}
+		}
+	}
 }
 
 // schema tells whether the database has the tables that this program works with.

@@ -14,6 +14,9 @@ import (
 	"syncer/persist/read"
 )
 
+// onlyOnce makes the consents such that may be called once, from the first.
+const onlyOnce = "UPDATE consents SET single_use = true; UPDATE consents SET single_use_since = NULL"
+
 // Each rule finds what breaks it, and a healthy database breaks none.
 func TestVerifyFindsWhatIsBroken(t *testing.T) {
 	t.Parallel()
@@ -43,7 +46,7 @@ func TestVerifyFindsWhatIsBroken(t *testing.T) {
 		"transactions-have-calls": "INSERT INTO transactions (consent_id, account_id, transaction_id, status, booked_on, amount, currency, content_hash, call_id, place) VALUES (1, 'a', 't', 'booked', now(), 1, 'NOK', " + record + ")",
 		"debts-have-calls":        "INSERT INTO debts (consent_id, debt_id, creditor, kind, currency, content_hash, call_id, place) VALUES (1, 'd', 'c', 'k', 'NOK', " + record + ")",
 		"no-call-after-the-end":   "UPDATE consents SET status = 'revoked', ended_at = now() - interval '1 hour'",
-		"spent-once":              "UPDATE consents SET single_use = true",
+		"spent-once":              onlyOnce,
 		"complete-means-all":      "UPDATE runs SET overlapped = 1, expected = 0, verdict = 'complete', settled_at = now()",
 		"no-call-in-a-pause":      "INSERT INTO pauses (bucket, reason, announced_at, not_before) VALUES ('bank', 'r', now() - interval '1 hour', now() + interval '1 hour')",
 		"reads-within-budget":     "UPDATE consents SET reads_per_day = 2; INSERT INTO consent_reads SELECT 1, now() + interval '1 minute' - n * interval '11 hours 59 minutes' FROM generate_series(0, 2) n",
@@ -122,10 +125,12 @@ func TestVerifyKnowsTheLimits(t *testing.T) {
 		{"its status, while it was gone", gone, "no-call-after-the-end", []call{{2 * time.Hour, calls.ForStatus, finance.OK, 200}}},
 		{"a token, while it was gone", gone, "", []call{{2 * time.Hour, calls.ForToken, finance.OK, 200}}},
 		{"given again", gone, "", sent(30 * time.Minute)},
-		{"spent after a refusal", "UPDATE consents SET single_use = true", "",
+		{"spent after a refusal", onlyOnce, "",
 			[]call{{time.Minute, calls.ForData, finance.Throttled, 429}, {0, calls.ForData, finance.OK, 200}}},
-		{"spent after silence", "UPDATE consents SET single_use = true", "spent-once",
+		{"spent after silence", onlyOnce, "spent-once",
 			[]call{{time.Minute, calls.ForData, finance.Unanswered, 0}, {0, calls.ForData, finance.OK, 200}}},
+		{"called before it was single-use", "UPDATE consents SET single_use = true", "",
+			[]call{{time.Minute, calls.ForData, finance.OK, 200}, {time.Second, calls.ForData, finance.OK, 200}}},
 		{"two reads a day", "INSERT INTO consent_reads SELECT 1, now() - n * interval '12 hours' FROM generate_series(0, 3) n; UPDATE consents SET reads_per_day = 2", "", nil},
 		{"just sent", "INSERT INTO inbox (consent_id, call_id) VALUES (1, gen_random_uuid())", "", nil},
 	} {

@@ -33,15 +33,15 @@ func does(l *lab.Lab, sql string, args ...any) {
 }
 
 // asRole gives the processes that come a role of their own, which goes with the test. grants are what it may; $role is its name
-// there.
-func asRole(l *lab.Lab, grants ...string) {
+// there, and what is given back.
+func asRole(l *lab.Lab, grants ...string) (role string) {
 	l.Helper()
 	at, err := url.Parse(l.DB.URL)
 	if err != nil {
 		l.Fatal(err)
 	}
 	name := "role_of" + strings.ReplaceAll(at.Path, "/", "_")
-	role := pgx.Identifier{name}.Sanitize()
+	role = pgx.Identifier{name}.Sanitize()
 	does(l, "CREATE ROLE "+role+" LOGIN PASSWORD 'for-the-test'")
 	l.Cleanup(func() {
 		ctx := context.WithoutCancel(l.Context())
@@ -56,6 +56,7 @@ func asRole(l *lab.Lab, grants ...string) {
 	if err := os.WriteFile(filepath.Join(filepath.Dir(l.Config), "database-url"), []byte(at.String()), 0o600); err != nil {
 		l.Fatal(err)
 	}
+	return role
 }
 
 // configure changes the lab's configuration.
@@ -119,11 +120,16 @@ func TestARoleThatCanOnlyReadLooks(t *testing.T) {
 func TestARoleWithoutDDLWorksANight(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{Bank: sbanken.Options{Customers: 3, Transactions: 10, Days: 30}})
-	asRole(l, mayWork()...)
+	role := asRole(l, mayWork()...)
 	configure(l, `"file:database-url"`, `"file:database-url", migrate: "off"`)
 	l.ImportBank("bank1", 0, 3)
 	for _, args := range []string{"check", "run money1", "run money1 --new", "consents revoke 1", "verify", "status"} {
 		l.Says(0, strings.Fields(args))
+	}
+	does(l, "REVOKE DELETE ON consents, items, syncer_functions, river_job FROM "+role)
+	said := l.Says(1, []string{"check", "--json"})
+	if want := "may not read and write the tables consents, items, river_job and 1 more: GRANT SELECT, INSERT, UPDATE, DELETE"; !strings.Contains(said, want) {
+		t.Errorf("check does not say %q:\n%s", want, said)
 	}
 	does(l, "DELETE FROM syncer_functions WHERE name = 'keep_gate'")
 	for _, args := range []string{"run money1", "work", "consents revoke 2"} {

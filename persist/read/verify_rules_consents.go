@@ -19,7 +19,7 @@ func consentRules() []rule {
 		{"spent-once", "a single-use consent with more than one data call that may have spent it", `SELECT format('consent %s', c.id) FROM consents c
 			JOIN calls k ON k.consent_id = c.id AND k.purpose = 'data' AND (k.status BETWEEN 200 AND 299 OR k.class = 'unanswered')
 			WHERE c.single_use
-				AND k.sent_at > coalesce(c.renewed_at, '-infinity')
+				AND k.sent_at > coalesce(greatest(c.renewed_at, c.single_use_since), '-infinity')
 				AND NOT EXISTS ( -- the provider has told that this one did not spend it
 					SELECT FROM consent_events e
 					WHERE e.consent_id = c.id

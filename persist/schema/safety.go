@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,8 +43,42 @@ const rights = `SELECT quote_ident(current_database()),
 	quote_ident(current_user),
 	has_database_privilege(current_database(), 'TEMPORARY')`
 
+// lacking are the tables of our schema, River's among them, that our role can't work with. The versions of the schema are only
+// read.
+const lacking = `SELECT quote_ident(c.relname)
+	FROM pg_class c
+	WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema())
+	AND c.relkind = 'r'
+	AND NOT (
+		has_table_privilege(c.oid, 'SELECT')
+		AND (c.relname = 'goose_db_version' OR has_table_privilege(c.oid, 'INSERT')
+			AND has_table_privilege(c.oid, 'UPDATE')
+			AND has_table_privilege(c.oid, 'DELETE'))
+	)
+	ORDER BY 1`
+
+// lackingGrants is the danger of tables that our role can't work with.
+func lackingGrants(ctx context.Context, pool *pgxpool.Pool, role string) ([]Danger, error) {
+	rows, err := pool.Query(ctx, lacking)
+	tables, err := pg.AllRows(rows, err, pgx.RowTo[string], "look at the role's rights to the tables")
+	if err != nil || len(tables) == 0 {
+		return nil, err
+	}
+	named := strings.Join(tables[:min(3, len(tables))], ", ")
+	if len(tables) > 3 {
+		named += fmt.Sprintf(" and %d more", len(tables)-3)
+	}
+	var schema string
+	if err := pool.QueryRow(ctx, "SELECT quote_ident(current_schema())").Scan(&schema); err != nil {
+		return nil, fmt.Errorf("ask for the schema's name: %w", err)
+	}
+	return []Danger{{Grave: true, What: fmt.Sprintf("the role %s may not read and write the tables %s: "+
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s TO %[1]s, again after each `syncer db migrate`",
+		role, named, schema)}}, nil
+}
+
 // Dangers are what whoever owns the database should change: settings of the server that are off, others who may make
-// functions in our schema, a right that is missing.
+// functions in our schema, rights that are missing.
 func Dangers(ctx context.Context, pool *pgxpool.Pool) ([]Danger, error) {
 	var list []Danger
 	rows, err := pool.Query(ctx, off)
@@ -69,7 +104,8 @@ func Dangers(ctx context.Context, pool *pgxpool.Pool) ([]Danger, error) {
 		list = append(list, Danger{Grave: true, What: fmt.Sprintf("the role %[2]s may make no temporary tables, which imports "+
 			"and planning need: GRANT TEMPORARY ON DATABASE %[1]s TO %[2]s", database, role)})
 	}
-	return list, nil
+	grants, err := lackingGrants(ctx, pool, role)
+	return append(list, grants...), err
 }
 
 // unless is where a setting may be off.

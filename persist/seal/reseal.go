@@ -63,6 +63,28 @@ func (s *Store) CountSealed(ctx context.Context) ([]SealedCount, error) {
 	return all, err
 }
 
+// lookedAt is how many values of a table Sealers looks at: the first ones that lie there, which are mostly the oldest.
+const lookedAt = 10_000
+
+// Sealers gives the keys that have sealed values, by the table, without counting them: it looks at so many of each that it
+// takes no time in a large database.
+func (s *Store) Sealers(ctx context.Context) (map[string][]uint32, error) {
+	keys := map[string][]uint32{}
+	for _, c := range sealedColumns() {
+		rows, err := s.db.Query(ctx, fmt.Sprintf(`SELECT DISTINCT sealed_by(v)::bigint
+			FROM (SELECT %[2]s AS v FROM %[1]s WHERE %[2]s IS NOT NULL LIMIT %[3]d) AS first
+			ORDER BY 1`, c.table, c.column, lookedAt))
+		list, err := pg.AllRows(rows, err, pgx.RowTo[int64], "look which keys have sealed "+c.table)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range list {
+			keys[c.table] = append(keys[c.table], uint32(key))
+		}
+	}
+	return keys, nil
+}
+
 // Resealed is what a pass over one table has done.
 type Resealed struct {
 	Table  string
