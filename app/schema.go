@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"syncer/config"
+	"syncer/persist/pg"
 	"syncer/persist/schema"
 )
 
@@ -18,6 +20,9 @@ func (inst *Installation) readySchema(ctx context.Context) error {
 	justMade := state.Have == 0 && inst.Config.Database.URL.IsZero()
 	meant := inst.opt.Migrate && inst.Config.Database.Migrate != config.MigrateOff
 	if justMade || meant {
+		if err := inst.refuseSecond(ctx, state); err != nil {
+			return err
+		}
 		if err := schema.Migrate(ctx, inst.Pool, inst.opt.Log); err != nil {
 			return fmt.Errorf("migrate the database: %w", err)
 		}
@@ -31,6 +36,20 @@ func (inst *Installation) readySchema(ctx context.Context) error {
 			Msg("the database schema is newer than this binary, which works with it")
 	}
 	return nil
+}
+
+// refuseSecond refuses to make an installation beside another one in the same database: a schema that is mistyped looks like
+// one that is new, and would be an empty one, in which nobody has a consent. `syncer db migrate` makes it.
+func (inst *Installation) refuseSecond(ctx context.Context, state schema.State) error {
+	if state.Have > 0 {
+		return nil
+	}
+	others, err := pg.Installations(ctx, inst.Pool)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	return fmt.Errorf("the schema %s has no installation of syncer yet, and the database has one in %s: correct database.schema, or "+
+		"make another installation with `syncer db migrate`", pg.SchemaOf(inst.Pool), strings.Join(others, " and "))
 }
 
 // CanWrite says whether the database takes writes from the configured role.

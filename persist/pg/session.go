@@ -33,15 +33,22 @@ const lookAround = `SELECT pg_catalog.current_database(),
 		pg_catalog.current_setting('synchronous_commit'),
 		(SELECT s.setting::pg_catalog.int8 FROM pg_catalog.pg_settings s WHERE s.name = 'statement_timeout'),
 		pg_catalog.current_schemas(false)::pg_catalog.text[],
-		ARRAY(
-			SELECT n.nspname::pg_catalog.text
-			FROM pg_catalog.pg_namespace n
-			JOIN pg_catalog.pg_class b ON b.relnamespace = n.oid AND b.relname = 'batches' AND b.relkind = 'r'
-			JOIN pg_catalog.pg_class v ON v.relnamespace = n.oid AND v.relname = 'goose_db_version' AND v.relkind = 'r'
-			WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-			AND pg_catalog.has_table_privilege(b.oid, 'SELECT')
-			ORDER BY 1
-		)`
+		ARRAY(` + homes + `)`
+
+// homes are the schemas with an installation that this role may read.
+const homes = `SELECT n.nspname::pg_catalog.text
+	FROM pg_catalog.pg_namespace n
+	JOIN pg_catalog.pg_class b ON b.relnamespace = n.oid AND b.relname = 'batches' AND b.relkind = 'r'
+	JOIN pg_catalog.pg_class v ON v.relnamespace = n.oid AND v.relname = 'goose_db_version' AND v.relkind = 'r'
+	WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+	AND pg_catalog.has_table_privilege(b.oid, 'SELECT')
+	ORDER BY 1`
+
+// Installations are the schemas of a database with an installation that this role may read.
+func Installations(ctx context.Context, q Querier) ([]string, error) {
+	rows, err := q.Query(ctx, homes)
+	return AllRows(rows, err, pgx.RowTo[string], "look for installations in the database")
+}
 
 // strangers are functions and operators in a schema that another role has made and that have the name of one of Postgres'
 // own: where their arguments fit better, they are what a statement of ours calls.

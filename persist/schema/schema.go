@@ -40,10 +40,36 @@ func lockOf(schema string) int64 {
 // ErrTooNew says that a newer binary has migrated the database, and that this one can't work with it any more.
 var ErrTooNew = errors.New("the database schema is newer than this binary")
 
+// ErrForeign says that the schema's versions are another program's.
+var ErrForeign = errors.New("the schema belongs to another program")
+
+// refuseForeign refuses a schema in which another program counts its versions with goose: ours would be taken for applied.
+func refuseForeign(ctx context.Context, pool *pgxpool.Pool) error {
+	var counts, ours bool
+	err := pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL, to_regclass('batches') IS NOT NULL", // since our first version
+		goose.DefaultTablename).Scan(&counts, &ours)
+	var have int64
+	if err == nil && counts && !ours {
+		err = pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&have)
+	}
+	if err != nil {
+		return fmt.Errorf("look whose the schema is: %w", err)
+	}
+	if have == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has a table %s, with version %d, and no table of syncer: name a schema for syncer alone by "+
+		"database.schema", ErrForeign, pg.SchemaOf(pool), goose.DefaultTablename, have)
+}
+
 // Migrate brings the database to the schema this binary knows, ours and River's. It changes nothing when there is
 // nothing to do, and any number of processes may call it at once: one migrates, the others wait for it. A schema that
-// is newer than the binary stays as it is, and is [ErrTooNew] if the binary can't work with it.
+// is newer than the binary stays as it is, and is [ErrTooNew] if the binary can't work with it; one of another program is
+// [ErrForeign].
 func Migrate(ctx context.Context, pool *pgxpool.Pool, log zerolog.Logger) error {
+	if err := refuseForeign(ctx, pool); err != nil {
+		return err
+	}
 	return migrate(ctx, pool, migrations.FS, log)
 }
 

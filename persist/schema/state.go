@@ -44,8 +44,11 @@ func (s State) Check() error {
 	return nil
 }
 
-// Look tells which schema the database has. It changes nothing, and needs no right but to read.
+// Look tells which schema the database has, or [ErrForeign]. It changes nothing, and needs no right but to read.
 func Look(ctx context.Context, pool *pgxpool.Pool) (State, error) {
+	if err := refuseForeign(ctx, pool); err != nil {
+		return State{}, err
+	}
 	return look(ctx, pool, migrations.FS)
 }
 
