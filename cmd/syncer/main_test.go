@@ -24,6 +24,7 @@ import (
 // with steps at which a test may kill or stop it. So it is for the tests of this folder, and for the proofs, which build
 // it; see proof/lab. As "syncer-plan" it plans a run of each job that it is given and leaves the batches to others.
 func TestMain(m *testing.M) {
+	lab.EndAtOnce()
 	testscript.Main(sideBySide{m}, map[string]func(){
 		"syncer":      func() { os.Exit(program(stepper(os.Getenv(lab.StepEnv)))) },
 		"syncer-plan": planAll,

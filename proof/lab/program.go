@@ -40,6 +40,7 @@ const (
 // nothing is built, because proofs are left out then.
 func Main(m *testing.M) {
 	flag.Parse()
+	EndAtOnce()
 	if testing.Short() {
 		m.Run()
 		return
@@ -57,6 +58,15 @@ func Main(m *testing.M) {
 		os.Exit(1)
 	}
 	m.Run()
+}
+
+// EndAtOnce has programs that are built with the race detector end when they have ended. By itself the detector keeps each
+// alive for another second, in case that a race shows up then: that is most of the time of a test of many commands.
+func EndAtOnce() {
+	const name = "GORACE"
+	if os.Getenv(name) == "" {
+		_ = os.Setenv(name, "atexit_sleep_ms=0") // without it they end a second later
+	}
 }
 
 // Long leaves the test out where -short asks for what is quick.
