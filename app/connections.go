@@ -229,6 +229,18 @@ func (inst *Installation) Forgotten(ctx context.Context) ([]read.ActiveConsents,
 	return list, nil
 }
 
+// CheckNamed refuses the name of a connection that neither the configuration nor the database has. Empty: none is named.
+func (inst *Installation) CheckNamed(ctx context.Context, connection string) error {
+	if _, configured := inst.Config.Connections[connection]; configured || connection == "" {
+		return nil
+	}
+	_, err := inst.Store.Connections.ByName(ctx, connection)
+	if errors.Is(err, pg.ErrNotFound) {
+		return fmt.Errorf("there is no connection %q: `syncer connections list` shows what there is", connection)
+	}
+	return err
+}
+
 // CheckUsed says whether the database knows a connection.
 func (inst *Installation) CheckUsed(ctx context.Context, connection string) error {
 	_, err := inst.Store.Connections.ByName(ctx, connection)

@@ -17,6 +17,9 @@ func (inst *Installation) readySchema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := inst.refuseReader(ctx, state); err != nil {
+		return err
+	}
 	justMade := state.Have == 0 && inst.Config.Database.URL.IsZero()
 	meant := inst.opt.Migrate && inst.Config.Database.Migrate != config.MigrateOff
 	if justMade || meant {
@@ -50,6 +53,24 @@ func (inst *Installation) refuseSecond(ctx context.Context, state schema.State) 
 	}
 	return fmt.Errorf("the schema %s has no installation of syncer yet, and the database has one in %s: correct database.schema, or "+
 		"make another installation with `syncer db migrate`", pg.SchemaOf(inst.Pool), strings.Join(others, " and "))
+}
+
+// refuseReader refuses a role that may only read to a command that writes, before the database does it in its own words.
+func (inst *Installation) refuseReader(ctx context.Context, state schema.State) error {
+	if inst.opt.Look || state.Have == 0 {
+		return nil
+	}
+	var role string
+	var may bool
+	err := inst.Pool.QueryRow(ctx, "SELECT current_user, has_table_privilege('calls', 'INSERT')").Scan(&role, &may)
+	if err != nil {
+		return fmt.Errorf("ask the database what the role may do: %w", err)
+	}
+	if !may {
+		return fmt.Errorf("the role %s may only read this database, and the command writes in it: give database.url a role that may, or "+
+			"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s TO %[1]s", role, pg.SchemaOf(inst.Pool))
+	}
+	return nil
 }
 
 // CanWrite says whether the database takes writes from the configured role.

@@ -34,6 +34,9 @@ func (c *check) connection(ctx context.Context, inst *app.Installation, name str
 			return
 		}
 	}
+	if c.restrained(ctx, inst, name) {
+		return
+	}
 	o, err := inst.ClientOptions(name)
 	if err == nil {
 		err = inst.Store.Connections.Use(ctx, name, app.EndpointOf(o))
@@ -64,6 +67,18 @@ func (c *check) connection(ctx context.Context, inst *app.Installation, name str
 		c.note(name+" settings", "%s", note)
 	}
 	c.parked(ctx, inst, name)
+}
+
+// restrained says that an operator has parked the connection. Others are called all the same, to see whether what has parked them
+// is over; here somebody has said that nobody is to call.
+func (c *check) restrained(ctx context.Context, inst *app.Installation, name string) bool {
+	known, err := inst.Store.Connections.ByName(ctx, name)
+	if err != nil || !known.ByOperator() {
+		return false // the calls will say what is wrong
+	}
+	c.note(name, "not called: parked since %s, %s; to use it again: syncer connections open %s", text.Clock(known.ParkedAt),
+		known.ParkedReason, name)
+	return true
 }
 
 // keys tells of each dataset whose records would be stored anew, since their keys are made in another way than before.

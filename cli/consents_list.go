@@ -39,12 +39,16 @@ func (p *Program) consentsListCommand() *cobra.Command {
 				return usagef("--limit %d: list at least one", f.Limit)
 			}
 			if renewals {
-				return p.look(cmd.Context(), func(inst *app.Installation) error { return p.listRenewals(cmd.Context(), inst, f) })
+				return p.lookOver(cmd.Context(), f.Connection, func(inst *app.Installation) error {
+					return p.listRenewals(cmd.Context(), inst, f)
+				})
 			}
 			if expiring != "" {
 				return p.expiringCommand(cmd.Context(), f, expiring)
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error { return p.listConsents(cmd.Context(), inst, f) })
+			return p.lookOver(cmd.Context(), f.Connection, func(inst *app.Installation) error {
+				return p.listConsents(cmd.Context(), inst, f)
+			})
 		},
 	}
 	c.Flags().StringVar(&expiring, "expiring", "", "only active consents that end within so long, such as 14d, 7d or 1d")
@@ -115,7 +119,7 @@ func (p *Program) expiringCommand(ctx context.Context, f consents.Filter, within
 	case f.After != 0:
 		return usagef("--expiring lists by the end and not by the number: raise --limit instead of --after")
 	}
-	return p.look(ctx, func(inst *app.Installation) error { return p.listExpiring(ctx, inst, f, d) })
+	return p.lookOver(ctx, f.Connection, func(inst *app.Installation) error { return p.listExpiring(ctx, inst, f, d) })
 }
 
 func (p *Program) listExpiring(ctx context.Context, inst *app.Installation, f consents.Filter, within time.Duration) error {

@@ -48,6 +48,9 @@ func (p *Program) initCommand() *cobra.Command {
 			if len(args) == 1 {
 				dir = args[0]
 			}
+			if dir == "" {
+				return usagef("DIR is empty: name a folder, or leave it out for this one")
+			}
 			for _, name := range only {
 				if !slices.Contains(p.providerNames(), name) {
 					return usagef("--provider %q: there are %s", name, text.List(p.providerNames()))

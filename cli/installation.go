@@ -34,6 +34,17 @@ func (p *Program) look(ctx context.Context, f func(*app.Installation) error) err
 	return p.inInstallation(ctx, opt, f)
 }
 
+// lookOver is look for a list of one connection, which must be there: of a mistyped name there is nothing to list, and that
+// would look like a good answer. Empty: of all.
+func (p *Program) lookOver(ctx context.Context, connection string, f func(*app.Installation) error) error {
+	return p.look(ctx, func(inst *app.Installation) error {
+		if err := inst.CheckNamed(ctx, connection); err != nil {
+			return err
+		}
+		return f(inst)
+	})
+}
+
 // change opens the installation for a command that changes something, and closes it when f is done.
 func (p *Program) change(ctx context.Context, f func(*app.Installation) error) error {
 	return p.inInstallation(ctx, p.options(p.logger("warn")), f)

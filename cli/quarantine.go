@@ -45,7 +45,9 @@ func (p *Program) quarantineListCommand() *cobra.Command {
 					return usagef("--dataset: %w", err)
 				}
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error { return p.listQuarantine(cmd.Context(), inst, f) })
+			return p.lookOver(cmd.Context(), f.Connection, func(inst *app.Installation) error {
+				return p.listQuarantine(cmd.Context(), inst, f)
+			})
 		},
 	}
 	flags := c.Flags()

@@ -43,6 +43,7 @@ type Program struct {
 	logFormat  string
 	logLevel   string
 	by         actor
+	unsaid     *error    // why something could not be printed; see screen.Write
 	began      time.Time // when the command was given
 
 	live *liveLine // what stderr is written through, so that log lines and the live line don't mix
@@ -50,10 +51,11 @@ type Program struct {
 
 // New is the program with its streams and its environment. Its commands may be run one after the other.
 func New(in io.Reader, out, err io.Writer, env config.Env, setup Setup) *Program {
-	heard := newSpout(screen{err, env})
+	heard := newSpout(screen{Writer: err, env: env})
+	unsaid := new(error)
 	return &Program{
-		in: in, out: screen{out, env}, err: heard, env: env, setup: setup, live: newLiveLine(heard, env),
-		by: actor{command: "syncer"},
+		in: in, out: screen{Writer: out, env: env, failed: unsaid}, err: heard, env: env, setup: setup, live: newLiveLine(heard, env),
+		by: actor{command: "syncer"}, unsaid: unsaid,
 	}
 }
 
@@ -68,6 +70,9 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	code, ended := errors.AsType[exitCode](err)
 	_, misused := errors.AsType[usageError](err)
 	switch {
+	case err == nil && *p.unsaid != nil: // a disk that is full, say: what was printed is cut
+		p.complain(fmt.Errorf("print what there is to say: %w", *p.unsaid))
+		return ExitError
 	case err == nil:
 		return ExitOK
 	case ended:

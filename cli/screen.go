@@ -15,10 +15,20 @@ import (
 // asked each time.
 type screen struct {
 	io.Writer
-	env config.Env
+	env    config.Env
+	failed *error // where the first error of a write is kept; nil: nowhere
 }
 
 var _ text.Screen = screen{}
+
+// Write implements io.Writer. Nearly nobody looks at the error of a line that is printed, so it is kept.
+func (s screen) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if err != nil && s.failed != nil && *s.failed == nil {
+		*s.failed = err
+	}
+	return n, err
+}
 
 // Columns is the terminal's width: what COLUMNS says, or else what the terminal says itself. 0: it is no terminal.
 func (s screen) Columns() int {

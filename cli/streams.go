@@ -75,7 +75,9 @@ func (p *Program) streamsListCommand() *cobra.Command {
 			if f.filter.Limit < 1 {
 				return usagef("--limit %d: list at least one", f.filter.Limit)
 			}
-			return p.look(cmd.Context(), func(inst *app.Installation) error { return p.listStreams(cmd.Context(), inst, f.filter) })
+			return p.lookOver(cmd.Context(), f.filter.Connection, func(inst *app.Installation) error {
+				return p.listStreams(cmd.Context(), inst, f.filter)
+			})
 		},
 	}
 	f.add(p, c)

@@ -40,6 +40,9 @@ func toOpen(c connections.Connection) string {
 	if c.ParkedFor != "" {
 		return "other credentials are used as soon as they are there; to try the same ones again: `syncer connections open " + c.Name + "`"
 	}
+	if c.ByOperator() { // it is not called by check either
+		return "when that is over: `syncer connections open " + c.Name + "`"
+	}
 	return "when that is mended: `syncer check`, then `syncer connections open " + c.Name + "`"
 }
 

@@ -43,7 +43,11 @@ func writeParkedConnections(w io.Writer, p text.Paint, parked []connections.Conn
 		fmt.Fprintln(w, "  none")
 	}
 	for _, c := range parked {
-		fmt.Fprintf(w, "  %s since %s (%s)\n", p.Bad(text.Printable(c.Name)), text.Clock(c.ParkedAt), c.ParkedClass)
+		why := " (" + c.ParkedClass + ")"
+		if c.ByOperator() { // which the reason says
+			why = ""
+		}
+		fmt.Fprintf(w, "  %s since %s%s\n", p.Bad(text.Printable(c.Name)), text.Clock(c.ParkedAt), why)
 		fmt.Fprintln(w, text.Paragraph(w, "    ", c.ParkedReason+"; "+toOpen(c)))
 	}
 }

@@ -90,7 +90,7 @@ func TestARoleThatCanOnlyReadLooks(t *testing.T) {
 	t.Parallel()
 	l := bankOf(t, 2)
 	l.Says(0, []string{"run", "money1"})
-	asRole(l, "GRANT pg_read_all_data TO $role", "ALTER ROLE $role SET default_transaction_read_only = on")
+	role := asRole(l, "GRANT pg_read_all_data TO $role", "ALTER ROLE $role SET default_transaction_read_only = on")
 	call := ""
 	l.Scan(&call, "SELECT id::text FROM calls WHERE purpose = 'data' LIMIT 1")
 	for _, args := range []string{
@@ -102,6 +102,13 @@ func TestARoleThatCanOnlyReadLooks(t *testing.T) {
 	}
 	l.Says(0, []string{"check"}, "! database", "only")
 	l.Says(1, []string{"consents", "revoke", "1"})
+	does(l, "ALTER ROLE "+role+" RESET default_transaction_read_only") // else whoever works waits until writes are taken
+	for _, args := range []string{"consents revoke 1", "run money1", "serve", "keys rotate"} {
+		out, err := l.Command(nil, strings.Fields(args)...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "may only read this database, and the command writes in it") {
+			t.Errorf("syncer %s: %v\n%s", args, err, out)
+		}
+	}
 
 	does(l, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (4711, true)")
 	l.Says(0, []string{"status"})

@@ -238,3 +238,21 @@ func (n *debtNight) eventually(sql string, want int) {
 		}
 	}
 }
+
+// What can't be printed is an error: a report that a full disk has cut looks whole to whoever reads only the exit code.
+func TestAReportThatIsCutIsAnError(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	var said bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "syncer", "version")
+	cmd.Stdout = full
+	cmd.Stderr = &said
+	err = cmd.Run()
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "print what there is to say: write /dev/stdout: no space left on device") {
+		t.Errorf("%v, and said: %s", err, &said)
+	}
+}

@@ -27,6 +27,12 @@ type Connection struct {
 	Refused []CredentialPark
 }
 
+// ByOperator says that an operator has parked the connection as a whole, so that nobody calls at all: no answer of a provider
+// parks one with this class.
+func (c Connection) ByOperator() bool {
+	return c.Parked && c.ParkedFor == "" && c.ParkedClass == string(finance.Refused)
+}
+
 // CredentialPark says that no call is made with certain credentials, because the provider has refused them.
 type CredentialPark struct {
 	Credentials string    `json:"credentials"` // their fingerprint
