@@ -35,6 +35,7 @@ func private(identifier string) string {
 func TestIdentifiersHaveNoPrivateWords(t *testing.T) {
 	root := filepath.Join("..", "..")
 	read := 0
+	told := map[string]bool{} // the names that have been looked at, in whatever file
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
@@ -44,7 +45,6 @@ func TestIdentifiersHaveNoPrivateWords(t *testing.T) {
 			return err
 		}
 		read++
-		told := map[string]bool{}
 		ast.Inspect(file, func(n ast.Node) bool {
 			id, ok := n.(*ast.Ident)
 			if !ok || told[id.Name] {

@@ -76,6 +76,15 @@ func launch(ctx context.Context, opt Options, who account, bin binaries, alive *
 	return cmd.Process, nil
 }
 
+// authentication is how a password is checked. SCRAM takes some milliseconds of both sides for each connection, on purpose; a
+// server of tests, to which nearly everything that happens is a new connection, does without.
+func authentication(opt Options) string {
+	if opt.FastAndLoose {
+		return "md5"
+	}
+	return "scram-sha-256"
+}
+
 // settings suit a laptop. No statement, parameter or row value goes into the log: it would be personal data in a file
 // nobody guards.
 func settings(opt Options, port int) []string {
@@ -88,7 +97,7 @@ func settings(opt Options, port int) []string {
 	set("listen_addresses=127.0.0.1", "port="+strconv.Itoa(port),
 		// Debian's default socket folder is not ours to write, and a path of more than 107 bytes is refused: TCP only.
 		"unix_socket_directories=",
-		"password_encryption=scram-sha-256", "shared_buffers=128MB", "max_wal_size=1GB", "timezone=UTC",
+		"password_encryption="+authentication(opt), "shared_buffers=128MB", "max_wal_size=1GB", "timezone=UTC",
 		"logging_collector=off", "log_timezone=UTC", "log_checkpoints=off",
 		"log_error_verbosity=terse", "log_min_error_statement=panic")
 	if opt.FastAndLoose {

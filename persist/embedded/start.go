@@ -193,7 +193,7 @@ func initdb(ctx context.Context, opt Options, who account, bin binaries, alive *
 	if err != nil {
 		return fmt.Errorf("prepare the data folder: %w", err)
 	}
-	args := []string{"-D", fresh, "-U", c.User, "-A", "scram-sha-256", "--pwfile", pwfile, "-E", "UTF8", "--locale=C", "--no-instructions"}
+	args := []string{"-D", fresh, "-U", c.User, "-A", authentication(opt), "--pwfile", pwfile, "-E", "UTF8", "--locale=C", "--no-instructions"}
 	if opt.FastAndLoose {
 		args = append(args, "--no-sync")
 	}
