@@ -217,6 +217,56 @@ func TestCallsInFlightOfAllProcesses(t *testing.T) {
 	n.eventually("SELECT count(*) FROM flights", 1)
 }
 
+// A process that is killed with calls on their way takes their places with it when its lease ends, and no sooner.
+func TestCallsOfAKilledProcessAreNotInFlight(t *testing.T) {
+	t.Parallel()
+	const most = 2
+	n := newDebtNight(t, 12)
+	n.config = n.with("lease: 1s, heartbeat: 400ms", "lease: 5s, heartbeat: 1s")
+	n.config = n.with("concurrency: 8", fmt.Sprintf("concurrency: 8\n    max_in_flight: %d", most))
+	var now, peak atomic.Int64
+	var once sync.Once
+	met := make(chan struct{})
+	stays := make(chan struct{})
+	undo := n.holds(func(http.ResponseWriter) {
+		if now.Add(1) == most {
+			once.Do(func() { close(met) })
+		}
+		<-stays
+		now.Add(-1)
+	})
+	doomed := n.command("run", "debts")
+	if err := doomed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-met
+	if err := doomed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = doomed.Wait()
+	if got := n.number("SELECT count(*) FROM flights"); got != most {
+		t.Errorf("%d calls of the killed process are written down, want %d", got, most)
+	}
+	undo()
+	close(stays)
+	n.eventually("SELECT count(*) FROM batches b JOIN workers w ON w.id = b.holder AND w.expires_at > clock_timestamp()", 0)
+
+	defer n.holds(func(http.ResponseWriter) {
+		defer now.Add(-1)
+		on := now.Add(1)
+		for seen := peak.Load(); on > seen && !peak.CompareAndSwap(seen, on); seen = peak.Load() {
+		}
+		<-time.After(20 * time.Millisecond)
+	})()
+	n.does(0, "run", "debts")
+	if got := peak.Load(); got > most {
+		t.Errorf("%d calls were on their way at a time, want %d at most", got, most)
+	}
+	if got := n.number("SELECT count(*) FROM flights"); got > 0 {
+		t.Errorf("%d calls count still", got)
+	}
+}
+
 // eventually waits until a query gives a number.
 func (n *debtNight) eventually(sql string, want int) {
 	n.Helper()
