@@ -120,7 +120,7 @@ func TestClosedGates(t *testing.T) {
 	}
 	got, err = h.Admit.ClosedGates(t.Context(), "bank")
 	must(t, err)
-	if len(got) != 2 || got[0].Pace.Round(10*time.Second) != 2*time.Minute || !got[0].Stops() ||
+	if len(got) != 2 || !got[0].Rate || got[0].Pace.Round(10*time.Second) != 2*time.Minute || !got[0].Stops() ||
 		got[0].Left.Round(time.Minute) != 6*time.Minute {
 		t.Errorf("a rate that lets nobody through for minutes: %+v", got)
 	}

@@ -92,6 +92,19 @@ func TestARateThatIsRaisedBringsTheSlotsNearer(t *testing.T) {
 			t.Errorf("call %d of the right rate goes in %v, want %v", i+1, a.SendIn, want)
 		}
 	}
+	// Those of a caller that another process' rate has slowed stay its own, since it lives.
+	h.exec(t, "DELETE FROM gates")
+	slow := h.sibling(t, time.Hour)
+	slow.Workers.NameRate("bank", mistyped)
+	must(t, slow.Workers.Heartbeat(t.Context(), time.Hour))
+	for range 3 {
+		admission(t, h.Store, ask(right))
+	}
+	must(t, slow.Workers.Leave(t.Context()))
+	if a := admission(t, h.Store, ask(right)); !near(a.SendIn, 75*time.Minute) {
+		t.Errorf("behind three callers that live and were slowed it goes in %v", a.SendIn)
+	}
+
 	h.exec(t, "DELETE FROM gates")
 	admission(t, h.Store, ask(mistyped))
 	pause(t, h, pauseOf(time.Hour, "retry-after"))

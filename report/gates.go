@@ -28,7 +28,7 @@ func ClosedGatesOf(gates []admit.ClosedGate) []ClosedGate {
 		j := ClosedGate{
 			Gate: g.Name, Connection: g.Connection, Alone: g.Alone, Until: instant(g.Until), Left: g.Left.Seconds(), Reason: g.Reason,
 		}
-		if g.Pace > 0 {
+		if g.Rate {
 			j.Pace = g.Pace.Seconds()
 			j.Reason = rateReason(g)
 		}
@@ -60,7 +60,7 @@ func writeClosed(w io.Writer, p text.Paint, gates []admit.ClosedGate) {
 			}
 			fmt.Fprintln(w, line)
 		}
-		if g.Left >= admit.LongPause && g.Pace == 0 {
+		if g.Left >= admit.LongPause && !g.Rate {
 			fmt.Fprintln(w, "    ask the provider; if it was not meant:")
 			fmt.Fprintf(w, "    syncer connections resume %s --reason TEXT\n", g.Connection)
 		}
@@ -74,7 +74,7 @@ func closedText(g admit.ClosedGate) string {
 	if g.Left >= 2*day {
 		left = text.Count(int(g.Left/day), "day")
 	}
-	if g.Pace > 0 {
+	if g.Rate {
 		return fmt.Sprintf("%s waits until %s (for another %s): %s", text.Printable(g.Name), text.Clock(g.Until), left, rateReason(g))
 	}
 	return fmt.Sprintf("%s is closed until %s (for another %s): %s", text.Printable(g.Name), text.Clock(g.Until), left, text.Printable(g.Reason))
@@ -82,5 +82,8 @@ func closedText(g admit.ClosedGate) string {
 
 // rateReason says why a gate waits that no pause has closed.
 func rateReason(g admit.ClosedGate) string {
+	if g.Pace == 0 {
+		return "the calls until then are given out, by the rate that another process has in its configuration"
+	}
 	return "its rate in the configuration is one call in " + text.Took(g.Pace) + ", and the calls until then are given out"
 }

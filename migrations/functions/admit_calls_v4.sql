@@ -311,7 +311,10 @@ BEGIN
                         gate.next_slot := nearer_slot(gate, pace_us, moment);
                     END IF;
                     slot := greatest(moment, gate.next_slot);
-                    IF slot = moment OR pace_us <> gate.slot_us THEN
+                    IF pace_us > in_interval_us[place] THEN -- by another's rate, and the caller lives: its slot stays its own
+                        gate.slots_from := slot + pace_us * interval '1 microsecond';
+                        gate.slot_us := 0;
+                    ELSIF slot = moment OR pace_us <> gate.slot_us THEN
                         gate.slots_from := slot;
                         gate.slot_us := pace_us;
                     END IF;

@@ -21,7 +21,8 @@ type ClosedGate struct {
 	Until      time.Time      // never in the past
 	Left       time.Duration  // until then
 	Reason     string         // of a pause
-	Pace       time.Duration  // between two calls, of a gate that waits for its rate; zero: it is closed by a pause
+	Rate       bool           // it waits for its rate, and no pause has closed it
+	Pace       time.Duration  // between two calls by that rate; zero: it is that of another process
 	Call       finance.CallID // that was told; zero: not known
 }
 
@@ -37,17 +38,16 @@ func (g ClosedGate) Stops() bool {
 // for its rate where the next slot is more than a minute ahead: what is less is the ordinary course of things.
 const ClosedGates = `
 	SELECT g.name, g.connection, g.alone, least(g.not_before, clock_timestamp() + interval '100 years'),
-		micros_until(g.not_before, clock_timestamp()), g.reason, g.pace_us, g.announced_by
+		micros_until(g.not_before, clock_timestamp()), g.reason, g.rate, g.pace_us, g.announced_by
 	FROM (
-		SELECT bucket AS name, connection, false AS alone, not_before, reason, 0 AS pace_us, announced_by
+		SELECT bucket AS name, connection, false AS alone, not_before, reason, false AS rate, 0 AS pace_us, announced_by
 		FROM gates
 		UNION ALL
-		SELECT bucket, connection, false, next_slot, '', slot_us, NULL
+		SELECT bucket, connection, false, next_slot, '', true, slot_us, NULL
 		FROM gates
 		WHERE next_slot > greatest(not_before, clock_timestamp() + interval '1 minute')
-		AND slot_us > 0
 		UNION ALL
-		SELECT key, connection, strpos(key, '#') > 0, not_before, reason, 0, announced_by
+		SELECT key, connection, strpos(key, '#') > 0, not_before, reason, false, 0, announced_by
 		FROM lone_gates
 	) AS g
 	WHERE g.not_before > clock_timestamp()
@@ -58,7 +58,7 @@ const ClosedGates = `
 func ScanClosedGate(row pgx.CollectableRow) (g ClosedGate, err error) {
 	var left, pace int64
 	var call *[16]byte
-	err = row.Scan(&g.Name, &g.Connection, &g.Alone, &g.Until, &left, &g.Reason, &pace, &call)
+	err = row.Scan(&g.Name, &g.Connection, &g.Alone, &g.Until, &left, &g.Reason, &g.Rate, &pace, &call)
 	if call != nil {
 		g.Call = finance.CallID(*call)
 	}
@@ -122,7 +122,7 @@ const endPauses = `
 		AND EXISTS (SELECT FROM long)
 	)
 	SELECT name, connection, alone, least(not_before, clock_timestamp() + interval '100 years'),
-		micros_until(not_before, clock_timestamp()), reason, 0, announced_by
+		micros_until(not_before, clock_timestamp()), reason, false, 0, announced_by
 	FROM long ORDER BY name`
 
 // EndPauses opens the gates of a connection that are closed for longer than LongPause, although their provider has not
