@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"syncer/jobs"
+	"syncer/persist/queue"
 	"syncer/persist/read"
 	"syncer/report"
 )
@@ -15,15 +16,23 @@ const overviewRuns = 8
 // Judged is the report of a run with what this installation's configuration says of it.
 func (inst *Installation) Judged(r read.Report) read.Report {
 	r.Over = inst.AsConfigured(r.Over)
-	job, known := inst.Config.Jobs[r.Run.Job]
-	switch {
-	case !r.Running:
-	case !known:
-		r.NotConfigured = report.OrphanText(r.Run)
-	case job.Connection != r.Run.Connection:
-		r.NotConfigured = jobs.Elsewhere(r.Run)
-	}
+	r.NotConfigured = inst.NotConfigured(r.Run)
 	return r
+}
+
+// NotConfigured says, for people, why nobody with this configuration works a run, which is open; empty: somebody may, or it has
+// its verdict.
+func (inst *Installation) NotConfigured(run queue.Run) string {
+	job, known := inst.Config.Jobs[run.Job]
+	switch {
+	case run.Verdict != "":
+		return ""
+	case !known:
+		return report.OrphanText(run)
+	case job.Connection != run.Connection:
+		return jobs.Elsewhere(run)
+	}
+	return ""
 }
 
 // Overview gathers what there is to know at a glance.

@@ -16,9 +16,9 @@ import (
 	"syncer/finance"
 	"syncer/jobs"
 	"syncer/persist"
+	"syncer/persist/pg"
 	"syncer/persist/plan"
 	"syncer/persist/queue"
-	"syncer/persist/read"
 	"syncer/report"
 	"syncer/report/text"
 )
@@ -119,13 +119,13 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 	if err != nil {
 		return err
 	}
-	var causes read.Causes
+	told := report.Rerun{Of: run, Cost: cost, News: news, NotConfigured: inst.NotConfigured(run)}
 	if planOnly {
-		if causes, err = inst.Store.Read.RerunCauses(ctx, run.ID, selection); err != nil {
+		if err := p.planRerun(ctx, inst, &told, selection); err != nil {
 			return err
 		}
 	}
-	if err := p.showCost(run, cost, news, causes); err != nil {
+	if err := p.showCost(told); err != nil {
 		return err
 	}
 	switch {
@@ -261,10 +261,26 @@ func (p *Program) nothingToRerun(ctx context.Context, inst *app.Installation, of
 }
 
 // showCost says what a rerun takes, before it takes it. causes are empty where nobody has asked.
-func (p *Program) showCost(run queue.Run, c read.Cost, news read.RerunNews, causes read.Causes) error {
+func (p *Program) showCost(r report.Rerun) error {
 	if p.json {
-		return p.line(report.RerunCostOf(run, c, news, causes))
+		return p.line(report.RerunCostOf(r))
 	}
-	report.WriteRerunCost(p.out, painter(p.out, p.env), run, c, news, causes)
+	report.WriteRerunCost(p.out, painter(p.out, p.env), r)
 	return nil
+}
+
+// planRerun adds what only a plan tells: why the items are not complete, and what is in the way of the calls.
+func (p *Program) planRerun(ctx context.Context, inst *app.Installation, r *report.Rerun, selection plan.Selection) (err error) {
+	if r.Causes, err = inst.Store.Read.RerunCauses(ctx, r.Of.ID, selection); err != nil {
+		return err
+	}
+	if r.Gates, err = inst.Store.Admit.ClosedGates(ctx, r.Of.Connection); err != nil {
+		return err
+	}
+	over, err := inst.Store.Connections.ByName(ctx, r.Of.Connection)
+	if errors.Is(err, pg.ErrNotFound) {
+		return nil
+	}
+	r.Over = inst.AsConfigured(over)
+	return err
 }

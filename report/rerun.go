@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 
+	"syncer/persist/admit"
+	"syncer/persist/connections"
 	"syncer/persist/queue"
 	"syncer/persist/read"
 	"syncer/report/text"
@@ -25,22 +27,58 @@ type RerunCost struct {
 	Newer      int64  `json:"newer_run,omitempty"` // that has proven some of the items
 	NewerItems int    `json:"newer_items"`
 
-	NotComplete *Causes `json:"not_complete_causes,omitempty"` // of a plan: why
+	Unworked    string            `json:"unworked,omitempty"`            // why nobody goes on with the run, which is open
+	Parked      *ParkedConnection `json:"connection_parked,omitempty"`   // its connection: nobody is called
+	Closed      []ClosedGate      `json:"pauses,omitempty"`              // of its connection: nobody is called before they end
+	NotComplete *Causes           `json:"not_complete_causes,omitempty"` // of a plan: why
 }
 
-// RerunCostOf is what a rerun of a run takes, what has become of the run since, and why its items are not complete.
-func RerunCostOf(run queue.Run, c read.Cost, news read.RerunNews, causes read.Causes) RerunCost {
-	return RerunCost{
-		Event: "cost", Run: run.ID, Job: run.Job, Consents: c.Consents, Items: c.Items, Calls: c.Calls,
-		Budgeted: c.Budgeted, Spent: c.Spent, Ended: c.Ended,
-		Open: news.Open, Rerun: news.Rerun, Newer: news.Newer, NewerItems: news.Items, NotComplete: causesOf(causes),
+// Rerun is what is known of a rerun before it is made. What only a plan asks for is empty elsewhere.
+type Rerun struct {
+	Of            queue.Run
+	Cost          read.Cost
+	News          read.RerunNews
+	Causes        read.Causes            // of a plan: why the items are not complete
+	Over          connections.Connection // of a plan: the run's connection as it stands now
+	Gates         []admit.ClosedGate     // of a plan: those of its connection that are closed
+	NotConfigured string                 // why nobody with this configuration goes on with the run, which is open
+}
+
+// stops are the gates that hold up everybody who works over the connection.
+func (r Rerun) stops() (gates []admit.ClosedGate) {
+	for _, g := range r.Gates {
+		if g.Stops() {
+			gates = append(gates, g)
+		}
 	}
+	return gates
 }
 
-// WriteRerunCost says what a rerun takes, before it takes it, and what has become of the run since. causes say why the
-// items are not complete; they are empty where nobody has asked.
-func WriteRerunCost(w io.Writer, p text.Paint, run queue.Run, c read.Cost, news read.RerunNews, causes read.Causes) {
+// RerunCostOf is what a rerun takes, what has become of the run since, and why its items are not complete.
+func RerunCostOf(r Rerun) RerunCost {
+	j := RerunCost{
+		Event: "cost", Run: r.Of.ID, Job: r.Of.Job, Consents: r.Cost.Consents, Items: r.Cost.Items, Calls: r.Cost.Calls,
+		Budgeted: r.Cost.Budgeted, Spent: r.Cost.Spent, Ended: r.Cost.Ended,
+		Open: r.News.Open, Rerun: r.News.Rerun, Newer: r.News.Newer, NewerItems: r.News.Items,
+		Unworked: r.NotConfigured, NotComplete: causesOf(r.Causes),
+	}
+	if r.Over.Parked {
+		j.Parked = &ParkedConnection{r.Over.ParkedAt, r.Over.ParkedClass, r.Over.ParkedReason}
+	}
+	if gates := r.stops(); len(gates) > 0 {
+		j.Closed = ClosedGatesOf(gates)
+	}
+	return j
+}
+
+// WriteRerunCost says what a rerun takes, before it takes it, what has become of the run since, and what is in its way.
+func WriteRerunCost(w io.Writer, p text.Paint, r Rerun) {
 	say := func(format string, args ...any) { fmt.Fprintln(w, text.Fit(w, fmt.Sprintf(format, args...))) }
+	run, c, news := r.Of, r.Cost, r.News
+	if news.Open && r.NotConfigured != "" {
+		fmt.Fprintln(w, text.Paragraph(w, "", "Nobody works it, and "+text.CountIs(news.Undecided, "item")+" undecided: "+r.NotConfigured))
+		return
+	}
 	if news.Open {
 		say("Run %d (%s) still works: %s undecided. It can be run again when it has its verdict.",
 			run.ID, run.Job, text.CountIs(news.Undecided, "item"))
@@ -64,5 +102,12 @@ func WriteRerunCost(w io.Writer, p text.Paint, run queue.Run, c read.Cost, news 
 		say("A newer run, %d, has %s of these already: a rerun reads them once more, for the verdict of run %d alone.",
 			news.Newer, text.Count(news.Items, "item"), run.ID)
 	}
-	writeCauses(w, p, "Not complete: "+ofKinds(causes), causes)
+	if r.Over.Parked {
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "", fmt.Sprintf("Connection %s is parked since %s, so nobody is called: %s; %s",
+			r.Over.Name, text.Clock(r.Over.ParkedAt), r.Over.ParkedReason, toOpen(r.Over)))))
+	}
+	for _, g := range r.stops() {
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "", "The rerun waits: "+closedText(g))))
+	}
+	writeCauses(w, p, "Not complete: "+ofKinds(r.Causes), r.Causes)
 }
