@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"syncer/config"
@@ -48,11 +49,16 @@ func (inst *Installation) refuseSecond(ctx context.Context, state schema.State) 
 		return nil
 	}
 	others, err := pg.Installations(ctx, inst.Pool)
-	if err != nil || len(others) == 0 {
+	if err != nil {
 		return err
 	}
+	ours := pg.SchemaOf(inst.Pool) // which another process may have made just now
+	others = slices.DeleteFunc(others, func(name string) bool { return name == ours })
+	if len(others) == 0 {
+		return nil
+	}
 	return fmt.Errorf("the schema %s has no installation of syncer yet, and the database has one in %s: correct database.schema, or "+
-		"make another installation with `syncer db migrate`", pg.SchemaOf(inst.Pool), strings.Join(others, " and "))
+		"make another installation with `syncer db migrate`", ours, strings.Join(others, " and "))
 }
 
 // refuseReader refuses a role that may only read to a command that writes, before the database does it in its own words.
@@ -60,15 +66,16 @@ func (inst *Installation) refuseReader(ctx context.Context, state schema.State) 
 	if inst.opt.Look || state.Have == 0 {
 		return nil
 	}
-	var role string
+	var role, home string
 	var may bool
-	err := inst.Pool.QueryRow(ctx, "SELECT current_user, has_table_privilege('calls', 'INSERT')").Scan(&role, &may)
+	err := inst.Pool.QueryRow(ctx, `SELECT quote_ident(current_user), quote_ident(current_schema()),
+		has_table_privilege('calls', 'INSERT') OR has_table_privilege('consents', 'INSERT')`).Scan(&role, &home, &may)
 	if err != nil {
 		return fmt.Errorf("ask the database what the role may do: %w", err)
 	}
 	if !may {
 		return fmt.Errorf("the role %s may only read this database, and the command writes in it: give database.url a role that may, or "+
-			"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s TO %[1]s", role, pg.SchemaOf(inst.Pool))
+			"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s TO %[1]s", role, home)
 	}
 	return nil
 }

@@ -34,9 +34,6 @@ func (c *check) connection(ctx context.Context, inst *app.Installation, name str
 			return
 		}
 	}
-	if c.restrained(ctx, inst, name) {
-		return
-	}
 	o, err := inst.ClientOptions(name)
 	if err == nil {
 		err = inst.Store.Connections.Use(ctx, name, app.EndpointOf(o))
@@ -62,11 +59,16 @@ func (c *check) connection(ctx context.Context, inst *app.Installation, name str
 	}
 	defer client.CloseIdle()
 	c.keys(ctx, inst, name, client.Connector())
-	c.probe(ctx, name, client, seen, o.Driver.Token != nil)
+	restrained := c.restrained(ctx, inst, name)
+	if !restrained {
+		c.probe(ctx, name, client, seen, o.Driver.Token != nil)
+	}
 	for _, note := range o.Driver.Notes {
 		c.note(name+" settings", "%s", note)
 	}
-	c.parked(ctx, inst, name)
+	if !restrained {
+		c.parked(ctx, inst, name)
+	}
 }
 
 // restrained says that an operator has parked the connection. Others are called all the same, to see whether what has parked them

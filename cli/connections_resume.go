@@ -58,15 +58,19 @@ func (p *Program) resumeConnection(ctx context.Context, inst *app.Installation, 
 	for _, g := range ended {
 		p.say("%s is open; it was closed until %s: %s", text.Printable(g.Name), text.Clock(g.Until), text.Printable(g.Reason))
 	}
+	paused := 0
 	for _, g := range closed {
-		p.say("%s stays closed until %s: %s", text.Printable(g.Name), text.Clock(g.Until), text.Printable(g.Reason))
+		if !g.Rate {
+			paused++
+		}
+		p.say("%s", report.ClosedText(g))
 	}
 	switch {
 	case len(ended) > 0:
 		p.say("Parked batches go on within %s. One call asks; what the provider answers decides.",
 			text.Took(inst.Config.Worker.Sweep.Std()))
-	case len(closed) == 0:
-		p.say("Nothing of connection %s is closed.", name)
+	case paused == 0:
+		p.say("No pause holds up connection %s.", name)
 	default:
 		p.say("Nothing of connection %s is closed for longer than %s, so nothing was done: a pause is the provider's word.",
 			name, text.Took(admit.LongPause))

@@ -47,7 +47,7 @@ func (p *Program) removalsCommand() *cobra.Command {
 			"Brings back what RUN and its reruns removed before they began to withhold, as far as it has not come back\n"+
 				"since: the same values, first seen when they were, as a new change. What is withheld is there still, and\n"+
 				"what was accepted stays removed. The items of those consents become partial: a rerun asks for them again.",
-			"  syncer removals undo 12 && syncer rerun 12", p.undoRemovals))
+			"  syncer removals undo 12", p.undoRemovals))
 }
 
 func (p *Program) listRemovals(ctx context.Context, inst *app.Installation) error {
@@ -120,7 +120,7 @@ func (p *Program) undoRemovals(ctx context.Context, inst *app.Installation, run 
 	}
 	switch {
 	case did.Consents > 0:
-		p.hint("Their items are partial now. When the provider is right again: `syncer rerun %d`.", run)
+		p.hint("Their items are partial now. When the provider is right again, `syncer rerun %d` asks once more.", run)
 	case did.Rekeyed == 0:
 		p.did("Nothing that run %d removed before it began to withhold is missing any more.", run)
 		p.hint("What was accepted stays removed, until the provider shows it again.")

@@ -260,7 +260,7 @@ func (p *Program) nothingToRerun(ctx context.Context, inst *app.Installation, of
 	return verdictError(of.Verdict)
 }
 
-// showCost says what a rerun takes, before it takes it. causes are empty where nobody has asked.
+// showCost says what a rerun takes, before it takes it.
 func (p *Program) showCost(r report.Rerun) error {
 	if p.json {
 		return p.line(report.RerunCostOf(r))

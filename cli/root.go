@@ -62,6 +62,7 @@ func New(in io.Reader, out, err io.Writer, env config.Env, setup Setup) *Program
 // Run executes the command line and gives the exit code. The end of ctx interrupts it: the pages in hand are finished.
 func (p *Program) Run(ctx context.Context, args []string) int {
 	p.began = time.Now()
+	*p.unsaid = nil
 	defer p.err.flush()
 	root := p.root()
 	root.SetArgs(args)
@@ -76,6 +77,9 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	case err == nil:
 		return ExitOK
 	case ended:
+		if *p.unsaid != nil {
+			p.complain(fmt.Errorf("print what there is to say: %w", *p.unsaid))
+		}
 		return int(code)
 	case misused:
 		p.complain(err)

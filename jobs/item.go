@@ -35,7 +35,7 @@ func (w *batchWork) workItem(ctx context.Context, item *queue.Item, t *turn) (d 
 	if err := item.Consent.Subject.Unopened(); err != nil {
 		return queue.Decision{Outcome: finance.Failed, Class: finance.Malformed, Reason: err.Error()}, nil
 	}
-	sum := tally{turn: t, records: item.Records, quarantined: item.Quarantined, partial: item.Partial}
+	sum := tally{turn: t, records: item.Records, quarantined: item.Quarantined, partial: item.Partial, contested: item.Contested}
 	defer func() {
 		if errors.Is(err, errPutOff) || errors.Is(err, errRenewed) {
 			sum.keepIn(item)

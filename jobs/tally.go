@@ -57,6 +57,7 @@ func (r refusal) String() string { return fmt.Sprintf("%s (%s: %s)", r.name, r.c
 func (t *tally) keepIn(item *queue.Item) {
 	item.Records = t.records
 	item.Quarantined = t.quarantined
+	item.Contested = t.contested
 	item.Partial = t.partial
 	if !t.last.IsZero() {
 		item.Pages = max(item.Pages, 1)

@@ -19,6 +19,7 @@ import (
 type model struct {
 	rows    map[string]modelRow
 	history []string
+	past    map[string]bool // the keys, each with a content that was replaced
 }
 
 type modelRow struct {
@@ -58,6 +59,7 @@ func (m *model) write(n int, p *write.PageWrite, drawn []modelRecord) (w write.W
 			m.rows[key] = modelRow{text: d.text, pending: d.pending, first: n, changed: n}
 			w.Inserted++
 		case old.removed || old.text != d.text || old.pending != d.pending:
+			cameBefore := m.past[key+" "+old.String()]
 			m.retire(key, n)
 			row := modelRow{text: d.text, pending: d.pending, first: old.first, changed: n}
 			if !old.removed {
@@ -65,7 +67,7 @@ func (m *model) write(n int, p *write.PageWrite, drawn []modelRecord) (w write.W
 			}
 			m.rows[key] = row
 			w.Updated++
-			if !old.removed && old.over == row.String() {
+			if !old.removed && old.over == row.String() && cameBefore {
 				w.Contested++
 			}
 		default:
@@ -101,6 +103,7 @@ func (m *model) sameToTheEnd(drawn []modelRecord, d modelRecord) bool {
 
 func (m *model) retire(key string, by int) {
 	r := m.rows[key]
+	m.past[key+" "+r.String()] = true
 	m.history = append(m.history, fmt.Sprintf("%s %v first=%d changed=%d by=%d", key, r, r.first, r.changed, by))
 }
 
@@ -127,7 +130,7 @@ func TestCommitAgainstAModel(t *testing.T) {
 	consent := int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		consent++
-		m := &model{rows: map[string]modelRow{}}
+		m := &model{rows: map[string]modelRow{}, past: map[string]bool{}}
 		numbers := map[string]int{} // of the pages, by call
 		n := 0
 		for range rapid.IntRange(1, 4).Draw(rt, "groups") {

@@ -17,7 +17,8 @@ type ClosedGate struct {
 	Until      *time.Time `json:"until"`
 	Left       float64    `json:"left_seconds"`
 	Reason     string     `json:"reason"`
-	Pace       float64    `json:"seconds_between_calls,omitempty"` // by the configured rate, where that is what it waits for
+	Rate       bool       `json:"waits_for_its_rate,omitempty"`    // and no pause has closed it
+	Pace       float64    `json:"seconds_between_calls,omitempty"` // by that rate, where it is in the caller's own configuration
 	Call       string     `json:"call,omitempty"`                  // that was told
 }
 
@@ -29,6 +30,7 @@ func ClosedGatesOf(gates []admit.ClosedGate) []ClosedGate {
 			Gate: g.Name, Connection: g.Connection, Alone: g.Alone, Until: instant(g.Until), Left: g.Left.Seconds(), Reason: g.Reason,
 		}
 		if g.Rate {
+			j.Rate = true
 			j.Pace = g.Pace.Seconds()
 			j.Reason = rateReason(g)
 		}
@@ -54,7 +56,7 @@ func writeClosed(w io.Writer, p text.Paint, gates []admit.ClosedGate) {
 			fmt.Fprintf(w, "  and %s more (all: syncer status --json)\n", text.Thousands(len(gates)-i))
 			return
 		}
-		for _, line := range text.Lines(w, "  ", closedText(g)) {
+		for _, line := range text.Lines(w, "  ", ClosedText(g)) {
 			if g.Left >= admit.LongPause {
 				line = p.Warn(line)
 			}
@@ -67,8 +69,8 @@ func writeClosed(w io.Writer, p text.Paint, gates []admit.ClosedGate) {
 	}
 }
 
-// closedText is a closed gate on one line.
-func closedText(g admit.ClosedGate) string {
+// ClosedText is a closed gate on one line.
+func ClosedText(g admit.ClosedGate) string {
 	left := text.Took(g.Left)
 	const day = 24 * time.Hour
 	if g.Left >= 2*day {

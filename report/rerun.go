@@ -76,7 +76,8 @@ func WriteRerunCost(w io.Writer, p text.Paint, r Rerun) {
 	say := func(format string, args ...any) { fmt.Fprintln(w, text.Fit(w, fmt.Sprintf(format, args...))) }
 	run, c, news := r.Of, r.Cost, r.News
 	if news.Open && r.NotConfigured != "" {
-		fmt.Fprintln(w, text.Paragraph(w, "", "Nobody works it, and "+text.CountIs(news.Undecided, "item")+" undecided: "+r.NotConfigured))
+		fmt.Fprintln(w, text.Paragraph(w, "", fmt.Sprintf("Nobody works run %d, and %s undecided: %s", run.ID,
+			text.CountIs(news.Undecided, "item"), r.NotConfigured)))
 		return
 	}
 	if news.Open {
@@ -107,7 +108,7 @@ func WriteRerunCost(w io.Writer, p text.Paint, r Rerun) {
 			r.Over.Name, text.Clock(r.Over.ParkedAt), r.Over.ParkedReason, toOpen(r.Over)))))
 	}
 	for _, g := range r.stops() {
-		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "", "The rerun waits: "+closedText(g))))
+		fmt.Fprintln(w, p.Warn(text.Paragraph(w, "", "The rerun waits: "+ClosedText(g))))
 	}
 	writeCauses(w, p, "Not complete: "+ofKinds(r.Causes), r.Causes)
 }

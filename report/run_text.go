@@ -62,7 +62,7 @@ func writeReportHead(w io.Writer, p text.Paint, r read.Report) {
 	}
 	for _, g := range r.Gates {
 		if g.Stops() {
-			fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", closedText(g))))
+			fmt.Fprintln(w, p.Warn(text.Paragraph(w, "  ", ClosedText(g))))
 		}
 	}
 	if r.LeftAlone > 0 {

@@ -64,7 +64,7 @@ func writeOpenRuns(w io.Writer, p text.Paint, open []read.Report) {
 		}
 		for _, g := range r.Gates {
 			if g.Stops() {
-				fmt.Fprintln(w, text.Paragraph(w, "    ", closedText(g)))
+				fmt.Fprintln(w, text.Paragraph(w, "    ", ClosedText(g)))
 			}
 		}
 		if r.LeftAlone > 0 {

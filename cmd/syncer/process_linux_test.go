@@ -233,13 +233,18 @@ func TestCallsOfAKilledProcessAreNotInFlight(t *testing.T) {
 			once.Do(func() { close(met) })
 		}
 		<-stays
-		now.Add(-1)
 	})
+	end := sync.OnceFunc(func() { close(stays) })
+	defer end()
 	doomed := n.command("run", "debts")
 	if err := doomed.Start(); err != nil {
 		t.Fatal(err)
 	}
-	<-met
+	select {
+	case <-met:
+	case <-time.After(lab.Patient):
+		t.Fatal("the calls are not on their way")
+	}
 	if err := doomed.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -248,12 +253,13 @@ func TestCallsOfAKilledProcessAreNotInFlight(t *testing.T) {
 		t.Errorf("%d calls of the killed process are written down, want %d", got, most)
 	}
 	undo()
-	close(stays)
+	end()
 	n.eventually("SELECT count(*) FROM batches b JOIN workers w ON w.id = b.holder AND w.expires_at > clock_timestamp()", 0)
 
+	var later atomic.Int64 // those of the killed process may be about to end
 	defer n.holds(func(http.ResponseWriter) {
-		defer now.Add(-1)
-		on := now.Add(1)
+		defer later.Add(-1)
+		on := later.Add(1)
 		for seen := peak.Load(); on > seen && !peak.CompareAndSwap(seen, on); seen = peak.Load() {
 		}
 		<-time.After(20 * time.Millisecond)

@@ -35,7 +35,8 @@ func (g ClosedGate) Stops() bool {
 }
 
 // ClosedGates are the gates that are closed now, of connection $1 or of all, those that are closed longest first. A gate waits
-// for its rate where the next slot is more than a minute ahead: what is less is the ordinary course of things.
+// for its rate where the next slot is more than a minute ahead, and that for one slow rate, or so far ahead that it can't be the
+// ordinary queue of a night.
 const ClosedGates = `
 	SELECT g.name, g.connection, g.alone, least(g.not_before, clock_timestamp() + interval '100 years'),
 		micros_until(g.not_before, clock_timestamp()), g.reason, g.rate, g.pace_us, g.announced_by
@@ -46,6 +47,7 @@ const ClosedGates = `
 		SELECT bucket, connection, false, next_slot, '', true, slot_us, NULL
 		FROM gates
 		WHERE next_slot > greatest(not_before, clock_timestamp() + interval '1 minute')
+		AND (slot_us >= 30000000 OR next_slot > clock_timestamp() + interval '10 minutes')
 		UNION ALL
 		SELECT key, connection, strpos(key, '#') > 0, not_before, reason, false, 0, announced_by
 		FROM lone_gates

@@ -22,6 +22,7 @@ type Item struct {
 	Pages       int
 	Records     int
 	Quarantined int
+	Contested   bool   // a key of it came with two contents in this turn of its process, and one is in quarantine
 	Partial     string // what the provider said is missing, so far
 	StartedAt   time.Time
 	FinishedAt  time.Time

@@ -43,12 +43,13 @@ const rights = `SELECT quote_ident(current_database()),
 	quote_ident(current_user),
 	has_database_privilege(current_database(), 'TEMPORARY')`
 
-// lacking are the tables of our schema, River's among them, that our role can't work with. The versions of the schema are only
-// read.
+// lacking are our tables, River's among them, that our role can't work with: those of the one who made batches, since others may
+// have tables in the schema too. The versions of the schema are only read.
 const lacking = `SELECT quote_ident(c.relname)
 	FROM pg_class c
 	WHERE c.relnamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema())
 	AND c.relkind = 'r'
+	AND c.relowner = (SELECT b.relowner FROM pg_class b WHERE b.oid = to_regclass('batches'))
 	AND NOT (
 		has_table_privilege(c.oid, 'SELECT')
 		AND (c.relname = 'goose_db_version' OR has_table_privilege(c.oid, 'INSERT')

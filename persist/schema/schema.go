@@ -45,17 +45,18 @@ var ErrForeign = errors.New("the schema belongs to another program")
 
 // refuseForeign refuses a schema in which another program counts its versions with goose: ours would be taken for applied.
 func refuseForeign(ctx context.Context, pool *pgxpool.Pool) error {
-	var counts, ours bool
-	err := pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL, to_regclass('batches') IS NOT NULL", // since our first version
-		goose.DefaultTablename).Scan(&counts, &ours)
+	var counts bool
+	err := pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", goose.DefaultTablename).Scan(&counts)
 	var have int64
-	if err == nil && counts && !ours {
-		err = pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&have)
+	ours := true
+	if err == nil && counts { // in one statement: another process may be at the first migration
+		err = pool.QueryRow(ctx, "SELECT coalesce(max(version_id), 0), to_regclass('batches') IS NOT NULL FROM "+
+			goose.DefaultTablename+" WHERE is_applied").Scan(&have, &ours)
 	}
 	if err != nil {
 		return fmt.Errorf("look whose the schema is: %w", err)
 	}
-	if have == 0 {
+	if have == 0 || ours {
 		return nil
 	}
 	return fmt.Errorf("%w: %s has a table %s, with version %d, and no table of syncer: name a schema for syncer alone by "+

@@ -63,17 +63,21 @@ func (s *Store) CountSealed(ctx context.Context) ([]SealedCount, error) {
 	return all, err
 }
 
-// lookedAt is how many values of a table Sealers looks at: the first ones that lie there, which are mostly the oldest.
-const lookedAt = 10_000
+// lookedAt is how many values of a table Sealers looks at.
+const lookedAt = 500
 
-// Sealers gives the keys that have sealed values, by the table, without counting them: it looks at so many of each that it
-// takes no time in a large database.
+// Sealers gives the keys that have sealed values, by the table, as a sample shows them: a few values of each, and of answers
+// those that are kept longest. CountSealed misses none.
 func (s *Store) Sealers(ctx context.Context) (map[string][]uint32, error) {
 	keys := map[string][]uint32{}
 	for _, c := range sealedColumns() {
+		order := ""
+		if c.table == "answers" { // most rows have no body any more
+			order = "ORDER BY keep_until DESC"
+		}
 		rows, err := s.db.Query(ctx, fmt.Sprintf(`SELECT DISTINCT sealed_by(v)::bigint
-			FROM (SELECT %[2]s AS v FROM %[1]s WHERE %[2]s IS NOT NULL LIMIT %[3]d) AS first
-			ORDER BY 1`, c.table, c.column, lookedAt))
+			FROM (SELECT %[2]s AS v FROM %[1]s WHERE %[2]s IS NOT NULL %[3]s LIMIT %[4]d) AS some_of_it
+			ORDER BY 1`, c.table, c.column, order, lookedAt))
 		list, err := pg.AllRows(rows, err, pgx.RowTo[int64], "look which keys have sealed "+c.table)
 		if err != nil {
 			return nil, err

@@ -274,7 +274,7 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 		if last[pageName{p.Stream, p.Key}] != p {
 			continue
 		}
-		if !p.Remember || p.keepsRows() || p.aside > 0 {
+		if !p.Remember || p.keepsRows() || p.aside > 0 || p.written.Contested > 0 {
 			forget.add(p)
 			continue
 		}
@@ -298,8 +298,28 @@ func (a *attempt) rememberPages(ctx context.Context) error {
 			return fmt.Errorf("forget pages: %w", pg.Describe(err))
 		}
 	}
+	return a.forgetContested(ctx)
+}
+
+// forgetContested drops what is remembered of the streams in which a key has two contents on two pages: passed over, the one page
+// would leave the word to the other, and nobody would know that there are two.
+func (a *attempt) forgetContested(ctx context.Context) error {
+	for _, p := range a.live {
+		if len(p.contested) == 0 {
+			continue
+		}
+		if _, err := a.tx.Exec(ctx, forgetStream, p.Stream.Consent, string(p.Stream.Dataset), p.Stream.Account, p.Stream.Span); err != nil {
+			return fmt.Errorf("forget the pages of a stream with a contested key: %w", pg.Describe(err))
+		}
+	}
 	return nil
 }
+
+const forgetStream = `DELETE FROM pages
+WHERE consent_id = $1
+AND dataset = $2
+AND account_id = $3
+AND span = $4`
 
 // pageKeys are keys of pages, one column a slice.
 type pageKeys struct {

@@ -89,7 +89,7 @@ func (k *kind[T]) probeSQL() string {
 // were first seen. Their successors come by COPY, as new rows do: so there is one way into a table.
 //
 // It says too whether the version is contested: it was written in the same run, over one with the content that is to be
-// written now. $n are the keys, and behind them the calls and the new contents.
+// written now, and that is not the first time. $n are the keys, and behind them the calls and the new contents.
 func (k *kind[T]) retireSQL() string {
 	return "WITH old AS (DELETE FROM " + k.table + " t USING " + k.keys("by_call", "uuid", "hash", "bytea") + " WHERE " + k.match() +
 		" RETURNING t.*, u.by_call, u.hash, u.n), kept AS (INSERT INTO " + k.table + "_history (" + k.all() +
@@ -97,7 +97,9 @@ func (k *kind[T]) retireSQL() string {
 		// Where the version is of another run, which is nearly always so, nothing more is looked up.
 		"CASE WHEN u.removed_at IS NULL AND EXISTS (SELECT FROM calls before JOIN calls now ON now.run_id = before.run_id" +
 		" WHERE before.id = u.call_id AND now.id = u.by_call) THEN EXISTS (SELECT FROM " + k.table + "_history t WHERE " +
-		k.match() + " AND t.replaced_by = u.call_id AND t.content_hash = u.hash AND t.removed_at IS NULL) ELSE false END" +
+		k.match() + " AND t.replaced_by = u.call_id AND t.content_hash = u.hash AND t.removed_at IS NULL)" +
+		" AND EXISTS (SELECT FROM " + k.table + "_history t WHERE " + k.match() + " AND t.content_hash = u.content_hash)" +
+		" ELSE false END" +
 		" FROM old u"
 }
 

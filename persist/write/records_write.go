@@ -131,13 +131,13 @@ func (k *kind[T]) retire(ctx context.Context, a *attempt, known []*entry[T]) (ol
 	return old, gone, nil
 }
 
-// contest notes that the record's key came with other content on an earlier page, and that both have come before: whoever
-// looks at the row sees the one or the other, by the page that came last, and each night has two changes.
+// contest notes that the record's key came with other content on an earlier page of the run, and that both contents had come
+// before: whoever looks at the row sees the one or the other, by the page that came last, and each night has two changes.
 func (e *entry[T]) contest(k *kind[T]) {
 	e.page.written.Contested++
 	e.page.contested = append(e.page.contested, finance.Reject{Place: k.place(e.rec), Body: e.hash,
-		Reason: "an earlier answer of the same run has the same key in " + k.table + " and other content, as in the run before: " +
-			"this one was kept"})
+		Reason: "an earlier answer of the same run has the same key in " + k.table + " and other content, and not for " +
+			"the first time: this one was kept"})
 }
 
 // keyArrays are the keys of es, a parameter for each column.
