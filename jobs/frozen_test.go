@@ -19,14 +19,14 @@ func TestSilentConnectionsStopNoProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 60}, banksim.Options{})
 	l.importNG(60)
-	// Shorter than in life, so that silence is soon noticed; and so long that a busy machine doesn't interrupt a batch again and
+	// Shorter than in life, so that silence is soon noticed; and so long that a busy machine does not interrupt a batch again and
 	// again, which then waits for longer each time.
 	pool, way := persisttest.Freezable(t, l.db.URL, pg.Options{StatementTimeout: 3 * time.Second})
 	n := l.start(nodeOptions{pool: pool, drain: time.Second})
 	run := l.fire(n, debt)
 	l.eventually("the run is on its way", func() bool { return l.number("SELECT count(*) FROM calls") > 5 })
 	way.Freeze()
-	l.eventuallyWithin(6*time.Minute, "the run is settled", func() bool {
+	l.eventuallyWithin(3*time.Minute, "the run is settled", func() bool {
 		return l.number("SELECT count(*) FROM runs WHERE id = $1 AND verdict IS NOT NULL", run.ID) == 1
 	})
 	if n := l.number("SELECT count(*) FROM effective_items WHERE root_run = $1 AND outcome NOT IN ('rows', 'empty')", run.ID); n > 0 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
@@ -151,5 +152,40 @@ func TestHeartbeatsGoOnWhileThePoolIsBusy(t *testing.T) {
 	must(t, heartbeats.Beat(t.Context(), lease))
 	if n := queryInt(t, db.Pool, "SELECT count(*) FROM workers WHERE host = 'busy' AND expires_at > now()"); n != 1 {
 		t.Error("the process is taken for dead")
+	}
+}
+
+// A session that is lost in the middle of a COPY waits for its client's data, and keeps its locks: no timeout of Postgres ends it.
+// The next connection does.
+func TestASessionThatIsLostInACopyHoldsNothing(t *testing.T) {
+	t.Parallel()
+	db := persisttest.NewDatabase(t)
+	pool, f := persisttest.Freezable(t, db.URL, pg.Options{StatementTimeout: time.Second})
+	if _, err := pool.Exec(t.Context(), "CREATE TABLE held (id int PRIMARY KEY); INSERT INTO held VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "SELECT FROM held FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = tx.CopyFrom(t.Context(), pgx.Identifier{"held"}, []string{"id"}, pgx.CopyFromFunc(func() ([]any, error) {
+		if rows++; rows == 2 {
+			f.Freeze()
+		}
+		if rows > 2 {
+			return nil, nil
+		}
+		return []any{1 + rows}, nil
+	}))
+	if err == nil {
+		t.Fatal("the copy has ended well over a connection that passes nothing on")
+	}
+	_ = tx.Rollback(t.Context())
+	if _, err := pool.Exec(t.Context(), "UPDATE held SET id = 7 WHERE id = 1"); err != nil {
+		t.Errorf("the row is held by a session that nobody has any more: %v", err)
 	}
 }

@@ -25,6 +25,7 @@ type Guard struct {
 	limit    atomic.Int64 // of a round trip, a time.Duration; 0: none
 	distrust atomic.Int64 // connections made before are not used; Unix time in ns
 	valve    valve
+	lost     lost
 }
 
 // slack is by how much the limit of a round trip is above the server's own limit of a statement, whose word should be
@@ -101,8 +102,17 @@ func (g *Guard) fit(ctx context.Context, c *pgx.Conn) (bool, error) {
 	if made, ok := data[madeAt].(time.Time); ok && made.UnixNano() < g.distrust.Load() {
 		return false, nil
 	}
-	if idle, ok := data[idledAt].(time.Time); !ok || time.Since(idle) < pingAfter {
-		return true, nil
+	if g.works(ctx, c) {
+		g.endLost(ctx, c)
+		return !c.IsClosed(), nil
+	}
+	return false, nil
+}
+
+// works says whether a connection is young, was used just now, or answers.
+func (g *Guard) works(ctx context.Context, c *pgx.Conn) bool {
+	if idle, ok := c.PgConn().CustomData()[idledAt].(time.Time); !ok || time.Since(idle) < pingAfter {
+		return true
 	}
 	// Not with the caller's limit: a good connection must not be lost because its user had no time left.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingLimit)
@@ -112,7 +122,7 @@ func (g *Guard) fit(ctx context.Context, c *pgx.Conn) (bool, error) {
 	if err != nil && ctx.Err() != nil {
 		g.silent(c, asked)
 	}
-	return err == nil, nil
+	return err == nil
 }
 
 // silent closes a connection whose server has not answered, and says so.
@@ -120,6 +130,7 @@ func (g *Guard) silent(c *pgx.Conn, asked time.Time) {
 	g.Log.Warn().Stringer("for", time.Since(asked).Round(time.Millisecond)).Str("address", c.Config().Host).
 		Msg("the database is silent: its connection is closed, and every other that is as old will be")
 	g.drop(time.Now())
+	g.lost.add(c.PgConn().PID())
 	// pgx has given the connection up. It would still wait 15 s for the server's goodbye, and with it a place of the pool.
 	_ = c.PgConn().Conn().Close()
 }
