@@ -69,6 +69,8 @@ func (p *Program) resumeConnection(ctx context.Context, inst *app.Installation, 
 	case len(ended) > 0:
 		p.say("Parked batches go on within %s. One call asks; what the provider answers decides.",
 			text.Took(inst.Config.Worker.Sweep.Std()))
+	case len(closed) == 0:
+		p.say("Nothing of connection %s is closed.", name)
 	case paused == 0:
 		p.say("No pause holds up connection %s.", name)
 	default:
