@@ -102,6 +102,7 @@ func (l *Lab) windowJobs(o Windows) time.Time {
 func (l *Lab) serveAndKill(o Windows, step string, kills *atomic.Int64, over <-chan struct{}) {
 	for ; ; step = "" {
 		p := l.Start([]string{"SYNCER_SERVER_LISTEN=127.0.0.1:0", StepEnv + "=" + step}, "serve")
+		l.atWork(p)
 		select {
 		case <-over:
 			_ = p.Process.Signal(os.Interrupt)
@@ -119,6 +120,24 @@ func (l *Lab) serveAndKill(o Windows, step string, kills *atomic.Int64, over <-c
 	}
 }
 
+// atWork waits until a process has its place among the workers, or has ended. Killed before, on a slow machine, it would do nothing
+// for its batch but lose it, and a batch that is lost again and again is given up.
+func (l *Lab) atWork(p *Process) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	patience := time.After(Patient)
+	for l.Number("SELECT count(*) FROM workers WHERE pid = $1", p.Process.Pid) == 0 {
+		select {
+		case <-p.Ended:
+			return
+		case <-patience:
+			l.Errorf("a process has not come to its work\n%s", p.Said())
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
 // backfillAndKill gives the command again and again until it says that nothing is left, and kills it in
 // between. The first kills itself with an answer in its hands.
 func (l *Lab) backfillAndKill(o Windows, job string, place int, kills *atomic.Int64) {
@@ -128,6 +147,7 @@ func (l *Lab) backfillAndKill(o Windows, job string, place int, kills *atomic.In
 	step := "kill page.decoded 3"
 	for kill := o.Kill; ; kill += o.Kill / 4 {
 		p := l.Start([]string{StepEnv + "=" + step}, args...)
+		l.atWork(p)
 		select {
 		case <-p.Ended:
 			code := p.ProcessState.ExitCode()
