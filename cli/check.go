@@ -191,7 +191,7 @@ func (c *check) sealed(ctx context.Context, inst *app.Installation) {
 		c.fail("keys", err)
 		return
 	}
-	has := append(info.Old, info.Primary, info.Prepared)
+	has := slices.Concat(info.Old, []uint32{info.Primary, info.Prepared})
 	for _, table := range slices.Sorted(maps.Keys(sealers)) {
 		for _, key := range sealers[table] {
 			if slices.Contains(has, key) {

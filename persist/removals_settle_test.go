@@ -24,6 +24,18 @@ func (h *guardedFixture) debtLines(t *testing.T) []string {
 		call_id::text, place, removed_at IS NULL FROM debts ORDER BY consent_id, debt_id`)
 }
 
+// settle gives a night whose items are decided its verdict.
+func (h *guardedFixture) settle(t *testing.T, night *guardedNight) {
+	t.Helper()
+	for _, b := range night.batches {
+		h.exec(t, `UPDATE batches SET state = 'done', holder = NULL, finished_at = now() WHERE id = $1`, b)
+	}
+	_, settled, err := h.Queue.Settle(t.Context(), night.run)
+	if must(t, err); !settled {
+		t.Fatal("not settled")
+	}
+}
+
 // emptyNight writes a night in which every consent's list is empty, by several writers side by side, and gives how many
 // rows are alive.
 func (h *guardedFixture) emptyNight(t *testing.T, night *guardedNight) {
@@ -118,15 +130,9 @@ func TestUndoneItemsAreAskedAgain(t *testing.T) {
 		commitAll(t, h.writer, night.page(id))
 	}
 	h.decideAll(t)
-	for _, b := range night.batches {
-		h.exec(t, `UPDATE batches SET state = 'done', holder = NULL, finished_at = now() WHERE id = $1`, b)
-	}
-	_, settled, err := h.Queue.Settle(t.Context(), night.run)
-	if must(t, err); !settled {
-		t.Fatal("not settled")
-	}
+	h.settle(t, night)
 	// An earlier rerun has proven what was withheld, so the run is complete.
-	_, err = h.Streams.AcceptRemovals(t.Context(), night.run)
+	_, err := h.Streams.AcceptRemovals(t.Context(), night.run)
 	must(t, err)
 	h.exec(t, `UPDATE items SET outcome = 'empty', reason = '' WHERE outcome = 'partial'`)
 	h.exec(t, `UPDATE runs SET verdict = 'complete' WHERE id = $1`, night.run)
@@ -237,13 +243,7 @@ func TestRemovalsOfARerunCountToItsRun(t *testing.T) {
 		commitAll(t, h.writer, night.page(id))
 	}
 	h.decideAll(t)
-	for _, b := range night.batches {
-		h.exec(t, `UPDATE batches SET state = 'done', holder = NULL, finished_at = now() WHERE id = $1`, b)
-	}
-	_, settled, err := h.Queue.Settle(t.Context(), night.run)
-	if must(t, err); !settled {
-		t.Fatal("not settled")
-	}
+	h.settle(t, night)
 	var batches []int64
 	again, _, err := h.Plan.Rerun(t.Context(), plan.RerunSpec{OfRun: night.run, BatchSize: 100}, listBatches(&batches))
 	must(t, err)

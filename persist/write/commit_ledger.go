@@ -235,11 +235,11 @@ func (a *attempt) forgetOthers(ctx context.Context) error {
 	return a.forgetUsual(ctx)
 }
 
-const forgetUsual = `DELETE FROM pages
+const forgetStream = `DELETE FROM pages
 WHERE consent_id = $1
 AND dataset = $2
 AND account_id = $3
-AND span = ''`
+AND span = $4`
 
 // forgetUsual drops what is remembered of the nightly pages of a stream whose rows a backfill has written.
 func (a *attempt) forgetUsual(ctx context.Context) error {
@@ -250,7 +250,7 @@ func (a *attempt) forgetUsual(ctx context.Context) error {
 			continue
 		}
 		done[p.Stream] = true
-		if _, err := a.tx.Exec(ctx, forgetUsual, p.Stream.Consent, p.Stream.Dataset, p.Stream.Account); err != nil {
+		if _, err := a.tx.Exec(ctx, forgetStream, p.Stream.Consent, p.Stream.Dataset, p.Stream.Account, ""); err != nil {
 			return fmt.Errorf("forget the nightly pages of %s: %w", streamName(p.Stream), pg.Describe(err))
 		}
 	}
@@ -308,18 +308,13 @@ func (a *attempt) forgetContested(ctx context.Context) error {
 		if len(p.contested) == 0 {
 			continue
 		}
-		if _, err := a.tx.Exec(ctx, forgetStream, p.Stream.Consent, string(p.Stream.Dataset), p.Stream.Account, p.Stream.Span); err != nil {
+		s := p.Stream
+		if _, err := a.tx.Exec(ctx, forgetStream, s.Consent, s.Dataset, s.Account, s.Span); err != nil {
 			return fmt.Errorf("forget the pages of a stream with a contested key: %w", pg.Describe(err))
 		}
 	}
 	return nil
 }
-
-const forgetStream = `DELETE FROM pages
-WHERE consent_id = $1
-AND dataset = $2
-AND account_id = $3
-AND span = $4`
 
 // pageKeys are keys of pages, one column a slice.
 type pageKeys struct {
