@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,10 +17,11 @@ import (
 	"syncer/persist/write"
 )
 
-// cutter is a proxy in front of Postgres that cuts the line at a COMMIT, as often as it is armed.
+// cutter is a proxy in front of Postgres that cuts the line at a COPY or a COMMIT, as often as it is armed.
 type cutter struct {
 	mu              sync.Mutex
 	network, target string
+	copies          int  // cut before the server hears COPY
 	before          int  // cut before the server hears COMMIT
 	after           int  // let the server commit, swallow its answer, then cut
 	down            bool // no new connection
@@ -78,6 +80,9 @@ func (c *cutter) proxy(client net.Conn) {
 	for {
 		n, err := client.Read(buf)
 		if err != nil {
+			return
+		}
+		if bytes.HasPrefix(buf[:n], []byte("Q")) && bytes.Contains(buf[:n], []byte("COPY ")) && c.armed(&c.copies) {
 			return
 		}
 		if bytes.Equal(buf[:n], commitMessage) {
@@ -161,6 +166,28 @@ func TestCommitSettlesALostCommit(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The connection dies while rows are encoded for a COPY: pgx gives it up and leaves what reads the rows behind. The next
+// attempt, and the caller, then have the records to themselves. The race detector sees whether they have.
+func TestACopyThatIsCutOffReadsNoMore(t *testing.T) {
+	t.Parallel()
+	db := persisttest.NewDatabase(t)
+	c := &cutter{copies: 3}
+	w := newWriter(behind(t, db, c))
+	s := transactionsStream(7, "acc")
+	var idText []string
+	for i := range 3000 { // some ten messages of the COPY
+		idText = append(idText, strconv.Itoa(i), "a payment")
+	}
+	p := transactionsPage(s, "1", idText...)
+	got := commitAll(t, w, p)
+	if diff := cmp.Diff([]write.Written{{Inserted: 3000}}, got); diff != "" || c.copies > 0 {
+		t.Error(diff, c.copies)
+	}
+	if n := queryInt(t, db.Pool, "SELECT count(*) FROM transactions"); n != 3000 {
+		t.Errorf("%d rows", n)
 	}
 }
 

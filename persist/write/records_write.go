@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -181,9 +182,10 @@ func (k *kind[T]) copyTo(ctx context.Context, a *attempt, src *copySource[T]) er
 	ctx = a.guard.Begin(ctx, a.tx.Conn())
 	_, err := a.tx.Conn().PgConn().CopyFrom(ctx, src, copySQL(table, src.columns()))
 	a.guard.End(ctx, a.tx.Conn(), err)
-	a.scratch = src.enc.buf
-	if src.err != nil {
-		return src.err
+	var own error
+	a.scratch, own = src.end()
+	if own != nil {
+		return own
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && classify(err) == data {
 		if line, ok := copyLine(refused.Where, table); ok && line >= 1 && line <= len(es) {
@@ -196,8 +198,11 @@ func (k *kind[T]) copyTo(ctx context.Context, a *attempt, src *copySource[T]) er
 	return nil
 }
 
-// copySource encodes rows as they are sent, so that Postgres works on the first while we encode the next.
+// copySource encodes rows as they are sent, so that Postgres works on the first while we encode the next. pgx reads it in a
+// goroutine that it leaves behind when the connection breaks; see end.
 type copySource[T any] struct {
+	mu        sync.Mutex
+	given     bool // end was called
 	kind      *kind[T]
 	entries   []*entry[T]
 	firstSeen []time.Time // nil: the column is not written
@@ -213,7 +218,22 @@ type copySource[T any] struct {
 // copyChunk is how many bytes are encoded at a time: what pgconn puts into one message.
 const copyChunk = 60 << 10
 
+// end waits until no row is being encoded, and has none encoded any more: the records and the buffer are its caller's again. It
+// gives the buffer, and why a row could not be encoded.
+func (s *copySource[T]) end() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = true
+	return s.enc.buf, s.err
+}
+
+// Read gives the next bytes of the COPY.
 func (s *copySource[T]) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.given {
+		return 0, io.ErrClosedPipe
+	}
 	if s.sent == len(s.enc.buf) {
 		if s.ended {
 			return 0, io.EOF
