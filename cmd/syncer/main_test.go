@@ -24,7 +24,6 @@ import (
 // with steps at which a test may kill or stop it. So it is for the tests of this folder, and for the proofs, which build
 // it; see proof/lab. As "syncer-plan" it plans a run of each job that it is given and leaves the batches to others.
 func TestMain(m *testing.M) {
-	lab.EndAtOnce()
 	testscript.Main(sideBySide{m}, map[string]func(){
 		"syncer":      func() { os.Exit(program(stepper(os.Getenv(lab.StepEnv)))) },
 		"syncer-plan": planAll,
@@ -34,7 +33,9 @@ func TestMain(m *testing.M) {
 // sideBySide runs the tests, which wait for processes and the database most of their time, more at once with -short.
 type sideBySide struct{ *testing.M }
 
-func (s sideBySide) Run() int { return sandboxtest.SideBySideIfShort(s.M) }
+func (s sideBySide) Run() int {
+	return lab.Races(func() int { return sandboxtest.SideBySideIfShort(s.M) })
+}
 
 // planAll is syncer-plan CONFIG JOB...
 func planAll() {

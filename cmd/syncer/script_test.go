@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("GORACE", os.Getenv("GORACE")) // see lab.EndAtOnce
+			env.Setenv("GORACE", os.Getenv("GORACE")) // see lab.Races
 			env.Setenv("SYNCER_STATE_DIR", env.WorkDir+"/state")
 			env.Values["lab"] = &labOf{}
 			return nil

@@ -40,33 +40,32 @@ const (
 // nothing is built, because proofs are left out then.
 func Main(m *testing.M) {
 	flag.Parse()
-	EndAtOnce()
 	if testing.Short() {
 		m.Run()
 		return
 	}
-	dir, err := os.MkdirTemp("", "syncer-proof-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		err = build(context.Background(), dir)
-	}
-	if err == nil {
-		err = os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	}
+	code, err := onPath(func() int { return Races(m.Run) })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build the program to be proven:", err)
-		os.Exit(1)
+		code = 1
 	}
-	m.Run()
+	os.Exit(code)
 }
 
-// EndAtOnce has programs that are built with the race detector end when they have ended. By itself the detector keeps each
-// alive for another second, in case that a race shows up then: that is most of the time of a test of many commands.
-func EndAtOnce() {
-	const name = "GORACE"
-	if os.Getenv(name) == "" {
-		_ = os.Setenv(name, "atexit_sleep_ms=0") // without it they end a second later
+// onPath runs what runs the program.
+func onPath(run func() int) (int, error) {
+	dir, err := os.MkdirTemp("", "syncer-proof-")
+	if err != nil {
+		return 0, err
 	}
+	defer os.RemoveAll(dir)
+	if err := build(context.Background(), dir); err != nil {
+		return 0, err
+	}
+	if err := os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		return 0, err
+	}
+	return run(), nil
 }
 
 // Long leaves the test out where -short asks for what is quick.

@@ -20,6 +20,7 @@ import (
 	"syncer/finance"
 	"syncer/persist"
 	"syncer/persist/pg"
+	"syncer/proof/lab"
 )
 
 // callerEnv has the caller that a process of this test binary is.
@@ -29,8 +30,7 @@ const callerEnv = "SYNCER_TEST_CALLER"
 func TestMain(m *testing.M) {
 	text := os.Getenv(callerEnv)
 	if text == "" {
-		m.Run()
-		return
+		os.Exit(lab.Races(m.Run))
 	}
 	var c caller
 	err := json.Unmarshal([]byte(text), &c)
