@@ -22,8 +22,7 @@ const (
 // by itself that none is left, unless its headers say that some is: then it is another limit that it was refused for.
 func spent(status int, h http.Header, now time.Time) Told {
 	refused := status == http.StatusTooManyRequests
-	remaining, reset := combined(h.Get("RateLimit"))
-	resets := []string{reset}
+	remaining, resets := combined(strings.Join(h.Values("RateLimit"), ","))
 	for _, prefix := range []string{"RateLimit-", "X-RateLimit-", "X-Rate-Limit-"} {
 		told := remaining != "" || refused
 		if told && strings.Join(resets, "") != "" {
@@ -50,18 +49,50 @@ func spent(status int, h http.Header, now time.Time) Told {
 	return longest
 }
 
-// combined takes remaining and reset out of `limit=10, remaining=0, reset=5` or `"default";r=0;t=5`.
-func combined(v string) (remaining, reset string) {
-	for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return strings.ContainsRune(",; ", r) }) {
-		switch key, value, _ := strings.Cut(part, "="); key {
-		case "remaining", "r":
-			if remaining == "0" {
-				return remaining, reset // the policy that is spent counts, not the next one
-			}
-			remaining = value
-		case "reset", "t":
-			reset = value
+// combined takes remaining and reset out of `limit=10, remaining=0, reset=5`, and out of policies as in
+// `"burst";r=3;t=1, "day";r=0;t=5`. Of more than one policy those count that are spent, if any is, with the resets of them all.
+func combined(v string) (remaining string, resets []string) {
+	for _, p := range policiesIn(v) {
+		switch {
+		case p.remaining == remaining:
+			resets = append(resets, p.reset)
+		case remaining == "", p.remaining == "0":
+			remaining = p.remaining
+			resets = []string{p.reset}
 		}
 	}
-	return remaining, reset
+	return remaining, resets
+}
+
+// policy is what a rate-limit header says of one of its policies. Empty: it doesn't say.
+type policy struct{ remaining, reset string }
+
+// policiesIn cuts a header into its policies: one begins with its name, or with a member that the one before has already.
+func policiesIn(v string) (found []policy) {
+	var p policy
+	next := func() {
+		if p != (policy{}) {
+			found = append(found, p)
+		}
+		p = policy{}
+	}
+	for part := range strings.FieldsFuncSeq(v, func(r rune) bool { return strings.ContainsRune(",; ", r) }) {
+		key, value, _ := strings.Cut(part, "=")
+		switch {
+		case strings.HasPrefix(key, `"`):
+			next()
+		case key == "remaining", key == "r":
+			if p.remaining != "" {
+				next()
+			}
+			p.remaining = value
+		case key == "reset", key == "t":
+			if p.reset != "" {
+				next()
+			}
+			p.reset = value
+		}
+	}
+	next()
+	return found
 }
