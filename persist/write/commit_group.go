@@ -156,13 +156,14 @@ type rowKey struct {
 	columns [3]string // see kind.key
 }
 
-// entry is one record to be written.
+// entry is one record to be written. A large answer has as many as records, so its key is taken from the record each time.
 type entry[T any] struct {
-	key  rowKey
 	hash finance.Hash
 	page *page
 	rec  *T
 }
+
+func (k *kind[T]) keyOf(e *entry[T]) rowKey { return rowKey{e.page.Stream.Consent, k.id(e.rec)} }
 
 func entriesOf[T any](k *kind[T], p *page, records []T, h *finance.Hasher) []entry[T] {
 	if len(records) == 0 {
@@ -171,7 +172,7 @@ func entriesOf[T any](k *kind[T], p *page, records []T, h *finance.Hasher) []ent
 	es := make([]entry[T], len(records))
 	for i := range records {
 		rec := &records[i]
-		es[i] = entry[T]{rowKey{p.Stream.Consent, k.id(rec)}, k.hash(h, rec), p, rec}
+		es[i] = entry[T]{k.hash(h, rec), p, rec}
 	}
 	return es
 }
@@ -180,31 +181,30 @@ func entriesOf[T any](k *kind[T], p *page, records []T, h *finance.Hasher) []ent
 type rows[T any] struct {
 	kind   *kind[T]
 	rounds [][]entry[T]
-	last   map[rowKey]seen
+	last   spots // where each key was last put
 }
 
-// seen is where a key was last put.
-type seen struct {
-	hash         finance.Hash
-	page         *page
-	round, index int
-}
+func newRows[T any](k *kind[T]) rows[T] { return rows[T]{kind: k} }
 
-func newRows[T any](k *kind[T]) rows[T] { return rows[T]{kind: k, last: map[rowKey]seen{}} }
+// at is the entry at a spot.
+func (r *rows[T]) at(p spot) *entry[T] { return &r.rounds[p.round][p.index] }
+
+// keyAt is the key at a spot.
+func (r *rows[T]) keyAt(p spot) rowKey { return r.kind.keyOf(r.at(p)) }
 
 // earliest is the first round, from the given one on, into which all of es can go.
 func (r *rows[T]) earliest(es []entry[T], round int) int {
-	if len(r.last) == 0 {
+	if r.last.empty() {
 		return round
 	}
 	for i := range es {
-		s, ok := r.last[es[i].key]
+		before, ok := r.last.of(r.kind.keyOf(&es[i]), r.keyAt)
 		switch {
-		case !ok || s.round < round:
-		case s.hash == es[i].hash:
-			round = s.round
+		case !ok || int(before.round) < round:
+		case r.at(before).hash == es[i].hash:
+			round = int(before.round)
 		default:
-			round = s.round + 1
+			round = int(before.round) + 1
 		}
 	}
 	return round
@@ -219,31 +219,30 @@ func (r *rows[T]) add(es []entry[T], round int) {
 	for len(r.rounds) <= round {
 		r.rounds = append(r.rounds, nil)
 	}
-	list := r.rounds[round]
-	if list == nil {
-		list = es[:0] // in their own place: those of a large page cost nearly as much as the page
+	if r.rounds[round] == nil {
+		r.rounds[round] = es[:0] // in their own place: those of a large page cost nearly as much as the page
 	}
-	list = slices.Grow(list, len(es))
+	r.rounds[round] = slices.Grow(r.rounds[round], len(es))
+	r.last.grow(len(es))
 	for _, e := range es {
-		s, ok := r.last[e.key]
-		here := ok && s.round == round
-		otherwise := s.page == e.page && s.hash != e.hash // one answer says it twice, with other content
-		switch {
-		case here && otherwise:
-			e.page.planned.Clashes++
-			e.page.planned.Contested++
-			e.page.replaced = append(e.page.replaced, finance.Reject{Place: r.kind.place(list[s.index].rec), Body: s.hash,
-				Reason: fmt.Sprintf("the record at place %d of the same answer has the same key in %s and other content: that one was kept",
-					r.kind.place(e.rec), r.kind.table)})
-			list[s.index] = e
-			s.hash = e.hash
-			r.last[e.key] = s
-		case here:
-			e.page.planned.Unchanged++
-		default:
-			r.last[e.key] = seen{e.hash, e.page, round, len(list)}
-			list = append(list, e)
+		key := r.kind.keyOf(&e)
+		before, ok := r.last.of(key, r.keyAt)
+		if !ok || int(before.round) != round {
+			r.last.put(key, spot{int32(round), int32(len(r.rounds[round]))}, r.keyAt)
+			r.rounds[round] = append(r.rounds[round], e)
+			continue
 		}
+		other := r.at(before)
+		otherwise := other.page == e.page && other.hash != e.hash // one answer says it twice, with other content
+		if !otherwise {
+			e.page.planned.Unchanged++
+			continue
+		}
+		e.page.planned.Clashes++
+		e.page.planned.Contested++
+		e.page.replaced = append(e.page.replaced, finance.Reject{Place: r.kind.place(other.rec), Body: other.hash,
+			Reason: fmt.Sprintf("the record at place %d of the same answer has the same key in %s and other content: that one was kept",
+				r.kind.place(e.rec), r.kind.table)})
+		*other = e
 	}
-	r.rounds[round] = list
 }

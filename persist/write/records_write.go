@@ -144,16 +144,18 @@ func (e *entry[T]) contest(k *kind[T]) {
 // keyArrays are the keys of es, a parameter for each column.
 func (k *kind[T]) keyArrays(es []*entry[T]) []any {
 	consents := make([]int64, len(es))
-	for i, e := range es {
-		consents[i] = e.key.consent
-	}
 	arrays := []any{consents}
-	for n := range k.key {
-		column := make([]string, len(es))
-		for i, e := range es {
-			column[i] = e.key.columns[n]
+	columns := make([][]string, len(k.key))
+	for n := range columns {
+		columns[n] = make([]string, len(es))
+		arrays = append(arrays, columns[n])
+	}
+	for i, e := range es {
+		key := k.keyOf(e)
+		consents[i] = key.consent
+		for n := range columns {
+			columns[n][i] = key.columns[n]
 		}
-		arrays = append(arrays, column)
 	}
 	return arrays
 }
@@ -259,7 +261,7 @@ func (s *copySource[T]) Read(p []byte) (int, error) {
 func (s *copySource[T]) encodeNext() error {
 	e := s.entries[s.next]
 	s.enc.row(len(s.columns()))
-	s.enc.int8(e.key.consent)
+	s.enc.int8(e.page.Stream.Consent)
 	s.kind.encode(&s.enc, e.rec)
 	s.enc.bytes(e.hash[:])
 	s.enc.bytes(e.page.Call.ID[:])
