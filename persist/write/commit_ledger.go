@@ -17,21 +17,33 @@ import (
 	"syncer/persist/pg"
 )
 
+// streamKeys are keys of streams, one column a slice.
+type streamKeys struct {
+	consent                []int64
+	dataset, account, span []string
+}
+
+func (k *streamKeys) add(s finance.Stream) {
+	k.consent = append(k.consent, s.Consent)
+	k.dataset = append(k.dataset, string(s.Dataset))
+	k.account = append(k.account, s.Account)
+	k.span = append(k.span, s.Span)
+}
+
+func (k *streamKeys) args() []any { return []any{k.consent, k.dataset, k.account, k.span} }
+
 // streamMoves are the cursors of a transaction, one column a slice, sorted by key. Of several pages of a stream only
 // the last one moves the cursor.
 type streamMoves struct {
-	consent                []int64
-	dataset, account, span []string
-	position               []string
-	midPass                []bool
-	run                    []*int64
-	call                   [][16]byte
-	gaps                   []string // empty: nothing
-	since                  []*time.Time
-	reported               [][]byte // nil: as before
+	streamKeys
+	position []string
+	midPass  []bool
+	run      []*int64
+	call     [][16]byte
+	gaps     []string // empty: nothing
+	since    []*time.Time
+	reported [][]byte // nil: as before
 }
-
-func (m *streamMoves) keys() []any { return []any{m.consent, m.dataset, m.account, m.span} }
 
 // moveCursors adds what the pages lack to what the pass lacked before them; a pass begins behind the end of another.
 const moveCursors = `INSERT INTO cursors AS c (consent_id, dataset, account_id, span, position, mid_pass,
@@ -71,10 +83,7 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 	pages := slices.SortedFunc(maps.Values(last), func(x, y *page) int { return compareStreams(x.Stream, y.Stream) })
 	m := &a.streams
 	for _, p := range pages {
-		m.consent = append(m.consent, p.Stream.Consent)
-		m.dataset = append(m.dataset, string(p.Stream.Dataset))
-		m.account = append(m.account, p.Stream.Account)
-		m.span = append(m.span, p.Stream.Span)
+		m.add(p.Stream)
 		m.position = append(m.position, p.Position)
 		m.midPass = append(m.midPass, p.MidPass)
 		m.run = append(m.run, pg.NullInt(p.Task.Run))
@@ -87,7 +96,7 @@ func (a *attempt) moveCursors(ctx context.Context) error {
 		}
 		m.reported = append(m.reported, reported)
 	}
-	args := append(m.keys(), m.position, m.midPass, m.run, m.call, m.gaps, m.since, m.reported)
+	args := append(m.args(), m.position, m.midPass, m.run, m.call, m.gaps, m.since, m.reported)
 	a.noted = map[int64]bool{}
 	if !slices.ContainsFunc(a.live, (*page).showsRecords) {
 		if _, err := a.tx.Exec(ctx, moveCursors, args...); err != nil {
@@ -318,22 +327,18 @@ func (a *attempt) forgetContested(ctx context.Context) error {
 
 // pageKeys are keys of pages, one column a slice.
 type pageKeys struct {
-	consent                []int64
-	dataset, account, span []string
-	key                    [][]byte
+	streamKeys
+	key [][]byte
 }
 
 func (k *pageKeys) add(p *page) { k.addKey(p.Stream, p.Key) }
 
 func (k *pageKeys) addKey(s finance.Stream, key finance.PageKey) {
-	k.consent = append(k.consent, s.Consent)
-	k.dataset = append(k.dataset, string(s.Dataset))
-	k.account = append(k.account, s.Account)
-	k.span = append(k.span, s.Span)
+	k.streamKeys.add(s)
 	k.key = append(k.key, key[:])
 }
 
-func (k *pageKeys) args() []any { return []any{k.consent, k.dataset, k.account, k.span, k.key} }
+func (k *pageKeys) args() []any { return append(k.streamKeys.args(), k.key) }
 
 // SameStream is the condition that rows of the tables a and b are of one stream.
 func SameStream(a, b string) string {

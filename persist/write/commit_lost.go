@@ -15,7 +15,7 @@ func (a *attempt) landed(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	rows, err := tx.Query(ctx, lockCursors, a.streams.keys()...)
+	rows, err := tx.Query(ctx, lockCursors, a.streams.args()...)
 	if err != nil {
 		return false, err
 	}

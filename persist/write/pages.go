@@ -13,30 +13,51 @@ import (
 
 // Kept are the remembered pages of a stream: a page whose answer has the same bytes needs no decoding.
 func (w *Writer) Kept(ctx context.Context, s finance.Stream) (map[finance.PageKey]finance.Kept, error) {
-	rows, err := w.pool.Query(ctx, `SELECT page_key, body_hash, call_id, facts FROM pages
-		WHERE consent_id = $1 AND dataset = $2 AND account_id = $3 AND span = $4`, s.Consent, s.Dataset, s.Account, s.Span)
-	if err != nil {
-		return nil, fmt.Errorf("load the remembered pages of %s: %w", streamName(s), err)
-	}
-	kept := map[finance.PageKey]finance.Kept{}
+	_, kept, err := w.StateAndKept(ctx, s)
+	return kept, err
+}
+
+// loadKept looks each stream up by its key. OFFSET 0 keeps the planner from joining the whole table.
+const loadKept = `SELECT u.place,
+		p.page_key,
+		p.body_hash,
+		p.call_id,
+		p.facts
+	FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS u(consent_id, dataset, account_id, span, place)
+	JOIN LATERAL (
+		SELECT *
+		FROM pages p
+		WHERE p.consent_id = u.consent_id
+		AND p.dataset = u.dataset
+		AND p.account_id = u.account_id
+		AND p.span = u.span
+		OFFSET 0
+	) p ON true`
+
+// readKept reads remembered pages, each of the answer that of gives for its place.
+func readKept(rows pgx.Rows, of func(place int) *streamAnswer) error {
+	var place int
 	var key, hash, facts []byte
 	var call [16]byte
-	_, err = pgx.ForEachRow(rows, []any{&key, &hash, &call, &facts}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&place, &key, &hash, &call, &facts}, func() error {
+		a := of(place)
 		k := finance.Kept{Call: call}
 		if len(key) != len(finance.PageKey{}) || len(hash) != len(k.Body) {
-			return fmt.Errorf("a key of %d bytes with a hash of %d", len(key), len(hash))
+			a.err = fmt.Errorf("a remembered page has a key of %d bytes and a hash of %d", len(key), len(hash))
+			return nil
 		}
 		k.Body = finance.Hash(hash)
 		if err := json.Unmarshal(facts, &k.Facts); err != nil {
-			return fmt.Errorf("read the facts of a page: %w", err)
+			a.err = fmt.Errorf("read the facts of a remembered page: %w", err)
+			return nil
 		}
-		kept[finance.PageKey(key)] = k
+		if a.kept == nil {
+			a.kept = map[finance.PageKey]finance.Kept{}
+		}
+		a.kept[finance.PageKey(key)] = k
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("load the remembered pages of %s: %w", streamName(s), err)
-	}
-	return kept, nil
+	return err
 }
 
 // Cursor is where a stream stands, whether that is in the middle of a pass, and whether the stream was ever

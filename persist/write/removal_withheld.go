@@ -85,7 +85,7 @@ func (a *attempt) noteWithheld(ctx context.Context) error {
 	if len(m.consent) == 0 {
 		return nil
 	}
-	if _, err := a.tx.Exec(ctx, noteWithheld, append(m.keys(), RemovalsWithheld)...); err != nil {
+	if _, err := a.tx.Exec(ctx, noteWithheld, append(m.args(), RemovalsWithheld)...); err != nil {
 		return fmt.Errorf("note on the cursors what is withheld: %w", pg.Describe(err))
 	}
 	return nil

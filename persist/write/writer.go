@@ -121,13 +121,13 @@ type Writer struct {
 	patience time.Duration
 	step     func(string)
 
-	streamStates *pg.Combiner[finance.Stream, StreamState]
+	streams *pg.Combiner[streamQuestion, streamAnswer]
 }
 
 // NewWriter makes a Writer over a migrated database.
 func NewWriter(pool *pgxpool.Pool, archive Archive, o WriterOptions) *Writer {
 	w := &Writer{pool: pool, guard: pg.GuardOf(pool), archive: archive, patience: o.Patience, step: o.Step}
-	w.streamStates = pg.NewCombiner(w.loadStreamStates)
+	w.streams = pg.NewCombiner(w.loadStreams)
 	if w.patience == 0 {
 		w.patience = 45 * time.Second
 	}
