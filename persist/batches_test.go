@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"syncer/finance"
@@ -46,6 +47,44 @@ func TestOneClaimerWins(t *testing.T) {
 	if c.Fence != 1 || c.Claims != 1 || c.Job != "nightly" || c.Connection != "bank" || c.Kind != queue.Manual ||
 		len(c.Datasets) != 1 || c.Datasets[0] != finance.Debts || !c.WindowFrom.IsZero() {
 		t.Errorf("claimed %+v", c)
+	}
+}
+
+// What a crash of Postgres may take back of an item is what is found out again without a call: see unflushed in persist/queue.
+func TestOnlyDecisionsWithoutPagesWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	ids := h.consents(t, 5)
+	_, batches := h.plan(t, 10)
+	c := claim(t, h.Store, batches[0])
+	for _, sql := range []string{
+		"CREATE TABLE seen (consent bigint, outcome text, waits text)",
+		`CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			INSERT INTO seen VALUES (NEW.consent_id, coalesce(NEW.outcome, 'started'), current_setting('synchronous_commit'));
+			RETURN NULL;
+		END $$`,
+		"CREATE TRIGGER see AFTER UPDATE ON items FOR EACH ROW EXECUTE FUNCTION see()",
+	} {
+		_, err := h.pool.Exec(t.Context(), sql)
+		must(t, err)
+	}
+	withheld := decision(finance.Rows) // of some of its accounts there are no pages
+	withheld.Class, withheld.Reason = finance.Withheld, "two accounts"
+	for i, d := range []queue.Decision{decision(finance.Rows), decision(finance.Empty), decision(finance.Partial), decision(finance.Failed), withheld} {
+		must(t, h.Queue.StartItem(t.Context(), c.ID, c.Fence, ids[i], finance.Debts))
+		must(t, h.Queue.DecideItem(t.Context(), c.ID, c.Fence, ids[i], finance.Debts, d))
+	}
+	want := []string{"empty off", "failed on", "partial on", "rows off", "rows on", "started off"}
+	if diff := cmp.Diff(want, queryAll(t, h.pool, "SELECT DISTINCT outcome, waits FROM seen ORDER BY 1")); diff != "" {
+		t.Error(diff)
+	}
+	// The setting ends with its transaction: over the same connection the next one waits.
+	must(t, h.Queue.Finish(t.Context(), c.ID, c.Fence))
+	for range 10 {
+		if got := queryAll(t, h.pool, "SHOW synchronous_commit"); got[0] != "on" {
+			t.Fatal(got)
+		}
 	}
 }
 

@@ -206,7 +206,8 @@ func (s *Store) Park(ctx context.Context, batch, fence int64, p Parking) error {
 	})
 }
 
-// ErrUndecided says that a batch can't be done yet, because an item of it is not decided.
+// ErrUndecided says that a batch can't be done yet, because an item of it is not decided. Who has decided it was answered, but has
+// not waited for the disk, and Postgres has crashed since.
 var ErrUndecided = errors.New("an item is not decided")
 
 // Finish says that a batch is done. It fails with ErrFenced when it is another's, and with ErrUndecided when an item

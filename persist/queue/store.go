@@ -9,14 +9,16 @@ import (
 
 // Store works batches for one process. It is safe for concurrent use.
 type Store struct {
-	db         *pg.DB
-	keys       *seal.Sealer // opens the subjects of consents
-	itemWrites *pg.Combiner[itemWrite, bool]
+	db        *pg.DB
+	keys      *seal.Sealer // opens the subjects of consents
+	starts    *pg.Combiner[itemName, bool]
+	decisions *pg.Combiner[itemDecided, bool]
 }
 
 // New makes a Store. keys may be nil where no items are loaded.
 func New(db *pg.DB, keys *seal.Sealer) *Store {
 	s := &Store{db: db, keys: keys}
-	s.itemWrites = pg.NewCombiner(s.writeItems)
+	s.starts = pg.NewCombiner(s.startItems)
+	s.decisions = pg.NewCombiner(s.decideItems)
 	return s
 }
