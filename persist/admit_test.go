@@ -3,13 +3,16 @@ package persist_test
 import (
 	"context"
 	"net"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"syncer/calls"
@@ -459,4 +462,107 @@ func BenchmarkAdmit(b *testing.B) {
 
 func debtStream(consent int64) finance.Stream {
 	return finance.Stream{Consent: consent, Dataset: finance.Debts}
+}
+
+// A crowd in which every call is plain is answered without a look at each. What it is told is what it is told in company of a call
+// that has a rate, for which all are looked at.
+func TestPlainCallsAreToldTheSame(t *testing.T) {
+	t.Parallel()
+	const soon, ago = "clock_timestamp() + interval '1 hour'", "clock_timestamp() - interval '1 hour'"
+	h := newFixture(t)
+	id := h.consents(t, 1)[0]
+	run, batches := h.plan(t, 10)
+	c := claim(t, h.Store, batches[0])
+	h.exec(t, "UPDATE runs SET purposes = '{credit}' WHERE id = $1", run.ID)
+	h.exec(t, "UPDATE consents SET external_id = 'known', purpose = 'credit', scopes = '{a,b}' WHERE id = $1", id)
+	h.exec(t, "INSERT INTO workers (id, host, pid, expires_at) VALUES ('00000000-0000-4000-8000-000000000001', 'other', 1, "+soon+")")
+	const worker = "'00000000-0000-4000-8000-000000000001'"
+	asked := "'{bank}', '{bank}', '{0}', '{t}', '{" + strconv.FormatInt(batches[0], 10) + "}', '{" + strconv.FormatInt(c.Fence, 10) + "}', '{" +
+		strconv.FormatInt(id, 10) + "}', '{00000000-0000-4000-8000-000000000009}', '{a}', '{20000000}', '{f}', '{mine}', '{print}', '{0}', '{\"\"}', '{0}', '{known}'"
+	for _, one := range []struct{ name, world, ask string }{
+		{"plain", "SELECT", ""},
+		{"ends in an hour", "UPDATE consents SET valid_until = " + soon, ""},
+		{"has ended", "UPDATE consents SET valid_until = " + ago, ""},
+		{"not begun", "UPDATE consents SET valid_from = " + soon, ""},
+		{"revoked", "UPDATE consents SET status = 'revoked', ended_at = now()", ""},
+		{"suspected", "UPDATE consents SET " + suspectedUntil("+ interval '1 hour'"), ""},
+		{"suspected before", "UPDATE consents SET " + suspectedUntil("- interval '1 hour'"), ""},
+		{"of another purpose", "UPDATE consents SET purpose = 'marketing'", ""},
+		{"of another scope", "UPDATE consents SET scopes = '{c}'", ""},
+		{"under another id", "UPDATE consents SET external_id = 'another'", ""},
+		{"gone", "SET LOCAL session_replication_role = replica; DELETE FROM consents", ""},
+		{"with a budget", "UPDATE consents SET reads_per_day = 4", ""},
+		{"with a spent budget", "UPDATE consents SET reads_per_day = 1; INSERT INTO consent_reads (consent_id, at) SELECT id, now() FROM consents", ""},
+		{"fenced off", "UPDATE batches SET fence = fence + 1", ""},
+		{"of a batch that is parked", "UPDATE batches SET state = 'parked', holder = NULL", ""},
+		{"over a connection that is parked", "UPDATE connections SET state = 'parked', parked_reason = 'why', parked_at = now()", ""},
+		{"with credentials that are parked", "INSERT INTO credential_parks (connection, credentials, class, reason) VALUES ('bank', 'print', 'fatal', 'why')", ""},
+		{"with other credentials parked", "INSERT INTO credential_parks (connection, credentials, class, reason) VALUES ('bank', 'others', 'fatal', 'why')", ""},
+		{"at a closed gate", "INSERT INTO gates (bucket, connection, not_before, reason) VALUES ('bank', 'bank', " + soon + ", 'told')", ""},
+		{"at an open gate", "INSERT INTO gates (bucket, connection, not_before, reason) VALUES ('bank', 'bank', " + ago + ", 'told')", ""},
+		{"at a gate that is probed", "INSERT INTO gates (bucket, connection, not_before, probing) VALUES ('bank', 'bank', " + ago + ", true)", ""},
+		{"in a day that is counted", "INSERT INTO gates (bucket, connection, day_calls, day_ends) VALUES ('bank', 'bank', 5, " + soon + ")", ""},
+		{"in a day that was counted", "INSERT INTO gates (bucket, connection, day_calls, day_ends) VALUES ('bank', 'bank', 5, " + ago + ")", ""},
+		{"at a gate of its own", "INSERT INTO lone_gates (key, connection, not_before, reason) VALUES ('mine', 'bank', " + soon + ", 'told')", ""},
+		{"beside a gate of another", "INSERT INTO lone_gates (key, connection, not_before, reason) VALUES ('its', 'bank', " + soon + ", 'told')", ""},
+		{"with another's rate", "INSERT INTO worker_rates (connection, worker_id, interval_us) VALUES ('bank', " + worker + ", 5000)", ""},
+		{"with a dead worker's rate", "INSERT INTO worker_rates (connection, worker_id, interval_us) VALUES ('bank', " + worker + ", 5000);" +
+			"UPDATE workers SET expires_at = " + ago, ""},
+		{"with another's quota", "INSERT INTO worker_quotas (connection, worker_id, per_day, turns) VALUES ('bank', " + worker + ", 5, '{0,4102444800000000}')", ""},
+		{"that only looks", "SELECT", "'{-1}'"},
+		{"that only looks, at a closed gate", "INSERT INTO gates (bucket, connection, not_before, reason) VALUES ('bank', 'bank', " + soon + ", 'told')", "'{-1}'"},
+	} {
+		mine := asked
+		if one.ask != "" {
+			mine = strings.Replace(mine, "'{0}'", one.ask, 1)
+		}
+		// Each argument with a second value behind it: another bucket of the connection, with a rate.
+		more := strings.NewReplacer("'{bank}', '{bank}', '{0}'", "'{bank,bank}', '{bank,other}', '{0,1000}'",
+			"'{bank}', '{bank}', '{-1}'", "'{bank,bank}', '{bank,other}', '{-1,1000}'").Replace(mine)
+		head, tail, _ := strings.Cut(more, "'{t}'")
+		tail = regexp.MustCompile(`'\{([^}]*)\}'`).ReplaceAllString(tail, "'{$1,$1}'")
+		company := head + "'{t,t}'" + tail
+		alone := toldIn(t, h, one.world, mine)
+		if company := toldIn(t, h, one.world, company); alone != company {
+			t.Errorf("%s: alone %s, in company %s", one.name, alone, company)
+		}
+	}
+}
+
+// toldIn is what the first call of a crowd is told in a world that is changed for it alone.
+func toldIn(t *testing.T, h *fixture, world, arguments string) (text string) {
+	t.Helper()
+	tx, err := h.pool.Begin(t.Context())
+	must(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	_, err = tx.Exec(t.Context(), world)
+	must(t, err)
+	err = tx.QueryRow(t.Context(), `SELECT (v.refusal, v.told, v.reason, v.gate_us > 0, v.send_us > 0, v.probe, v.awaits, v.closed, v.ends_us > 0,
+		v.pace_us, v.day_us > 0, v.gate_code)::text
+		FROM admit_calls_v4(`+arguments+`) v
+		WHERE v.place = 1`).Scan(&text)
+	must(t, err)
+	return text
+}
+
+// Each of a plain crowd is told how long its own consent holds.
+func TestPlainCallsAreToldTheirOwnEnds(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	ids := h.consents(t, 4)
+	_, batches := h.plan(t, 10)
+	c := claim(t, h.Store, batches[0])
+	for i, id := range ids {
+		if i > 0 { // the first ends never
+			h.exec(t, "UPDATE consents SET valid_until = now() + $2 * interval '1 hour' WHERE id = $1", id, i)
+		}
+	}
+	got := queryAll(t, h.pool, `SELECT v.place, round(v.ends_us / 3.6e9)::int
+		FROM admit_calls_v4('{bank,bank,bank,bank}', '{bank,bank,bank,bank}', '{0,0,0,0}', '{t,t,t,t}', array_fill($1::bigint, '{4}'),
+			array_fill($2::bigint, '{4}'), $3, array_fill(gen_random_uuid(), '{4}'), '{"","","",""}', '{0,0,0,0}', '{f,f,f,f}',
+			'{"","","",""}', '{"","","",""}', '{0,0,0,0}', '{"","","",""}', '{0,0,0,0}', '{"","","",""}') v
+		ORDER BY v.place`, batches[0], c.Fence, []int64{ids[3], ids[0], ids[2], ids[1]})
+	if diff := cmp.Diff([]string{"1 3", "2 0", "3 2", "4 1"}, got); diff != "" {
+		t.Error(diff)
+	}
 }
