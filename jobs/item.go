@@ -85,7 +85,7 @@ func (w *batchWork) span() string {
 
 // readStream reads one stream to the end of its pass and commits its pages, in order. It gives the last call.
 func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.Stream, sum *tally) (last finance.CallID, err error) {
-	cursor, err := w.Pages.StreamState(ctx, s)
+	cursor, kept, err := w.Pages.StateAndKept(ctx, s)
 	if err != nil {
 		return last, err
 	}
@@ -103,9 +103,8 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 		// A window is read from its first day, whoever has read it before; what is to replace all rows, from the beginning.
 		cursor.Position = ""
 	}
-	kept, err := w.keptPages(ctx, s, cursor.Found && nightly)
-	if err != nil {
-		return last, err
+	if !nightly || !cursor.Found {
+		kept = nil // the rows of a backfill come by nightly pages too, so its own tell nothing
 	}
 	line := w.Committer.Line(aheadBytes)
 	stream := w.stream(item, s)
@@ -121,7 +120,12 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 	last, err = w.readPages(ctx, item, stream, cursor, pages, line, sum)
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
-	err = cmp.Or(line.Drain(ctx), err)
+	drain := line.Drain
+	if err == nil && change == nil && w.asksNoMore(item, s, sum.turn) {
+		sum.turn.leaveSeat()
+		drain = line.DrainInCompany
+	}
+	err = cmp.Or(drain(ctx), err)
 	if line.Withheld() > 0 {
 		sum.note(write.RemovalsWithheld)
 	}
@@ -141,13 +145,21 @@ func (w *batchWork) readBefore(item *queue.Item, s finance.Stream, at write.Stre
 	return ended && !(itsList && at.Moved.Before(item.Consent.RenewedAt))
 }
 
-// keptPages are what is remembered of a stream. Only nightly pages count: the rows of a backfill come by these too, so its own
-// tell nothing.
-func (w *batchWork) keptPages(ctx context.Context, s finance.Stream, nightly bool) (map[finance.PageKey]finance.Kept, error) {
-	if !nightly {
-		return nil, nil
+// asksNoMore says that a stream that was read to its end is the last one that a consent is asked for in its turn. Its pages need
+// not be written at once then, while the calls of another consent begin: most of what a small answer costs is its transaction. An
+// answer that can't be asked for again, or not today, is not left lying about.
+func (w *batchWork) asksNoMore(item *queue.Item, s finance.Stream, t *turn) bool {
+	if w.conn.Connector.PerAccount(item.Dataset) || s.Dataset != item.Dataset {
+		return false
 	}
-	return w.Pages.Kept(ctx, s)
+	undecided := 0
+	for i := range t.items {
+		if t.items[i].Outcome == "" {
+			undecided++
+		}
+	}
+	c := &item.Consent
+	return undecided == 1 && !c.SingleUse && c.ReadsPerDay == 0
 }
 
 // replaceOwn replaces the rows of a stream that has come to its end, where they wait for no other stream.

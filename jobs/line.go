@@ -29,7 +29,8 @@ type turn struct {
 	members members                           // what its pages have brought, not noted yet
 	well    bool                              // its newest answer was a page, so its token is good
 
-	renewals int // how often an item was begun again, because the consent went on under another id
+	leaveSeat func() // lets the calls of another consent begin; may be called more than once
+	renewals  int    // how often an item was begun again, because the consent went on under another id
 }
 
 // putOff says whether a stream that failed is to be asked for again in a second turn. last is the last page that was

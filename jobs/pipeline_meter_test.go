@@ -33,6 +33,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if records := os.Getenv(lenderEnv); records != "" {
+		if err := serveLender(records); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(sandboxtest.SideBySideIfShort(m))
 }
 
@@ -65,8 +72,15 @@ func startBank(t testing.TB, o banksim.Options) (url string, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startBeside(t, bankEnv+"="+string(world))
+}
+
+// startBeside starts the test binary as what a variable makes of it, and gives its first line and its process.
+func startBeside(t testing.TB, variable string) (line string, pid int) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env, cmd.Stderr = append(os.Environ(), bankEnv+"="+string(world)), os.Stderr
+	cmd.Env = append(os.Environ(), variable)
+	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -82,9 +96,9 @@ func startBank(t testing.TB, o banksim.Options) (url string, pid int) {
 		_ = stdin.Close()
 		_ = cmd.Wait()
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	line, err = bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the bank did not start: %v", err)
+		t.Fatalf("what is beside did not start: %v", err)
 	}
 	return strings.TrimSpace(line), cmd.Process.Pid
 }

@@ -177,16 +177,25 @@ func (w *batchWork) workItems(ctx context.Context) error {
 	return w.workLine(ctx, line.second())
 }
 
-// workLine gives every consent in the line its turn.
+// workLine gives every consent in the line its turn. Each has a seat for its calls, which it may leave before its turn ends: the
+// pages of as many consents as are asked for may wait for their commit beside them.
 func (w *batchWork) workLine(ctx context.Context, line *line) error {
 	var group errgroup.Group
-	group.SetLimit(w.conn.Concurrency)
+	group.SetLimit(2 * w.conn.Concurrency)
+	seats := make(chan struct{}, w.conn.Concurrency)
 	for range len(line.waiting) {
 		if w.stopped() || ctx.Err() != nil {
 			break
 		}
 		group.Go(func() error {
+			seats <- struct{}{}
+			leaveSeat := sync.OnceFunc(func() { <-seats })
+			defer leaveSeat()
+			if w.stopped() || ctx.Err() != nil {
+				return nil
+			}
 			t := line.next()
+			t.leaveSeat = leaveSeat
 			err := w.workConsent(ctx, t)
 			line.ended(t, errors.Is(err, errPutOff))
 			if err == nil || errors.Is(err, errPutOff) {
@@ -356,13 +365,24 @@ func (w *batchWork) chooseReturn(err error) func(context.Context) error {
 	case err == nil && !w.leaving():
 		w.Step("batch.finishing")
 		w.rested(false)
-		return func(ctx context.Context) error { return w.Store.Queue.Finish(ctx, w.batch.ID, w.batch.Fence) }
+		return w.finish
 	case err == nil, errors.Is(err, context.Canceled):
 		return func(ctx context.Context) error { return w.Store.Queue.Release(ctx, w.batch.ID, w.batch.Fence) }
 	}
 	rest := w.rested(true)
 	w.log.Error().Err(err).Stringer("wait", rest).Msg("batch interrupted; it is tried again in a while")
 	return park(queue.Parking{For: rest, Reason: "interrupted: " + err.Error()})
+}
+
+// finish gives the batch back as done. Where a crash of Postgres has taken back what was decided last, it is to be claimed again: we
+// believe the item to be decided, and would be told for ever that it is not.
+func (w *batchWork) finish(ctx context.Context) error {
+	err := w.Store.Queue.Finish(ctx, w.batch.ID, w.batch.Fence)
+	if !errors.Is(err, queue.ErrUndecided) {
+		return err
+	}
+	w.log.Warn().Msg("the database has lost what was decided last, as in a crash: the batch is claimed again")
+	return w.Store.Queue.Release(ctx, w.batch.ID, w.batch.Fence)
 }
 
 // A batch rests after an error of our own, such as an unreachable database: the longer, the more often in a row.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"syncer/persist/persisttest"
 	"syncer/persist/write"
@@ -157,5 +158,37 @@ func TestLineTakesBackWhatWaits(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"row0"}, queryAll(t, pool, "SELECT transaction_id FROM transactions")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Pages that are drained in company wait for each other, and one that somebody else waits for takes them along.
+func TestPagesThatAreInNoHurryShareATransaction(t *testing.T) {
+	t.Parallel()
+	pool := persisttest.New(t)
+	commits := 0
+	w := write.NewWriter(pool, plainArchive{}, write.WriterOptions{Step: func(name string) {
+		if name == "commit.done" {
+			commits++
+		}
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	c := write.StartCommitter(ctx, w, 1)
+	var drained errgroup.Group
+	for n := range 20 {
+		line := c.Line(1 << 20)
+		if err := line.Hand(t.Context(), transactionsPage(transactionsStream(int64(n+1), "acc"), "1", "a", "x")); err != nil {
+			t.Fatal(err)
+		}
+		drained.Go(func() error { return line.DrainInCompany(t.Context()) })
+	}
+	if err := drained.Wait(); err != nil {
+		t.Error(err)
+	}
+	if n := queryInt(t, pool, "SELECT count(*) FROM transactions"); n != 20 {
+		t.Errorf("%d rows", n)
+	}
+	if commits > 5 { // on a machine that stands still they may be more than one
+		t.Errorf("%d transactions for 20 pages", commits)
 	}
 }

@@ -26,7 +26,7 @@ const (
 )
 
 // Committer commits pages that are ready together in one transaction. A page that somebody waits for never waits for
-// company: while one group is being written, the pages that arrive form the next.
+// company, but for a moment where its line is drained in company: while one group is being written, the pages that arrive form the next.
 //
 // The pages of one consent keep their order and are never in two transactions at a time, so that no two writers of
 // a process meet at one item's counters. Of several pages of a stream handed in side by side, those behind a failed

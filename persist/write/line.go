@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"syncer/finance"
 )
@@ -43,7 +44,7 @@ func (l *Line) Hand(ctx context.Context, p PageWrite) error {
 	l.waiting = append(l.waiting, s)
 	l.bytes += s.bytes
 	for l.bytes > l.ahead && len(l.waiting) > 0 {
-		if err := l.oldest(ctx); err != nil {
+		if err := l.oldest(ctx, hurry); err != nil {
 			return err
 		}
 	}
@@ -52,12 +53,25 @@ func (l *Line) Hand(ctx context.Context, p PageWrite) error {
 
 // Drain waits until every page that was handed in is committed or has failed, and gives the error of the first that
 // failed, also when Hand has given it. Nothing of the line is being written after it.
-func (l *Line) Drain(ctx context.Context) error {
+func (l *Line) Drain(ctx context.Context) error { return l.drain(ctx, hurry) }
+
+// DrainInCompany is Drain without hurry: the pages are left for a moment to gather those of others.
+func (l *Line) DrainInCompany(ctx context.Context) error { return l.drain(ctx, noHurry) }
+
+func (l *Line) drain(ctx context.Context, u urgency) error {
 	for len(l.waiting) > 0 {
-		_ = l.oldest(ctx) // it is in l.failed
+		_ = l.oldest(ctx, u) // it is in l.failed
 	}
 	return l.failed
 }
+
+// urgency says whether a page that is waited for is written at once, or with those of others.
+type urgency bool
+
+const (
+	hurry   urgency = true
+	noHurry urgency = false
+)
 
 // Withheld is how many rows of the pages that have come home stay although they are known to be gone; see
 // RemovalsWithheld.
@@ -70,7 +84,11 @@ func (l *Line) Aside() int { return l.aside }
 // too.
 func (l *Line) Contested() int { return l.contested }
 
-func (l *Line) oldest(ctx context.Context) error {
+func (l *Line) oldest(ctx context.Context, u urgency) error {
+	if u == noHurry {
+		l.committer.inCompany(ctx, l.waiting[0])
+	}
+	l.committer.want(l.waiting[0])
 	written, err := l.committer.settled(ctx, l.waiting...)
 	l.withheld += written.Withheld
 	l.aside += written.Aside
@@ -82,12 +100,25 @@ func (l *Line) oldest(ctx context.Context) error {
 	return err
 }
 
+// companyFor is how long a page that somebody waits for without hurry is left to gather others.
+const companyFor = 5 * time.Millisecond
+
+// inCompany waits until a page is settled, or was left to gather others for long enough.
+func (c *Committer) inCompany(ctx context.Context, s *submitted) {
+	enough := time.NewTimer(companyFor)
+	defer enough.Stop()
+	select {
+	case <-s.done:
+	case <-enough.C:
+	case <-ctx.Done():
+	}
+}
+
 // settled waits for the end of the first of a stream's pages. When ctx ends before that, those that are still in the
 // queue are taken back; one that is being written is waited for, because the caller must know its fate. It is not waited
 // for without end: see leaveGrace.
 func (c *Committer) settled(ctx context.Context, pages ...*submitted) (Written, error) {
 	first := pages[0]
-	c.want(first)
 	select {
 	case <-first.done:
 	case <-ctx.Done():
