@@ -44,6 +44,8 @@ type lab struct {
 	db     persisttest.Database
 	sealer *seal.Sealer
 	store  *persist.Store // the test's own
+
+	remarks remarks // of its processes
 }
 
 // The two connections of a lab, and the job that each has.
@@ -160,7 +162,7 @@ func (l *lab) start(o nodeOptions) *node {
 	life, end := context.WithCancel(context.WithoutCancel(l.Context()))
 	committer := write.StartCommitter(life, writer, 0)
 	options := jobs.Options{
-		Store: store, Pages: writer, Committer: committer, Pool: pool, Connections: conns, Log: o.log,
+		Store: store, Pages: writer, Committer: committer, Pool: pool, Connections: conns, Log: l.logOf(o),
 		Jobs: []jobs.Job{
 			{Name: debt, Connection: ng, Datasets: []finance.Dataset{finance.Debts}, Zone: time.UTC, BatchSize: o.batchSize,
 				Schedule: o.schedule, Purposes: o.purposes},
@@ -358,6 +360,7 @@ func (l *lab) eventuallyWithin(most time.Duration, what string, ok func() bool) 
 		select {
 		case <-ticker.C:
 		case <-deadline:
+			l.tellState()
 			l.Fatalf("it did not come to this: %s", what)
 		}
 	}
