@@ -348,7 +348,8 @@ func (l *lab) kept() {
 // eventually waits until ok, looking often.
 func (l *lab) eventually(what string, ok func() bool) {
 	l.Helper()
-	l.eventuallyWithin(time.Minute, what, ok)
+	// A batch that a busy machine has interrupted a few times rests for up to a minute.
+	l.eventuallyWithin(2*time.Minute, what, ok)
 }
 
 func (l *lab) eventuallyWithin(most time.Duration, what string, ok func() bool) {
