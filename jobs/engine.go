@@ -229,12 +229,26 @@ func (e *Engine) leaving() bool {
 func (e *Engine) beat(ctx context.Context) {
 	heartbeat := e.Store.Workers.Heartbeats()
 	defer heartbeat.Stop(ctx)
+	// A beat that is under way when the process stops comes to its end. Cut off, it might be read by the database after the process
+	// has withdrawn itself, and would have it taken for alive until the lease ends.
+	ending, cut := outlive(ctx, time.Second)
+	defer cut()
 	later(ctx, e.Heartbeat, func() { // the first one was at the start
 		e.watch(ctx)
-		if err := heartbeat.Beat(ctx, e.Lease); err != nil && ctx.Err() == nil {
+		if err := heartbeat.Beat(ending, e.Lease); err != nil && ctx.Err() == nil {
 			e.Log.Warn().Err(err).Msg("heartbeat failed: other workers will take the batches over when the lease ends")
 		}
 	})
+}
+
+// outlive is a context that ends so long after another one.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }
 
 // dropChunk is how many answers whose time is over one sweep drops: some tens of milliseconds of work. With a sweep each
