@@ -47,6 +47,12 @@ const benchConsents = 10_000
 //
 // of-grouped is consents/s over those of the grouped reference; cpu-of-grouped is the CPU time of syncer and Postgres over theirs.
 func BenchmarkConsents(b *testing.B) {
+	dir, err := embedded.DefaultDir()
+	must(b, err)
+	server, err := embedded.Start(b.Context(), embedded.Options{Dir: dir + "-bench"})
+	must(b, err)
+	b.Cleanup(func() { must(b, server.Stop(context.WithoutCancel(b.Context()))) })
+	b.Setenv("SYNCER_TEST_DATABASE_URL", server.URL())
 	for _, records := range []int{1, 4} {
 		for _, flying := range []int{16, 64} {
 			l := newLender(b, records, flying)
@@ -68,12 +74,6 @@ type lender struct {
 }
 
 func newLender(b *testing.B, records, flying int) *lender {
-	dir, err := embedded.DefaultDir()
-	must(b, err)
-	server, err := embedded.Start(b.Context(), embedded.Options{Dir: dir + "-bench"})
-	must(b, err)
-	b.Cleanup(func() { must(b, server.Stop(context.WithoutCancel(b.Context()))) })
-	b.Setenv("SYNCER_TEST_DATABASE_URL", server.URL())
 	l := &lender{pool: persisttest.New(b), records: records, flying: flying}
 	var pid int
 	l.url, pid = startBeside(b, lenderEnv+"="+strconv.Itoa(records))
