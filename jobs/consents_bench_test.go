@@ -25,7 +25,6 @@ import (
 	"syncer/persist"
 	"syncer/persist/connections"
 	"syncer/persist/consents"
-	"syncer/persist/embedded"
 	"syncer/persist/persisttest"
 	"syncer/persist/pg"
 	"syncer/persist/queue"
@@ -47,12 +46,7 @@ const benchConsents = 10_000
 //
 // of-grouped is consents/s over those of the grouped reference; cpu-of-grouped is the CPU time of syncer and Postgres over theirs.
 func BenchmarkConsents(b *testing.B) {
-	dir, err := embedded.DefaultDir()
-	must(b, err)
-	server, err := embedded.Start(b.Context(), embedded.Options{Dir: dir + "-bench"})
-	must(b, err)
-	b.Cleanup(func() { must(b, server.Stop(context.WithoutCancel(b.Context()))) })
-	b.Setenv("SYNCER_TEST_DATABASE_URL", server.URL())
+	durableServer(b)
 	for _, records := range []int{1, 4} {
 		for _, flying := range []int{16, 64} {
 			l := newLender(b, records, flying)
@@ -222,12 +216,7 @@ func (l *lender) night(b *testing.B, engine *jobs.Engine) int {
 	must(b, err)
 	run, _, err := engine.Fire(b.Context(), job, queue.Manual, time.Now())
 	must(b, err)
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	verdict := ""
-	for ; verdict == ""; <-ticker.C {
-		must(b, l.pool.QueryRow(b.Context(), "SELECT coalesce(verdict, '') FROM runs WHERE id = $1", run.ID).Scan(&verdict))
-	}
+	verdict := verdictOf(b, l.pool, run)
 	var items, records int
 	must(b, l.pool.QueryRow(b.Context(), `SELECT count(*), sum(i.records)
 		FROM items i

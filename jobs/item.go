@@ -121,7 +121,8 @@ func (w *batchWork) readStream(ctx context.Context, item *queue.Item, s finance.
 	// What was handed in comes home first: the item must not be decided while a page of it is being written, and the
 	// pages before a failed call count.
 	drain := line.Drain
-	if err == nil && change == nil && w.asksNoMore(item, s, sum.turn) {
+	wellRead := err == nil && change == nil
+	if wellRead && w.asksNoMore(item, s, sum.turn) {
 		sum.turn.leaveSeat()
 		drain = line.DrainInCompany
 	}
@@ -149,17 +150,15 @@ func (w *batchWork) readBefore(item *queue.Item, s finance.Stream, at write.Stre
 // not be written at once then, while the calls of another consent begin: most of what a small answer costs is its transaction. An
 // answer that can't be asked for again, or not today, is not left lying about.
 func (w *batchWork) asksNoMore(item *queue.Item, s finance.Stream, t *turn) bool {
-	if w.conn.Connector.PerAccount(item.Dataset) || s.Dataset != item.Dataset {
-		return false
-	}
+	itsOnly := s.Dataset == item.Dataset && !w.conn.Connector.PerAccount(item.Dataset)
+	repeatable := !item.Consent.SingleUse && item.Consent.ReadsPerDay == 0
 	undecided := 0
 	for i := range t.items {
 		if t.items[i].Outcome == "" {
 			undecided++
 		}
 	}
-	c := &item.Consent
-	return undecided == 1 && !c.SingleUse && c.ReadsPerDay == 0
+	return itsOnly && repeatable && undecided == 1
 }
 
 // replaceOwn replaces the rows of a stream that has come to its end, where they wait for no other stream.

@@ -130,18 +130,33 @@ type pipeline struct {
 }
 
 func newPipeline(b *testing.B) *pipeline {
-	dir, err := embedded.DefaultDir()
-	must(b, err)
-	server, err := embedded.Start(b.Context(), embedded.Options{Dir: dir + "-bench"})
-	must(b, err)
-	b.Cleanup(func() { must(b, server.Stop(context.WithoutCancel(b.Context()))) })
-	b.Setenv("SYNCER_TEST_DATABASE_URL", server.URL())
+	durableServer(b)
 	p := &pipeline{pool: persisttest.New(b)}
 	var pid int
 	p.url, pid = startBank(b, benchWorld())
 	p.meter = newMeter(b, p.pool, pid)
 	p.start(b)
 	return p
+}
+
+// durableServer starts a Postgres with everything that makes it durable, for the databases of a benchmark.
+func durableServer(b *testing.B) {
+	dir, err := embedded.DefaultDir()
+	must(b, err)
+	server, err := embedded.Start(b.Context(), embedded.Options{Dir: dir + "-bench"})
+	must(b, err)
+	b.Cleanup(func() { must(b, server.Stop(context.WithoutCancel(b.Context()))) })
+	b.Setenv("SYNCER_TEST_DATABASE_URL", server.URL())
+}
+
+// verdictOf waits for a run's verdict. It is cheaper than Engine.Follow, which would be measured too.
+func verdictOf(b *testing.B, pool *pgxpool.Pool, run queue.Run) (verdict string) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for ; verdict == ""; <-ticker.C {
+		must(b, pool.QueryRow(b.Context(), "SELECT coalesce(verdict, '') FROM runs WHERE id = $1", run.ID).Scan(&verdict))
+	}
+	return verdict
 }
 
 func must(t testing.TB, err error) {
@@ -311,7 +326,7 @@ func (p *pipeline) pass(b *testing.B) int {
 	must(b, err)
 	run, _, err := p.engine.Fire(b.Context(), job, queue.Manual, time.Now())
 	must(b, err)
-	verdict := p.verdict(b, run)
+	verdict := verdictOf(b, p.pool, run)
 	var n int
 	must(b, p.pool.QueryRow(b.Context(), `SELECT sum(i.records) FROM items i JOIN batches b ON b.id = i.batch_id
 		WHERE b.run_id = $1 AND i.dataset = 'transactions'`, run.ID).Scan(&n))
@@ -319,16 +334,6 @@ func (p *pipeline) pass(b *testing.B) int {
 		b.Fatalf("%d of %d rows, verdict %q", n, p.rows, verdict)
 	}
 	return n
-}
-
-// verdict waits for a run's verdict. It is cheaper than Engine.Follow, which would be measured too.
-func (p *pipeline) verdict(b *testing.B, run queue.Run) (verdict string) {
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for ; verdict == ""; <-ticker.C {
-		must(b, p.pool.QueryRow(b.Context(), "SELECT coalesce(verdict, '') FROM runs WHERE id = $1", run.ID).Scan(&verdict))
-	}
-	return verdict
 }
 
 // forget makes the tables as they were before the first load. The rows of other consents stay.

@@ -43,7 +43,7 @@ func TestCommitWritesThePageWithItsCallAndCursor(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.sql, got, c.want)
 		}
 	}
-	kept, err := w.Kept(t.Context(), s)
+	_, kept, err := w.StateAndKept(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,7 +386,7 @@ func TestCommitForgetsAPageThatIsNotRemembered(t *testing.T) {
 	q := transactionsPage(s, "1", "a", "uno")
 	q.Key = p.Key
 	commitAll(t, w, q)
-	if kept, err := w.Kept(t.Context(), s); len(kept) != 0 || err != nil {
+	if _, kept, err := w.StateAndKept(t.Context(), s); len(kept) != 0 || err != nil {
 		t.Errorf("still kept: %v %v", kept, err)
 	}
 }
@@ -455,7 +455,7 @@ func TestCommitSetsAsideTheRecordThatCantBeStored(t *testing.T) {
 			if diff := cmp.Diff([]string{"7 3", "8 1"}, queryAll(t, pool, "SELECT consent_id, position FROM cursors ORDER BY 1")); diff != "" {
 				t.Error(diff)
 			}
-			if kept, err := w.Kept(t.Context(), s); err != nil || len(kept) != 0 {
+			if _, kept, err := w.StateAndKept(t.Context(), s); err != nil || len(kept) != 0 {
 				t.Errorf("the page is remembered: %v, %v", kept, err)
 			}
 		})

@@ -130,13 +130,13 @@ func TestAbsentRowsKeepTheirPageFromBeingPassedOver(t *testing.T) {
 	short := debtsPage(1, "paged")
 	short.Key, short.Remember = page.Key, true
 	commitAll(t, w, short)
-	if kept, err := w.Kept(t.Context(), page.Stream); err != nil || len(kept) != 0 {
+	if _, kept, err := w.StateAndKept(t.Context(), page.Stream); err != nil || len(kept) != 0 {
 		t.Errorf("remembered: %v, %v", kept, err)
 	}
 	short = debtsPage(1, "paged")
 	short.Key, short.Remember = page.Key, true
 	commitAll(t, w, short)
-	if kept, err := w.Kept(t.Context(), page.Stream); err != nil || len(kept) != 1 {
+	if _, kept, err := w.StateAndKept(t.Context(), page.Stream); err != nil || len(kept) != 1 {
 		t.Errorf("remembered once nothing was missing: %v, %v", kept, err)
 	}
 }

@@ -69,7 +69,7 @@ func TestAPageOutlivesItsAnswer(t *testing.T) {
 	h.exec(t, "UPDATE answers SET keep_until = now()")
 	h.drop(t, 10, 1)
 
-	kept, err := w.Kept(t.Context(), s)
+	_, kept, err := w.StateAndKept(t.Context(), s)
 	must(t, err)
 	known, ok := kept[p.Key]
 	if !ok || known.Body != p.Hash || known.Call != p.Call.ID {

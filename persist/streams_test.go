@@ -75,7 +75,7 @@ func TestResetStreams(t *testing.T) {
 		t.Error(diff)
 	}
 	for s, n := range map[finance.Stream]int{a: 0, b: 1, other: 1, debt: 1} {
-		kept, err := w.Kept(t.Context(), s)
+		_, kept, err := w.StateAndKept(t.Context(), s)
 		must(t, err)
 		if len(kept) != n {
 			t.Errorf("%d pages of %v are remembered, want %d", len(kept), s, n)

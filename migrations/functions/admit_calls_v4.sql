@@ -119,8 +119,13 @@ BEGIN
     -- Most calls of a night are plain: there is nothing to reserve, and nothing in their way. They are answered together, without
     -- a look at each. As soon as one of the crowd is not, all are looked at below. The joins are outer ones here too: inner ones the
     -- planner would put into an order of its own.
-    IF NOT budgeted AND 0 >= ALL (in_interval_us) AND 0 = ALL (in_per_day) AND 0 = ALL (in_day_us) AND false = ALL (in_once)
-        AND array_position(in_batch, NULL) IS NULL AND array_position(in_consent, NULL) IS NULL THEN
+    IF NOT budgeted
+        AND 0 >= ALL (in_interval_us)
+        AND 0 = ALL (in_per_day)
+        AND 0 = ALL (in_day_us)
+        AND false = ALL (in_once)
+        AND array_position(in_batch, NULL) IS NULL
+        AND array_position(in_consent, NULL) IS NULL THEN
         moment := clock_timestamp();
         SELECT count(*), array_agg(CASE WHEN c.valid_until IS NULL THEN 0 ELSE micros_until(c.valid_until, moment) END ORDER BY u.place)
         INTO plain, ends_of

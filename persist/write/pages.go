@@ -11,12 +11,6 @@ import (
 	"syncer/finance"
 )
 
-// Kept are the remembered pages of a stream: a page whose answer has the same bytes needs no decoding.
-func (w *Writer) Kept(ctx context.Context, s finance.Stream) (map[finance.PageKey]finance.Kept, error) {
-	_, kept, err := w.StateAndKept(ctx, s)
-	return kept, err
-}
-
 // loadKept looks each stream up by its key. OFFSET 0 keeps the planner from joining the whole table.
 const loadKept = `SELECT u.place,
 		p.page_key,

@@ -49,7 +49,7 @@ func (w *Writer) StreamState(ctx context.Context, s finance.Stream) (StreamState
 	return at.state, nil
 }
 
-// StateAndKept is StreamState and Kept in one.
+// StateAndKept is StreamState with what is remembered of the stream's pages: one whose answer has the same bytes needs no decoding.
 func (w *Writer) StateAndKept(ctx context.Context, s finance.Stream) (StreamState, map[finance.PageKey]finance.Kept, error) {
 	at, err := w.streams.Ask(ctx, streamQuestion{Stream: s, pages: true})
 	if err := cmp.Or(err, at.err); err != nil {
