@@ -122,8 +122,11 @@ func (p *Program) backfill(ctx context.Context, order backfillOrder) error {
 		return err
 	}
 	var plan jobs.BackfillPlan
-	err = inst.Store.ActingInSteps(ctx, p.act("job", order.job), func(act *persist.Act) (err error) {
-		plan, err = f.Engine.Backfill(ctx, set, spec)
+	err = inst.Store.ActingInSteps(ctx, p.act("job", order.job), func(act *persist.Act) error {
+		err := inst.Stay(ctx, func() (err error) { // windows that are planned already are found again
+			plan, err = f.Engine.Backfill(ctx, set, spec)
+			return err
+		})
 		act.Vain = plan.Planned == 0
 		act.Details = map[string]any{
 			"from": spec.Windows[0].From, "to": spec.Windows[len(spec.Windows)-1].To, "windows": plan.Planned,

@@ -107,7 +107,14 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 		return fmt.Errorf("rerun run %d: it is not settled yet: %s", id, jobs.Elsewhere(run))
 	}
 	if !planOnly {
-		if run, err = p.excuseEnded(ctx, inst, run); err != nil {
+		err = inst.Stay(ctx, func() error {
+			now, err := p.excuseEnded(ctx, inst, run)
+			if err == nil {
+				run = now
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -211,8 +218,11 @@ func (p *Program) tellWorkers(ctx context.Context, inst *app.Installation, job s
 func (f *follower) rerun(ctx context.Context, of queue.Run, selection plan.Selection) error {
 	var again queue.Run
 	created := false
-	err := f.inst.Store.ActingInSteps(ctx, f.program.act("run", of.ID), func(act *persist.Act) (err error) {
-		again, created, err = f.Engine.Rerun(ctx, of, selection)
+	err := f.inst.Store.ActingInSteps(ctx, f.program.act("run", of.ID), func(act *persist.Act) error {
+		err := f.inst.Stay(ctx, func() (err error) { // one that is planned already is gone on with
+			again, created, err = f.Engine.Rerun(ctx, of, selection)
+			return err
+		})
 		act.Vain = !created
 		act.Details = map[string]any{"rerun": again.ID, "items": again.Expected}
 		return err

@@ -12,7 +12,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"syncer/cli"
 	"syncer/proof/lab"
+	"syncer/sandbox"
 	"syncer/sandbox/sbanken"
 )
 
@@ -290,6 +292,44 @@ func TestARunStaysWhileTheDatabaseIsAway(t *testing.T) {
 	ends(run)
 	if n := l.Number("SELECT count(*) FROM runs WHERE verdict = 'complete'"); n != 3 {
 		t.Errorf("%d runs are complete, want 3", n)
+	}
+	l.Verify()
+}
+
+// What plans runs goes on when its session is ended in the middle, as by a failover, or by another process that has taken it for
+// dead since it stood still for its lease.
+func TestPlanningOutlastsALostSession(t *testing.T) {
+	t.Parallel()
+	l := bankOf(t, 2)
+	mend := l.Rule(sandbox.Rule{Only: "api", Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: 400}})
+	l.Says(cli.ExitFailed, []string{"run", "money1"})
+	mend()
+	for _, args := range [][]string{
+		{"rerun", "1"},
+		{"backfill", "money1", "--from", "2026-01-01", "--to", "2026-01-14", "--days", "7"},
+	} {
+		tx, err := l.DB.Pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(context.WithoutCancel(t.Context()))
+		if _, err := tx.Exec(t.Context(), "LOCK TABLE items IN SHARE MODE"); err != nil { // it can be read, and nothing planned
+			t.Fatal(err)
+		}
+		p := l.Start(nil, args...)
+		const ended = `SELECT count(pg_terminate_backend(pid))
+			FROM pg_stat_activity
+			WHERE datname = current_database()
+			AND application_name LIKE 'syncer/%'
+			AND wait_event_type = 'Lock'`
+		l.Wait(args[0]+" plans", func() bool { return l.Number(ended) > 0 })
+		says(l, p, "the database is not to be had just now")
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if <-p.Ended; p.ProcessState.ExitCode() != 0 {
+			t.Errorf("%s: exit code %d\n%s", args[0], p.ProcessState.ExitCode(), p.Said())
+		}
 	}
 	l.Verify()
 }
