@@ -26,7 +26,7 @@ func decodeVisits(body []byte, number string, zone *time.Location) (fetch.Page, 
 		}
 		for _, debt := range d.got {
 			debt.Place = a.Place()
-			page.Records.Debts = append(page.Records.Debts, debt)
+			page.Records.Debts = jsonread.Append(d.s, page.Records.Debts, debt)
 		}
 	}
 	switch {

@@ -1,6 +1,9 @@
 package jsonread
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // deepest is how deeply arrays and objects are followed. What nests deeper is no record that can be read, so its commas are
 // not counted.
@@ -60,4 +63,18 @@ func stringEnd(text []byte, i int) int {
 		}
 	}
 	return i
+}
+
+// someRecords are as many as tell how large those are that follow.
+const someRecords = 1000
+
+// Append is append for a list that is made of the elements of s's text. A list without room for x gets as much as the rest of the
+// text suggests. Room that is added by quarters has a list of many records lie in memory nearly twice, and more than the rest of
+// the answer costs.
+func Append[T any](s *Scanner, list []T, x T) []T {
+	if len(list) == cap(list) && len(list) >= someRecords {
+		toCome := float64(len(list)) * float64(len(s.text)-s.i) / float64(max(s.i, 1))
+		list = slices.Grow(list, 1+int(1.03*toCome)) // the records to come may be a little shorter
+	}
+	return append(list, x)
 }

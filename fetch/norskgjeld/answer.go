@@ -111,7 +111,7 @@ func (d *decoder) loans() (silent int) {
 			continue
 		}
 		debt.Place = a.Place()
-		d.debts = append(d.debts, debt)
+		d.debts = jsonread.Append(d.s, d.debts, debt)
 	}
 	return silent
 }

@@ -149,7 +149,7 @@ func decodeFeed(body []byte, from int64) (feedPage, error) {
 					s.Fail("an event out of order")
 				}
 				if event.Status != "" {
-					p.Events = append(p.Events, event)
+					p.Events = jsonread.Append(s, p.Events, event)
 				}
 				p.first = cmp.Or(p.first, number)
 				p.last = number

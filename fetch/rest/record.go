@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"syncer/fetch/jsonread"
 	"syncer/finance"
 )
 
@@ -174,7 +175,7 @@ func (t *accountTable) take(d *decoder, _ *List, v values, place int32) error {
 	if a.Extra, err = d.extraJSON(); err != nil {
 		return err
 	}
-	d.page.Records.Accounts = append(d.page.Records.Accounts, a)
+	d.page.Records.Accounts = jsonread.Append(d.s, d.page.Records.Accounts, a)
 	d.page.Records.Balances = append(d.page.Records.Balances, figures...)
 	return nil
 }
@@ -221,7 +222,7 @@ func (t *transactionTable) take(d *decoder, list *List, v values, place int32) e
 	if x.Extra, err = d.extraJSON(); err != nil {
 		return err
 	}
-	d.page.Records.Transactions = append(d.page.Records.Transactions, x)
+	d.page.Records.Transactions = jsonread.Append(d.s, d.page.Records.Transactions, x)
 	return nil
 }
 
@@ -253,6 +254,6 @@ func (t *debtTable) take(d *decoder, _ *List, v values, place int32) error {
 	if x.Extra, err = d.extraJSON(); err != nil {
 		return err
 	}
-	d.page.Records.Debts = append(d.page.Records.Debts, x)
+	d.page.Records.Debts = jsonread.Append(d.s, d.page.Records.Debts, x)
 	return nil
 }

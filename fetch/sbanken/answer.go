@@ -103,7 +103,7 @@ func (d *reader) recent(t *row) {
 }
 
 func (d *reader) keep(t *row) {
-	d.got.page.Records.Transactions = append(d.got.page.Records.Transactions, t.Transaction)
+	d.got.page.Records.Transactions = jsonread.Append(d.rows.s, d.got.page.Records.Transactions, t.Transaction)
 }
 
 // list is what an answer says around its items.

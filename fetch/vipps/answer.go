@@ -92,7 +92,7 @@ func (got *report) rows(r *rowReader, k *checker, since finance.Date) {
 		got.likes = append(got.likes, e.ID[:strings.LastIndexByte(e.ID, '-')])
 		e.Extra, e.Place = r.extra.JSON(), a.Place()
 		if e.BookedOn >= since {
-			got.page.Records.Transactions = append(got.page.Records.Transactions, e.Transaction)
+			got.page.Records.Transactions = jsonread.Append(r.s, got.page.Records.Transactions, e.Transaction)
 		}
 	}
 }
