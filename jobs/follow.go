@@ -7,13 +7,21 @@ import (
 	"syncer/persist/read"
 )
 
-// Follow waits until a run has its verdict, and gives its report. Now and then and at the end it calls seen with how far
-// the run is, a report without the lists of items.
+// lookRest is how many times as long as a look at a run has taken the next one is put off, so that those who look take no more
+// than a twentieth of a core from those who work. The first look at a large run takes long, and those behind it do not: so it is
+// not put off for ever.
+const (
+	lookRest = 20
+	mostRest = 10 * time.Second
+)
+
+// Follow waits until a run has its verdict, and gives its report. At intervals, which are longer where a look takes long, and at
+// the end it calls seen with how far the run is, a report without the lists of items.
 func (e *Engine) Follow(ctx context.Context, run int64, interval time.Duration, seen func(read.Report)) (read.Report, error) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
+	watch := e.Store.Read.Watch(run)
 	for {
-		report, err := e.Store.Read.Progress(ctx, run)
+		began := time.Now()
+		report, err := watch.Look(ctx)
 		if err != nil {
 			return report, err
 		}
@@ -26,7 +34,7 @@ func (e *Engine) Follow(ctx context.Context, run int64, interval time.Duration, 
 			return report, ctx.Err()
 		case <-e.leave:
 			return report, errLeaving
-		case <-ticker.C:
+		case <-time.After(max(interval, min(lookRest*time.Since(began), mostRest))):
 		}
 	}
 }

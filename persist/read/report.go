@@ -115,13 +115,8 @@ type Report struct {
 
 // Report is what is known of a run; see Report.
 func (s *Store) Report(ctx context.Context, run int64) (Report, error) {
-	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportItems, reportBatches, reportUnworked, reportQuarantine, reportGuards,
-		reportDrifts, reportNewAccounts)
-}
-
-// Progress is RunReport without the lists of items: for those who look at a run again and again while it works.
-func (s *Store) Progress(ctx context.Context, run int64) (Report, error) {
-	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportBatches, reportUnworked, reportGuards, reportDrifts)
+	return s.report(ctx, run, reportConnection, reportCounts, reportCalls, reportPauses, reportItems, reportBatches, reportUnworked,
+		reportQuarantine, reportGuards, reportDrifts, reportNewAccounts)
 }
 
 func (s *Store) report(ctx context.Context, run int64, parts ...func(context.Context, pgx.Tx, *Report) error) (Report, error) {
@@ -157,12 +152,20 @@ func reportCalls(ctx context.Context, tx pgx.Tx, r *Report) error {
 	if r.ByClass, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ClassCount]); err != nil {
 		return err
 	}
+	r.sumCalls()
+	return nil
+}
+
+func (r *Report) sumCalls() {
 	for _, c := range r.ByClass {
 		r.Calls += c.Calls
 	}
+}
+
+func reportPauses(ctx context.Context, tx pgx.Tx, r *Report) error {
 	var paused float64
 	var failed string
-	err = tx.QueryRow(ctx, runPauses, r.Run.ID, calls.PauseByBreaker).
+	err := tx.QueryRow(ctx, runPauses, r.Run.ID, calls.PauseByBreaker).
 		Scan(&r.Pauses, &paused, &r.LeftAlone, &failed)
 	r.Paused = time.Duration(paused * float64(time.Second))
 	r.FailedWith = strings.TrimPrefix(failed, calls.PauseByBreaker+": ")

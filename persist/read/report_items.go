@@ -16,7 +16,8 @@ func reportedArgs(run queue.Run) pgx.NamedArgs {
 	return pgx.NamedArgs{"run": run.ID, "own": run.Kind == queue.Rerun}
 }
 
-const itemCounts = `SELECT dataset,
+// outcomeCounts are of the items of one dataset. See Counts.outcomes.
+const outcomeCounts = `dataset,
 	count(*),
 	count(*) FILTER (WHERE outcome = 'rows'),
 	count(*) FILTER (WHERE outcome = 'empty'),
@@ -24,21 +25,35 @@ const itemCounts = `SELECT dataset,
 	count(*) FILTER (WHERE outcome = 'excused'),
 	count(*) FILTER (WHERE outcome = 'failed'),
 	count(*) FILTER (WHERE outcome IS NULL),
-	coalesce(sum(quarantined), 0)
+	coalesce(sum(quarantined), 0)`
+
+func (c *Counts) outcomes() []any {
+	return []any{&c.Dataset, &c.Expected, &c.Rows, &c.Empty, &c.Partial, &c.Excused, &c.Failed, &c.Missing, &c.Rejected}
+}
+
+const itemCounts = `SELECT ` + outcomeCounts + `
 FROM reported_items(@run, @own)
 GROUP BY dataset
 ORDER BY array_position(ARRAY['accounts', 'transactions', 'debt'], dataset)`
 
-// recordCounts are those of all attempts: what a rerun finds in the table, the run before it has put there.
-const recordCounts = `SELECT i.dataset,
-	sum(i.records),
+// recordSums are of the items of one dataset. See Counts.sums.
+const recordSums = `sum(i.records),
 	sum(i.inserted),
 	sum(i.updated),
 	sum(i.removed),
 	sum(i.figures),
 	sum(i.figures_inserted),
 	sum(i.figures_updated),
-	sum(i.figures_removed)
+	sum(i.figures_removed)`
+
+func (c *Counts) sums() []any {
+	n, f := &c.Records, &c.Figures
+	return []any{&n.Read, &n.Inserted, &n.Updated, &n.Removed, &f.Read, &f.Inserted, &f.Updated, &f.Removed}
+}
+
+// recordCounts are those of all attempts: what a rerun finds in the table, the run before it has put there.
+const recordCounts = `SELECT i.dataset,
+	` + recordSums + `
 FROM runs r
 JOIN batches b ON b.run_id = r.id
 JOIN items i ON i.batch_id = b.id
@@ -52,13 +67,12 @@ func countRecords(ctx context.Context, tx pgx.Tx, r *Report) error {
 	if err != nil {
 		return err
 	}
-	var d finance.Dataset
-	var n, f Records
-	_, err = pgx.ForEachRow(rows, []any{&d, &n.Read, &n.Inserted, &n.Updated, &n.Removed,
-		&f.Read, &f.Inserted, &f.Updated, &f.Removed}, func() error {
+	var c Counts
+	_, err = pgx.ForEachRow(rows, append([]any{&c.Dataset}, c.sums()...), func() error {
 		for i := range r.Counts {
-			if r.Counts[i].Dataset == d {
-				r.Counts[i].Records, r.Counts[i].Figures = n, f
+			if r.Counts[i].Dataset == c.Dataset {
+				r.Counts[i].Records = c.Records
+				r.Counts[i].Figures = c.Figures
 			}
 		}
 		return nil
@@ -74,7 +88,7 @@ ORDER BY 5 DESC, 2
 LIMIT 10`
 
 func scanCounts(row pgx.CollectableRow) (c Counts, err error) {
-	err = row.Scan(&c.Dataset, &c.Expected, &c.Rows, &c.Empty, &c.Partial, &c.Excused, &c.Failed, &c.Missing, &c.Rejected)
+	err = row.Scan(c.outcomes()...)
 	return c, err
 }
 
