@@ -52,6 +52,7 @@ type lab struct {
 const (
 	ng, bank    = "ng", "bank"
 	debt, money = "debt", "money"
+	moves       = "moves" // transactions alone
 )
 
 func newLab(t testing.TB, ngo ngsim.Options, bko banksim.Options) *lab {
@@ -168,6 +169,8 @@ func (l *lab) start(o nodeOptions) *node {
 				Schedule: o.schedule, Purposes: o.purposes},
 			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
 				Zone: time.UTC, BatchSize: o.batchSize, History: cmp.Or(o.history, 400), Lookback: 10},
+			{Name: moves, Connection: bank, Datasets: []finance.Dataset{finance.Transactions},
+				Zone: time.UTC, BatchSize: o.batchSize, History: cmp.Or(o.history, 400), Lookback: 10},
 		},
 		// A process that a busy machine keeps from its heartbeat would lose its batches, and what it has in hand.
 		Batches: cmp.Or(o.batches, 2), Lease: time.Minute, Heartbeat: 300 * time.Millisecond, Sweep: cmp.Or(o.sweep, 200*time.Millisecond),
@@ -182,7 +185,7 @@ func (l *lab) start(o nodeOptions) *node {
 	}
 	options.Only = o.only
 	if !o.idle {
-		options.Serve = []string{debt, money}
+		options.Serve = []string{debt, money, moves}
 		if o.more != nil {
 			options.Serve = append(options.Serve, o.more.name)
 		}

@@ -89,27 +89,30 @@ func (l *lab) outcomes(run queue.Run) (list []string) {
 // list has an item of its own or not.
 func TestTheSameIncompleteAnswerIsPartialEachNight(t *testing.T) {
 	t.Parallel()
+	type night struct {
+		job     string
+		partial int // items
+	}
 	for name, spoil := range incompletely {
-		for _, ds := range [][]finance.Dataset{{finance.Debts, finance.Accounts}, {finance.Transactions}} {
-			t.Run(fmt.Sprint(name, ds), func(t *testing.T) {
+		for _, c := range []struct {
+			of     []finance.Dataset
+			nights []night
+		}{
+			{[]finance.Dataset{finance.Debts, finance.Accounts}, []night{{debt, 1}, {money, 2}, {moves, 1}}},
+			{[]finance.Dataset{finance.Transactions}, []night{{money, 1}, {moves, 1}}},
+		} {
+			t.Run(fmt.Sprint(name, c.of), func(t *testing.T) {
 				t.Parallel()
 				l := newLab(t, ngsim.Options{Consents: 1}, banksim.Options{Customers: 1, Transactions: 20})
 				l.importNG(1)
 				l.importBank(1)
-				n := l.start(nodeOptions{wrap: spoils(only(ds, spoil))})
-				for _, d := range ds {
-					job, want := money, 1
-					switch d {
-					case finance.Debts:
-						job = debt
-					case finance.Accounts:
-						want = 2 // its transactions are partial too
-					}
+				n := l.start(nodeOptions{wrap: spoils(only(c.of, spoil))})
+				for _, of := range c.nights {
 					for night := range 3 {
-						r := l.run(n, job)
+						r := l.run(n, of.job)
 						partial := slices.DeleteFunc(l.outcomes(r.Run), func(o string) bool { return !strings.HasSuffix(o, " partial") })
-						if r.Run.Verdict != queue.VerdictPartial || len(partial) != want {
-							t.Fatalf("night %d of %s is %s: %v", night+1, d, r.Run.Verdict, l.outcomes(r.Run))
+						if r.Run.Verdict != queue.VerdictPartial || len(partial) != of.partial {
+							t.Fatalf("night %d of %s is %s: %v", night+1, of.job, r.Run.Verdict, l.outcomes(r.Run))
 						}
 					}
 				}
@@ -167,7 +170,7 @@ func TestATakeOverKnowsWhatTheItemHadBrought(t *testing.T) {
 			for _, at := range []struct {
 				job  string
 				item int
-			}{{debt, 1}, {money, 1}, {money, 2}} {
+			}{{debt, 1}, {money, 1}, {money, 2}, {moves, 1}} {
 				began := l.kit.Journal.Arrivals()
 				sleeper, run, wake := l.asleep(o, at.job, "item.deciding", at.item)
 				asked := map[string]bool{}
