@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"syncer/calls"
 	"syncer/fetch"
@@ -24,27 +25,42 @@ func TestWhatWasSentDoesNotComeBack(t *testing.T) {
 		number, "150885 12909", "15.08.85 12909", "150885\u200b12909", "150885%2012909", "1-5-0-8-8-5-1-2-9-0-9", "77" + number + "99",
 		bearer, "Bearer " + bearer, url.QueryEscape(bearer), "hunter2-hunter2", "https://bank.example/v1/debt/" + external + "?consent=" + external,
 	}
+	type way struct {
+		status int
+		cut    bool // in the middle of its body
+		once   bool
+	}
 	for _, form := range forms {
-		for _, status := range []int{200, 400} {
+		for _, way := range []way{{status: 200}, {status: 400}, {status: 200, cut: true}, {status: 200, once: true}} {
 			p := &provider{handler: func(_ int, w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/token" {
 					fmt.Fprintf(w, `{"access_token": %q, "token_type": "bearer", "expires_in": 3600}`, bearer)
 					return
 				}
 				w.Header().Set("X-Correlation-Id", "gw:"+form+":1")
-				w.WriteHeader(status)
+				if way.cut {
+					w.Header().Set("Content-Length", "9999")
+				}
+				w.WriteHeader(way.status)
 				text, _ := json.Marshal("refused: " + form)
 				fmt.Fprintf(w, `{"message": %s, "auth": %q}`, text, bearer)
 			}}
 			l := fetchtest.NewCallStore()
 			o := options(t, served(t, p), l)
 			withToken(&o)
+			o.Once = l
+			o.Retry = fetch.Retry{Attempts: 1, Base: time.Millisecond}
 			r := get("x")
-			r.Task = calls.Task{Consent: &finance.Consent{ID: 1, ExternalID: external, Subject: finance.NewSubject(nil, number, nil)}}
+			r.Once = way.once
+			subject := finance.NewSubject(nil, number, nil)
+			r.Task = calls.Task{Consent: &finance.Consent{ID: 1, ExternalID: external, Subject: subject, SingleUse: way.once}}
 			a, err := client(t, o).Do(t.Context(), r)
 			body := ""
 			if a != nil {
 				body = string(a.Body)
+			}
+			if len(l.Calls()) == 0 {
+				t.Fatalf("%+v: no call is told of", way)
 			}
 			var reasons strings.Builder
 			for _, c := range l.Calls() {
@@ -56,7 +72,7 @@ func TestWhatWasSentDoesNotComeBack(t *testing.T) {
 			for _, secret := range []string{bearer, "hunter2", "/" + external, "=" + external} {
 				id := strings.HasSuffix(secret, external)
 				if text := reasons.String(); strings.Contains(text, secret) || !id && strings.Contains(body, secret) {
-					t.Errorf("%q, %d: %q is shown in\n%s%s", form, status, secret, text, body)
+					t.Errorf("%q, %+v: %q is shown in\n%s%s", form, way, secret, text, body)
 				}
 			}
 			if strings.Contains(onlyDigits(reasons.String()), number) {

@@ -279,7 +279,11 @@ func (a *aggregator) checkUnlisted(r read.Report, goesOn bool) {
 	if len(asked) != want {
 		a.Errorf("asked for %v, want %d accounts", asked, want)
 	}
-	item := r.NotComplete[slices.IndexFunc(r.NotComplete, func(i read.OpenItem) bool { return i.Dataset == finance.Transactions })]
+	place := slices.IndexFunc(r.NotComplete, func(i read.OpenItem) bool { return i.Dataset == finance.Transactions })
+	if place < 0 {
+		a.Fatalf("the transactions are complete: %s, %+v", r.Run.Verdict, r.NotComplete)
+	}
+	item := r.NotComplete[place]
 	if item.Outcome != outcome || r.Run.Verdict == queue.VerdictComplete || !strings.Contains(item.Reason, "the list of accounts could not be read") {
 		a.Errorf("%s, %+v", r.Run.Verdict, item)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"syncer/finance"
 	"syncer/persist/plan"
@@ -40,6 +41,17 @@ func TestAConsentServesItsPurposeAlone(t *testing.T) {
 	if got != "111000" {
 		t.Errorf("called for %s of the six", got)
 	}
+	if again, _ := l.rerun(worker, run, plan.Selection{}); l.calls(5) > 0 || !strings.Contains(fmt.Sprint(again.NotComplete), want) {
+		t.Errorf("a rerun makes %d calls, and not complete is %+v", l.calls(5), again.NotComplete)
+	}
+	job, err := worker.Job(debt)
+	l.must(err)
+	again, err := worker.FireOrGoOn(t.Context(), job, time.Now(), 0)
+	l.must(err)
+	if !again.Created || again.Run.Expected != 3 || again.Run.Skipped != 3 {
+		t.Errorf("%+v: 3 consents are to be planned and 3 left out", again)
+	}
+	l.settled(worker, again.Run)
 	l.purpose(5, "advice")
 	if _, root := l.rerun(worker, run, plan.Selection{}); root.Run.Verdict != queue.VerdictComplete || l.calls(5) == 0 {
 		t.Errorf("after the consent's purpose was put right: %s, %d calls", root.Run.Verdict, l.calls(5))

@@ -23,7 +23,7 @@ func (c noting) Pages(ctx context.Context, s fetch.Stream, from string) iter.Seq
 }
 
 // A connector is asked for streams as the job and the connection say: how far back, from which day of whose calendar, on whose
-// behalf, and for which call.
+// behalf, and for which call; and its answers are kept for as long as the connection says.
 func TestAStreamIsAskedForAsTheJobSays(t *testing.T) {
 	t.Parallel()
 	a := newAggregator(t, 1, "a1")
@@ -61,5 +61,9 @@ func TestAStreamIsAskedForAsTheJobSays(t *testing.T) {
 			s.Task.Dataset != of.Dataset {
 			t.Errorf("stream %d is asked for by %+v", i, s.Task)
 		}
+	}
+	const kept = "SELECT count(*) FROM answers WHERE keep_until BETWEEN now() + interval '50 min' AND now() + interval '60 min'"
+	if n := a.number(kept); n != len(asked) { // see aggregator.connection
+		t.Errorf("%d of %d answers are kept for an hour", n, len(asked))
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"net"
 	"testing"
 )
 
@@ -51,6 +52,33 @@ func TestWhatMayBeDialled(t *testing.T) {
 			if err != nil && !errors.Is(err, ErrPrivate) {
 				t.Errorf("%s: %v", test.address, err)
 			}
+		}
+	}
+}
+
+// A proxy opens no address but its own: what goes around it, by NO_PROXY say, is refused as it is without one.
+func TestAProxyLeavesTheOthersRefused(t *testing.T) {
+	private, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer private.Close()
+	for _, c := range []struct {
+		proxy        string
+		allowPrivate bool
+		may          bool
+	}{
+		{"", false, false},
+		{"10.9.8.7:3128", false, false},
+		{private.Addr().String(), false, true},
+		{"", true, true},
+	} {
+		conn, err := newDialer(c.allowPrivate, c.proxy).DialContext(t.Context(), "tcp", private.Addr().String())
+		if err == nil {
+			_ = conn.Close()
+		}
+		if may := err == nil; may != c.may || !may && !errors.Is(err, ErrPrivate) {
+			t.Errorf("with the proxy %q, private addresses allowed %v: %v", c.proxy, c.allowPrivate, err)
 		}
 	}
 }

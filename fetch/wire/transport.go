@@ -25,11 +25,7 @@ var (
 // NewTransport makes a transport of our own: no cookies, no redirects (see NewClient), no HTTP/2, whose retries
 // nobody sees, and no decompression that nobody bounds.
 func NewTransport(o Options, keepAlive bool) *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	if !o.AllowPrivate {
-		dialer.Control = refusePrivate(proxyAddress(o))
-	}
-	dial := dialer.DialContext
+	dial := newDialer(o.AllowPrivate, proxyAddress(o)).DialContext
 	if o.Dial != nil {
 		dial = o.Dial
 	}
@@ -47,6 +43,15 @@ func NewTransport(o Options, keepAlive bool) *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 		Protocols:              protocols,
 	}
+}
+
+// newDialer dials public addresses, and of the others the proxy's alone, or all.
+func newDialer(allowPrivate bool, proxy string) *net.Dialer {
+	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	if !allowPrivate {
+		d.Control = refusePrivate(proxy)
+	}
+	return d
 }
 
 // NewClient never follows a redirect: it would carry the token, the subscription key or, at a token endpoint, the
