@@ -144,7 +144,7 @@ type nodeOptions struct {
 	wrap        func(fetch.Connector) fetch.Connector // around each connector; nil: nothing
 	log         zerolog.Logger
 	pool        *pgxpool.Pool // nil: the lab's
-	purposes    []string      // of the debt job
+	purposes    []string      // of the jobs debt and moves
 	sweep       time.Duration // 0: 200 ms
 	history     int           // days, of the money job; 0: 400
 	inFlight    time.Duration // of unanswered single-use calls; 0: no status is asked for behind them
@@ -169,7 +169,7 @@ func (l *lab) start(o nodeOptions) *node {
 				Schedule: o.schedule, Purposes: o.purposes},
 			{Name: money, Connection: bank, Datasets: []finance.Dataset{finance.Accounts, finance.Transactions},
 				Zone: time.UTC, BatchSize: o.batchSize, History: cmp.Or(o.history, 400), Lookback: 10},
-			{Name: moves, Connection: bank, Datasets: []finance.Dataset{finance.Transactions},
+			{Name: moves, Connection: bank, Datasets: []finance.Dataset{finance.Transactions}, Purposes: o.purposes,
 				Zone: time.UTC, BatchSize: o.batchSize, History: cmp.Or(o.history, 400), Lookback: 10},
 		},
 		// A process that a busy machine keeps from its heartbeat would lose its batches, and what it has in hand.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"syncer/finance"
+	"syncer/jobs"
 	"syncer/persist/plan"
 	"syncer/persist/queue"
 	ngsim "syncer/sandbox/norskgjeld"
@@ -55,6 +56,33 @@ func TestAConsentServesItsPurposeAlone(t *testing.T) {
 	l.purpose(5, "advice")
 	if _, root := l.rerun(worker, run, plan.Selection{}); root.Run.Verdict != queue.VerdictComplete || l.calls(5) == 0 {
 		t.Errorf("after the consent's purpose was put right: %s, %d calls", root.Run.Verdict, l.calls(5))
+	}
+}
+
+// What a job is for holds for the windows of its backfills and for the last pulls of its consents, too.
+func TestPurposesHoldForEveryKindOfRun(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, ngsim.Options{Consents: 2}, banksim.Options{Customers: 2, Transactions: 5})
+	l.importNG(2)
+	l.importBank(2)
+	l.ending(2, "2 hours")
+	_, err := l.db.Pool.Exec(t.Context(), "UPDATE consents SET purpose = CASE id % 2 WHEN 0 THEN 'credit' ELSE 'marketing' END")
+	l.must(err)
+	n := l.start(nodeOptions{purposes: []string{"credit"}, schedule: nightly(t)})
+	job, err := n.Job(moves)
+	l.must(err)
+	today := finance.DateOf(time.Now())
+	windows, err := n.Backfill(t.Context(), job, jobs.BackfillSpec{Windows: jobs.Windows(today.AddDays(-6), today, 7)})
+	l.must(err)
+	if len(windows.Runs) != 1 || windows.Runs[0].Expected != 1 {
+		t.Errorf("a window is planned for %+v, want one consent", windows.Runs)
+	}
+	job, err = n.Job(debt)
+	l.must(err)
+	final, created, err := n.FireFinal(t.Context(), job, time.Now())
+	l.must(err)
+	if !created || final.Expected != 1 {
+		t.Errorf("the last pull is planned (%v) for %d consents, want one", created, final.Expected)
 	}
 }
 
