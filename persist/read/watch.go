@@ -2,6 +2,8 @@ package read
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,23 +47,24 @@ func (w *Watch) Look(ctx context.Context) (Report, error) {
 const callsRest = 50
 
 func (w *Watch) countCalls(ctx context.Context, tx pgx.Tx, r *Report) error {
-	if began := time.Now(); began.After(w.callsDue) || r.Run.Verdict != "" {
-		if err := reportCalls(ctx, tx, r); err != nil {
-			return err
-		}
-		w.calls = r.ByClass
-		w.callsDue = time.Now().Add(callsRest * time.Since(began))
+	began := time.Now()
+	if r.Run.Verdict == "" && began.Before(w.callsDue) {
+		r.ByClass = w.calls
+		r.sumCalls()
 		return nil
 	}
-	r.ByClass = w.calls
-	r.sumCalls()
+	if err := reportCalls(ctx, tx, r); err != nil {
+		return err
+	}
+	w.calls = r.ByClass
+	w.callsDue = time.Now().Add(callsRest * time.Since(began))
 	return nil
 }
 
 // commitsWithin is the longest time between the moment that a batch bears as its end and the commit of it.
 const commitsWithin = time.Minute
 
-// uncountedBatches are those that may have changed since the last look: that nobody has claimed has none that is decided.
+// uncountedBatches are those that may have changed since the last look: a batch that nobody has claimed has no decided item.
 const uncountedBatches = `SELECT id, state = 'done', clock_timestamp()
 FROM batches
 WHERE run_id = @run
@@ -80,26 +83,11 @@ func (w *Watch) countItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 		return reportCounts(ctx, tx, r)
 	}
 	first := w.expected == nil
-	var uncounted []int64
-	ended := map[int64]bool{}
-	now := w.until
-	rows, err := tx.Query(ctx, uncountedBatches, pgx.NamedArgs{"run": w.run, "first": first, "until": w.until.Add(-commitsWithin)})
+	ended, now, err := w.uncounted(ctx, tx, first)
 	if err != nil {
 		return err
 	}
-	var id int64
-	var done bool
-	_, err = pgx.ForEachRow(rows, []any{&id, &done, &now}, func() error {
-		if !w.done[id] {
-			uncounted = append(uncounted, id)
-			ended[id] = done
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	counts, err := countBatches(ctx, tx, uncounted)
+	counts, err := countBatches(ctx, tx, slices.Collect(maps.Keys(ended)))
 	if err != nil {
 		return err
 	}
@@ -107,6 +95,27 @@ func (w *Watch) countItems(ctx context.Context, tx pgx.Tx, r *Report) error {
 	w.until = now
 	r.Counts = w.sum(counts, ended)
 	return nil
+}
+
+// uncounted are the batches to count, each with whether it is done, and the moment of the look.
+func (w *Watch) uncounted(ctx context.Context, tx pgx.Tx, first bool) (ended map[int64]bool, now time.Time, err error) {
+	ended = map[int64]bool{}
+	now = w.until
+	rows, err := tx.Query(ctx, uncountedBatches, pgx.NamedArgs{
+		"run": w.run, "first": first, "until": w.until.Add(-commitsWithin),
+	})
+	if err != nil {
+		return nil, now, err
+	}
+	var batch int64
+	var done bool
+	_, err = pgx.ForEachRow(rows, []any{&batch, &done, &now}, func() error {
+		if !w.done[batch] {
+			ended[batch] = done
+		}
+		return nil
+	})
+	return ended, now, err
 }
 
 // batchCount is what one batch has of one dataset.
@@ -142,9 +151,9 @@ func (w *Watch) keep(counts []batchCount, ended map[int64]bool, first bool) {
 			w.counted[c.Dataset] = w.counted[c.Dataset].plus(c.Counts)
 		}
 	}
-	for id, done := range ended {
+	for batch, done := range ended {
 		if done {
-			w.done[id] = true
+			w.done[batch] = true
 		}
 	}
 }
