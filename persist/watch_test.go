@@ -112,8 +112,12 @@ func TestALookCostsWhatIsAtWork(t *testing.T) {
 	began := time.Now()
 	_, err := h.Read.Report(t.Context(), run.ID)
 	must(t, err)
-	t.Logf("%d items: the first look took %v, the next ones %v, a report %v", items, first, next, time.Since(began))
+	report := time.Since(began)
+	t.Logf("%d items: the first look took %v, the next ones %v, a report %v", items, first, next, report)
 	if next > first/4 {
 		t.Errorf("a look took %v, and the first one, which counts all, %v", next, first)
+	}
+	if report > 4*first {
+		t.Errorf("a report of a run without reruns took %v, and the first look, which counts all, %v", report, first)
 	}
 }

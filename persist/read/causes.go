@@ -200,6 +200,10 @@ func (s *Store) eachOf(ctx context.Context, run queue.Run, sql string, f func(Op
 		if err := pg.LongStatement(ctx, tx); err != nil { // whoever reads the list may take his time
 			return err
 		}
-		return eachItem(ctx, tx, f, sql, reportedArgs(run))
+		reported, err := reportedArgs(ctx, tx, run)
+		if err != nil {
+			return err
+		}
+		return eachItem(ctx, tx, f, sql, reported)
 	})
 }

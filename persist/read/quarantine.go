@@ -136,7 +136,10 @@ const openQuarantine = `WITH reasons AS (
 	ORDER BY s.records DESC, s.first`
 
 func reportQuarantine(ctx context.Context, tx pgx.Tx, r *Report) error {
-	args := reportedArgs(r.Run)
+	args, err := reportedArgs(ctx, tx, r.Run)
+	if err != nil {
+		return err
+	}
 	args["window"] = !r.Run.WindowFrom.IsZero()
 	rows, err := tx.Query(ctx, openQuarantine, args)
 	if err != nil {
