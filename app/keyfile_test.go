@@ -52,6 +52,34 @@ func TestAKeyFileIsNotChangedBehindSomebodysBack(t *testing.T) {
 	}
 }
 
+// A key file that others can read is used, with a warning that says what to do. One that only our own group can read is not theirs.
+func TestAKeyFileThatOthersCanRead(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "syncer.keys")
+	keys, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, warned := range map[os.FileMode]bool{
+		0o600: false, 0o400: false, 0o640: false, 0o440: false,
+		0o644: true, 0o604: true, 0o602: true, 0o660: true, 0o620: true,
+	} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		sealer, open, err := openKeys(path)
+		if err != nil || sealer == nil {
+			t.Fatalf("mode %04o: %v", mode, err)
+		}
+		if told := strings.Contains(open, "chmod 0600 "+path) && strings.Contains(open, "The next release refuses"); told != warned {
+			t.Errorf("mode %04o: %q", mode, open)
+		}
+	}
+}
+
 // A key file on a read-only mount can't be changed there, and the error says how it is done.
 func TestAKeyFileThatIsMountedReadOnly(t *testing.T) {
 	t.Parallel()

@@ -112,6 +112,9 @@ func TestCompose(t *testing.T) {
 	if !strings.HasPrefix(s.Environment["SYNCER_DATABASE_URL"], "file:/run/secrets/") {
 		t.Errorf("the database's URL is not a secret file: %s", s.Environment["SYNCER_DATABASE_URL"])
 	}
+	if s.Environment["SYNCER_DATABASE_PLAINTEXT"] != "true" {
+		t.Error("the next release refuses the database, which another host has and speaks no TLS")
+	}
 	for _, name := range s.Secrets {
 		if file.Secrets[name].File == "" {
 			t.Errorf("secret %s is not a file", name)

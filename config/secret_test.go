@@ -125,6 +125,7 @@ func TestRevealFile(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ path, want string }{
 		"world":   {write("world", planted, 0o644), "chmod 0640"},
+		"mounted": {write("mounted", planted, 0o444), "defaultMode: 0440"},
 		"writing": {write("writing", planted, 0o660), "chmod 0640"},
 		"empty":   {write("empty", "\n", 0o600), "is empty"},
 		"large":   {write("large", strings.Repeat(planted, 4096), 0o600), "larger"},
@@ -134,6 +135,36 @@ func TestRevealFile(t *testing.T) {
 		_, err := Secret{"file", c.path}.Reveal(noEnv)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.path) || strings.Contains(err.Error(), planted) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What an editor, a template or another encoding has put around a secret without anybody seeing it is named, wherever it comes from.
+func TestWhatIsSentWithASecretIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for text, want := range map[string]string{
+		"\ufeff" + planted:          "byte order mark",
+		planted + "\x00":            "NUL",
+		"h\x00u\x00n\x00t\x00":      "NUL",
+		"\n" + planted:              "begins with an empty line",
+		"\r\n" + planted:            "begins with an empty line",
+		planted + "\n" + "a comment": "second line",
+		planted + "\r" + "old Mac":   "second line",
+		planted + " ":               "blank at its end",
+		planted + "\t\n":            "blank at its end",
+		planted + "\u00a0":          "blank at its end",
+		" " + planted:               "begins with a blank",
+		"\u00a0" + planted:          "begins with a blank",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, ofFile := Secret{"file", path}.Reveal(noEnv)
+		_, ofVariable := Secret{"env", "S"}.Reveal(envOf(map[string]string{"S": text}))
+		for from, err := range map[string]error{path: ofFile, "environment variable S": ofVariable} {
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), from) || strings.Contains(err.Error(), planted) {
+				t.Errorf("%q of %s: %v, want %q", text, from, err, want)
+			}
 		}
 	}
 }
