@@ -197,8 +197,8 @@ func (c *check) sealed(ctx context.Context, inst *app.Installation) {
 			if slices.Contains(has, key) {
 				continue
 			}
-			said := fmt.Sprintf("values in the table %s were sealed with key %s, which %s lacks, so they can't be opened: put the key "+
-				"back from a copy of the file; `syncer keys list` counts what each key has sealed", table, report.KeyName(key),
+			said := fmt.Sprintf("values in the table %s were sealed with key %s, which %s does not have, so they can't be opened: put the "+
+				"key back from a copy of the file; `syncer keys list` counts what each key has sealed", table, report.KeyName(key),
 				inst.Config.Keys.File)
 			if table == "answers" || table == "tokens" {
 				c.note("keys", "%s", said)

@@ -44,7 +44,7 @@ func (p *Program) quarantineRetryCommand() *cobra.Command {
 		Use: "retry ID", Short: "Read a record in quarantine again, as when a description was corrected",
 		Args: usageArgs(cobra.ExactArgs(1)),
 		Long: "Reads the stream of the record with that id again, by a rerun of the newest run that reads it, and says\n" +
-			"what has become of the record. The rerun takes what that run lacks of the consent, and nothing else.\n\n" +
+			"what has become of the record. The rerun takes what that run misses of the consent, and nothing else.\n\n" +
 			"Where the position of the stream has passed the record, it is forgotten first, and the stream is read from\n" +
 			"its beginning, as far back as its job's history goes. That costs calls, so it wants --yes; without it the\n" +
 			"command only says so.\n\n" +

@@ -107,14 +107,7 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 		return fmt.Errorf("rerun run %d: it is not settled yet: %s", id, jobs.Elsewhere(run))
 	}
 	if !planOnly {
-		err = inst.Stay(ctx, func() error {
-			now, err := p.excuseEnded(ctx, inst, run)
-			if err == nil {
-				run = now
-			}
-			return err
-		})
-		if err != nil {
+		if run, err = p.excuseEnded(ctx, inst, run); err != nil {
 			return err
 		}
 	}
@@ -145,18 +138,9 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 		}
 		return err
 	}
-	if _, known := cfg.Connections[run.Connection]; !known {
-		return fmt.Errorf("rerun run %d: it called over %s, which the config does not have: %s", id, run.Connection,
-			"put the connection back, or let `syncer run "+run.Job+"` read anew over another")
-	}
-	spec := app.EngineSpec{Jobs: []string{run.Job}, Connections: []string{run.Connection}, Work: work}
-	if _, known := cfg.Jobs[run.Job]; !known {
-		heir, err := heirOf(cfg, run)
-		if err != nil {
-			return err
-		}
-		spec.Jobs = nil
-		spec.Gone = []app.Gone{{Job: run.Job, Heir: heir}}
+	spec, err := rerunSpec(cfg, run, work)
+	if err != nil {
+		return err
 	}
 	f, err := p.beginAll(ctx, inst, spec)
 	if err != nil {
@@ -169,6 +153,22 @@ func (p *Program) rerun(ctx context.Context, id int64, selection plan.Selection,
 		}
 	}
 	return f.rerun(ctx, run, selection)
+}
+
+// rerunSpec is the engine that a rerun of a run needs.
+func rerunSpec(cfg *config.Config, run queue.Run, work bool) (app.EngineSpec, error) {
+	spec := app.EngineSpec{Jobs: []string{run.Job}, Connections: []string{run.Connection}, Work: work}
+	if _, known := cfg.Connections[run.Connection]; !known {
+		return spec, fmt.Errorf("rerun run %d: it called over %s, which the config does not have: %s", run.ID, run.Connection,
+			"put the connection back, or let `syncer run "+run.Job+"` read anew over another")
+	}
+	if _, known := cfg.Jobs[run.Job]; known {
+		return spec, nil
+	}
+	heir, err := heirOf(cfg, run)
+	spec.Jobs = nil
+	spec.Gone = []app.Gone{{Job: run.Job, Heir: heir}}
+	return spec, err
 }
 
 // heirOf is the job whose settings hold for the rerun of a run whose job the configuration has no more, since it was
@@ -189,7 +189,11 @@ func heirOf(cfg *config.Config, run queue.Run) (string, error) {
 // excuseEnded settles a run without what is missing of consents that have ended since: nobody may ask for
 // it any more.
 func (p *Program) excuseEnded(ctx context.Context, inst *app.Installation, run queue.Run) (queue.Run, error) {
-	items, err := inst.Store.Plan.ExcuseEnded(ctx, run.ID)
+	var items int
+	err := inst.Stay(ctx, func() (err error) {
+		items, err = inst.Store.Plan.ExcuseEnded(ctx, run.ID)
+		return err
+	})
 	if err != nil {
 		return run, err
 	}

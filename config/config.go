@@ -9,7 +9,7 @@
 // all at once, each with its line, its column and its path.
 //
 // The doc comments of the fields below are also the descriptions in the JSON
-// schema (see Schema), so they are written for the person who edits the file.
+// schema (`syncer config schema`), so they are written for the person who edits the file.
 package config
 
 import (

@@ -213,7 +213,7 @@ func TestAKeyOfTwoContentsOnTwoPages(t *testing.T) {
 	}
 }
 
-func TestCommitTrustsAVirginStreamOnlyUntilARowIsThere(t *testing.T) {
+func TestCommitTrustsANewStreamOnlyUntilARowIsThere(t *testing.T) {
 	t.Parallel()
 	pool := persisttest.New(t)
 	w := newWriter(pool)

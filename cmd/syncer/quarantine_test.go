@@ -31,7 +31,7 @@ func TestQuarantineIsListedAndAccepted(t *testing.T) {
 	l.Says(0, []string{"quarantine", "list", "--json"},
 		`"id":1`, `"key":"tx-7"`, `"times":2`, `"place":3`, `"waits":false`)
 	l.Says(0, []string{"quarantine", "list", "--connection", "ng1"})
-	l.Says(cli.ExitError, []string{"quarantine", "list", "--connection", "bank2"}) // which there is not
+	l.Says(cli.ExitError, []string{"quarantine", "list", "--connection", "bank2"})
 	l.Says(cli.ExitUsage, []string{"quarantine", "accept", "1"})
 	l.Says(cli.ExitUsage, []string{"quarantine", "accept", "one", "--reason", "x"})
 	l.Says(cli.ExitError, []string{"quarantine", "accept", "7", "--reason", "x"})

@@ -16,8 +16,9 @@ var privateWords = []string{
 	"house", "shift", "gift", "asking", "virgin", "losers", "lacks", "untold", "bells", "heart", "makeUp", "wayBack", "lastly",
 }
 
-// words cuts an identifier where its capitals, digits and underscores are.
-var words = regexp.MustCompile(`[A-Z]+[a-z]*|[a-z]+`)
+// words cuts an identifier where its capitals, digits and underscores are. A capital that a small letter follows begins a word: an
+// "A" before it is one of its own.
+var words = regexp.MustCompile(`[A-Z][a-z]+|[A-Z]|[a-z]+`)
 
 // private is the private word that an identifier holds as a whole one, or as whole ones next to each other; empty: none.
 func private(identifier string) string {
@@ -69,7 +70,7 @@ func TestIdentifiersHaveNoPrivateWords(t *testing.T) {
 func TestPrivateWordsAreWholeWords(t *testing.T) {
 	for identifier, want := range map[string]string{
 		"house": "house", "openHouse": "house", "House2": "house", "heartBeat": "heart", "untold_parks": "untold",
-		"makeUpFirst": "makeUp", "theWayBack": "wayBack", "MakeUp": "makeUp",
+		"TestThatAVirginIs": "virgin", "AHouse": "house", "makeUpFirst": "makeUp", "theWayBack": "wayBack", "MakeUp": "makeUp",
 		"heartbeat": "", "makes": "", "giftless": "", "wayBehind": "", "doorbells": "", "lack": "",
 	} {
 		if got := private(identifier); got != want {

@@ -25,10 +25,10 @@ const excuseEnded = `UPDATE items i
 	AND c.status IN ('revoked', 'expired')
 	AND (e.outcome IN ('failed', 'partial') OR e.outcome = 'excused' AND e.class IN ('spent', 'unasked'))`
 
-// ExcuseEnded settles a run that has its verdict anew, without what it lacks of consents that were
+// ExcuseEnded settles a run that has its verdict anew, without what it misses of consents that were
 // revoked or have expired since. It gives how many items that were.
 func (s *Store) ExcuseEnded(ctx context.Context, run int64) (items int, err error) {
-	err = s.db.InTx(ctx, fmt.Sprintf("excuse what run %d lacks of ended consents", run), func(tx pgx.Tx) error {
+	err = s.db.InTx(ctx, fmt.Sprintf("excuse what run %d misses of ended consents", run), func(tx pgx.Tx) error {
 		root, err := lockRoot(ctx, tx, run)
 		if err != nil || root.Verdict == "" {
 			return err
