@@ -217,7 +217,7 @@ type Job struct {
 	Connection string `yaml:"connection"`
 	// What is pulled: accounts, transactions, debt.
 	Datasets []string `yaml:"datasets"`
-	// When it fires: five cron fields (minute hour day month weekday, Sunday is 0) or @daily and its like.
+	// When it fires: five cron fields (minute hour day month weekday, Sunday is 0 or 7) or @daily and its like.
 	// Left out, it fires only by hand.
 	Schedule string `yaml:"schedule"`
 	// The time zone of schedule, such as Europe/Oslo. Required with a schedule.

@@ -143,18 +143,18 @@ func TestRevealFile(t *testing.T) {
 func TestWhatIsSentWithASecretIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	for text, want := range map[string]string{
-		"\ufeff" + planted:          "byte order mark",
-		planted + "\x00":            "NUL",
-		"h\x00u\x00n\x00t\x00":      "NUL",
-		"\n" + planted:              "begins with an empty line",
-		"\r\n" + planted:            "begins with an empty line",
+		"\ufeff" + planted:           "byte order mark",
+		planted + "\x00":             "NUL",
+		"h\x00u\x00n\x00t\x00":       "NUL",
+		"\n" + planted:               "begins with an empty line",
+		"\r\n" + planted:             "begins with an empty line",
 		planted + "\n" + "a comment": "second line",
 		planted + "\r" + "old Mac":   "second line",
-		planted + " ":               "blank at its end",
-		planted + "\t\n":            "blank at its end",
-		planted + "\u00a0":          "blank at its end",
-		" " + planted:               "begins with a blank",
-		"\u00a0" + planted:          "begins with a blank",
+		planted + " ":                "blank at its end",
+		planted + "\t\n":             "blank at its end",
+		planted + "\u00a0":           "blank at its end",
+		" " + planted:                "begins with a blank",
+		"\u00a0" + planted:           "begins with a blank",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

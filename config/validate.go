@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"syncer/crontab"
 	"syncer/strictyaml"
 )
 
@@ -281,7 +282,7 @@ func (k checker) datasets(datasets []string) {
 
 func (k checker) schedule(j Job) {
 	if j.Schedule != "" {
-		if _, err := ParseSchedule(j.Schedule); err != nil {
+		if _, err := crontab.Parse(j.Schedule); err != nil {
 			k.fail("schedule", "%s", err)
 		}
 		k.want(j.TimeZone != "", "time_zone", "a schedule needs a time zone, such as Europe/Oslo")

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"syncer/crontab"
 )
 
 // CatchUp says what becomes of ticks that passed while nobody was there to fire them.
@@ -34,31 +36,14 @@ type Schedule struct {
 // hoursMask has a bit for each hour of the day; cron marks "every hour" by all of them.
 const hoursMask = 1<<24 - 1
 
-// ParseSchedule reads a five-field cron expression, which means what crontab(5) means by it or is refused, or a
-// descriptor such as @daily. The zone is given apart: a TZ=
-// prefix is refused, because cron/v3 panics on a broken one. An expression that fires at no time in the next five
-// years ("0 0 31 2 *") is refused, because cron/v3 would wait for the year 1.
+// ParseSchedule reads a cron expression as crontab.Parse does, for a time zone that is given apart. An expression that fires at no
+// time in the five years after now is refused, because cron/v3 would wait for the year 1.
 func ParseSchedule(expr string, zone *time.Location, now time.Time) (s *Schedule, err error) {
 	expr = strings.TrimSpace(expr)
-	if strings.Contains(expr, "TZ=") {
-		return nil, fmt.Errorf("schedule %q: give the time zone in time_zone, not in the expression", expr)
-	}
-	if strings.HasPrefix(expr, "@every") {
-		return nil, fmt.Errorf("schedule %q: @every has no fixed times, so a restart would move them: write a cron expression such as */15 * * * *", expr)
-	}
-	crontab, err := asCrontab(expr)
+	spec, err := crontab.Parse(expr)
 	if err != nil {
-		return nil, fmt.Errorf("schedule %q: %w", expr, err)
+		return nil, fmt.Errorf("schedule: %w", err)
 	}
-	parsed, err := cron.ParseStandard(crontab)
-	if err != nil {
-		return nil, fmt.Errorf("schedule %q: %w", expr, err)
-	}
-	spec, ok := parsed.(*cron.SpecSchedule)
-	if !ok {
-		return nil, fmt.Errorf("schedule %q: write a cron expression of five fields", expr)
-	}
-	spec.Location = time.UTC
 	s = &Schedule{expr: expr, zone: zone, spec: spec, wall: spec.Hour&hoursMask != hoursMask}
 	if s.Next(now).IsZero() {
 		return nil, fmt.Errorf("schedule %q never fires", expr)
@@ -80,13 +65,8 @@ func (s *Schedule) Same(text string) bool {
 	if !ok {
 		return false
 	}
-	crontab, err := asCrontab(strings.TrimSpace(expr))
-	if err != nil {
-		return false
-	}
-	parsed, err := cron.ParseStandard(crontab)
-	other, ok := parsed.(*cron.SpecSchedule)
-	return err == nil && ok && times(other) == times(s.spec)
+	other, err := crontab.Parse(expr)
+	return err == nil && times(other) == times(s.spec)
 }
 
 // times are what a schedule names. Cron marks a star by the highest bit. That counts for the days

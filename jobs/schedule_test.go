@@ -81,7 +81,7 @@ func TestParseScheduleRefuses(t *testing.T) {
 		"0 0 31 2 *":          "never fires",
 		"TZ=0":                "time_zone",
 		"CRON_TZ=Europe/Oslo": "time_zone",
-		"@every 5m":           "no fixed times",
+		"@every 5m":           "depends on when the process was started",
 		"61 * * * *":          "61",
 		"":                    "schedule",
 		"0 0 * *":             "expected exactly 5 fields",

@@ -1,11 +1,65 @@
-package jobs
+// Package crontab reads cron expressions so that they mean what crontab(5) means by them, or are refused.
+package crontab
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
 )
+
+// Parse reads five cron fields, or a descriptor such as @daily. It refuses, beside what is no expression, what cron/v3 would take
+// and can't be kept: a time zone inside (which has a key of its own, and TZ=0 makes the library panic), @every (its phase begins
+// with the process, so no firing has a nominal time), and what never fires. The location of what it gives is UTC.
+func Parse(expr string) (*cron.SpecSchedule, error) {
+	fields := strings.Fields(expr)
+	switch {
+	case len(fields) == 0:
+		return nil, errors.New("an empty schedule: write five cron fields, such as 30 2 * * *")
+	case strings.Contains(expr, "TZ="):
+		return nil, fmt.Errorf("no TZ= in a schedule, as in %q: the time zone has a key of its own, time_zone", expr)
+	case strings.HasPrefix(fields[0], "@every"):
+		return nil, fmt.Errorf("@every depends on when the process was started (%q): write cron fields, such as */15 * * * *", expr)
+	}
+	known, err := asCrontab(strings.Join(fields, " "))
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", expr, err)
+	}
+	spec, err := parse(known)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a cron expression: %w", expr, err)
+	}
+	spec.Location = time.UTC
+	// The library looks five years ahead and gives the zero time when it finds nothing. 2026-03-01 is as far from a
+	// 29th of February as a common day can be, and its answer is the same on every day this runs.
+	if spec.Next(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("%q never fires: there is no such date", expr)
+	}
+	return spec, nil
+}
+
+// parse is the cron library's parser with its panics turned into errors.
+func parse(expr string) (spec *cron.SpecSchedule, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			spec = nil
+			err = errors.New("the cron library fails at it")
+		}
+	}()
+	parsed, err := cron.ParseStandard(expr)
+	if err != nil {
+		return nil, err
+	}
+	spec, ok := parsed.(*cron.SpecSchedule)
+	if !ok {
+		return nil, errors.New("write five cron fields, such as 30 2 * * *")
+	}
+	return spec, nil
+}
 
 // cronFields are the fields of a cron expression (crontab(5)) and their highest values.
 var cronFields = []struct {
