@@ -14,10 +14,10 @@ import (
 func TestAListOfManyRecordsLiesInMemoryOnce(t *testing.T) {
 	const size = int64(unsafe.Sizeof(finance.Transaction{}))
 	var rows strings.Builder
-	for n := range 100_000 {
+	for n := range 30_000 {
 		fmt.Fprintf(&rows, `,"tx-%d-%d"`, n, n%997*n) // they grow and shrink
 	}
-	long := `"` + strings.Repeat("x", 1<<20) + `"`
+	long := `"` + strings.Repeat("x", 300<<10) + `"`
 	for name, c := range map[string]struct {
 		body string
 		most float64 // times what the list and the text need

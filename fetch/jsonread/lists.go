@@ -1,9 +1,6 @@
 package jsonread
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // deepest is how deeply arrays and objects are followed. What nests deeper is no record that can be read, so its commas are
 // not counted.
@@ -69,12 +66,28 @@ func stringEnd(text []byte, i int) int {
 const someRecords = 1000
 
 // Append is append for a list that is made of the elements of s's text. A list without room for x gets as much as the rest of the
-// text suggests. Room that is added by quarters has a list of many records lie in memory nearly twice, and more than the rest of
-// the answer costs.
+// text suggests, and a quarter more at least. If it were a quarter each time, a list of many records would lie in memory nearly twice,
+// which is more than all the rest of the answer costs.
 func Append[T any](s *Scanner, list []T, x T) []T {
 	if len(list) == cap(list) && len(list) >= someRecords {
-		toCome := float64(len(list)) * float64(len(s.text)-s.i) / float64(max(s.i, 1))
-		list = slices.Grow(list, 1+int(1.03*toCome)) // the records to come may be a little shorter
+		suggested := int(1.03*s.toCome(len(list))) + 1 // the records to come may be a little shorter
+		room := len(list) + max(suggested, len(list)/4)
+		grown := make([]T, len(list), room) // slices.Grow makes another list of the room with the race detector
+		copy(grown, list)
+		list = grown
 	}
 	return append(list, x)
+}
+
+// toCome is how many records the rest of the text has, if they are as long as those since a list was given room last.
+func (s *Scanner) toCome(records int) float64 {
+	more := records - s.roomFor
+	bytes := s.i - s.roomAt
+	if more <= 0 || bytes <= 0 { // it was another list
+		more = records
+		bytes = s.i
+	}
+	s.roomFor = records
+	s.roomAt = s.i
+	return float64(more) * float64(len(s.text)-s.i) / float64(max(bytes, 1))
 }

@@ -37,6 +37,9 @@ type Scanner struct {
 	seen  []mark // the keys of the open objects, see Object.unique
 	day   string // the last date read and its text: most neighbours share theirs
 	date  finance.Date
+
+	roomFor int // the records for which a list was given room last, and where that was; see Append
+	roomAt  int
 }
 
 // Error is why an answer could not be read. Its text holds no value of the answer.
