@@ -139,12 +139,12 @@ func TestVerifyKnowsTheLimits(t *testing.T) {
 			h := newFixture(t)
 			s := debtStream(h.consents(t, 1)[0])
 			h.exec(t, "UPDATE consent_events SET at = at - interval '1 day'")
+			h.exec(t, tt.setup) // first: its moments must not lie behind those of the calls
 			for _, c := range tt.calls {
 				k := newCall(s)
 				k.SentAt, k.Purpose, k.Class, k.Status = time.Now().Add(-c.ago), c.purpose, c.class, c.status
 				must(t, h.Admit.Record(t.Context(), k))
 			}
-			h.exec(t, tt.setup)
 			broken, err := h.Read.Verify(t.Context())
 			must(t, err)
 			if len(broken) > 1 || len(broken) == 1 && broken[0].Rule != tt.rule || len(broken) == 0 && tt.rule != "" {
