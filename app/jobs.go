@@ -43,7 +43,7 @@ func (inst *Installation) Job(name string) (jobs.Job, error) {
 		job.Datasets = append(job.Datasets, d)
 	}
 	if set.Schedule != "" {
-		if job.Schedule, err = jobs.ParseSchedule(set.Schedule, job.Zone, time.Now()); err != nil {
+		if job.Schedule, err = jobs.ParseSchedule(set.Schedule, job.Zone); err != nil {
 			return job, inst.Config.Problemf(at+".schedule", "%s", err)
 		}
 	}

@@ -94,7 +94,7 @@ func TestReadsADay(t *testing.T) {
 		j := jobs.Job{Datasets: datasets}
 		if expr != "" {
 			var err error
-			if j.Schedule, err = jobs.ParseSchedule(expr, time.UTC, now); err != nil {
+			if j.Schedule, err = jobs.ParseSchedule(expr, time.UTC); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -24,7 +24,7 @@ func nightly(t testing.TB) *jobs.Schedule {
 		t.Fatal(err)
 	}
 	at := time.Now().In(oslo).Add(12 * time.Hour)
-	s, err := jobs.ParseSchedule(fmt.Sprintf("%d %d * * *", at.Minute(), at.Hour()), oslo, time.Now())
+	s, err := jobs.ParseSchedule(fmt.Sprintf("%d %d * * *", at.Minute(), at.Hour()), oslo)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,11 @@ const (
 	mostRest = 10 * time.Second
 )
 
+// rest is how long nobody looks after a look that took so long.
+func rest(took, interval time.Duration) time.Duration {
+	return max(interval, min(lookRest*took, mostRest))
+}
+
 // Follow waits until a run has its verdict, and gives its report. At intervals, which are longer where a look takes long, and at
 // the end it calls seen with how far the run is, a report without the lists of items.
 func (e *Engine) Follow(ctx context.Context, run int64, interval time.Duration, seen func(read.Report)) (read.Report, error) {
@@ -34,7 +39,7 @@ func (e *Engine) Follow(ctx context.Context, run int64, interval time.Duration, 
 			return report, ctx.Err()
 		case <-e.leave:
 			return report, errLeaving
-		case <-time.After(max(interval, min(lookRest*time.Since(began), mostRest))):
+		case <-time.After(rest(time.Since(began), interval)):
 		}
 	}
 }

@@ -36,19 +36,15 @@ type Schedule struct {
 // hoursMask has a bit for each hour of the day; cron marks "every hour" by all of them.
 const hoursMask = 1<<24 - 1
 
-// ParseSchedule reads a cron expression as crontab.Parse does, for a time zone that is given apart. An expression that fires at no
-// time in the five years after now is refused, because cron/v3 would wait for the year 1.
-func ParseSchedule(expr string, zone *time.Location, now time.Time) (s *Schedule, err error) {
+// ParseSchedule reads a cron expression as crontab.Parse does, for a time zone that is given apart.
+func ParseSchedule(expr string, zone *time.Location) (*Schedule, error) {
 	expr = strings.TrimSpace(expr)
 	spec, err := crontab.Parse(expr)
 	if err != nil {
 		return nil, fmt.Errorf("schedule: %w", err)
 	}
-	s = &Schedule{expr: expr, zone: zone, spec: spec, wall: spec.Hour&hoursMask != hoursMask}
-	if s.Next(now).IsZero() {
-		return nil, fmt.Errorf("schedule %q never fires", expr)
-	}
-	return s, nil
+	everyHour := spec.Hour&hoursMask == hoursMask
+	return &Schedule{expr: expr, zone: zone, spec: spec, wall: !everyHour}, nil
 }
 
 // String is the expression and its zone.

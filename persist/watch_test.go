@@ -1,11 +1,13 @@
 package persist_test
 
 import (
+	"fmt"
 	"os"
-	"reflect"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"syncer/finance"
 	"syncer/persist/read"
@@ -33,10 +35,11 @@ func TestAWatchTellsWhatAReportTells(t *testing.T) {
 				break
 			}
 		}
-		if !reflect.DeepEqual(got.Counts, want.Counts) || got.Calls != want.Calls || got.Batches != want.Batches ||
-			got.Run.Verdict != want.Run.Verdict {
-			t.Errorf("%s:\n%+v, %d calls, %+v\nwant\n%+v, %d calls, %+v", when, got.Counts, got.Calls, got.Batches,
-				want.Counts, want.Calls, want.Batches)
+		told := func(r read.Report) string {
+			return fmt.Sprintf("%+v, %d calls, %+v, %s", r.Counts, r.Calls, r.Batches, r.Run.Verdict)
+		}
+		if diff := cmp.Diff(told(want), told(got)); diff != "" {
+			t.Errorf("%s: %s", when, diff)
 		}
 	}
 	looks("planned")

@@ -1,12 +1,10 @@
-package jobs_test
+package crontab
 
 import (
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"syncer/jobs"
 )
 
 // What crontab knows and cron/v3 does not means what crontab means by it.
@@ -31,7 +29,7 @@ func TestExpressionsMeanWhatCrontabMeans(t *testing.T) {
 		"0 1 * * 6-8":     "",
 		"0 1 * * tue-7/0": "",
 	} {
-		s, err := jobs.ParseSchedule(expr, time.UTC, from)
+		s, err := Parse(expr)
 		if want == "" {
 			if err == nil || !strings.Contains(err.Error(), expr) {
 				t.Errorf("%s is taken: %v", expr, err)
