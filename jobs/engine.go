@@ -55,6 +55,7 @@ type Engine struct {
 	connections map[string]*Connection
 	waker       *waker
 	only        onlyRuns // see Options.Only
+	hands       hands
 
 	restsMu sync.Mutex
 	rests   map[int64]int // interruptions in a row of a batch, as far as this process knows
@@ -75,7 +76,8 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{Options: o, jobs: map[string]Job{}, connections: map[string]*Connection{},
 		rests: map[int64]int{}, unworked: map[int64]bool{}, leave: make(chan struct{}),
-		only: onlyRuns{hands: map[int64]bool{}, begun: map[int64]time.Time{}, poke: make(chan struct{}, 1)}}
+		hands: hands{batches: map[int64]bool{}},
+		only:  onlyRuns{hands: map[int64]bool{}, begun: map[int64]time.Time{}, poke: make(chan struct{}, 1)}}
 	for _, c := range o.Connections {
 		e.connections[c.Name] = c
 	}

@@ -239,6 +239,9 @@ func TestASleeperWritesNothingBesideItsSuccessor(t *testing.T) {
 				if now := l.decided(run); now != was {
 					t.Errorf("beside its successor the sleeper has made of %q %q", was, now)
 				}
+				if n := l.number("SELECT sum(lost)::int FROM batches WHERE run_id = $1", run.ID); n != 0 {
+					t.Errorf("%d workers count as dead, though the sleeper woke up", n)
+				}
 				release()
 				r := l.settled(successor, run)
 				if r.Run.Verdict != queue.VerdictComplete {

@@ -55,17 +55,12 @@ var errParked = errors.New("the batch is parked")
 // released, or lost to another worker. It gives no error, because everything that must be known stands in our tables and
 // the sweep wakes a worker again; worked says that the batch was claimed.
 func (e *Engine) work(ctx context.Context, batch int64) (worked bool) {
-	if !e.mayWork(ctx, batch) {
+	if !e.mayWork(ctx, batch) || !e.hands.take(batch) {
 		return false
 	}
-	claimed, ok, err := e.Store.Queue.ClaimOf(ctx, batch, e.only.named())
-	if err != nil {
-		e.Log.Warn().Err(err).Int64("batch", batch).Msg("the batch could not be claimed; the sweep wakes a worker for it again")
-		return false
-	}
-	if claimed.InLine {
-		e.inLine.Store(true)
-	}
+	leaveHand := sync.OnceFunc(func() { e.hands.leave(batch) })
+	defer leaveHand()
+	claimed, ok := e.claim(ctx, batch)
 	if !ok {
 		return false
 	}
@@ -83,6 +78,7 @@ func (e *Engine) work(ctx context.Context, batch int64) (worked bool) {
 		}
 		w.giveBack(ctx, err)
 	}
+	leaveHand()
 	if ctx.Err() != nil { // the work was cut off
 		last, cancel := finalContext(ctx)
 		defer cancel()
@@ -102,6 +98,22 @@ func (e *Engine) work(ctx context.Context, batch int64) (worked bool) {
 		}
 	}
 	return true
+}
+
+// claim claims a batch that is in our hand. A claim that fails may have been committed all the same, its answer lost with the line: the
+// lease is the process's, so the batch would be held for as long as the process lives, by nobody who knows of it.
+func (e *Engine) claim(ctx context.Context, batch int64) (claimed queue.Claimed, ok bool) {
+	claimed, ok, err := e.Store.Queue.ClaimOf(ctx, batch, e.only.named())
+	if err != nil {
+		log := e.Log.With().Int64("batch", batch).Logger()
+		log.Warn().Err(err).Msg("the batch could not be claimed; the sweep wakes a worker for it again")
+		_ = e.insist(ctx, log, func(ctx context.Context) error { return e.Store.Queue.Disown(ctx, batch) }) // the log has it
+		return claimed, false
+	}
+	if claimed.InLine {
+		e.inLine.Store(true)
+	}
+	return claimed, ok
 }
 
 // wakeNext wakes workers for the batches that waited for one that was just given back.
@@ -326,23 +338,42 @@ func (w *batchWork) parkFor(wait time.Duration, reason, bucket string) {
 func (w *batchWork) giveBack(ctx context.Context, err error) {
 	if errors.Is(err, pg.ErrFenced) {
 		w.log.Warn().Msg("fenced off: another worker has taken the batch over; nothing was written")
+		w.outlived(ctx)
 		return
 	}
-	back := w.chooseReturn(err)
 	// The lease is the process's, so a batch that is not given back would be held for as long as the process lives.
+	err = w.insist(ctx, w.log, w.chooseReturn(err))
+	if errors.Is(err, pg.ErrFenced) {
+		w.outlived(ctx)
+	}
+}
+
+// insist makes the statement that gives a batch back until the database has heard it, or the process leaves. Its error is nil, ErrFenced, or
+// that of a process that leaves; the log has been told.
+func (e *Engine) insist(ctx context.Context, log zerolog.Logger, back func(context.Context) error) error {
 	for {
 		err := lastStatement(ctx, back)
 		if err == nil || errors.Is(err, pg.ErrFenced) {
-			return
+			return err
 		}
-		w.log.Warn().Err(err).Msg("giving the batch back failed; it is tried again")
-		if w.leaving() {
-			return
+		log.Warn().Err(err).Msg("giving the batch back failed; it is tried again")
+		if e.leaving() {
+			return err
 		}
 		select {
-		case <-w.leave:
+		case <-e.leave:
 		case <-time.After(time.Second):
 		}
+	}
+}
+
+// outlived says of a batch that was taken over that this worker has not died of it.
+func (w *batchWork) outlived(ctx context.Context) {
+	err := lastStatement(ctx, func(ctx context.Context) error {
+		return w.Store.Queue.Outlived(ctx, w.batch.ID, w.batch.Fence)
+	})
+	if err != nil {
+		w.log.Warn().Err(err).Msg("the batch counts as one of which this worker has died")
 	}
 }
 

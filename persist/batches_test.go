@@ -217,6 +217,40 @@ func TestPoisonedBatch(t *testing.T) {
 	}
 }
 
+// A worker that is slow, or without its database for a while, loses its batch as a dead one does. When it is heard again it
+// does not count as dead: a batch that is only slow is never given up.
+func TestABatchIsNotGivenUpForSlowWorkers(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	ctx := t.Context()
+	ids := h.consents(t, 1)
+	_, batches := h.plan(t, 1)
+	b := batches[0]
+	slow := claim(t, h.sibling(t, time.Microsecond), b)
+	for range 5 {
+		c := claim(t, h.sibling(t, time.Microsecond), b)
+		if c.Lost != 1 || c.Poisoned {
+			t.Fatalf("taken over from a slow worker: %+v", c)
+		}
+		must(t, h.Queue.Outlived(ctx, b, c.Fence)) // it holds the batch, so there is nothing to take back
+		if n := queryInt(t, h.pool, "SELECT lost FROM batches WHERE id = $1", b); n != 1 {
+			t.Fatalf("%d workers have died after a word of the holder, want 1", n)
+		}
+		must(t, h.Queue.Outlived(ctx, b, slow.Fence))
+		if n := queryInt(t, h.pool, "SELECT lost FROM batches WHERE id = $1", b); n != 0 {
+			t.Fatalf("%d workers have died after the slow one was heard, want 0", n)
+		}
+		slow = c
+	}
+	c := claim(t, h.Store, b)
+	must(t, h.Queue.DecideItem(ctx, b, c.Fence, ids[0], finance.Debts, decision(finance.Rows)))
+	must(t, h.Queue.Finish(ctx, b, c.Fence))
+	must(t, h.Queue.Outlived(ctx, b, slow.Fence))
+	if n := queryInt(t, h.pool, "SELECT lost FROM batches WHERE id = $1", b); n != 1 {
+		t.Errorf("lost is %d of a batch that is done, want 1: its history stays", n)
+	}
+}
+
 func TestItemsInWorkingOrder(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

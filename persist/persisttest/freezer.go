@@ -1,6 +1,7 @@
 package persisttest
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -46,6 +47,7 @@ type Freezer struct {
 	mu              sync.Mutex
 	network, target string
 	frozen          []chan struct{}
+	lose            string // see LoseCommit
 }
 
 // NewFreezer listens until the test ends. It leads nowhere before it is aimed.
@@ -82,6 +84,33 @@ func (f *Freezer) Freeze() {
 	f.frozen = nil
 }
 
+// LoseCommit has the line cut at the next COMMIT behind a statement with this text: the server commits, and its answer does not arrive.
+func (f *Freezer) LoseCommit(behind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lose = behind
+}
+
+// commitMessage is COMMIT as pgx sends it.
+var commitMessage = []byte("Q\x00\x00\x00\x0bcommit\x00")
+
+// losing looks at what a client sends, and says whether the answer to it is to be lost. behind: the statement was sent before.
+func (f *Freezer) losing(sent []byte, behind *bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lose == "" {
+		return false
+	}
+	if bytes.Contains(sent, []byte(f.lose)) {
+		*behind = true
+	}
+	if !*behind || !bytes.Contains(sent, commitMessage) {
+		return false
+	}
+	f.lose = ""
+	return true
+}
+
 func (f *Freezer) serve() {
 	for {
 		client, err := f.listener.Accept()
@@ -99,16 +128,35 @@ func (f *Freezer) serve() {
 			client.Close()
 			continue
 		}
-		go relay(client, server, ice)
-		go relay(server, client, ice)
+		lost := make(chan struct{})
+		behind := false
+		go relay(client, server, ice, func(sent []byte) bool {
+			if f.losing(sent, &behind) {
+				close(lost)
+			}
+			return true
+		})
+		go relay(server, client, ice, func([]byte) bool {
+			select {
+			case <-lost:
+				return false
+			default:
+				return true
+			}
+		})
 	}
 }
 
-// relay passes bytes on until there is ice. Then it swallows them.
-func relay(from, to net.Conn, ice <-chan struct{}) {
+// relay passes bytes on until there is ice. Then it swallows them. What does not pass cuts the line.
+func relay(from, to net.Conn, ice <-chan struct{}, passes func([]byte) bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
+		if err == nil && !passes(buf[:n]) {
+			from.Close()
+			to.Close()
+			return
+		}
 		select {
 		case <-ice:
 			if err != nil {

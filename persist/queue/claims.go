@@ -63,7 +63,8 @@ func (s *Store) DueOf(ctx context.Context, runs []int64, connections []string, l
 }
 
 // maxLost is how many holders in a row may die on a batch without progress before its items are given up: a batch that
-// kills its workers would otherwise do so for ever.
+// kills its workers would otherwise do so for ever. A holder that was only silent, because it was slow or without its database,
+// takes itself out of the count when it is heard again ([Store.Outlived]).
 const maxLost = 3
 
 // Progress says that the holder of batch b has decided an item or committed a page since its claim. A worker that is
@@ -180,6 +181,38 @@ func (s *Store) Release(ctx context.Context, batch, fence int64) error {
 			holder = NULL,
 			wake_at = clock_timestamp()
 		WHERE `+mine, pgx.NamedArgs{"batch": batch, "fence": fence})
+}
+
+// Disown frees a batch that this process holds without knowing of it, because the answer to its claim was lost. It may be asked only
+// while nobody in the process works the batch or claims it. Of a batch that is another's, or nobody's, nothing changes.
+func (s *Store) Disown(ctx context.Context, batch int64) error {
+	_, err := s.db.Exec(ctx, `UPDATE batches
+		SET state = 'pending',
+			holder = NULL,
+			wake_at = clock_timestamp()
+		WHERE id = $1
+		AND holder = $2
+		AND state = 'working'`, batch, s.db.Worker.ID)
+	if err != nil {
+		return fmt.Errorf("free batch %d, which may have been claimed: %w", batch, err)
+	}
+	return nil
+}
+
+// Outlived says that the worker which had claimed a batch with this fence, and has lost it to another since, is alive: it has not
+// died of the batch. Without this a slow night, in which leases end again and again, would give a harmless batch up. It is said
+// once for a claim.
+func (s *Store) Outlived(ctx context.Context, batch, fence int64) error {
+	_, err := s.db.Exec(ctx, `UPDATE batches
+		SET lost = lost - 1
+		WHERE id = $1
+		AND fence > $2
+		AND lost > 0
+		AND state <> 'done'`, batch, fence)
+	if err != nil {
+		return fmt.Errorf("say that a worker has outlived batch %d: %w", batch, err)
+	}
+	return nil
 }
 
 // Parking is how a batch is parked.
