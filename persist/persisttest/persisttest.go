@@ -110,18 +110,19 @@ func create(t testing.TB, migrated bool) string {
 	if err != nil {
 		t.Fatalf("persisttest: connect to the test server: %v", err)
 	}
-	defer admin.Close(ctx)
 	name := testPrefix + stamp(time.Now()) + "_" + strings.ToLower(rand.Text()[:12])
 	s := session{admin: admin, server: server}
-	if err := s.create(ctx, name, migrated); err != nil {
-		t.Fatalf("persisttest: %v", err)
-	}
+	// The session stays for the end of the test: each one costs Postgres a process, which is most of what a small test costs it.
 	t.Cleanup(func() {
-		// t.Context has ended by now, and the database must go all the same.
-		if err := drop(context.WithoutCancel(ctx), server, name); err != nil {
+		ctx := context.WithoutCancel(ctx) // t.Context has ended by now, and the database must go all the same
+		defer admin.Close(ctx)
+		if err := s.drop(ctx, name); err != nil {
 			t.Errorf("persisttest: %v", err)
 		}
 	})
+	if err := s.create(ctx, name, migrated); err != nil {
+		t.Fatalf("persisttest: %v", err)
+	}
 	return within(server, name)
 }
 
@@ -256,7 +257,7 @@ func (s session) sweep(ctx context.Context, prefix string, age time.Duration) er
 		if made, ok := stampIn(name); !ok || made.After(limit) {
 			continue
 		}
-		if err := s.exec(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)"); err != nil {
+		if err := s.drop(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -278,13 +279,21 @@ func (s session) exec(ctx context.Context, query string, args ...any) error {
 	return nil
 }
 
-func drop(ctx context.Context, server, name string) error {
-	admin, err := pgx.Connect(ctx, server)
+// drop ends a database, whoever is connected to it. If the session was cut off, as by a test that does this to every one, another does it.
+func (s session) drop(ctx context.Context, name string) error {
+	query := "DROP DATABASE IF EXISTS " + quote(name) + " WITH (FORCE)"
+	if !s.admin.IsClosed() {
+		err := s.exec(ctx, query)
+		if err == nil || !s.admin.IsClosed() {
+			return err
+		}
+	}
+	again, err := pgx.Connect(ctx, s.server)
 	if err != nil {
 		return fmt.Errorf("connect to drop a test database: %w", err)
 	}
-	defer admin.Close(ctx)
-	return session{admin: admin}.exec(ctx, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)")
+	defer again.Close(ctx)
+	return session{admin: again, server: s.server}.exec(ctx, query)
 }
 
 // templateName names the template by what is in it: River's migrations are counted by the version of this binary's

@@ -83,7 +83,7 @@ func TestLeftoversOfKilledTestsAreDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := drop(context.WithoutCancel(t.Context()), s.server, name); err != nil {
+			if err := s.drop(context.WithoutCancel(t.Context()), name); err != nil {
 				t.Error(err)
 			}
 		})

@@ -63,12 +63,6 @@ func (g *Guard) watch(cfg *pgxpool.Config) {
 		c.PgConn().CustomData()[madeAt] = time.Now()
 		return nil
 	}
-	cfg.AfterRelease = func(c *pgx.Conn) bool {
-		data := c.PgConn().CustomData()
-		data[idledAt] = time.Now()
-		delete(data, ownTrip)
-		return true
-	}
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // fit does
 	cfg.PrepareConn = g.fit
 }
@@ -224,6 +218,14 @@ func (g *Guard) TraceCopyFromStart(ctx context.Context, c *pgx.Conn, _ pgx.Trace
 // TraceCopyFromEnd ends it.
 func (g *Guard) TraceCopyFromEnd(ctx context.Context, c *pgx.Conn, data pgx.TraceCopyFromEndData) {
 	g.End(ctx, c, data.Err)
+}
+
+// TraceRelease notes since when a connection is idle. (The pool's own AfterRelease would do so in another goroutine: whoever asks for a
+// connection right after giving one back would find none idle, and have another one made.)
+func (g *Guard) TraceRelease(_ *pgxpool.Pool, released pgxpool.TraceReleaseData) {
+	data := released.Conn.PgConn().CustomData()
+	data[idledAt] = time.Now()
+	delete(data, ownTrip)
 }
 
 // TraceAcquireStart limits the wait for a connection of the pool.

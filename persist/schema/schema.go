@@ -76,7 +76,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, log zerolog.Logger) error 
 
 // Version is the version the database has (0: none yet) and the version this binary wants.
 func Version(ctx context.Context, pool *pgxpool.Pool) (have, want int64, err error) {
-	m, err := newMigrator(pool, migrations.FS, zerolog.Nop())
+	m, err := newLooker(pool, migrations.FS)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -85,6 +85,13 @@ func Version(ctx context.Context, pool *pgxpool.Pool) (have, want int64, err err
 }
 
 func migrate(ctx context.Context, pool *pgxpool.Pool, files fs.FS, log zerolog.Logger) error {
+	done, err := nothingToDo(ctx, pool, files)
+	if err != nil {
+		return cause(ctx, err)
+	}
+	if done {
+		return nil
+	}
 	m, err := newMigrator(pool, files, log)
 	if err != nil {
 		return err
@@ -107,7 +114,15 @@ func newMigrator(pool *pgxpool.Pool, files fs.FS, log zerolog.Logger) (*migrator
 	cfg.Tracer = nil // nor is a migration's statement limited on this side
 	cfg.RuntimeParams["statement_timeout"] = "0"
 	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
-	db := stdlib.OpenDB(*cfg)
+	return newMigratorOver(stdlib.OpenDB(*cfg), pool, files, log)
+}
+
+// newLooker makes a migrator that only looks. It needs no connection of its own.
+func newLooker(pool *pgxpool.Pool, files fs.FS) (*migrator, error) {
+	return newMigratorOver(stdlib.OpenDBFromPool(pool), pool, files, zerolog.Nop())
+}
+
+func newMigratorOver(db *sql.DB, pool *pgxpool.Pool, files fs.FS, log zerolog.Logger) (*migrator, error) {
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithDisableGlobalRegistry(true), goose.WithSlog(pg.Slog(log)))
 	if err != nil {
@@ -115,6 +130,37 @@ func newMigrator(pool *pgxpool.Pool, files fs.FS, log zerolog.Logger) (*migrator
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}
 	return &migrator{files: files, db: db, pool: pool, goose: provider, log: log}, nil
+}
+
+// nothingToDo says that the database has all that a migration would give it: nearly every command finds it so, and needs neither the
+// lock nor another connection then.
+func nothingToDo(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (bool, error) {
+	m, err := newLooker(pool, files)
+	if err != nil {
+		return false, err
+	}
+	defer m.close()
+	state, err := m.state(ctx)
+	if err != nil || state.Have != state.Want || len(state.Missing) > 0 {
+		return false, err
+	}
+	breaking, err := m.breaking()
+	if err != nil || state.Oldest < breaking { // whoever migrated has died before the end
+		return false, err
+	}
+	changed, err := m.functionsChanged(ctx)
+	if err != nil || changed {
+		return false, err
+	}
+	r, err := m.riverMigrator()
+	if err != nil {
+		return false, err
+	}
+	river, err := r.Validate(ctx, nil)
+	if err != nil {
+		return false, fmt.Errorf("look for River's tables: %w", err)
+	}
+	return river.OK, nil
 }
 
 // close gives the connections back. What it could report no longer matters to anybody.
@@ -263,7 +309,7 @@ func failedFile(err error) string {
 // schema they were in the schema river, whoever used it. What is left there serves programs from before, while both
 // are at work: a batch is woken for again by each, in its own queue.)
 func (m *migrator) river(ctx context.Context) (int, error) {
-	r, err := rivermigrate.New(riverpgxv5.New(m.pool), &rivermigrate.Config{Schema: pg.SchemaOf(m.pool), Logger: pg.Slog(m.log)})
+	r, err := m.riverMigrator()
 	if err != nil {
 		return 0, err
 	}
@@ -272,6 +318,10 @@ func (m *migrator) river(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return len(result.Versions), nil
+}
+
+func (m *migrator) riverMigrator() (*rivermigrate.Migrator[pgx.Tx], error) {
+	return rivermigrate.New(riverpgxv5.New(m.pool), &rivermigrate.Config{Schema: pg.SchemaOf(m.pool), Logger: pg.Slog(m.log)})
 }
 
 // makeSchema makes the schema that the configuration names, where it is not there. Looked at first: to make one takes a

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/rs/zerolog"
 
 	"syncer/migrations"
 )
@@ -53,7 +51,7 @@ func Look(ctx context.Context, pool *pgxpool.Pool) (State, error) {
 }
 
 func look(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (State, error) {
-	m, err := newMigrator(pool, files, zerolog.Nop())
+	m, err := newLooker(pool, files)
 	if err != nil {
 		return State{}, err
 	}
@@ -81,7 +79,7 @@ func (m *migrator) state(ctx context.Context) (s State, err error) {
 // missing names the functions that the database has not, by their files. Their texts are not compared: while one release is
 // replaced by the next, the texts are those of the one that has migrated last.
 func (m *migrator) missing(ctx context.Context) (names []string, err error) {
-	files, err := fs.Glob(m.files, path.Join(migrations.Functions, "*.sql"))
+	files, err := m.functionTexts()
 	if err != nil || len(files) == 0 {
 		return nil, err
 	}
@@ -93,10 +91,9 @@ func (m *migrator) missing(ctx context.Context) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range files {
-		name := strings.TrimSuffix(path.Base(file), ".sql")
-		if _, has := have[name]; !has {
-			names = append(names, "the function "+name)
+	for _, f := range files {
+		if _, has := have[f.name]; !has {
+			names = append(names, "the function "+f.name)
 		}
 	}
 	return names, nil
