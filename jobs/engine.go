@@ -15,6 +15,7 @@ import (
 
 	"syncer/persist"
 	"syncer/persist/queue"
+	"syncer/persist/workers"
 	"syncer/persist/write"
 )
 
@@ -62,6 +63,7 @@ type Engine struct {
 
 	restored atomic.Bool    // the database is a restored copy, as was found last
 	unworked map[int64]bool // open runs that nobody works, as far as the log was told; of the sweep alone
+	deaths   *workers.Deaths
 
 	inLine atomic.Bool // a batch that this process has asked for stands in line
 
@@ -75,7 +77,7 @@ type Engine struct {
 // New checks the options and makes an Engine. It touches the database only when Start is called.
 func New(o Options) (*Engine, error) {
 	e := &Engine{Options: o, jobs: map[string]Job{}, connections: map[string]*Connection{},
-		rests: map[int64]int{}, unworked: map[int64]bool{}, leave: make(chan struct{}),
+		rests: map[int64]int{}, unworked: map[int64]bool{}, deaths: o.Store.Workers.Deaths(), leave: make(chan struct{}),
 		hands: hands{batches: map[int64]bool{}},
 		only:  onlyRuns{hands: map[int64]bool{}, begun: map[int64]time.Time{}, poke: make(chan struct{}, 1)}}
 	for _, c := range o.Connections {
@@ -258,7 +260,7 @@ func outlive(ctx context.Context, d time.Duration) (context.Context, context.Can
 const dropChunk = 1000
 
 // sweep wakes workers again for every batch that is due and has no living holder: parked ones whose time has come, those of
-// dead processes, those whose wake-up was lost. It also settles runs whose last worker died before it could, drops
+// dead processes, whose leases it ends, those whose wake-up was lost. It also settles runs whose last worker died before it could, drops
 // answers that need not be kept any longer, and forgets tokens that have ended.
 func (e *Engine) sweep(ctx context.Context) {
 	every(ctx, e.Sweep, func() {
@@ -271,6 +273,13 @@ func (e *Engine) sweep(ctx context.Context) {
 func (e *Engine) sweepOnce(ctx context.Context) error {
 	if _, err := e.Store.Consents.Expire(ctx); err != nil {
 		return err
+	}
+	dead, err := e.deaths.Look(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range dead {
+		e.Log.Warn().Str("host", w.Host).Int("pid", w.PID).Msg("a process has died: its batches are free")
 	}
 	if _, err := e.Store.Workers.ForgetWorkers(ctx); err != nil {
 		return err

@@ -121,12 +121,13 @@ func (n *named) columns() []any {
 // The rates and quotas go with the heartbeat because they hold for as long as the process lives, and come back with it
 // when it had been taken for dead. Nothing is written where they stand already.
 const keepAlive = `WITH alive AS (
-		INSERT INTO workers (id, host, pid, version, expires_at, schema_version, jobs, seen_xid)
+		INSERT INTO workers (id, host, pid, version, expires_at, schema_version, jobs, seen_xid, sessions_named)
 		VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 microsecond', nullif($6::bigint, 0), $7,
-			pg_current_xact_id()::text::bigint)
+			pg_current_xact_id()::text::bigint, current_setting('application_name') = 'syncer/' || $1::uuid)
 		ON CONFLICT (id) DO UPDATE SET
 			expires_at = excluded.expires_at,
 			seen_xid = greatest(workers.seen_xid, excluded.seen_xid),
+			sessions_named = excluded.sessions_named,
 			jobs = excluded.jobs
 		RETURNING id
 	), rates AS (
