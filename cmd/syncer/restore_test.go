@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"syncer/persist/embedded"
 	"syncer/persist/persisttest"
@@ -16,27 +22,116 @@ import (
 	"syncer/sandbox/norskgjeld"
 )
 
-// postgresTool runs a program that lies beside Postgres' own.
-func postgresTool(t *testing.T, name string, args ...string) {
+// backup is a dump of a database.
+type backup struct {
+	file string // of pg_dump; empty: rows and sequences are in its place
+	pg   string // the folder of pg_dump
+	rows map[string][]byte
+	last map[string]int64 // by sequence
+}
+
+// backUp dumps the lab's database with pg_dump, where that lies beside Postgres' other programs. The builds that `syncer db fetch` brings
+// have none: then all rows are copied, to be put into the tables of a new database. Like those of a dump these have other oids.
+func backUp(t *testing.T, l *lab.Lab) backup {
 	t.Helper()
 	dir, err := embedded.Provide(t.Context(), embedded.Options{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(dir, name), args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
+	tool := filepath.Join(dir, "pg_dump")
+	if _, err := os.Stat(tool); err == nil {
+		b := backup{file: filepath.Join(t.TempDir(), "dump"), pg: dir}
+		postgresTool(t, tool, "--format=custom", "--file", b.file, "--dbname", l.DB.URL)
+		return b
+	}
+	b := backup{rows: map[string][]byte{}, last: map[string]int64{}}
+	conn, err := l.DB.Pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, table := range relations(t, l.DB, "r") {
+		var rows bytes.Buffer
+		if _, err := conn.Conn().PgConn().CopyTo(t.Context(), &rows, "COPY "+table+" TO STDOUT"); err != nil {
+			t.Fatalf("copy %s: %v", table, err)
+		}
+		b.rows[table] = rows.Bytes()
+	}
+	for _, sequence := range relations(t, l.DB, "S") {
+		b.last[sequence] = int64(l.Number("SELECT last_value FROM " + sequence))
+	}
+	return b
+}
+
+// relations are the names of the lab's tables ("r") or sequences ("S"), ready for a statement.
+func relations(t *testing.T, db persisttest.Database, kind string) []string {
+	t.Helper()
+	rows, err := db.Pool.Query(t.Context(), `SELECT quote_ident(relname)
+		FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace
+		AND relkind = $1::"char"
+		ORDER BY 1`, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%d relations of kind %s: %v", len(names), kind, err)
+	}
+	return names
+}
+
+// postgresTool runs a program that lies beside Postgres' own.
+func postgresTool(t *testing.T, tool string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", tool, err, out)
 	}
 }
 
 // restored gives the lab a new database that is made of a dump.
-func restored(t *testing.T, l *lab.Lab, dump string) {
+func restored(t *testing.T, l *lab.Lab, b backup) {
 	t.Helper()
-	db := persisttest.Empty(t)
-	postgresTool(t, "pg_restore", "--exit-on-error", "--no-owner", "--dbname", db.URL, dump)
+	var db persisttest.Database
+	if b.file != "" {
+		db = persisttest.Empty(t)
+		postgresTool(t, filepath.Join(b.pg, "pg_restore"), "--exit-on-error", "--no-owner", "--dbname", db.URL, b.file)
+	} else {
+		db = persisttest.NewDatabase(t)
+		b.fill(t, db)
+	}
 	if err := os.WriteFile(filepath.Join(filepath.Dir(l.Config), "database-url"), []byte(db.URL), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l.DB = db
+}
+
+// fill puts the rows into a migrated database, in place of those that it has, as pg_restore does: without triggers and in one transaction.
+func (b backup) fill(t *testing.T, db persisttest.Database) {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
+		tables := slices.Sorted(maps.Keys(b.rows))
+		if _, err := tx.Exec(t.Context(), "SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(t.Context(), "TRUNCATE "+strings.Join(tables, ", ")); err != nil {
+			return err
+		}
+		for _, table := range tables {
+			if _, err := tx.Conn().PgConn().CopyFrom(t.Context(), bytes.NewReader(b.rows[table]), "COPY "+table+" FROM STDIN"); err != nil {
+				return fmt.Errorf("fill %s: %w", table, err)
+			}
+		}
+		for sequence, last := range b.last {
+			if _, err := tx.Exec(t.Context(), "SELECT setval($1, $2)", sequence, last); err != nil {
+				return fmt.Errorf("set %s: %w", sequence, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // debtsTold counts how often the debt of a consent was told to us, by the registry's journal, and finds who was told twice.
@@ -65,8 +160,7 @@ func TestARestoredDumpCallsNobodyTwice(t *testing.T) {
 	l.ImportNG("ng1", 0, people)
 	l.ImportCSV("bank1", "external_id,national_id,reads_per_day\n"+
 		"agreement-000000,"+l.Bank.Customer(0).CustomerID+",2\nagreement-000001,"+l.Bank.Customer(1).CustomerID+",\n")
-	dump := filepath.Join(t.TempDir(), "dump")
-	postgresTool(t, "pg_dump", "--format=custom", "--file", dump, "--dbname", l.DB.URL)
+	dump := backUp(t, l)
 
 	// In the night one consent can't be read, and stays unused.
 	mended := l.Rule(sandbox.Rule{Subject: l.NG.Consent(2).ID, Action: sandbox.Action{Kind: sandbox.AnswerStatus, Status: http.StatusBadRequest}})

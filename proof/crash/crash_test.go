@@ -4,6 +4,7 @@ package crash
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -109,7 +110,8 @@ func TestPostgresCrashes(t *testing.T) {
 		}
 		<-runner.Ended
 		if code := runner.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("the run of %s ended with exit code %d", job, code)
+			report, _ := l.Syncer("runs", "show", fmt.Sprint(l.Number("SELECT max(id) FROM runs WHERE job = $1", job)))
+			t.Errorf("the run of %s ended with exit code %d\n%s\n%s", job, code, report, runner.Said())
 		}
 	}
 	if diff := cmp.Diff(want, lab.Content(t, l.DB)); diff != "" {

@@ -86,10 +86,13 @@ func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
 		t.Errorf("%d announcements did not come into the database, but only %d processes were killed", p.unheard, kills)
 	}
 	// A wait ends when a process gets a processor. A machine that stood still for more than a hundredth of the time is
-	// granted what it took, up to a sixth.
+	// granted what it took, up to a sixth. With the race detector the processes wait for a processor most of the time.
 	most := 1.05
 	if stoodFor(p.still) > took/100 {
 		most = 1.17
+	}
+	if sandboxtest.Race {
+		most = 2
 	}
 	if ratio < 1 || ratio > most {
 		t.Errorf("idle for %.4f of what was demanded, want 1 to %.2f", ratio, most)

@@ -192,8 +192,12 @@ func (l *Lab) windowsProof(o Windows, began time.Time) {
 	var considered time.Time
 	l.Scan(&considered, "SELECT considered FROM schedules WHERE job = 'minutely'")
 	want := int(considered.Sub(began) / time.Minute)
-	if n := l.Number(ticks); n != want || want < o.Ticks {
+	if n := l.Number(ticks+" AND scheduled_for <= $1", considered); n != want || want < o.Ticks {
 		l.Errorf("%d ticks have fired in %d minutes, of which at least %d are wanted", n, want, o.Ticks)
+	}
+	// A tick is noted as considered after its run is there: the last process may have left in between.
+	if n := l.Number(ticks+" AND scheduled_for > $1", considered); n > 1 {
+		l.Errorf("%d ticks have fired after the last that was considered, want one at most", n)
 	}
 	if n := l.Number(ticks + ` AND scheduled_for <> date_trunc('minute', scheduled_for)`); n > 0 {
 		l.Errorf("%d ticks have fired beside their time", n)
