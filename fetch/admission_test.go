@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,54 @@ func TestNothingIsSentThatTheStoreWasNotAskedAbout(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// ages is a store whose word is too old at the first byte of so many sends, as on a machine that is short of time.
+type ages struct {
+	*fetchtest.CallStore
+	sends atomic.Int32
+	holds atomic.Int32 // asked since the last send was given up
+}
+
+func (a *ages) Holds(ctx context.Context, said calls.Said, at time.Time) bool {
+	const (
+		inPermit = 2 // before a connection is in hand
+		looks    = 3 // in a row, with one
+	)
+	if a.sends.Load() == 0 {
+		return a.CallStore.Holds(ctx, said, at)
+	}
+	n := a.holds.Add(1)
+	if n == inPermit+looks {
+		a.holds.Store(0)
+		a.sends.Add(-1)
+	}
+	return n <= inPermit
+}
+
+// A send that comes too late for its own permission has asked nothing of the provider: it is no attempt at it, and has a bound of its own.
+func TestALateSendIsNoAttempt(t *testing.T) {
+	for late, wantCalls := range map[int]int{10: 1, 1000: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &provider{handler: answers(answer(200, "{}"))}
+			store := &ages{CallStore: fetchtest.NewCallStore()}
+			store.sends.Store(int32(late))
+			o, stop := piped(t, p, store.CallStore)
+			defer stop()
+			o.Calls = store
+			o.Retry.Attempts = 2
+			_, err := client(t, o).Do(t.Context(), get("x"))
+			if wantCalls > 0 && err != nil {
+				t.Errorf("after %d late sends: %v", late, err)
+			}
+			if wantCalls == 0 {
+				wantClass(t, err, finance.Transient)
+			}
+			if n := len(p.journal()); n != wantCalls {
+				t.Errorf("after %d late sends %d calls arrived, want %d", late, n, wantCalls)
+			}
+		})
 	}
 }
 

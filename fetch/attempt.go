@@ -27,7 +27,7 @@ type attempt struct {
 	report  func(error)     // tells the breaker how the call has ended; nil: it was not asked
 	memory  *held           // what its answer takes of the process's memory
 	probe   bool            // the bucket was refused, and the others wait for what this call hears
-	barred  decision        // why a single-use call could not be intended, with a connection in hand
+	barred  decision        // why the call may not be sent, as was found with a connection in hand
 }
 
 // try makes one attempt: ask and wait for permission, send, and find out what the answer means.
@@ -82,19 +82,33 @@ func (a *attempt) sendOrLeave(ctx context.Context) reply {
 // halted decides on a send that was halted before its first byte. Nothing was sent, so there is no call to record.
 func (a *attempt) halted(ctx context.Context, got reply) decision {
 	switch {
-	case got.halt == wire.NotIntended:
+	case got.halt == wire.NotIntended, got.halt == wire.Refused:
 		a.spent.attempts--
 		return a.barred
 	case got.halt == wire.GateMoved:
 		a.spent.attempts--
 		return a.again(a.closed(a.gates()))
-	case got.halt == wire.TooOld: // counted, so that it is bounded
-		a.spent.failures++
-		return a.again(a.fail(finance.Transient, got.halt.String()))
+	case got.halt == wire.TooOld:
+		return a.tooLate(a.fail(finance.Transient, got.halt.String()))
 	case got.answer == nil && !got.maybeSent && ctx.Err() != nil: // the caller left before a connection was had
 		return failed(a.interrupted(got.err))
 	}
 	return onward()
+}
+
+// mostLate is how often a request may come too late for its own permission. A machine, or a database, that is short of time does so a
+// few times in a row.
+const mostLate = 20
+
+// tooLate decides on a send whose permission was too old when it came to its first byte. The provider was not asked, so this is no
+// attempt at it: a slow night must not fail what a provider would have answered.
+func (a *attempt) tooLate(e *Error) decision {
+	a.spent.attempts--
+	a.spent.late++
+	if a.spent.late >= mostLate {
+		return failed(e)
+	}
+	return decision{move: retry, after: jitter(a.limits.retry, a.spent.late-1), err: e}
 }
 
 // unsent takes a single-use intent back where nothing was sent, and passes the decision on.

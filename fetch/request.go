@@ -55,6 +55,7 @@ type limits struct {
 type spent struct {
 	attempts  int
 	failures  int           // attempts that failed transiently
+	late      int           // attempts that came too late to be sent
 	throttled int           // attempts that were told to wait
 	refreshed bool          // a token was refused, and the call may not be repeated for that any more
 	overtaken bool          // one that another process had replaced was, which costs nothing once

@@ -69,12 +69,18 @@ func (a *attempt) beforeFirstByte(ctx context.Context) wire.Halt {
 			return wire.NotIntended
 		}
 	}
-	open := a.gates().ClosedFor <= 0
+	if a.gates().ClosedFor > 0 {
+		return wire.GateMoved
+	}
+	d := a.lastLook(ctx, time.Now())
 	switch {
-	case open && a.lastLook(ctx, time.Now()).move == send:
+	case d.move == send:
 		return wire.NotHalted
 	case a.gates().ClosedFor > 0:
 		return wire.GateMoved
+	case d.move == giveUp:
+		a.barred = d
+		return wire.Refused
 	}
 	return wire.TooOld
 }

@@ -18,6 +18,7 @@ const (
 	wouldSendTwice      // net/http was about to send it again on another connection
 	TooOld              // the permission to send was withdrawn before a connection was had
 	NotIntended         // the intent of a single-use call could not be written down
+	Refused             // the last look has forbidden the call, or could not be had
 )
 
 // String is what an operator reads of it.
@@ -29,6 +30,8 @@ func (h Halt) String() string {
 		return "the connection broke before an answer came"
 	case NotIntended:
 		return "the intent of the call could not be written down; nothing was sent"
+	case Refused:
+		return "the last look has forbidden the call, or could not be had; nothing was sent"
 	case TooOld:
 		return "the permission to send was withdrawn before a connection was had; nothing was sent"
 	}
