@@ -1,8 +1,11 @@
 package write
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -65,9 +68,20 @@ func (a *attempt) quarantineRejects(ctx context.Context) error {
 	if len(last) == 0 {
 		return nil
 	}
+	// In the order in which they stood, so that their ids tell it too.
+	inOrder := slices.SortedFunc(maps.Keys(last), func(x, y quarantined) int {
+		return cmp.Or(
+			cmp.Compare(x.consent, y.consent),
+			cmp.Compare(x.dataset, y.dataset),
+			cmp.Compare(x.account, y.account),
+			bytes.Compare(last[x].page.Call.ID[:], last[y].page.Call.ID[:]),
+			cmp.Compare(last[x].Place, last[y].Place),
+			bytes.Compare(x.body[:], y.body[:]),
+		)
+	})
 	var c rejectColumns
-	for key, r := range last {
-		c.add(key, r)
+	for _, key := range inOrder {
+		c.add(key, last[key])
 	}
 	if _, err := a.tx.Exec(ctx, quarantineRecords, c.args()...); err != nil {
 		return fmt.Errorf("quarantine %d records: %w", len(last), pg.Describe(err))
