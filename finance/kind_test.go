@@ -91,3 +91,23 @@ func TestAKindIsItsOwnKind(t *testing.T) {
 		}
 	}
 }
+
+func TestFingerprintsTellCausesApart(t *testing.T) {
+	const kept = int64(2063565164496521776) // as the tables have it
+	if got := Fingerprint("bank", Transient, "status 500"); got != kept {
+		t.Errorf("the fingerprint is %d, and the tables have %d", got, kept)
+	}
+	seen := map[int64]bool{}
+	for _, f := range []int64{
+		Fingerprint("bank", Transient, "status 500"),
+		Fingerprint("bank", Transient, "status 503"),
+		Fingerprint("bank", Rejected, "status 500"),
+		Fingerprint("registry", Transient, "status 500"),
+		Fingerprint("bank", "", "transient status 500"),
+	} {
+		if seen[f] {
+			t.Errorf("two causes have the fingerprint %d", f)
+		}
+		seen[f] = true
+	}
+}

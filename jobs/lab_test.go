@@ -346,6 +346,16 @@ func (l *lab) kept() {
 	for _, b := range broken {
 		l.Errorf("%s (%d): %s", b.Rule, b.Count, b.What)
 	}
+	const unnamed = `SELECT count(*)
+		FROM items i
+		JOIN batches b ON b.id = i.batch_id
+		JOIN runs r ON r.id = b.run_id
+		WHERE r.verdict IS NOT NULL
+		AND i.outcome IN ('partial', 'excused', 'failed')
+		AND i.cause IS NULL`
+	if n := l.number(unnamed); n > 0 {
+		l.Errorf("%d items of settled runs are not whole, and have no cause", n)
+	}
 }
 
 // eventually waits until ok, looking often.

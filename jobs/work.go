@@ -76,6 +76,7 @@ func (e *Engine) work(ctx context.Context, batch int64) (worked bool) {
 		if err == nil {
 			w.keepMembers(ctx)
 		}
+		w.nameCauses(ctx)
 		w.giveBack(ctx, err)
 	}
 	leaveHand()
@@ -364,6 +365,13 @@ func (e *Engine) insist(ctx context.Context, log zerolog.Logger, back func(conte
 		case <-e.leave:
 		case <-time.After(time.Second):
 		}
+	}
+}
+
+// nameCauses names why items of the batch are not whole. What fails here is named when the run is settled.
+func (w *batchWork) nameCauses(ctx context.Context) {
+	if err := w.Store.Queue.NameBatchCauses(ctx, w.batch.ID); err != nil && ctx.Err() == nil {
+		w.log.Warn().Err(err).Msg("the causes of items are named when the run is settled")
 	}
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"syncer/finance"
@@ -24,9 +25,11 @@ type Cause struct {
 	Outcome string `json:"outcome,omitempty"`
 	Class   string `json:"class,omitempty"`
 	Kind    string `json:"kind,omitempty"` // of the reasons, see finance.KindOf
-	Items   int    `json:"items"`
-	First   Item   `json:"first"`
-	Newest  Item   `json:"newest"`
+	// Fingerprint is the cause in the table items, as to_hex(cause) shows it. It is the same in every run.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Items       int    `json:"items"`
+	First       Item   `json:"first"`
+	Newest      Item   `json:"newest"`
 }
 
 // Item is one item that is not complete, or of which accounts are withheld.
@@ -44,17 +47,29 @@ type Item struct {
 	Call        string `json:"call,omitempty"`
 }
 
-// causesOf are causes for programs; nil: there is none.
-func causesOf(c read.Causes) *Causes {
+// causesOf are causes for programs, of items over a connection; nil: there is none.
+func causesOf(connection string, c read.Causes) *Causes {
 	if c.Items == 0 {
 		return nil
 	}
 	j := &Causes{Items: c.Items, More: c.More, MoreItems: c.MoreItems}
 	for _, cause := range c.List {
-		j.Causes = append(j.Causes, Cause{string(cause.Dataset), string(cause.Outcome), string(cause.Class), cause.Kind, cause.Items,
-			ItemOf("", cause.First), ItemOf("", cause.Newest)})
+		j.Causes = append(j.Causes, Cause{string(cause.Dataset), string(cause.Outcome), string(cause.Class), cause.Kind,
+			fingerprintOf(connection, cause), cause.Items, ItemOf("", cause.First), ItemOf("", cause.Newest)})
 	}
 	return j
+}
+
+// fingerprintOf is empty of items that are not decided, or whole, and of those that are put together because there are too many kinds.
+func fingerprintOf(connection string, c read.Cause) string {
+	if c.Kind == "" && c.First.Reason != "" {
+		return ""
+	}
+	switch c.Outcome {
+	case finance.Partial, finance.Excused, finance.Failed:
+		return strconv.FormatUint(uint64(finance.Fingerprint(connection, c.Class, c.Kind)), 16)
+	}
+	return ""
 }
 
 // ItemOf is an item for programs. event is item or withheld; empty: it is an example.

@@ -60,7 +60,7 @@ func RerunCostOf(r Rerun) RerunCost {
 		Event: "cost", Run: r.Of.ID, Job: r.Of.Job, Consents: r.Cost.Consents, Items: r.Cost.Items, Calls: r.Cost.Calls,
 		Budgeted: r.Cost.Budgeted, Spent: r.Cost.Spent, Ended: r.Cost.Ended,
 		Open: r.News.Open, Rerun: r.News.Rerun, Newer: r.News.Newer, NewerItems: r.News.Items,
-		Unworked: r.NotConfigured, NotComplete: causesOf(r.Causes),
+		Unworked: r.NotConfigured, NotComplete: causesOf(r.Of.Connection, r.Causes),
 	}
 	if r.Over.Parked {
 		j.Parked = &ParkedConnection{r.Over.ParkedAt, r.Over.ParkedClass, r.Over.ParkedReason}

@@ -187,7 +187,7 @@ func ReportOf(r read.Report) Report {
 		j.Slowest = append(j.Slowest, SlowItem{s.Batch, s.Consent, shownID(s.External), string(s.Dataset), s.Took.Seconds(), s.Pages})
 	}
 	j.Quarantine = quarantineCausesOf(r.Quarantine)
-	j.NotComplete, j.Withheld = causesOf(r.Causes), causesOf(r.WithheldCauses)
+	j.NotComplete, j.Withheld = causesOf(r.Run.Connection, r.Causes), causesOf(r.Run.Connection, r.WithheldCauses)
 	return j
 }
 

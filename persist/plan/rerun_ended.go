@@ -15,6 +15,7 @@ import (
 const excuseEnded = `UPDATE items i
 	SET outcome = 'excused',
 		class = 'refused',
+		cause = NULL,
 		reason = 'consent ended since: ' || c.status || '; before that: ' || e.outcome || ', ' || coalesce(e.reason, '')
 	FROM effective_items e
 	JOIN consents c ON c.id = e.consent_id

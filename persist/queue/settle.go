@@ -81,6 +81,7 @@ const HeldReason = "more than 20 % of the consents were ended by answers and sta
 // the list did.
 const failHeld = `UPDATE items i
 	SET outcome = 'failed',
+		cause = NULL,
 		reason = i.reason || '; ' || @held
 	FROM batches b, consents c
 	WHERE b.run_id = @run

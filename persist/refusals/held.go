@@ -108,6 +108,7 @@ const holdEnds = `WITH told AS MATERIALIZED (
 ), undone AS (
 	UPDATE items i SET
 		outcome = 'failed',
+		cause = NULL,
 		reason = i.reason || '; ' || @reason
 	FROM told t, runs r, batches b
 	WHERE r.connection = @connection
@@ -163,6 +164,7 @@ const restoreRefused = `WITH wrong AS MATERIALIZED (
 	UPDATE items i SET
 		outcome = 'failed',
 		class = 'fatal',
+		cause = NULL,
 		reason = @reason
 	FROM wrong w, runs r, batches b
 	WHERE r.connection = @connection
