@@ -361,9 +361,6 @@ func (e *Engine) settle(ctx context.Context, run int64) error {
 	verdict, settled, err := e.Store.Queue.Settle(ctx, run)
 	if err == nil && settled {
 		e.Log.Info().Int64("run", run).Str("verdict", string(verdict)).Msg("run settled")
-		if err := e.Store.Queue.NameRunCauses(ctx, run); err != nil {
-			e.Log.Warn().Err(err).Int64("run", run).Msg("why items are not whole has no name in the tables")
-		}
 		e.tellCauses(ctx, run)
 		e.tellHistory(ctx, run)
 		e.tellDrifts(ctx, run)

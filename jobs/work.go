@@ -370,7 +370,7 @@ func (e *Engine) insist(ctx context.Context, log zerolog.Logger, back func(conte
 
 // nameCauses names why items of the batch are not whole. What fails here is named when the run is settled.
 func (w *batchWork) nameCauses(ctx context.Context) {
-	if err := w.Store.Queue.NameBatchCauses(ctx, w.batch.ID); err != nil && ctx.Err() == nil {
+	if err := w.Store.Queue.NameCauses(ctx, w.batch.ID); err != nil && ctx.Err() == nil {
 		w.log.Warn().Err(err).Msg("the causes of items are named when the run is settled")
 	}
 }

@@ -43,8 +43,7 @@ func (s *Store) ExcuseEnded(ctx context.Context, run int64) (items int, err erro
 		if items = int(tag.RowsAffected()); err != nil || items == 0 {
 			return err
 		}
-		_, err = tx.Exec(ctx, queue.SetRootVerdict, pgx.NamedArgs{"run": root.ID})
-		return err
+		return queue.SettleRootAnew(ctx, tx, root.ID)
 	})
 	return items, err
 }

@@ -5,13 +5,14 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"syncer/finance"
 	"syncer/persist/pg"
 )
 
 // What an item's cause is, a program says ([finance.Fingerprint]); a statement that decides items can't. So causes are named when a
-// batch or a run is through, whoever has decided its items.
+// batch is through, and wherever a run is settled, whoever has decided its items.
 
 // unnamed are items of some batches that have a reason and no name of its cause yet, behind an item.
 const unnamed = `SELECT i.batch_id, i.consent_id, i.dataset, r.connection, coalesce(i.class, ''), coalesce(i.reason, ''),
@@ -19,7 +20,7 @@ const unnamed = `SELECT i.batch_id, i.consent_id, i.dataset, r.connection, coale
 	FROM batches b
 	JOIN runs r ON r.id = b.run_id
 	JOIN items i ON i.batch_id = b.id
-	WHERE %s = $1
+	WHERE %s
 	AND i.outcome IN ('partial', 'excused', 'failed')
 	AND i.cause IS NULL
 	AND (i.batch_id, i.consent_id, i.dataset) > ($2, $3, $4)
@@ -38,34 +39,36 @@ const nameCauses = `UPDATE items i
 // namedAtOnce bounds a statement that names causes.
 const namedAtOnce = 5000
 
-// NameBatchCauses names why the items of a batch are not whole.
-func (s *Store) NameBatchCauses(ctx context.Context, batch int64) error {
-	return s.nameCauses(ctx, "b.id", batch)
+// NameCauses names why the items of a batch are not whole.
+func (s *Store) NameCauses(ctx context.Context, batch int64) error {
+	return nameCausesOf(ctx, s.db, "b.id = $1", batch)
 }
 
-// NameRunCauses names why the items of a run are not whole, where that has no name yet.
-func (s *Store) NameRunCauses(ctx context.Context, run int64) error {
-	return s.nameCauses(ctx, "b.run_id", run)
+// asker is a database or a transaction.
+type asker interface {
+	pg.Querier
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-func (s *Store) nameCauses(ctx context.Context, column string, id int64) error {
+// nameCausesOf names why items are not whole, of the batches that a condition on $1 tells.
+func nameCausesOf(ctx context.Context, db asker, batches string, id int64) error {
 	var last unnamedItem
 	for {
-		rows, err := s.db.Query(ctx, fmt.Sprintf(unnamed, column), id, last.Batch, last.Consent, last.Dataset, namedAtOnce)
+		rows, err := db.Query(ctx, fmt.Sprintf(unnamed, batches), id, last.Batch, last.Consent, last.Dataset, namedAtOnce)
 		items, err := pg.AllRows(rows, err, pgx.RowToStructByPos[unnamedItem], "read why items are not whole")
 		if err != nil || len(items) == 0 {
 			return err
 		}
-		var batches, consents, causes []int64
+		var batch, consent, causes []int64
 		var datasets, reasons []string
 		for _, i := range items {
-			batches = append(batches, i.Batch)
-			consents = append(consents, i.Consent)
+			batch = append(batch, i.Batch)
+			consent = append(consent, i.Consent)
 			datasets = append(datasets, i.Dataset)
 			reasons = append(reasons, i.Reason)
 			causes = append(causes, i.cause())
 		}
-		if _, err := s.db.Exec(ctx, nameCauses, batches, consents, datasets, reasons, causes); err != nil {
+		if _, err := db.Exec(ctx, nameCauses, batch, consent, datasets, reasons, causes); err != nil {
 			return fmt.Errorf("name why items are not whole: %w", err)
 		}
 		last = items[len(items)-1]

@@ -41,14 +41,14 @@ const ownItems = `(
 		WHERE b.run_id = @run
 	) x`
 
-// SetVerdict settles a run (@run) by its own items, SetRootVerdict a settled root run by the latest outcome of each item.
+// setVerdict settles a run (@run) by its own items, setRootVerdict a settled root run by the latest outcome of each item.
 const (
-	SetVerdict = `UPDATE runs
+	setVerdict = `UPDATE runs
 	SET verdict = (` + verdictOf + ownItems + `),
 		settled_at = coalesce(settled_at, clock_timestamp())
 	WHERE id = @run
 	RETURNING verdict`
-	SetRootVerdict = `UPDATE runs
+	setRootVerdict = `UPDATE runs
 	SET verdict = (` + verdictOf + `effective_items WHERE root_run = @run)
 	WHERE id = @run
 	AND verdict IS NOT NULL`
@@ -120,7 +120,7 @@ func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled
 			return err
 		}
 		if root != nil {
-			if _, err := tx.Exec(ctx, SetRootVerdict, pgx.NamedArgs{"run": *root}); err != nil {
+			if _, err := tx.Exec(ctx, setRootVerdict, pgx.NamedArgs{"run": *root}); err != nil {
 				return err
 			}
 		}
@@ -130,10 +130,32 @@ func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled
 		if err := noteDrift(ctx, tx, run); err != nil {
 			return err
 		}
+		if err := nameCausesOf(ctx, tx, "b.run_id = $1", run); err != nil {
+			return err
+		}
 		settled = true
-		return tx.QueryRow(ctx, SetVerdict, pgx.NamedArgs{"run": run}).Scan(&verdict)
+		return tx.QueryRow(ctx, setVerdict, pgx.NamedArgs{"run": run}).Scan(&verdict)
 	})
 	return verdict, settled, err
+}
+
+// SettleAnew gives a run that is settled its verdict by its own items, some of which have been decided otherwise since.
+func SettleAnew(ctx context.Context, tx pgx.Tx, run int64) error {
+	if err := nameCausesOf(ctx, tx, "b.run_id = $1", run); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, setVerdict, pgx.NamedArgs{"run": run})
+	return err
+}
+
+// SettleRootAnew gives a root run that is settled its verdict by the latest outcome of each item, in it and its reruns.
+func SettleRootAnew(ctx context.Context, tx pgx.Tx, root int64) error {
+	const family = "b.run_id IN (SELECT id FROM runs WHERE id = $1 OR of_run = $1)"
+	if err := nameCausesOf(ctx, tx, family, root); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, setRootVerdict, pgx.NamedArgs{"run": root})
+	return err
 }
 
 // Unsettled are the runs that wait for nothing but their verdict: every batch is done.

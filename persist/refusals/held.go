@@ -194,10 +194,10 @@ func undo(ctx context.Context, tx pgx.Tx, sql string, args pgx.NamedArgs) error 
 			_, err = tx.Exec(ctx, queue.ExcuseRefused, pgx.NamedArgs{"run": run.Run})
 		}
 		if err == nil {
-			_, err = tx.Exec(ctx, queue.SetVerdict, pgx.NamedArgs{"run": run.Run})
+			err = queue.SettleAnew(ctx, tx, run.Run)
 		}
 		if err == nil {
-			_, err = tx.Exec(ctx, queue.SetRootVerdict, pgx.NamedArgs{"run": run.Root})
+			err = queue.SettleRootAnew(ctx, tx, run.Root)
 		}
 	}
 	return err

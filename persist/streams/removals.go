@@ -202,11 +202,11 @@ func doubtItems(ctx context.Context, tx pgx.Tx, root int64, dataset finance.Data
 		return fmt.Errorf("make the items partial whose rows are back: %w", err)
 	}
 	for _, run := range runs {
-		if _, err := tx.Exec(ctx, queue.SetVerdict, pgx.NamedArgs{"run": run}); err != nil {
+		if err := queue.SettleAnew(ctx, tx, run); err != nil {
 			return fmt.Errorf("settle run %d anew: %w", run, err)
 		}
 	}
-	if _, err := tx.Exec(ctx, queue.SetRootVerdict, pgx.NamedArgs{"run": root}); err != nil {
+	if err := queue.SettleRootAnew(ctx, tx, root); err != nil {
 		return fmt.Errorf("settle run %d anew: %w", root, err)
 	}
 	return nil
