@@ -87,7 +87,8 @@ func TestNothingIsSentThatTheStoreWasNotAskedAbout(t *testing.T) {
 	}
 }
 
-// ages is a store whose word is too old at the first byte of so many sends, as on a machine that is short of time.
+// ages is a store whose word is too old at the first byte of so many sends, as on a machine that is short of
+// time.
 type ages struct {
 	*fetchtest.CallStore
 	sends atomic.Int32
@@ -110,7 +111,8 @@ func (a *ages) Holds(ctx context.Context, said calls.Said, at time.Time) bool {
 	return n <= inPermit
 }
 
-// A send that comes too late for its own permission has asked nothing of the provider: it is no attempt at it, and has a bound of its own.
+// A send that comes too late for its own permission has asked nothing of the provider: it is no attempt at it,
+// and has a bound of its own.
 func TestALateSendIsNoAttempt(t *testing.T) {
 	for late, wantCalls := range map[int]int{10: 1, 1000: 0} {
 		synctest.Test(t, func(t *testing.T) {

@@ -96,12 +96,12 @@ func (a *attempt) halted(ctx context.Context, got reply) decision {
 	return onward()
 }
 
-// mostLate is how often a request may come too late for its own permission. A machine, or a database, that is short of time does so a
-// few times in a row.
+// mostLate is how often a request may come too late for its own permission. A machine, or a database, that is
+// short of time does so a few times in a row.
 const mostLate = 20
 
-// tooLate decides on a send whose permission was too old when it came to its first byte. The provider was not asked, so this is no
-// attempt at it: a slow night must not fail what a provider would have answered.
+// tooLate decides on a send whose permission was too old when it came to its first byte. The provider was not
+// asked, so this is no attempt at it: a slow night must not fail what a provider would have answered.
 func (a *attempt) tooLate(e *Error) decision {
 	a.spent.attempts--
 	a.spent.late++

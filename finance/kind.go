@@ -39,8 +39,9 @@ func KindOf(reason string, own ...string) string {
 	return reason
 }
 
-// Fingerprint is the same number for all items that are not whole for one cause: over one connection, with one class and one kind
-// (see [KindOf]), whichever run they are of. It is kept in the tables, so what goes into it may not change.
+// Fingerprint is the same number for all items that are not whole for one cause: over one connection, with one
+// class and one kind (see [KindOf]), whichever run they are of. It is kept in the tables, so what goes into it
+// may not change.
 func Fingerprint(connection string, class Class, kind string) int64 {
 	hash := sha256.Sum256([]byte(connection + "\x00" + string(class) + "\x00" + kind))
 	return int64(binary.BigEndian.Uint64(hash[:8]))

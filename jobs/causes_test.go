@@ -14,7 +14,8 @@ import (
 	banksim "syncer/sandbox/sbanken"
 )
 
-// Items that fail alike have one cause in the tables, in each run; those that fail otherwise have another, and those that are whole none.
+// Items that fail alike have one cause in the tables, in each run; those that fail otherwise have another, and
+// those that are whole none.
 func TestItemsThatFailAlikeHaveOneCause(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 5}, banksim.Options{})

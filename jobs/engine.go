@@ -259,9 +259,10 @@ func outlive(ctx context.Context, d time.Duration) (context.Context, context.Can
 // five seconds a single process drops seventeen million a day.
 const dropChunk = 1000
 
-// sweep wakes workers again for every batch that is due and has no living holder: parked ones whose time has come, those of
-// dead processes, whose leases it ends, those whose wake-up was lost. It also settles runs whose last worker died before it could, drops
-// answers that need not be kept any longer, and forgets tokens that have ended.
+// sweep wakes workers again for every batch that is due and has no living holder: parked ones whose time has
+// come, those of dead processes, whose leases it ends, those whose wake-up was lost. It also settles runs
+// whose last worker died before it could, drops answers that need not be kept any longer, and forgets tokens
+// that have ended.
 func (e *Engine) sweep(ctx context.Context) {
 	every(ctx, e.Sweep, func() {
 		if err := e.sweepOnce(ctx); err != nil && ctx.Err() == nil {

@@ -2,8 +2,8 @@ package jobs
 
 import "sync"
 
-// hands are the batches that this process is claiming or working. Two wake-ups for one batch may come at once, and what becomes of
-// a claim whose answer was lost can be told only while nobody else here claims the batch.
+// hands are the batches that this process is claiming or working. Two wake-ups for one batch may come at once,
+// and what becomes of a claim whose answer was lost can be told only while nobody else here claims the batch.
 type hands struct {
 	mu      sync.Mutex
 	batches map[int64]bool

@@ -10,8 +10,8 @@ import (
 	banksim "syncer/sandbox/sbanken"
 )
 
-// A claim is committed, and the line breaks before the worker hears of it. The lease is the process's, so the batch would be its own, and
-// nobody's work, for as long as the process lives.
+// A claim is committed, and the line breaks before the worker hears of it. The lease is the process's, so the
+// batch would be its own, and nobody's work, for as long as the process lives.
 func TestAClaimWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, ngsim.Options{Consents: 3}, banksim.Options{})

@@ -101,8 +101,9 @@ func (e *Engine) work(ctx context.Context, batch int64) (worked bool) {
 	return true
 }
 
-// claim claims a batch that is in our hand. A claim that fails may have been committed all the same, its answer lost with the line: the
-// lease is the process's, so the batch would be held for as long as the process lives, by nobody who knows of it.
+// claim claims a batch that is in our hand. A claim that fails may have been committed all the same, its
+// answer lost with the line: the lease is the process's, so the batch would be held for as long as the process
+// lives, by nobody who knows of it.
 func (e *Engine) claim(ctx context.Context, batch int64) (claimed queue.Claimed, ok bool) {
 	claimed, ok, err := e.Store.Queue.ClaimOf(ctx, batch, e.only.named())
 	if err != nil {
@@ -349,8 +350,8 @@ func (w *batchWork) giveBack(ctx context.Context, err error) {
 	}
 }
 
-// insist makes the statement that gives a batch back until the database has heard it, or the process leaves. Its error is nil, ErrFenced, or
-// that of a process that leaves; the log has been told.
+// insist makes the statement that gives a batch back until the database has heard it, or the process leaves.
+// Its error is nil, ErrFenced, or that of a process that leaves; the log has been told.
 func (e *Engine) insist(ctx context.Context, log zerolog.Logger, back func(context.Context) error) error {
 	for {
 		err := lastStatement(ctx, back)

@@ -217,8 +217,8 @@ func TestPoisonedBatch(t *testing.T) {
 	}
 }
 
-// A worker that is slow, or without its database for a while, loses its batch as a dead one does. When it is heard again it
-// does not count as dead: a batch that is only slow is never given up.
+// A worker that is slow, or without its database for a while, loses its batch as a dead one does. When it is
+// heard again it does not count as dead: a batch that is only slow is never given up.
 func TestABatchIsNotGivenUpForSlowWorkers(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)

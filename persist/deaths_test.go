@@ -9,8 +9,8 @@ import (
 	"syncer/persist/workers"
 )
 
-// A process is taken for dead at the second look at which it has no session, if its sessions bear its name and it was not heard of
-// in between.
+// A process is taken for dead at the second look at which it has no session, if its sessions bear its name and
+// it was not heard of in between.
 func TestOnlyTheDeadLoseTheirLease(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

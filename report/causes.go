@@ -60,7 +60,8 @@ func causesOf(connection string, c read.Causes) *Causes {
 	return j
 }
 
-// fingerprintOf is empty of items that are not decided, or whole, and of those that are put together because there are too many kinds.
+// fingerprintOf is empty of items that are not decided, or whole, and of those that are put together because
+// there are too many kinds.
 func fingerprintOf(connection string, c read.Cause) string {
 	if c.Kind == "" && c.First.Reason != "" {
 		return ""

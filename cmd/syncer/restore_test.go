@@ -30,8 +30,9 @@ type backup struct {
 	last map[string]int64 // by sequence
 }
 
-// backUp dumps the lab's database with pg_dump, where that lies beside Postgres' other programs. The builds that `syncer db fetch` brings
-// have none: then all rows are copied, to be put into the tables of a new database. Like those of a dump these have other oids.
+// backUp dumps the lab's database with pg_dump, where that lies beside Postgres' other programs. The builds
+// that `syncer db fetch` brings have none: then all rows are copied, to be put into the tables of a new
+// database. Like those of a dump these have other oids.
 func backUp(t *testing.T, l *lab.Lab) backup {
 	t.Helper()
 	dir, err := embedded.Provide(t.Context(), embedded.Options{}, 0)
@@ -106,7 +107,8 @@ func restored(t *testing.T, l *lab.Lab, b backup) {
 	l.DB = db
 }
 
-// fill puts the rows into a migrated database, in place of those that it has, as pg_restore does: without triggers and in one transaction.
+// fill puts the rows into a migrated database, in place of those that it has, as pg_restore does: without
+// triggers and in one transaction.
 func (b backup) fill(t *testing.T, db persisttest.Database) {
 	t.Helper()
 	err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {

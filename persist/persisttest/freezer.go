@@ -84,7 +84,8 @@ func (f *Freezer) Freeze() {
 	f.frozen = nil
 }
 
-// LoseCommit has the line cut at the next COMMIT behind a statement with this text: the server commits, and its answer does not arrive.
+// LoseCommit has the line cut at the next COMMIT behind a statement with this text: the server commits, and
+// its answer does not arrive.
 func (f *Freezer) LoseCommit(behind string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -94,7 +95,8 @@ func (f *Freezer) LoseCommit(behind string) {
 // commitMessage is COMMIT as pgx sends it.
 var commitMessage = []byte("Q\x00\x00\x00\x0bcommit\x00")
 
-// losing looks at what a client sends, and says whether the answer to it is to be lost. behind: the statement was sent before.
+// losing looks at what a client sends, and says whether the answer to it is to be lost. behind: the statement
+// was sent before.
 func (f *Freezer) losing(sent []byte, behind *bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -112,7 +112,8 @@ func create(t testing.TB, migrated bool) string {
 	}
 	name := testPrefix + stamp(time.Now()) + "_" + strings.ToLower(rand.Text()[:12])
 	s := session{admin: admin, server: server}
-	// The session stays for the end of the test: each one costs Postgres a process, which is most of what a small test costs it.
+	// The session stays for the end of the test: each one costs Postgres a process, which is most of what a
+	// small test costs it.
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(ctx) // t.Context has ended by now, and the database must go all the same
 		defer admin.Close(ctx)
@@ -279,7 +280,8 @@ func (s session) exec(ctx context.Context, query string, args ...any) error {
 	return nil
 }
 
-// drop ends a database, whoever is connected to it. If the session was cut off, as by a test that does this to every one, another does it.
+// drop ends a database, whoever is connected to it. If the session was cut off, as by a test that does this to
+// every one, another does it.
 func (s session) drop(ctx context.Context, name string) error {
 	query := "DROP DATABASE IF EXISTS " + quote(name) + " WITH (FORCE)"
 	if !s.admin.IsClosed() {

@@ -220,8 +220,9 @@ func (g *Guard) TraceCopyFromEnd(ctx context.Context, c *pgx.Conn, data pgx.Trac
 	g.End(ctx, c, data.Err)
 }
 
-// TraceRelease notes since when a connection is idle. (The pool's own AfterRelease would do so in another goroutine: whoever asks for a
-// connection right after giving one back would find none idle, and have another one made.)
+// TraceRelease notes since when a connection is idle. (The pool's own AfterRelease would do so in another
+// goroutine: whoever asks for a connection right after giving one back would find none idle, and have another
+// one made.)
 func (g *Guard) TraceRelease(_ *pgxpool.Pool, released pgxpool.TraceReleaseData) {
 	data := released.Conn.PgConn().CustomData()
 	data[idledAt] = time.Now()

@@ -11,8 +11,8 @@ import (
 	"syncer/persist/pg"
 )
 
-// What an item's cause is, a program says ([finance.Fingerprint]); a statement that decides items can't. So causes are named when a
-// batch is through, and wherever a run is settled, whoever has decided its items.
+// What an item's cause is, a program says ([finance.Fingerprint]); a statement that decides items can't. So
+// causes are named when a batch is through, and wherever a run is settled, whoever has decided its items.
 
 // unnamed are items of some batches that have a reason and no name of its cause yet, behind an item.
 const unnamed = `SELECT i.batch_id, i.consent_id, i.dataset, r.connection, coalesce(i.class, ''), coalesce(i.reason, ''),

@@ -62,9 +62,9 @@ func (s *Store) DueOf(ctx context.Context, runs []int64, connections []string, l
 	return pg.AllRows(rows, err, pgx.RowToStructByPos[DueBatch], "look for due batches of some runs")
 }
 
-// maxLost is how many holders in a row may die on a batch without progress before its items are given up: a batch that
-// kills its workers would otherwise do so for ever. A holder that was only silent, because it was slow or without its database,
-// takes itself out of the count when it is heard again ([Store.Outlived]).
+// maxLost is how many holders in a row may die on a batch without progress before its items are given up: a
+// batch that kills its workers would otherwise do so for ever. A holder that was only silent, because it was
+// slow or without its database, takes itself out of the count when it is heard again ([Store.Outlived]).
 const maxLost = 3
 
 // Progress says that the holder of batch b has decided an item or committed a page since its claim. A worker that is
@@ -183,8 +183,9 @@ func (s *Store) Release(ctx context.Context, batch, fence int64) error {
 		WHERE `+mine, pgx.NamedArgs{"batch": batch, "fence": fence})
 }
 
-// Disown frees a batch that this process holds without knowing of it, because the answer to its claim was lost. It may be asked only
-// while nobody in the process works the batch or claims it. Of a batch that is another's, or nobody's, nothing changes.
+// Disown frees a batch that this process holds without knowing of it, because the answer to its claim was
+// lost. It may be asked only while nobody in the process works the batch or claims it. Of a batch that is
+// another's, or nobody's, nothing changes.
 func (s *Store) Disown(ctx context.Context, batch int64) error {
 	_, err := s.db.Exec(ctx, `UPDATE batches
 		SET state = 'pending',
@@ -199,9 +200,9 @@ func (s *Store) Disown(ctx context.Context, batch int64) error {
 	return nil
 }
 
-// Outlived says that the worker which had claimed a batch with this fence, and has lost it to another since, is alive: it has not
-// died of the batch. Without this a slow night, in which leases end again and again, would give a harmless batch up. It is said
-// once for a claim.
+// Outlived says that the worker which had claimed a batch with this fence, and has lost it to another since,
+// is alive: it has not died of the batch. Without this a slow night, in which leases end again and again,
+// would give a harmless batch up. It is said once for a claim.
 func (s *Store) Outlived(ctx context.Context, batch, fence int64) error {
 	_, err := s.db.Exec(ctx, `UPDATE batches
 		SET lost = lost - 1

@@ -41,7 +41,8 @@ const ownItems = `(
 		WHERE b.run_id = @run
 	) x`
 
-// setVerdict settles a run (@run) by its own items, setRootVerdict a settled root run by the latest outcome of each item.
+// setVerdict settles a run (@run) by its own items, setRootVerdict a settled root run by the latest outcome of
+// each item.
 const (
 	setVerdict = `UPDATE runs
 	SET verdict = (` + verdictOf + ownItems + `),
@@ -139,7 +140,8 @@ func (s *Store) Settle(ctx context.Context, run int64) (verdict Verdict, settled
 	return verdict, settled, err
 }
 
-// SettleAnew gives a run that is settled its verdict by its own items, some of which have been decided otherwise since.
+// SettleAnew gives a run that is settled its verdict by its own items, some of which have been decided
+// otherwise since.
 func SettleAnew(ctx context.Context, tx pgx.Tx, run int64) error {
 	if err := nameCausesOf(ctx, tx, "b.run_id = $1", run); err != nil {
 		return err
@@ -148,7 +150,8 @@ func SettleAnew(ctx context.Context, tx pgx.Tx, run int64) error {
 	return err
 }
 
-// SettleRootAnew gives a root run that is settled its verdict by the latest outcome of each item, in it and its reruns.
+// SettleRootAnew gives a root run that is settled its verdict by the latest outcome of each item, in it and
+// its reruns.
 func SettleRootAnew(ctx context.Context, tx pgx.Tx, root int64) error {
 	const family = "b.run_id IN (SELECT id FROM runs WHERE id = $1 OR of_run = $1)"
 	if err := nameCausesOf(ctx, tx, family, root); err != nil {

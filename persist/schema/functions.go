@@ -45,7 +45,8 @@ func (m *migrator) functionTexts() ([]functionText, error) {
 	return texts, nil
 }
 
-// functionsChanged says that the database has another text of a function than this binary. The table of the texts is there.
+// functionsChanged says that the database has another text of a function than this binary. The table of the
+// texts is there.
 func (m *migrator) functionsChanged(ctx context.Context) (bool, error) {
 	files, err := m.functionTexts()
 	if err != nil || len(files) == 0 {

@@ -132,8 +132,8 @@ func newMigratorOver(db *sql.DB, pool *pgxpool.Pool, files fs.FS, log zerolog.Lo
 	return &migrator{files: files, db: db, pool: pool, goose: provider, log: log}, nil
 }
 
-// nothingToDo says that the database has all that a migration would give it: nearly every command finds it so, and needs neither the
-// lock nor another connection then.
+// nothingToDo says that the database has all that a migration would give it: nearly every command finds it so,
+// and needs neither the lock nor another connection then.
 func nothingToDo(ctx context.Context, pool *pgxpool.Pool, files fs.FS) (bool, error) {
 	m, err := newLooker(pool, files)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"syncer/persist/pg"
 )
 
-// Deaths finds the processes that have died before their leases end: the kernel closes the database sessions of one that is
-// killed, while one that is frozen, or cut off, keeps them. It belongs to one goroutine.
+// Deaths finds the processes that have died before their leases end: the kernel closes the database sessions
+// of one that is killed, while one that is frozen, or cut off, keeps them. It belongs to one goroutine.
 type Deaths struct {
 	store   *Store
 	without map[[16]byte]time.Time // who had no session at the last look, and the end of the lease then
@@ -26,7 +26,8 @@ type Dead struct {
 	PID  int
 }
 
-// Of a process whose sessions do not bear its name, such as behind a pooler that gives them another, nothing is concluded.
+// Of a process whose sessions do not bear its name, such as behind a pooler that gives them another, nothing
+// is concluded.
 const withoutSession = `SELECT w.id, w.expires_at
 	FROM workers w
 	WHERE w.expires_at > clock_timestamp()
@@ -46,10 +47,12 @@ const endLease = `UPDATE workers w
 	AND w.expires_at = dead.expires_at
 	RETURNING w.host, w.pid`
 
-// Look ends the lease of every process that had no session at the last look, has none now, and was not heard of in between: its
-// batches are free then. Looks have to be some seconds apart. After a restart of Postgres nobody has a session for a moment.
+// Look ends the lease of every process that had no session at the last look, has none now, and was not heard
+// of in between: its batches are free then. Looks have to be some seconds apart. After a restart of Postgres
+// nobody has a session for a moment.
 //
-// One that lives all the same has lost its batches, as after a heartbeat that came too late: what it writes is fenced off.
+// One that lives all the same has lost its batches, as after a heartbeat that came too late: what it writes is
+// fenced off.
 func (d *Deaths) Look(ctx context.Context) ([]Dead, error) {
 	rows, err := d.store.db.Query(ctx, withoutSession, d.store.db.Worker.ID)
 	var id [16]byte

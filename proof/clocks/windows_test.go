@@ -9,8 +9,9 @@ import (
 	"syncer/proof/lab"
 )
 
-// TestEveryWindowAndEveryTickOnce backfills 48 windows of three jobs of one connection beside a minutely job, while all processes are
-// killed again and again. SYNCER_TEST_WINDOWS names another number of windows for each job than 16, for a longer proof.
+// TestEveryWindowAndEveryTickOnce backfills 48 windows of three jobs of one connection beside a minutely job,
+// while all processes are killed again and again. SYNCER_TEST_WINDOWS names another number of windows for each
+// job than 16, for a longer proof.
 func TestEveryWindowAndEveryTickOnce(t *testing.T) {
 	lab.Long(t)
 	t.Parallel()

@@ -85,8 +85,9 @@ func TestNoCallInsideAnAnnouncedWindow(t *testing.T) {
 	if p.unheard > kills {
 		t.Errorf("%d announcements did not come into the database, but only %d processes were killed", p.unheard, kills)
 	}
-	// A wait ends when a process gets a processor. A machine that stood still for more than a hundredth of the time is
-	// granted what it took, up to a sixth. With the race detector the processes wait for a processor most of the time.
+	// A wait ends when a process gets a processor. A machine that stood still for more than a hundredth of the
+	// time is granted what it took, up to a sixth. With the race detector the processes wait for a processor
+	// most of the time.
 	most := 1.05
 	if stoodFor(p.still) > took/100 {
 		most = 1.17

@@ -108,9 +108,9 @@ func killAnywhere(l *lab.Lab, progress func() bool) (k kill, called bool) {
 	return k, true
 }
 
-// uncalled counts the consents that are in doubt although no call for them arrived, and those of them whose intent
-// was written down more than 50 ms before the kill that came next. Time in which the machine gave this test no processor does not
-// count: the program had none either.
+// uncalled counts the consents that are in doubt although no call for them arrived, and those of them whose
+// intent was written down more than 50 ms before the kill that came next. Time in which the machine gave this
+// test no processor does not count: the program had none either.
 func uncalled(l *lab.Lab, killed []kill) (tooEarly, all int) {
 	l.Helper()
 	rows, err := l.DB.Pool.Query(l.Context(), `SELECT c.external_id, i.intended_at

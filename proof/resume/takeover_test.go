@@ -13,8 +13,8 @@ import (
 	"syncer/sandbox/norskgjeld"
 )
 
-// takeOver is within how long of a kill the first call of somebody else's has to come, at the settings that nobody has changed: a lease
-// of 30 s, and a sweep each 5 s.
+// takeOver is within how long of a kill the first call of somebody else's has to come, at the settings that
+// nobody has changed: a lease of 30 s, and a sweep each 5 s.
 const takeOver = 15 * time.Second
 
 // takenOver is a lab with the default settings and one batch, which a process is working, slowly.
@@ -59,7 +59,8 @@ func firstAfter(l *lab.Lab, at time.Time) (after time.Duration) {
 	return after
 }
 
-// TestABatchIsTakenOverSoon kills a process that has a batch: one that has siblings, and one that is started again.
+// TestABatchIsTakenOverSoon kills a process that has a batch: one that has siblings, and one that is started
+// again.
 func TestABatchIsTakenOverSoon(t *testing.T) {
 	lab.Long(t)
 	for n := range 5 {
@@ -88,7 +89,8 @@ func TestABatchIsTakenOverSoon(t *testing.T) {
 	}
 }
 
-// TestAFrozenProcessKeepsItsBatches stops a process for ten seconds, beside a sibling: it has kept its sessions, and its lease lasts.
+// TestAFrozenProcessKeepsItsBatches stops a process for ten seconds, beside a sibling: it has kept its
+// sessions, and its lease lasts.
 func TestAFrozenProcessKeepsItsBatches(t *testing.T) {
 	lab.Long(t)
 	t.Parallel()
